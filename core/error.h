@@ -1,0 +1,61 @@
+// Errors: every failure is an exception that knows its message and the exit code it leads to.
+#pragma once
+
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include <fmt/core.h>
+
+namespace mld {
+
+// The programs' exit codes: what a script may rely on.
+enum class ExitCode {
+  ok = 0,
+  failure = 1,   // anything not below
+  usage = 2,     // command line or config
+  data = 3,      // data or checkpoint missing, unreadable, malformed, inconsistent
+  numeric = 4,   // NaN or Inf in loss or gradients
+  memory = 5,    // out of memory, host or device
+  stopped = 75,  // a signal; the state was saved
+};
+
+// A message for the user: what happened, where, what was expected, one thing to try.
+class Error : public std::runtime_error {
+ public:
+  explicit Error(const std::string& message, ExitCode code = ExitCode::failure)
+      : std::runtime_error(message), code_(code) {}
+  ExitCode code() const { return code_; }
+
+ private:
+  ExitCode code_;
+};
+
+struct UsageError : Error {
+  explicit UsageError(const std::string& message) : Error(message, ExitCode::usage) {}
+};
+struct DataError : Error {
+  explicit DataError(const std::string& message) : Error(message, ExitCode::data) {}
+};
+struct NumericError : Error {
+  explicit NumericError(const std::string& message) : Error(message, ExitCode::numeric) {}
+};
+struct OutOfMemory : Error {
+  explicit OutOfMemory(const std::string& message) : Error(message, ExitCode::memory) {}
+};
+
+// Throws E with the formatted message.   fail<DataError>("{}: truncated at byte {}", path, at);
+template <class E = Error, class... Args>
+[[noreturn]] void fail(fmt::format_string<Args...> format, Args&&... args) {
+  throw E(fmt::format(format, std::forward<Args>(args)...));
+}
+
+// Throws E unless the condition holds. The message starts with the op's or the file's name.
+template <class E = Error, class... Args>
+void require(bool condition, fmt::format_string<Args...> format, Args&&... args) {
+  if (!condition) [[unlikely]] {
+    fail<E>(format, std::forward<Args>(args)...);
+  }
+}
+
+}  // namespace mld

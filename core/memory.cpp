@@ -1,0 +1,121 @@
+#include "core/memory.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstdlib>
+#include <new>
+
+#include "core/error.h"
+#include "core/kernels.h"
+
+namespace mld {
+
+MemoryPool::MemoryPool(Allocate allocate, Release release, std::string where)
+    : allocate_(std::move(allocate)), release_(std::move(release)), where_(std::move(where)) {}
+
+MemoryPool::~MemoryPool() { trim_locked(); }
+
+size_t MemoryPool::size_class(size_t bytes) {
+  if (bytes <= 4096) {
+    return std::max<size_t>(64, (bytes + 63) / 64 * 64);
+  }
+  const size_t step = std::bit_floor(bytes - 1) / 8;  // eight classes per power of two
+  return (bytes + step - 1) / step * step;
+}
+
+void* MemoryPool::allocate(size_t bytes) {
+  const size_t size = size_class(bytes);
+  const std::lock_guard lock(mutex_);
+  void* block = nullptr;
+  if (auto found = free_.find(size); found != free_.end() && !found->second.empty()) {
+    block = found->second.back();
+    found->second.pop_back();
+    stats_.cached -= size;
+  } else {
+    const auto fits = [&] { return limit_ == 0 || stats_.in_use + stats_.cached + size <= limit_; };
+    block = fits() ? allocate_(size) : nullptr;
+    if (block == nullptr) {
+      const size_t cached = stats_.cached;
+      trim_locked();
+      block = fits() ? allocate_(size) : nullptr;
+      require<OutOfMemory>(block != nullptr,
+                           "out of memory on {}: {} bytes requested, {} in use, {} were cached, "
+                           "peak {}; try a smaller train.batch_size or data.image_size",
+                           where_, bytes, stats_.in_use, cached, stats_.peak);
+    }
+  }
+  stats_.in_use += size;
+  stats_.peak = std::max(stats_.peak, stats_.in_use);
+  return block;
+}
+
+void MemoryPool::free(void* block, size_t bytes) noexcept {
+  const size_t size = size_class(bytes);
+  const std::lock_guard lock(mutex_);
+  stats_.in_use -= size;
+  try {
+    free_[size].push_back(block);
+    stats_.cached += size;
+  } catch (const std::bad_alloc&) {
+    release_(block, size);
+  }
+}
+
+void MemoryPool::trim() {
+  const std::lock_guard lock(mutex_);
+  trim_locked();
+}
+
+void MemoryPool::trim_locked() {
+  for (auto& [size, blocks] : free_) {
+    for (void* block : blocks) {
+      release_(block, size);
+    }
+  }
+  free_.clear();
+  stats_.cached = 0;
+}
+
+void MemoryPool::set_limit(size_t bytes) {
+  const std::lock_guard lock(mutex_);
+  limit_ = bytes;
+}
+
+MemoryStats MemoryPool::stats() const {
+  const std::lock_guard lock(mutex_);
+  return stats_;
+}
+
+void MemoryPool::reset_peak() {
+  const std::lock_guard lock(mutex_);
+  stats_.peak = stats_.in_use;
+}
+
+namespace {
+
+// Large blocks ask for huge pages: a 100,000-class head is streamed at memory speed with them.
+void* allocate_host(size_t bytes) {
+  constexpr size_t kHuge = size_t{2} << 20;
+  const bool huge = bytes >= 4 * kHuge;
+  void* block = std::aligned_alloc(huge ? kHuge : 64, huge ? (bytes + kHuge - 1) / kHuge * kHuge : bytes);
+  if (huge && block != nullptr) {
+    madvise(block, bytes, MADV_HUGEPAGE);  // a hint: refusal changes speed, not results
+  }
+  return block;
+}
+
+}  // namespace
+
+MemoryPool& memory_pool(Device device) {
+  // Never destroyed: tensors in static storage may outlive any order of destruction.
+  static auto* host = new MemoryPool(
+      allocate_host, [](void* block, size_t) { std::free(block); }, "the host");
+  if (device.is_cpu()) {
+    return *host;
+  }
+  return backend(device).memory_pool(device.index);
+}
+
+}  // namespace mld

@@ -1,0 +1,65 @@
+// The memory pool: freed blocks are kept by size class and handed out again.
+//
+// A training step asks for the same sizes every time, so after the first step the pool answers
+// without asking the system. When the system refuses, cached blocks are released and the request
+// is tried once more; then OutOfMemory tells requested / in use / cached / peak bytes.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <vector>
+
+#include "core/device.h"
+
+namespace mld {
+
+struct MemoryStats {
+  size_t in_use = 0;  // bytes handed out now, rounded up to their size class
+  size_t cached = 0;  // bytes kept for reuse
+  size_t peak = 0;    // largest in_use seen
+};
+
+// Thread-safe. One per device; host and device memory differ only in the two functions given.
+class MemoryPool {
+ public:
+  using Allocate = std::function<void*(size_t bytes)>;  // nullptr when there is no more
+  using Release = std::function<void(void*, size_t bytes)>;
+
+  MemoryPool(Allocate allocate, Release release, std::string where);
+  ~MemoryPool();
+  MemoryPool(const MemoryPool&) = delete;
+  MemoryPool& operator=(const MemoryPool&) = delete;
+
+  // A block of at least `bytes`, aligned to 64; contents undefined. Errors: OutOfMemory.
+  void* allocate(size_t bytes);
+  // `bytes` is what was asked for.
+  void free(void* block, size_t bytes) noexcept;
+  // Gives every cached block back to the system.
+  void trim();
+  // Refuses to hold more than this many bytes (0 = no limit): how tests provoke OutOfMemory.
+  void set_limit(size_t bytes);
+
+  MemoryStats stats() const;
+  void reset_peak();
+
+  // Bytes a request occupies: multiples of 64 up to 4 KiB, then eight classes per power of two.
+  static size_t size_class(size_t bytes);
+
+ private:
+  void trim_locked();
+
+  Allocate allocate_;
+  Release release_;
+  std::string where_;
+  mutable std::mutex mutex_;
+  std::map<size_t, std::vector<void*>> free_;  // by size class
+  MemoryStats stats_;
+  size_t limit_ = 0;
+};
+
+// The pool of a device.
+MemoryPool& memory_pool(Device device);
+
+}  // namespace mld

@@ -1,0 +1,87 @@
+// Counter-based random numbers: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as
+// 1, 2, 3", SC 2011). A pure function of key and counter, the same on every device; no state.
+#pragma once
+
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <numbers>
+
+#if defined(__CUDACC__)
+#define MLD_HOST_DEVICE __host__ __device__
+#else
+#define MLD_HOST_DEVICE
+#endif
+
+namespace mld {
+
+struct Philox4 {
+  uint32_t v[4];
+};
+
+MLD_HOST_DEVICE inline Philox4 philox(uint64_t key, uint64_t counter_low, uint64_t counter_high) {
+  uint32_t k0 = static_cast<uint32_t>(key), k1 = static_cast<uint32_t>(key >> 32);
+  Philox4 c = {{static_cast<uint32_t>(counter_low), static_cast<uint32_t>(counter_low >> 32),
+                static_cast<uint32_t>(counter_high), static_cast<uint32_t>(counter_high >> 32)}};
+  for (int round = 0; round < 10; ++round) {
+    const uint64_t p0 = uint64_t{0xD2511F53u} * c.v[0], p1 = uint64_t{0xCD9E8D57u} * c.v[2];
+    c = {{static_cast<uint32_t>(p1 >> 32) ^ c.v[1] ^ k0, static_cast<uint32_t>(p1),
+          static_cast<uint32_t>(p0 >> 32) ^ c.v[3] ^ k1, static_cast<uint32_t>(p0)}};
+    k0 += 0x9E3779B9u;
+    k1 += 0xBB67AE85u;
+  }
+  return c;
+}
+
+// 24 random bits to [0, 1).
+MLD_HOST_DEVICE inline float uniform_from_bits(uint32_t bits) {
+  return static_cast<float>(bits >> 8) * 0x1p-24f;
+}
+
+// What a stream of random numbers depends on. Two streams that differ in any part are independent.
+struct RandomKey {
+  uint64_t seed = 0;
+  uint64_t step = 0;    // optimisation step, or epoch * size + sample for the data
+  uint32_t stream = 0;  // which op or augmentation draws
+};
+
+// Element i of the stream in [0, 1): the device-side form, four elements per Philox call.
+MLD_HOST_DEVICE inline float random_uniform(const RandomKey& key, uint64_t i) {
+  const Philox4 block = philox(key.seed, i / 4 + (uint64_t{key.stream} << 40), key.step);
+  return uniform_from_bits(block.v[i % 4]);
+}
+
+// Draws one number after another from a stream: the host-side form for data and initialisation.
+class RandomStream {
+ public:
+  explicit RandomStream(const RandomKey& key) : key_(key) {}
+
+  uint32_t bits() {
+    if (used_ == 4) {
+      block_ = philox(key_.seed, next_++ + (uint64_t{key_.stream} << 40), key_.step);
+      used_ = 0;
+    }
+    return block_.v[used_++];
+  }
+  double uniform() {  // [0, 1), 53 bits
+    const uint64_t high = bits() >> 5, low = bits() >> 6;
+    return static_cast<double>((high << 26) | low) * 0x1p-53;
+  }
+  double uniform(double low, double high) { return low + (high - low) * uniform(); }
+  // An integer in [0, n), n < 2^31.
+  int below(int n) { return static_cast<int>((uint64_t{bits()} * static_cast<uint64_t>(n)) >> 32); }
+  bool coin(double probability = 0.5) { return uniform() < probability; }
+  // Standard normal (Box and Muller).
+  double normal() {
+    const double u = 1.0 - uniform(), v = uniform();
+    return std::sqrt(-2.0 * std::log(u)) * std::cos(2.0 * std::numbers::pi * v);
+  }
+
+ private:
+  RandomKey key_;
+  uint64_t next_ = 0;
+  Philox4 block_{};
+  int used_ = 4;
+};
+
+}  // namespace mld

@@ -1,0 +1,26 @@
+#include "core/shape.h"
+
+namespace mld {
+
+Shape::Shape(std::span<const int64_t> dims) {
+  require(dims.size() <= kMaxDims, "shape: at most {} dimensions, got {}", kMaxDims, dims.size());
+  for (const int64_t dim : dims) {
+    require(dim >= 0, "shape: dimension {} is {}, it must not be negative", rank_, dim);
+    dims_[static_cast<size_t>(rank_++)] = dim;
+    int64_t product = 0;
+    const bool overflow = __builtin_mul_overflow(numel_, dim, &product);
+    require(!overflow && product < (int64_t{1} << 62), "shape: {} elements and more are too many",
+            numel_);
+    numel_ = product;
+  }
+}
+
+std::string Shape::str() const {
+  std::string text = "[";
+  for (int i = 0; i < rank_; ++i) {
+    text += (i ? ", " : "") + std::to_string((*this)[i]);
+  }
+  return text + "]";
+}
+
+}  // namespace mld

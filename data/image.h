@@ -1,0 +1,49 @@
+// Pictures: decoding (untrusted bytes) and Pillow-exact resizing.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace mld {
+
+// An 8-bit RGB picture, row-major [height, width, 3].
+struct Image {
+  int width = 0, height = 0;
+  std::vector<uint8_t> rgb;
+
+  Image() = default;
+  Image(int width_, int height_, uint8_t grey = 0)
+      : width(width_), height(height_),
+        rgb(static_cast<size_t>(width_) * static_cast<size_t>(height_) * 3, grey) {}
+  uint8_t* pixel(int x, int y) { return &rgb[(static_cast<size_t>(y) * static_cast<size_t>(width) + static_cast<size_t>(x)) * 3]; }
+  const uint8_t* pixel(int x, int y) const { return const_cast<Image*>(this)->pixel(x, y); }
+};
+
+// Limits on what is decoded; beyond them a picture is refused before memory is allocated.
+struct ImageLimits {
+  int64_t max_pixels = int64_t{64} << 20;      // 64 Mpixel
+  int max_side = 65535;
+  int64_t max_file_bytes = int64_t{256} << 20;  // 256 MiB
+  int max_scans = 100;                          // progressive JPEG
+};
+
+// Decodes JPEG, PNG, BMP, PNM or GIF (told apart by content, not by name) to RGB as Pillow's
+// convert("RGB") does: grey replicated, alpha dropped, CMYK by (255-C)(255-K)/255, 16 bits to the
+// high byte, EXIF orientation ignored. `name` appears in messages.
+// Errors: DataError for an unknown format, truncated or damaged data, any decoder warning, or a
+// limit exceeded. Never a partly decoded picture.
+Image decode_image(std::span<const uint8_t> bytes, const std::string& name,
+                   const ImageLimits& limits = {});
+
+// Reads a file and decodes it. Errors: DataError, also for a missing or unreadable file.
+Image load_image(const std::filesystem::path& path, const ImageLimits& limits = {});
+
+enum class Interpolation { nearest, bilinear, bicubic };
+
+// Pillow 9.4's Image.resize, bit for bit: antialiased, two integer passes, horizontal first.
+Image resize(const Image& image, int width, int height, Interpolation interpolation);
+
+}  // namespace mld
