@@ -1,0 +1,79 @@
+#include "core/kernels.h"
+
+#include <dlfcn.h>
+
+#include <charconv>
+
+#include "core/memory.h"
+
+namespace mld {
+namespace {
+
+const KernelTable kCpu = {
+#define MLD_KERNEL(name, parameters) .name = cpu::name,
+#include "core/kernels.inc"
+#undef MLD_KERNEL
+    .memory_pool = [](int) -> MemoryPool& { return memory_pool(Device{}); },
+    .synchronize = [](int) {},
+};
+
+// The plug-in's one entry: its table, or nullptr with the reason why it cannot serve.
+using CudaEntry = const KernelTable* (*)(const char** reason);
+
+struct CudaBackend {
+  const KernelTable* table = nullptr;
+  std::string reason;
+};
+
+CudaBackend load_cuda() {
+  void* plugin = dlopen("libmld_cuda.so", RTLD_NOW | RTLD_LOCAL);
+  if (plugin == nullptr) {
+    return {nullptr, fmt::format("the CUDA backend is not available ({})", dlerror())};
+  }
+  const auto entry = reinterpret_cast<CudaEntry>(dlsym(plugin, "mld_cuda_backend"));
+  if (entry == nullptr) {
+    return {nullptr, "libmld_cuda.so is of another version than this program"};
+  }
+  const char* reason = "";
+  const KernelTable* table = entry(&reason);
+  return {table, reason};
+}
+
+const CudaBackend& cuda_backend() {
+  static const CudaBackend loaded = load_cuda();
+  return loaded;
+}
+
+}  // namespace
+
+const KernelTable& backend(Device device) {
+  if (device.is_cpu()) [[likely]] {
+    return kCpu;
+  }
+  const CudaBackend& cuda = cuda_backend();
+  require(cuda.table != nullptr, "device {}: {}; try --device cpu", device.str(), cuda.reason);
+  return *cuda.table;
+}
+
+Device parse_device(const std::string& text) {
+  if (text == "cpu") {
+    return {};
+  }
+  if (text == "auto") {
+    return cuda_backend().table != nullptr ? Device{Backend::cuda, 0} : Device{};
+  }
+  if (text == "cuda") {
+    return {Backend::cuda, 0};
+  }
+  int index = -1;
+  if (text.starts_with("cuda:")) {
+    const char* end = text.data() + text.size();
+    const auto parsed = std::from_chars(text.data() + 5, end, index);
+    if (parsed.ec == std::errc{} && parsed.ptr == end && index >= 0) {
+      return {Backend::cuda, index};
+    }
+  }
+  fail<UsageError>("device: \"{}\" is not one of auto, cpu, cuda, cuda:N", text);
+}
+
+}  // namespace mld

@@ -1,0 +1,46 @@
+// How a kernel is reached: KERNEL(device, name)(arguments...), two calls from op to arithmetic.
+//
+// The contract page (kernels.inc) is compiled four ways: as the declarations of mld::cpu and of
+// mld::cuda, as the fields of KernelTable, and as each backend's table. A kernel that is missing or
+// whose parameters drifted from the page is a compile or link error in its backend.
+// The CUDA backend is a plug-in loaded on first use of a CUDA device: a CPU user pays nothing.
+#pragma once
+
+#include <utility>
+#include <vector>
+
+#include "core/specs.h"
+#include "core/tensor.h"
+
+namespace mld {
+
+class MemoryPool;
+
+#define MLD_KERNEL(name, parameters) void name parameters;
+namespace cpu {
+#include "core/kernels.inc"
+}
+namespace cuda {
+#include "core/kernels.inc"
+}
+#undef MLD_KERNEL
+
+// One backend: its kernels, its memory, and a wait for all work in flight.
+struct KernelTable {
+#define MLD_KERNEL(name, parameters) void(*name) parameters;
+#include "core/kernels.inc"
+#undef MLD_KERNEL
+  MemoryPool& (*memory_pool)(int index);
+  void (*synchronize)(int index);
+};
+
+// The table of a device's backend. Errors: Error when a CUDA device is asked for and the plug-in,
+// the driver or the device is missing (says which).
+const KernelTable& backend(Device device);
+
+// "cpu", "cuda", "cuda:1" or "auto" (cuda:0 if usable, else cpu). Errors: UsageError.
+Device parse_device(const std::string& text);
+
+}  // namespace mld
+
+#define KERNEL(device, name) (::mld::backend(device).name)
