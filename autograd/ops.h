@@ -1,0 +1,92 @@
+// Every differentiable op, declared once. An op checks its inputs (message: the op's name, the
+// rule, the values), allocates, calls its kernel, and records its backward.
+//
+// "Values" are float32 or bfloat16. Parameters (weights) must have the activation's dtype where the
+// kernel multiplies by them (use cast); norm scales and biases stay float32. Shape letters:
+// N images, H W height and width, C O channels in and out, L tokens, Q queries, D embedding,
+// E heads, G groups, K classes, M rows of any matrix view. Errors: Error with the op's name first.
+#pragma once
+
+#include "autograd/tape.h"
+#include "core/specs.h"
+
+namespace mld {
+
+// ---- movement -----------------------------------------------------------------------------------
+Var reshape(const Var& x, const Shape& shape);
+// float32 <-> bfloat16; itself if the dtype is right already. The one mixed-precision mechanism.
+Var cast(const Var& x, DType dtype);
+Var add(const Var& a, const Var& b);        // same shape and dtype
+Var scale(const Var& x, float factor);      // factor * x
+// The same rows for every image.   x [R, D] -> [N, R, D]
+Var repeat_batch(const Var& x, int64_t N);
+Var transpose(const Var& x);                // [B, M, C] -> [B, C, M]
+
+// ---- convolution and normalisation --------------------------------------------------------------
+// Cross-correlation.   x [N, H, W, C], w [O, KH, KW, C/groups], bias f32 [O] or none
+//   -> [N, OH, OW, O]
+Var conv2d(const Var& x, const Var& w, const Conv2dSpec& spec = {});
+Var conv2d(const Var& x, const Var& w, const Var& bias, const Conv2dSpec& spec = {});
+
+// act(w * (x - mean) * rstd + b [+ residual]).   x, residual [N, H, W, C]; w, b f32 [C]
+//   running_mean, running_var f32 [C]: updated in training, used otherwise
+// Errors in training: one value per channel only (its variance is undefined).
+Var batch_norm(const Var& x, const Var& w, const Var& b, Tensor running_mean, Tensor running_var,
+               const BatchNormSpec& spec = {});
+Var batch_norm(const Var& x, const Var& w, const Var& b, const Var& residual, Tensor running_mean,
+               Tensor running_var, const BatchNormSpec& spec = {});
+// Over the last dimension.   x [..., C]; w, b f32 [C]
+Var layer_norm(const Var& x, const Var& w, const Var& b, const LayerNormSpec& spec = {});
+Var layer_norm(const Var& x, const LayerNormSpec& spec = {});  // no affine map
+Var l2_normalize(const Var& x);                                // rows of [..., C] to length 1
+
+// ---- pooling and channels -----------------------------------------------------------------------
+Var max_pool(const Var& x, const PoolSpec& spec);  // [N, H, W, C] -> [N, OH, OW, C]
+Var avg_pool(const Var& x, const PoolSpec& spec);  // padding is never counted
+Var global_avg_pool(const Var& x);                 // [N, H, W, C] -> [N, 1, 1, C]
+Var mean_tokens(const Var& x);                     // [N, L, C] -> [N, C]
+Var variance_tokens(const Var& x);                 // unbiased, [N, L, C] -> [N, C]
+Var scale_channels(const Var& x, const Var& gate);  // [N, H, W, C] times [N, 1, 1, C]
+
+// ---- elementwise --------------------------------------------------------------------------------
+Var activation(const Var& x, const ActivationSpec& spec);
+Var relu(const Var& x);
+Var leaky_relu(const Var& x, float slope);
+Var gelu(const Var& x);        // exact, by erf
+Var quick_gelu(const Var& x);  // x * sigmoid(1.702 x)
+Var sigmoid(const Var& x);
+Var softplus(const Var& x);
+// Zeroes with probability p, divides the rest by 1 - p. Identity without a tape or with p = 0.
+// `keep`, if given, is the uint8 mask to use instead of drawing one.
+Var dropout(const Var& x, float p, const Tensor& keep = {});
+
+// ---- matrix products ----------------------------------------------------------------------------
+// x w^T + bias.   x [..., C], w [O, C], bias f32 [O] or none -> [..., O]
+Var linear(const Var& x, const Var& w);
+Var linear(const Var& x, const Var& w, const Var& bias);
+Var matmul(const Var& a, const Var& b);  // [B, M, C] x [B, C, O] -> [B, M, O]
+// Class k = group * g + j reads query `group` only.
+//   h [N, G, D], w [G, D, g], bias f32 [K], K <= G * g -> [N, K]     (ML-Decoder eq. 6)
+Var group_linear(const Var& h, const Var& w, const Var& bias);
+Var embedding(const Tensor& ids, const Var& table);  // int32 [...], [V, D] -> [..., D]
+
+// ---- attention ----------------------------------------------------------------------------------
+// Scaled dot-product attention with spec.heads heads over already projected inputs.
+//   q [N, Q, D] or [1, Q, D] (shared by the images), k, v [N, L, D] -> [N, Q, D]
+Var attention(const Var& q, const Var& k, const Var& v, const AttentionSpec& spec);
+Var softmax(const Var& x);      // over the last dimension
+Var log_softmax(const Var& x);
+
+// ---- losses: logits float32, a scalar [1] unless said otherwise ------------------------------------
+// ASL, summed over batch and classes.   logits, targets f32 [N, K]
+Var asymmetric_loss(const Var& logits, const Tensor& targets, const AslSpec& spec = {});
+// BCE with logits, mean over batch and classes.
+Var binary_cross_entropy(const Var& logits, const Tensor& targets);
+// Cross-entropy against target distributions, mean over the batch.
+Var cross_entropy(const Var& logits, const Tensor& targets);
+// Single-label ASL per image -> [N].   targets: one-hot [N, K]
+Var asl_single_label(const Var& logits, const Tensor& targets, const AslSingleSpec& spec = {});
+Var mean(const Var& x);  // of all elements -> [1]
+Var sum(const Var& x);   // of all elements -> [1]
+
+}  // namespace mld

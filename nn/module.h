@@ -1,0 +1,117 @@
+// Module: a layer or a model. It lists its members once, in each(); everything else that needs to
+// know them (optimiser, checkpoint, EMA, device moves, summary) is a walk over that list.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "autograd/tape.h"
+#include "core/random.h"
+#include "core/tensor.h"
+
+namespace mld {
+
+// A trained tensor, float32. `value` is undefined until initialize() or load_state() gives it one.
+struct Parameter {
+  // How a checkpoint lays the elements out: files keep PyTorch's layout.
+  enum class Layout { same, conv };  // conv: OHWI in memory, OIHW on disk
+
+  Shape shape;       // as in memory
+  Tensor value;
+  Tensor grad;       // undefined: zero
+  bool trainable = true;
+  Layout layout = Layout::same;
+
+  Parameter() = default;
+  explicit Parameter(const Shape& shape_, Layout layout_ = Layout::same)
+      : shape(shape_), layout(layout_) {}
+};
+
+// A tensor that is state but not trained: running statistics (f32), batch counters (i64).
+struct Buffer {
+  Shape shape;
+  DType dtype = DType::f32;
+  Tensor value;
+
+  Buffer() = default;
+  explicit Buffer(const Shape& shape_, DType dtype_ = DType::f32) : shape(shape_), dtype(dtype_) {}
+};
+
+class Visitor;
+
+struct Module {
+  bool training = false;  // batch statistics and dropout; set by set_training()
+
+  virtual ~Module() = default;
+  // Calls v(name, member) for every parameter, buffer and child, in the order of the checkpoint.
+  virtual void each(Visitor& v) = 0;
+  // Gives this module's own parameters and buffers their initial values (children have theirs
+  // already, so a parent may override them). Draws from a stream of its own.
+  virtual void reset(RandomStream& random);
+};
+
+// What a walk does. Names are dotted paths, as in the checkpoint: "layer1.0.bn1.weight".
+class Visitor {
+ public:
+  virtual ~Visitor() = default;
+
+  void operator()(std::string_view name, Parameter& p);
+  void operator()(std::string_view name, Buffer& b);
+  void operator()(std::string_view name, Module& child);
+  template <class M>
+  void operator()(std::string_view name, std::vector<M>& children) {  // name.0, name.1, ...
+    for (size_t i = 0; i < children.size(); ++i) {
+      (*this)(std::string(name) + "." + std::to_string(i), children[i]);
+    }
+  }
+  // Starts the walk at a model; `prefix` goes before every name.
+  void walk(Module& root, std::string_view prefix = "");
+
+ protected:
+  virtual void parameter(const std::string& name, Parameter& p);
+  virtual void buffer(const std::string& name, Buffer& b);
+  virtual void leave(const std::string& name, Module& module);  // after its members
+
+ private:
+  std::string path(std::string_view name) const;
+  std::string prefix_;
+};
+
+// A parameter as an op input: recorded if x is on a tape and the parameter is trainable.
+Var lift(Parameter& p, const Var& x);
+
+using NamedParameters = std::vector<std::pair<std::string, Parameter*>>;
+using NamedBuffers = std::vector<std::pair<std::string, Buffer*>>;
+
+NamedParameters parameters(Module& model);  // in the order of each()
+NamedBuffers buffers(Module& model);
+int64_t count_parameters(Module& model);    // elements, frozen ones included, buffers not
+
+// Initial values for everything, on the CPU: a pure function of the seed and each module's name.
+void initialize(Module& model, uint64_t seed);
+void set_training(Module& model, bool training);
+void to(Module& model, Device device);
+void clear_gradients(Module& model);
+
+// Name -> tensor in disk layout, CPU, in the order of each().
+using StateDict = std::vector<std::pair<std::string, Tensor>>;
+StateDict state_dict(Module& model);
+
+enum class LoadPolicy {
+  strict,    // every name on both sides, every shape
+  matching,  // what fits by name and shape; the rest is reported, not an error
+};
+struct LoadReport {
+  std::vector<std::string> missing;     // in the model, not in the file
+  std::vector<std::string> unexpected;  // in the file, not in the model
+  std::vector<std::string> mismatched;  // "name: [80, 768] in the file, [20, 768] in the model"
+};
+// Copies values in. A missing "num_batches_tracked" is never an error (old files lack it).
+// Errors (strict): DataError listing the missing, unexpected and mis-shaped names.
+LoadReport load_state(Module& model, const StateDict& state, LoadPolicy policy = LoadPolicy::strict);
+
+}  // namespace mld
