@@ -1,0 +1,34 @@
+#include "train/stop_signal.h"
+
+#include <unistd.h>
+
+#include <csignal>
+
+#include "core/error.h"
+
+namespace mld {
+namespace {
+
+volatile std::sig_atomic_t g_stop = 0;
+
+extern "C" void on_stop_signal(int) {
+  if (g_stop != 0) {
+    _exit(static_cast<int>(ExitCode::stopped));  // nothing else is safe here
+  }
+  g_stop = 1;
+}
+
+}  // namespace
+
+void install_stop_handlers() {
+  struct sigaction action = {};
+  action.sa_handler = on_stop_signal;
+  sigemptyset(&action.sa_mask);
+  action.sa_flags = SA_RESTART;
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+}
+
+bool stop_requested() { return g_stop != 0; }
+
+}  // namespace mld
