@@ -58,13 +58,16 @@ class SafeTensorsFile {
   std::unique_ptr<Impl> impl_;
 };
 
-// Serialises tensors in the order given, entries aligned to 8 bytes; the same input gives the same
-// bytes. Metadata is written in key order. Tensors may be on any device.
+// Serialises tensors, named in the order given, each aligned to its element size; the same input
+// gives the same bytes. Metadata is written in key order. Tensors may be on any device.
+// Errors: a name twice, a tensor without data; DataError for text that is not UTF-8.
 std::vector<uint8_t> to_safetensors(const std::vector<std::pair<std::string, Tensor>>& tensors,
                                     const std::map<std::string, std::string>& metadata);
 
 // CRC-32C (Castagnoli) of bytes: the checksum per tensor in our checkpoints.
 uint32_t crc32c(std::span<const uint8_t> bytes);
+// The same without the processor's CRC instruction.
+uint32_t crc32c_portable(std::span<const uint8_t> bytes);
 
 // Replaces a file so that a crash at any moment leaves the old or the new one: temporary file in
 // the same directory, write, fsync, rename, fsync of the directory. Errors: DataError naming the

@@ -1,0 +1,146 @@
+#include "data/file.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "core/error.h"
+#include "data/safetensors.h"
+
+namespace mld {
+namespace {
+
+// What the system says about the last failed call.
+std::string reason() { return std::strerror(errno); }
+
+// Opens a regular file for reading; its size comes back in `size`.
+FileDescriptor open_regular(const std::filesystem::path& path, size_t& size) {
+  // O_NONBLOCK: opening a named pipe must not wait for a writer.
+  FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  require<DataError>(file.open(), "{}: cannot open: {}", path.string(), reason());
+  struct stat status {};
+  require<DataError>(::fstat(file.get(), &status) == 0, "{}: cannot read: {}", path.string(),
+                     reason());
+  require<DataError>(S_ISREG(status.st_mode), "{}: {}, expected a file", path.string(),
+                     S_ISDIR(status.st_mode) ? "is a folder" : "is not a regular file");
+  size = static_cast<size_t>(status.st_size);
+  return file;
+}
+
+// Writes everything; false with errno set on the first error.
+bool write_all(int fd, std::span<const uint8_t> bytes) {
+  constexpr size_t kMostAtOnce = size_t{1} << 30;  // Linux writes at most 2 GiB a call
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(fd, bytes.data(), std::min(bytes.size(), kMostAtOnce));
+    if (written < 0 && errno == EINTR) {
+      continue;
+    }
+    if (written <= 0) {
+      return false;
+    }
+    bytes = bytes.subspan(static_cast<size_t>(written));
+  }
+  return true;
+}
+
+// Removes the temporary file unless it has become the real one.
+struct Temporary {
+  std::filesystem::path path;
+  bool renamed = false;
+
+  ~Temporary() {
+    if (!renamed) {
+      ::unlink(path.c_str());
+    }
+  }
+};
+
+}  // namespace
+
+bool FileDescriptor::close() {
+  const int fd = release();
+  return fd < 0 || ::close(fd) == 0;
+}
+
+MappedFile::MappedFile(const std::filesystem::path& path) {
+  const FileDescriptor file = open_regular(path, size_);
+  if (size_ > 0) {  // an empty mapping is an error
+    void* data = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.get(), 0);
+    require<DataError>(data != MAP_FAILED, "{}: cannot map {} bytes: {}", path.string(), size_,
+                       reason());
+    data_ = static_cast<const uint8_t*>(data);
+  }
+}
+
+MappedFile::~MappedFile() {
+  if (data_ != nullptr) {
+    ::munmap(const_cast<uint8_t*>(data_), size_);
+  }
+}
+
+std::string read_text_file(const std::filesystem::path& path, int64_t max_bytes) {
+  size_t size = 0;
+  const FileDescriptor file = open_regular(path, size);
+  require<DataError>(size <= static_cast<size_t>(max_bytes), "{}: {} bytes, at most {} are read",
+                     path.string(), size, max_bytes);
+  std::string text(size, '\0');
+  size_t have = 0;
+  while (have < size) {
+    const ssize_t got = ::read(file.get(), text.data() + have, size - have);
+    if (got < 0 && errno == EINTR) {
+      continue;
+    }
+    require<DataError>(got >= 0, "{}: cannot read: {}", path.string(), reason());
+    if (got == 0) {
+      break;  // shortened meanwhile
+    }
+    have += static_cast<size_t>(got);
+  }
+  text.resize(have);
+  return text;
+}
+
+FolderLock::FolderLock(const std::filesystem::path& folder) {
+  const std::string path = (folder / ".lock").string();
+  file_ = FileDescriptor(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666));
+  require<DataError>(file_.open(), "{}: cannot create: {}", path, reason());
+  require<DataError>(::flock(file_.get(), LOCK_EX | LOCK_NB) == 0,
+                     "{}: another process is using this run folder; wait for it or give --out",
+                     folder.string());
+}
+
+// Note [Atomic replacement]. A reader sees the old file or the new one, never a part: the bytes are
+// on the disk (fsync) before the name points at them (rename), and the name is on the disk (fsync
+// of the folder) before we return. The temporary's name is fixed, so a crash leaves at most one
+// behind and the next save of the same file overwrites it; a file has one writer at a time
+// (FolderLock).
+void write_file_atomically(const std::filesystem::path& path, std::span<const uint8_t> bytes) {
+  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
+  const auto check = [&](bool ok, const char* step) {
+    require<DataError>(ok, "{}: cannot save: {} failed: {}; the old file, if any, is untouched",
+                       path.string(), step, reason());
+  };
+  Temporary temporary{folder / ("." + path.filename().string() + ".tmp")};
+  FileDescriptor file(::open(temporary.path.c_str(),
+                             O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666));
+  check(file.open(), "creating the temporary file");
+  check(write_all(file.get(), bytes), "writing");
+  check(::fsync(file.get()) == 0, "fsync");
+  check(file.close(), "closing");
+  check(std::rename(temporary.path.c_str(), path.c_str()) == 0, "renaming");
+  temporary.renamed = true;
+  // From here the new file is in place; not every file system lets folders be synchronised.
+  const FileDescriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  require<DataError>(directory.open() && (::fsync(directory.get()) == 0 || errno == EINVAL),
+                     "{}: saved, but the folder cannot be synchronised: {}", path.string(),
+                     reason());
+}
+
+}  // namespace mld

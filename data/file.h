@@ -1,0 +1,72 @@
+// Files as wholes: reading bytes, a lock on a folder. Atomic writing is in data/safetensors.h.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace mld {
+
+// An open file descriptor that closes itself.
+class FileDescriptor {
+ public:
+  explicit FileDescriptor(int fd = -1) : fd_(fd) {}
+  ~FileDescriptor() { close(); }
+  FileDescriptor(FileDescriptor&& other) noexcept : fd_(other.release()) {}
+  FileDescriptor& operator=(FileDescriptor&& other) noexcept {
+    close();
+    fd_ = other.release();
+    return *this;
+  }
+  FileDescriptor(const FileDescriptor&) = delete;
+  FileDescriptor& operator=(const FileDescriptor&) = delete;
+
+  int get() const { return fd_; }
+  bool open() const { return fd_ >= 0; }
+  // False if the system reports an error only now (a full disk, a network file system).
+  bool close();
+  int release() {
+    const int fd = fd_;
+    fd_ = -1;
+    return fd;
+  }
+
+ private:
+  int fd_ = -1;
+};
+
+// A whole regular file mapped read-only into memory; the bytes live as long as the object.
+// Another program that shortens the file meanwhile makes access fail with SIGBUS.
+class MappedFile {
+ public:
+  // Errors: DataError for a missing or unreadable file or one that is not a regular file.
+  explicit MappedFile(const std::filesystem::path& path);
+  ~MappedFile();
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+
+  std::span<const uint8_t> bytes() const { return {data_, size_}; }
+
+ private:
+  const uint8_t* data_ = nullptr;
+  size_t size_ = 0;
+};
+
+// Reads a regular file of at most max_bytes. Errors: DataError naming the file, as MappedFile's and
+// for a longer file.
+std::string read_text_file(const std::filesystem::path& path, int64_t max_bytes);
+
+// Holds `folder` for one process: two runs that save into the same folder would mix their files.
+// The lock ends with the process, however that ends.
+class FolderLock {
+ public:
+  // Errors: DataError if another process holds it or the lock file cannot be made.
+  explicit FolderLock(const std::filesystem::path& folder);
+
+ private:
+  FileDescriptor file_;
+};
+
+}  // namespace mld
