@@ -1,0 +1,95 @@
+#include "train/training_state.h"
+
+#include <charconv>
+#include <string_view>
+
+#include "core/error.h"
+
+namespace mld {
+namespace {
+
+constexpr std::string_view kVersion = "1";
+
+class Fields {
+ public:
+  Fields(const std::map<std::string, std::string>& metadata, const std::string& file)
+      : metadata_(metadata), file_(file) {}
+
+  const std::string& text(const std::string& key) const {
+    const auto found = metadata_.find(key);
+    require<DataError>(found != metadata_.end(),
+                       "{}: no field \"{}\" in its metadata; it is not a training state", file_, key);
+    return found->second;
+  }
+  template <class T>
+  T number(const std::string& key) const {
+    return parse<T>(text(key), key);
+  }
+  std::vector<double> list(const std::string& key) const {
+    std::string_view rest = text(key);
+    std::vector<double> values;
+    while (!rest.empty()) {
+      const size_t end = std::min(rest.find(' '), rest.size());
+      values.push_back(parse<double>(rest.substr(0, end), key));
+      rest.remove_prefix(std::min(end + 1, rest.size()));
+    }
+    return values;
+  }
+
+ private:
+  template <class T>
+  T parse(std::string_view text, const std::string& key) const {
+    T value{};
+    const auto result = std::from_chars(text.data(), text.data() + text.size(), value);
+    require<DataError>(result.ec == std::errc{} && result.ptr == text.data() + text.size(),
+                       "{}: field \"{}\" holds \"{}\", expected a number", file_, key, text);
+    return value;
+  }
+
+  const std::map<std::string, std::string>& metadata_;
+  const std::string& file_;
+};
+
+}  // namespace
+
+std::map<std::string, std::string> to_metadata(const TrainingState& state) {
+  std::string history;
+  for (const double value : state.history) {
+    history += (history.empty() ? "" : " ") + fmt::format("{}", value);  // shortest exact form
+  }
+  return {{"training_state", std::string(kVersion)},
+          {"step", std::to_string(state.step)},
+          {"epoch", std::to_string(state.epoch)},
+          {"batch", std::to_string(state.batch)},
+          {"loss_sum", fmt::format("{}", state.loss_sum)},
+          {"best_metric", fmt::format("{}", state.best_metric)},
+          {"best_step", std::to_string(state.best_step)},
+          {"best_from", state.best_from},
+          {"finished", state.finished ? "1" : "0"},
+          {"history", history},
+          {"threads", std::to_string(state.threads)},
+          {"fingerprint", state.fingerprint},
+          {"config", state.config}};
+}
+
+TrainingState from_metadata(const std::map<std::string, std::string>& metadata,
+                            const std::string& file) {
+  const Fields fields(metadata, file);
+  const std::string& version = fields.text("training_state");
+  require<DataError>(version == kVersion, "{}: training state version {}, this program reads {}",
+                     file, version, kVersion);
+  return {.step = fields.number<int64_t>("step"),
+          .epoch = fields.number<int64_t>("epoch"),
+          .batch = fields.number<int64_t>("batch"),
+          .loss_sum = fields.number<double>("loss_sum"),
+          .best_metric = fields.number<double>("best_metric"),
+          .best_step = fields.number<int64_t>("best_step"),
+          .best_from = fields.text("best_from"),
+          .finished = fields.number<int>("finished") != 0,
+          .history = fields.list("history"),
+          .threads = fields.number<int>("threads"),
+          .fingerprint = fields.text("fingerprint"),
+          .config = fields.text("config")};
+}
+
+}  // namespace mld

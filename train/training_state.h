@@ -1,0 +1,32 @@
+// What a run is made of besides its tensors: where it stands, what it has seen, what is best.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace mld {
+
+struct TrainingState {
+  int64_t step = 0;         // updates done
+  int64_t epoch = 0;        // the epoch in progress, from 0
+  int64_t batch = 0;        // batches of it already trained on
+  double loss_sum = 0;      // over those batches
+  double best_metric = -1;  // of best_metric on val; -1: none yet
+  int64_t best_step = -1;   // the step best.safetensors was taken at
+  std::string best_from;    // "raw" or "ema"
+  bool finished = false;
+  std::vector<double> history;  // best_metric after each validation, for the sparkline
+  int threads = 0;              // compute threads: bit-equal resuming needs the same number
+  std::string fingerprint;      // of the training data
+  std::string config;           // the resolved config, TOML
+};
+
+// As safetensors metadata and back; numbers survive exactly.
+// Errors: DataError naming `file` and the field that is missing or malformed.
+std::map<std::string, std::string> to_metadata(const TrainingState& state);
+TrainingState from_metadata(const std::map<std::string, std::string>& metadata,
+                            const std::string& file);
+
+}  // namespace mld
