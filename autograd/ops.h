@@ -21,12 +21,18 @@ Var scale(const Var& x, float factor);      // factor * x
 // The same rows for every image.   x [R, D] -> [N, R, D]
 Var repeat_batch(const Var& x, int64_t N);
 Var transpose(const Var& x);                // [B, M, C] -> [B, C, M]
+// Rows [begin, end) of the first dimension, sharing memory.   [R, ...] -> [end - begin, ...]
+Var rows(const Var& x, int64_t begin, int64_t end);
 
 // ---- convolution and normalisation --------------------------------------------------------------
 // Cross-correlation.   x [N, H, W, C], w [O, KH, KW, C/groups], bias f32 [O] or none
 //   -> [N, OH, OW, O]
 Var conv2d(const Var& x, const Var& w, const Conv2dSpec& spec = {});
 Var conv2d(const Var& x, const Var& w, const Var& bias, const Conv2dSpec& spec = {});
+// Inference: spec.act(conv2d(x, w) + bias [+ residual]); bias, residual may be undefined. Errors:
+// an input that needs a gradient.
+Var conv2d_fused(const Var& x, const Var& w, const Var& bias, const Var& residual,
+                 const Conv2dSpec& spec);
 
 // act(w * (x - mean) * rstd + b [+ residual]).   x, residual [N, H, W, C]; w, b f32 [C]
 //   running_mean, running_var f32 [C]: updated in training, used otherwise
@@ -64,6 +70,7 @@ Var dropout(const Var& x, float p, const Tensor& keep = {});
 // x w^T + bias.   x [..., C], w [O, C], bias f32 [O] or none -> [..., O]
 Var linear(const Var& x, const Var& w);
 Var linear(const Var& x, const Var& w, const Var& bias);
+Var linear_relu(const Var& x, const Var& w, const Var& bias);  // max(0, linear), fused
 Var matmul(const Var& a, const Var& b);  // [B, M, C] x [B, C, O] -> [B, M, O]
 // Class k = group * g + j reads query `group` only.
 //   h [N, G, D], w [G, D, g], bias f32 [K], K <= G * g -> [N, K]     (ML-Decoder eq. 6)
