@@ -151,8 +151,8 @@ void parse_header(std::span<const uint8_t> header, const std::string& file,
 // The entry's part of the data, after all checks that concern it alone.
 SafeTensor view_of(const Entry& entry, std::span<const uint8_t> data, const std::string& file) {
   const size_t size = safetensors_element_size(entry.dtype);
-  require<DataError>(size > 0, "{}: tensor {} has the unknown type {}", file, quoted_name(entry.name),
-                     quoted_name(entry.dtype));
+  require<DataError>(size > 0, "{}: tensor {} has the unknown type {}", file,
+                     quoted_name(entry.name), quoted_name(entry.dtype));
   require<DataError>(entry.offsets.size() == 2 && entry.offsets[0] <= entry.offsets[1] &&
                          static_cast<uint64_t>(entry.offsets[1]) <= data.size(),
                      "{}: tensor {}: data_offsets must be [begin, end] within {} bytes of data",

@@ -1,0 +1,315 @@
+#include "train/metrics.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "core/error.h"
+#include "core/parallel.h"
+
+namespace mld {
+namespace {
+
+// Whether the sample at each rank of one class is a positive, best score first.
+using Ranking = std::vector<bool>;
+
+void check(const Predictions& p) {
+  require(p.classes > 0 && p.scores.size() % static_cast<size_t>(p.classes) == 0 &&
+              p.scores.size() == p.targets.size(),
+          "metrics: {} scores and {} targets for {} classes", p.scores.size(), p.targets.size(),
+          p.classes);
+  for (size_t i = 0; i < p.scores.size(); ++i) {
+    require<NumericError>(!std::isnan(p.scores[i]),
+                          "metrics: the score of sample {}, class {}, is NaN",
+                          i / static_cast<size_t>(p.classes), i % static_cast<size_t>(p.classes));
+  }
+}
+
+// See Note [Order of ties].
+Ranking ranking_of(const Predictions& p, int64_t k, Ignored ignored) {
+  std::vector<size_t> at;  // indices into scores
+  for (size_t i = static_cast<size_t>(k); i < p.scores.size();
+       i += static_cast<size_t>(p.classes)) {
+    if (ignored == Ignored::as_absent || p.targets[i] != Label::ignored) {
+      at.push_back(i);
+    }
+  }
+  std::sort(at.begin(), at.end(), [&](size_t a, size_t b) {
+    return p.scores[a] != p.scores[b] ? p.scores[a] > p.scores[b] : a > b;
+  });
+  Ranking ranking(at.size());
+  std::transform(at.begin(), at.end(), ranking.begin(),
+                 [&](size_t i) { return p.targets[i] == Label::present; });
+  return ranking;
+}
+
+int64_t count_positives(const Ranking& ranking) {
+  return std::count(ranking.begin(), ranking.end(), true);
+}
+
+// Mean precision at the positives, 1 / (n + epsilon) of their sum.
+double rank_ap(const Ranking& ranking, double epsilon) {
+  double sum = 0;
+  int64_t positives = 0;
+  for (size_t i = 0; i < ranking.size(); ++i) {
+    if (ranking[i]) {
+      ++positives;
+      sum += static_cast<double>(positives) / static_cast<double>(i + 1);
+    }
+  }
+  return positives == 0 ? 0.0 : sum / (static_cast<double>(positives) + epsilon);
+}
+
+// envelope[j]: the largest precision at any rank with at least j + 1 positives found. Precision
+// only rises at a positive, so ranks of positives suffice.
+std::vector<double> precision_envelope(const Ranking& ranking) {
+  std::vector<double> precision;
+  for (size_t i = 0; i < ranking.size(); ++i) {
+    if (ranking[i]) {
+      precision.push_back(static_cast<double>(precision.size() + 1) / static_cast<double>(i + 1));
+    }
+  }
+  for (size_t j = precision.size(); j-- > 1;) {
+    precision[j - 1] = std::max(precision[j - 1], precision[j]);
+  }
+  return precision;
+}
+
+double voc_ap_11_points(const Ranking& ranking) {
+  const std::vector<double> envelope = precision_envelope(ranking);
+  double sum = 0;
+  for (size_t t = 0; t <= 10 && !envelope.empty(); ++t) {
+    // Recall (j + 1) / n >= t / 10 in integers: 3 of 10 reach 0.3, which floating point may deny.
+    const size_t needed = (t * envelope.size() + 9) / 10;
+    sum += envelope[std::max<size_t>(needed, 1) - 1];
+  }
+  return sum / 11.0;
+}
+
+double voc_ap_all_points(const Ranking& ranking) {
+  const std::vector<double> envelope = precision_envelope(ranking);
+  const double sum = std::accumulate(envelope.begin(), envelope.end(), 0.0);
+  return envelope.empty() ? 0.0 : sum / static_cast<double>(envelope.size());
+}
+
+// AP of every class; the mean over all of them or over those with positives.
+template <class Ap>
+MeanAp mean_ap(const Predictions& p, Ignored ignored, bool only_present, Ap&& ap_of) {
+  check(p);
+  const auto classes = static_cast<size_t>(p.classes);
+  MeanAp result;
+  result.ap.resize(classes);
+  result.positives.resize(classes);
+  parallel_for(p.classes, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t k = begin; k < end; ++k) {
+      const Ranking ranking = ranking_of(p, k, ignored);
+      result.ap[static_cast<size_t>(k)] = ap_of(ranking);
+      result.positives[static_cast<size_t>(k)] = count_positives(ranking);
+    }
+  });
+  result.without_positives =
+      std::count(result.positives.begin(), result.positives.end(), int64_t{0});
+  const int64_t counted = p.classes - (only_present ? result.without_positives : 0);
+  const double sum = std::accumulate(result.ap.begin(), result.ap.end(), 0.0);
+  result.percent = counted > 0 ? 100.0 * sum / static_cast<double>(counted) : 0.0;
+  return result;
+}
+
+double official_ap(const Ranking& ranking) { return rank_ap(ranking, 1e-8); }
+
+}  // namespace
+
+MeanAp official_map(const Predictions& predictions) {
+  return mean_ap(predictions, Ignored::skip, false, official_ap);
+}
+
+MeanAp map_present(const Predictions& predictions) {
+  return mean_ap(predictions, Ignored::skip, true, official_ap);
+}
+
+MeanAp mlgcn_map(const Predictions& predictions, Ignored ignored) {
+  return mean_ap(predictions, ignored, true, [](const Ranking& r) { return rank_ap(r, 0.0); });
+}
+
+MeanAp voc_map_11_points(const Predictions& predictions, Ignored ignored) {
+  return mean_ap(predictions, ignored, true, voc_ap_11_points);
+}
+
+MeanAp voc_map_all_points(const Predictions& predictions, Ignored ignored) {
+  return mean_ap(predictions, ignored, true, voc_ap_all_points);
+}
+
+namespace {
+
+// Decisions of one class, or of all of them together.
+struct Counts {
+  double correct = 0, predicted = 0, positives = 0;
+
+  Counts& operator+=(const Counts& other) {
+    correct += other.correct;
+    predicted += other.predicted;
+    positives += other.positives;
+    return *this;
+  }
+  double precision() const { return predicted > 0 ? correct / predicted : 0.0; }
+  double recall() const { return positives > 0 ? correct / positives : 0.0; }
+};
+
+double harmonic(double a, double b) { return a + b > 0 ? 2 * a * b / (a + b) : 0.0; }
+
+// The image's classes, highest score first, the first `k` of them; ties to the lower index.
+std::vector<size_t> highest(std::span<const float> scores, size_t k) {
+  std::vector<size_t> order(scores.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  k = std::min(k, order.size());
+  std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(k), order.end(),
+                    [&](size_t a, size_t b) {
+                      return scores[a] != scores[b] ? scores[a] > scores[b] : a < b;
+                    });
+  order.resize(k);
+  return order;
+}
+
+// Adds one image's decisions, predicted[k] for every class, to the counts.
+void count_image(std::span<const Label> targets, const std::vector<bool>& predicted,
+                 Ignored ignored, std::vector<Counts>& counts) {
+  for (size_t k = 0; k < targets.size(); ++k) {
+    if (targets[k] == Label::ignored && ignored == Ignored::skip) {
+      continue;
+    }
+    const bool positive = targets[k] == Label::present;
+    counts[k].positives += positive;
+    counts[k].predicted += predicted[k];
+    counts[k].correct += positive && predicted[k];
+  }
+}
+
+// Counts per class; decide(scores of an image) gives its predictions.
+template <class Decide>
+std::vector<Counts> count_all(const Predictions& p, Ignored ignored, Decide&& decide) {
+  check(p);
+  const auto classes = static_cast<size_t>(p.classes);
+  std::vector<Counts> counts(classes);
+  for (size_t at = 0; at < p.scores.size(); at += classes) {
+    count_image(p.targets.subspan(at, classes), decide(p.scores.subspan(at, classes)), ignored,
+                counts);
+  }
+  return counts;
+}
+
+std::vector<Counts> count_above(const Predictions& p, double threshold) {
+  return count_all(p, Ignored::skip, [threshold](std::span<const float> scores) {
+    std::vector<bool> predicted(scores.size());
+    std::transform(scores.begin(), scores.end(), predicted.begin(),
+                   [threshold](float score) { return static_cast<double>(score) > threshold; });
+    return predicted;
+  });
+}
+
+}  // namespace
+
+PrecisionRecall official_precision_recall(const Predictions& predictions, double threshold) {
+  PrecisionRecall result;
+  Counts all;
+  const double percent = 100.0 / static_cast<double>(predictions.classes);
+  for (const Counts& counts : count_above(predictions, threshold)) {
+    result.class_precision += percent * counts.precision();
+    result.class_recall += percent * counts.recall();
+    result.class_f1 += percent * harmonic(counts.precision(), counts.recall());
+    all += counts;
+  }
+  result.overall_precision = 100 * all.precision();
+  result.overall_recall = 100 * all.recall();
+  result.overall_f1 = harmonic(result.overall_precision, result.overall_recall);
+  return result;
+}
+
+PrecisionRecall mlgcn_precision_recall(const Predictions& predictions, double threshold, int top,
+                                       Ignored ignored) {
+  const auto decide = [&](std::span<const float> scores) {
+    std::vector<bool> predicted(scores.size());
+    const size_t most = top > 0 ? static_cast<size_t>(top) : scores.size();
+    for (const size_t k : highest(scores, most)) {
+      predicted[k] = static_cast<double>(scores[k]) >= threshold;
+    }
+    return predicted;
+  };
+  PrecisionRecall result;
+  Counts all;
+  const double percent = 100.0 / static_cast<double>(predictions.classes);
+  for (Counts counts : count_all(predictions, ignored, decide)) {
+    counts.predicted = std::max(counts.predicted, 1.0);
+    result.class_precision += percent * counts.precision();
+    result.class_recall += percent * counts.recall();
+    all += counts;
+  }
+  result.class_f1 = harmonic(result.class_precision, result.class_recall);
+  result.overall_precision = 100 * all.precision();
+  result.overall_recall = 100 * all.recall();
+  result.overall_f1 = harmonic(result.overall_precision, result.overall_recall);
+  return result;
+}
+
+F1AtK f1_at_k(const Predictions& predictions, int k, bool keep_empty) {
+  check(predictions);
+  require(k > 0, "f1_at_k: k must be positive, got {}", k);
+  const auto classes = static_cast<size_t>(predictions.classes);
+  Counts pooled;
+  for (size_t at = 0; at < predictions.scores.size(); at += classes) {
+    const auto targets = predictions.targets.subspan(at, classes);
+    const auto positives = std::count(targets.begin(), targets.end(), Label::present);
+    if (positives == 0 && !keep_empty) {
+      continue;
+    }
+    pooled.positives += static_cast<double>(positives);
+    pooled.predicted += k;
+    const auto scores = predictions.scores.subspan(at, classes);
+    for (const size_t c : highest(scores, static_cast<size_t>(k))) {
+      pooled.correct += targets[c] == Label::present;
+    }
+  }
+  F1AtK result = {100 * pooled.precision(), 100 * pooled.recall(), 0};
+  result.f1 = harmonic(result.precision, result.recall);
+  return result;
+}
+
+double top_k_accuracy(std::span<const float> scores, std::span<const int64_t> targets,
+                      int64_t classes, int k) {
+  require(classes > 0 && scores.size() == targets.size() * static_cast<size_t>(classes),
+          "top_k_accuracy: {} scores for {} targets and {} classes", scores.size(), targets.size(),
+          classes);
+  int64_t correct = 0;
+  for (size_t i = 0; i < targets.size(); ++i) {
+    require(targets[i] >= 0 && targets[i] < classes,
+            "top_k_accuracy: target {} of sample {} is not one of {} classes", targets[i], i,
+            classes);
+    const auto row = scores.subspan(i * static_cast<size_t>(classes), static_cast<size_t>(classes));
+    const auto target = static_cast<size_t>(targets[i]);
+    int64_t before = 0;  // classes ranked before the target
+    for (size_t c = 0; c < row.size(); ++c) {
+      require<NumericError>(!std::isnan(row[c]),
+                            "top_k_accuracy: the score of sample {}, class {}, is NaN", i, c);
+      before += row[c] > row[target] || (row[c] == row[target] && c < target);
+    }
+    correct += before < k;
+  }
+  const double samples = std::max(1.0, static_cast<double>(targets.size()));
+  return 100.0 * static_cast<double>(correct) / samples;
+}
+
+std::vector<ClassMetrics> class_table(const Predictions& predictions,
+                                      std::span<const std::string> names, double threshold) {
+  require(static_cast<int64_t>(names.size()) == predictions.classes,
+          "class_table: {} names for {} classes", names.size(), predictions.classes);
+  const MeanAp map = official_map(predictions);
+  const std::vector<Counts> counts = count_above(predictions, threshold);
+  std::vector<ClassMetrics> table;
+  for (size_t k = 0; k < names.size(); ++k) {
+    const double precision = counts[k].precision(), recall = counts[k].recall();
+    table.push_back({names[k], map.positives[k], map.ap[k], precision, recall,
+                     harmonic(precision, recall)});
+  }
+  return table;
+}
+
+}  // namespace mld

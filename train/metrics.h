@@ -1,0 +1,100 @@
+// Metrics: each published definition under its own name. Pure functions in double arithmetic.
+//
+// All of them take scores (logits or probabilities; only thresholds tell the difference) and the
+// labels of a whole split. Percentages are 0..100; per-class values are fractions 0..1.
+// Errors, for all: NumericError for a NaN score, Error if the sizes disagree.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "data/dataset.h"
+
+namespace mld {
+
+// The scores and labels of N samples for K classes.
+struct Predictions {
+  std::span<const float> scores;   // [N, K] row-major
+  std::span<const Label> targets;  // [N, K]
+  int64_t classes = 0;             // K
+
+  int64_t samples() const {
+    return classes > 0 ? static_cast<int64_t>(scores.size()) / classes : 0;
+  }
+};
+
+// What an ignored label counts as: nothing, or a negative (as in code that knows no third state).
+enum class Ignored { skip, as_absent };
+
+// A mean average precision with what it was made of.
+struct MeanAp {
+  double percent = 0;               // 0 if no class counts
+  std::vector<double> ap;           // [K] fractions
+  std::vector<int64_t> positives;   // [K]
+  int64_t without_positives = 0;    // how many classes have none
+};
+
+// Note [Order of ties]. Samples with equal scores are ranked by descending index: what reversing a
+// stable ascending sort gives. The published codes leave the order to an unstable sort.
+
+// The ML-Decoder and ASL authors' mAP: AP = sum over positives of (positives so far / rank) divided
+// by (positives + 1e-8). A class without positives has AP 0 and stays in the mean.
+MeanAp official_map(const Predictions& predictions);
+// The same APs; the mean is over the classes that have positives.
+MeanAp map_present(const Predictions& predictions);
+// ML-GCN's AP (util.py): without the epsilon. Its "difficult" flag is Ignored::skip. A class
+// without positives, there a division by zero, has AP 0 and stays out of the mean.
+MeanAp mlgcn_map(const Predictions& predictions, Ignored ignored);
+// PASCAL VOC 2007 devkit: mean over recalls t = 0, 0.1 ... 1 of the largest precision at recall
+// >= t. Classes without positives as in mlgcn_map.
+MeanAp voc_map_11_points(const Predictions& predictions, Ignored ignored = Ignored::skip);
+// PASCAL VOC 2010 and later: the area under the monotone envelope of the precision-recall curve.
+MeanAp voc_map_all_points(const Predictions& predictions, Ignored ignored = Ignored::skip);
+
+// Precision, recall and F1, averaged over classes and over all decisions, in percent.
+struct PrecisionRecall {
+  double class_precision = 0, class_recall = 0, class_f1 = 0;        // CP, CR, CF1
+  double overall_precision = 0, overall_recall = 0, overall_f1 = 0;  // OP, OR, OF1
+};
+
+// The official validation script: positive if score > threshold; class_f1 is the mean of the
+// classes' F1 ("CF1, mean of class F1"). Ignored labels are skipped.
+PrecisionRecall official_precision_recall(const Predictions& predictions, double threshold);
+
+// ML-GCN's, used in the literature's comparisons: positive if score >= threshold (0 for logits, 0.5
+// for probabilities) and, if top > 0, among the image's `top` highest; class_f1 is the harmonic
+// mean of CP and CR ("CF1, harmonic"). A class never predicted counts one prediction, in OP too.
+// Ours where the published code divides by zero: classes without positives have recall 0, F1 of
+// zero precision and recall is 0.
+PrecisionRecall mlgcn_precision_recall(const Predictions& predictions, double threshold, int top,
+                                       Ignored ignored);
+
+struct F1AtK {
+  double precision = 0, recall = 0, f1 = 0;  // percent, pooled over images and labels
+};
+
+// The K highest labels of every image against its positives. keep_empty: images without positives
+// take part (CLIP-Decoder's form); else they are dropped (SDL's). Ties: lower class index first.
+// K beyond the number of classes means all of them, yet precision still divides by K.
+F1AtK f1_at_k(const Predictions& predictions, int k, bool keep_empty);
+
+// The percentage of samples whose class is among the k highest scores; ties go to the lower index.
+// scores [N, K], targets [N] in 0..K-1.
+double top_k_accuracy(std::span<const float> scores, std::span<const int64_t> targets,
+                      int64_t classes, int k);
+
+// One line of the per-class table; all values fractions.
+struct ClassMetrics {
+  std::string name;
+  int64_t positives = 0;
+  double ap = 0;                             // the official AP
+  double precision = 0, recall = 0, f1 = 0;  // at score > threshold
+};
+
+// names [K]. Ignored labels are skipped.
+std::vector<ClassMetrics> class_table(const Predictions& predictions,
+                                      std::span<const std::string> names, double threshold);
+
+}  // namespace mld
