@@ -1,0 +1,98 @@
+#include "bench/machine.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+#include "core/parallel.h"
+#include "core/tensor.h"
+
+namespace mld::bench {
+
+double seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+namespace {
+
+// Independent chains of vector multiply-adds: enough of them to hide the latency (4 to 5 cycles,
+// two units), few enough to stay in registers. Returns a value so that nothing is optimised away.
+constexpr int kChains = 12;
+constexpr int kLanes = 8;
+
+float multiply_add_chains(int64_t rounds) {
+  typedef float Vector __attribute__((vector_size(kLanes * sizeof(float))));
+  Vector sums[kChains];
+  for (int i = 0; i < kChains; ++i) {
+    sums[i] = Vector{} + static_cast<float>(i);
+  }
+  Vector factor = Vector{} + 0.999f, term = Vector{} + 1e-3f;
+  for (int64_t r = 0; r < rounds; ++r) {
+    for (int i = 0; i < kChains; ++i) {
+      sums[i] = sums[i] * factor + term;
+    }
+  }
+  float total = 0;
+  for (const Vector& sum : sums) {
+    total += sum[0];
+  }
+  return total;
+}
+
+double measure_gflops() {
+  constexpr int64_t kRounds = 2'000'000;
+  volatile float sink = 0;
+  double best = 0;
+  for (int trial = 0; trial < 6; ++trial) {
+    const double start = seconds();
+#pragma omp parallel
+    {
+      const float value = multiply_add_chains(kRounds);
+#pragma omp critical
+      sink = sink + value;
+    }
+    const double flops = 2.0 * kChains * kLanes * kRounds * compute_threads();
+    best = std::max(best, flops / (seconds() - start) / 1e9);
+  }
+  return best;
+}
+
+void copy_range(const float* from, float* to, int64_t n) {
+#if defined(__AVX2__)
+  for (int64_t i = 0; i + 8 <= n; i += 8) {
+    _mm256_stream_ps(to + i, _mm256_load_ps(from + i));
+  }
+  _mm_sfence();
+#else
+  std::memcpy(to, from, static_cast<size_t>(n) * sizeof(float));
+#endif
+}
+
+double measure_copy() {
+  constexpr int64_t kFloats = int64_t{32} << 20;  // 128 MiB each way: far beyond any cache
+  const Tensor from = Tensor::full({kFloats}, 1.0f);
+  const Tensor to = Tensor::zeros({kFloats});
+  double best = 0;
+  for (int trial = 0; trial < 8; ++trial) {
+    const double start = seconds();
+    parallel_for(kFloats / 1024, 1, [&](int64_t begin, int64_t end) {
+      copy_range(from.data<float>() + begin * 1024, to.data<float>() + begin * 1024,
+                 (end - begin) * 1024);
+    });
+    best = std::max(best, 2.0 * kFloats * sizeof(float) / (seconds() - start) / 1e9);
+  }
+  return best;
+}
+
+}  // namespace
+
+const MachinePeaks& machine_peaks() {
+  static const MachinePeaks peaks = {measure_gflops(), measure_copy()};
+  return peaks;
+}
+
+}  // namespace mld::bench
