@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -45,6 +46,7 @@ class Visitor;
 
 struct Module {
   bool training = false;  // batch statistics and dropout; set by set_training()
+  bool frozen = false;    // values stay as they are: folded forms may be kept; fold_batch_norm()
 
   virtual ~Module() = default;
   // Calls v(name, member) for every parameter, buffer and child, in the order of the checkpoint.
@@ -52,6 +54,8 @@ struct Module {
   // Gives this module's own parameters and buffers their initial values (children have theirs
   // already, so a parent may override them). Draws from a stream of its own.
   virtual void reset(RandomStream& random);
+  // Drops what this module derived from its own values (a folded batch norm).
+  virtual void forget() {}
 };
 
 // What a walk does. Names are dotted paths, as in the checkpoint: "layer1.0.bn1.weight".
@@ -68,7 +72,8 @@ class Visitor {
       (*this)(std::string(name) + "." + std::to_string(i), children[i]);
     }
   }
-  // Starts the walk at a model; `prefix` goes before every name.
+  // Starts the walk at a model; `prefix` goes before every name. A child of the empty name adds
+  // nothing to the path, so its members appear as its parent's.
   void walk(Module& root, std::string_view prefix = "");
 
  protected:
@@ -91,9 +96,18 @@ NamedParameters parameters(Module& model);  // in the order of each()
 NamedBuffers buffers(Module& model);
 int64_t count_parameters(Module& model);    // elements, frozen ones included, buffers not
 
-// Initial values for everything, on the CPU: a pure function of the seed and each module's name.
+// Initial values for everything, on the CPU: a pure function of the seed and each module's name,
+// whatever the number of threads. Errors: a module whose reset() leaves a value out.
 void initialize(Module& model, uint64_t seed);
+// Also forgets folded forms.
 void set_training(Module& model, bool training);
+// Inference mode in which every convolution takes its batch norm in (spec/backbones.md 7): weights
+// are folded on first use and kept in the kernel's own layout. Parameters and state_dict() keep
+// their names and values; set_training(), load_state(), initialize() and to() end it.
+void fold_batch_norm(Module& model);
+// Ends fold_batch_norm(): for whoever changes values behind the model's back (an EMA swap).
+void forget_folded(Module& model);
+// Moves parameters and float buffers; integer counters stay on the host.
 void to(Module& model, Device device);
 void clear_gradients(Module& model);
 
@@ -110,8 +124,18 @@ struct LoadReport {
   std::vector<std::string> unexpected;  // in the file, not in the model
   std::vector<std::string> mismatched;  // "name: [80, 768] in the file, [20, 768] in the model"
 };
-// Copies values in. A missing "num_batches_tracked" is never an error (old files lack it).
+// A tensor somewhere in host memory, in disk layout: lets load_state() read a mapped file directly.
+struct StateView {
+  std::string name;
+  Shape shape;
+  DType dtype = DType::f32;
+  const void* data = nullptr;  // aligned for dtype
+};
+
+// Copies values in, widening bfloat16; the model's device is kept. A missing "num_batches_tracked" is never an error (old files lack it).
 // Errors (strict): DataError listing the missing, unexpected and mis-shaped names.
 LoadReport load_state(Module& model, const StateDict& state, LoadPolicy policy = LoadPolicy::strict);
+LoadReport load_state(Module& model, std::span<const StateView> state,
+                      LoadPolicy policy = LoadPolicy::strict);
 
 }  // namespace mld

@@ -1,0 +1,125 @@
+#include "models/ml_decoder.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "nn/init.h"
+
+namespace mld {
+
+int64_t MlDecoderSpec::queries() const {
+  constexpr int64_t kDefault = 100;
+  return std::min(groups < 0 ? kDefault : groups, classes);
+}
+
+// The published code computes floor(K / G + 0.999), which is one too small for some G > 1000.
+int64_t MlDecoderSpec::group_size() const { return (classes + queries() - 1) / queries(); }
+
+// ---- the layer ----------------------------------------------------------------------------------
+
+DecoderLayer::DecoderLayer(const MlDecoderSpec& spec)
+    : multihead_attn(spec.embed_dim, spec.heads, spec.dropout),
+      linear1(spec.embed_dim, spec.ffn),
+      linear2(spec.ffn, spec.embed_dim),
+      norm1(spec.embed_dim),
+      norm2(spec.embed_dim),
+      norm3(spec.embed_dim),
+      dropout(spec.dropout) {}
+
+Var DecoderLayer::operator()(const Var& queries, const Var& memory) {
+  const DecoderMasks none;
+  const DecoderMasks& keep = masks != nullptr ? *masks : none;
+  const int64_t N = memory.shape()[0], G = queries.shape()[0], D = queries.shape()[1];
+  Var t, wide;  // the queries as attention reads them, and per image
+  if (dropout.training && dropout.p > 0) {
+    const Var q = repeat_batch(queries, N);
+    t = wide = norm1(add(q, dropout(q, keep.query)));  // [N, G, D]
+  } else {
+    // The same for every image: computed once, and projected once inside the attention.
+    const Var shared = norm1(scale(queries, 2));  // [G, D]
+    t = reshape(shared, {1, G, D});
+    wide = repeat_batch(shared, N);
+  }
+  t = norm2(add(wide, dropout(multihead_attn(t, memory, keep.attention), keep.cross)));
+  const Var inner = dropout(linear1.relu(t), keep.inner);  // [N, G, ffn]
+  return norm3(add(t, dropout(linear2(inner), keep.output)));
+}
+
+Macs DecoderLayer::macs(int64_t G, int64_t L) const {
+  return {.linear = linear1.macs(G) + linear2.macs(G), .attention = multihead_attn.macs(G, L)};
+}
+
+void DecoderLayer::each(Visitor& v) {
+  v("norm1", norm1);
+  v("multihead_attn", multihead_attn);
+  v("linear1", linear1);
+  v("linear2", linear2);
+  v("norm2", norm2);
+  v("norm3", norm3);
+  v("dropout", dropout);
+}
+
+// ---- the head -----------------------------------------------------------------------------------
+
+namespace {
+
+const MlDecoderSpec& checked(const MlDecoderSpec& spec) {
+  require<UsageError>(spec.classes > 0, "ml_decoder: needs at least one class, got {}",
+                      spec.classes);
+  require<UsageError>(spec.groups != 0, "ml_decoder: groups must be positive, or -1 for 100");
+  require<UsageError>(spec.heads > 0 && spec.embed_dim > 0 && spec.embed_dim % spec.heads == 0,
+                      "ml_decoder: embed_dim must be a multiple of {} (attention heads), got {}",
+                      spec.heads, spec.embed_dim);
+  require<UsageError>(0 <= spec.dropout && spec.dropout < 1,
+                      "ml_decoder: dropout must be in [0, 1), got {}", spec.dropout);
+  return spec;
+}
+
+}  // namespace
+
+MlDecoder::MlDecoder(const MlDecoderSpec& spec_)
+    : spec(checked(spec_)),
+      embed_standart(spec.features, spec.embed_dim),
+      query_embed(Shape{spec.queries(), spec.embed_dim}),
+      layer(spec),
+      duplicate_pooling(Shape{spec.queries(), spec.embed_dim, spec.group_size()}),
+      duplicate_pooling_bias(Shape{spec.classes}) {
+  query_embed.trainable = spec.query == QueryKind::learnable;
+}
+
+Var MlDecoder::operator()(const Var& x, const Tap&) {
+  const Var memory = embed_standart.relu(as_tokens(x));                            // [N, L, D]
+  const Var h = layer(cast(lift(query_embed, memory), memory.dtype()), memory);    // [N, G, D]
+  const Var w = cast(lift(duplicate_pooling, h), h.dtype());
+  return group_linear(h, w, lift(duplicate_pooling_bias, h));                      // [N, K]
+}
+
+StageSummary MlDecoder::summary(const Shape& x) const {
+  const int64_t N = x[0], L = x.rank() == 3 ? x[1] : x[1] * x[2];
+  Macs macs = layer.macs(spec.queries(), L);
+  macs.linear += embed_standart.macs(L);
+  macs.group_fc = duplicate_pooling.shape.numel();
+  return {"head",
+          {N, spec.classes},
+          {.linear = N * macs.linear, .attention = N * macs.attention,
+           .group_fc = N * macs.group_fc}};
+}
+
+void MlDecoder::each(Visitor& v) {
+  v("decoder.duplicate_pooling", duplicate_pooling);
+  v("decoder.duplicate_pooling_bias", duplicate_pooling_bias);
+  v("decoder.layers.0", layer);
+  v("decoder.embed_standart", embed_standart);
+  v("decoder.query_embed.weight", query_embed);
+}
+
+void MlDecoder::reset(RandomStream& random) {
+  fill_normal(query_embed, random, 1.0);
+  // Xavier normal of [G, D, g]: fan in D * g, fan out G * g.
+  const Shape& s = duplicate_pooling.shape;
+  fill_normal(duplicate_pooling, random,
+              std::sqrt(2.0 / static_cast<double>((s[1] + s[0]) * s[2])));
+  fill(duplicate_pooling_bias, 0);
+}
+
+}  // namespace mld

@@ -1,0 +1,164 @@
+#include "models/resnet.h"
+
+#include "nn/init.h"
+
+namespace mld {
+
+namespace {
+
+constexpr ActivationSpec kRelu{.kind = Act::relu};
+constexpr PoolSpec kStemPool{.kernel = 3, .stride = 2, .pad = 1};
+constexpr std::array<std::string_view, 4> kStages{"layer1", "layer2", "layer3", "layer4"};
+
+std::optional<ResNetShortcut> shortcut(int64_t C, int64_t O, int stride) {
+  if (stride == 1 && C == O) {
+    return std::nullopt;
+  }
+  return ResNetShortcut(C, O, stride);
+}
+
+int64_t macs_of(const std::optional<ResNetShortcut>& shortcut, const Shape& x) {
+  return shortcut ? shortcut->conv.macs(x) : 0;
+}
+
+}  // namespace
+
+// ---- blocks -------------------------------------------------------------------------------------
+
+BasicBlock::BasicBlock(int64_t C, int64_t planes, int stride)
+    : conv1(C, planes, 3, {.stride = stride, .pad = 1}),
+      bn1(planes),
+      conv2(planes, planes, 3, {.pad = 1}),
+      bn2(planes),
+      downsample(shortcut(C, planes, stride)) {}
+
+Var BasicBlock::operator()(const Var& x) {
+  const Var residual = downsample ? (*downsample)(x) : x;
+  return conv_bn(conv2, bn2, conv_bn(conv1, bn1, x, kRelu), kRelu, residual);
+}
+
+int64_t BasicBlock::macs(const Shape& x) const {
+  return conv1.macs(x) + conv2.macs(conv1.out(x)) + macs_of(downsample, x);
+}
+
+void BasicBlock::each(Visitor& v) {
+  v("conv1", conv1);
+  v("bn1", bn1);
+  v("conv2", conv2);
+  v("bn2", bn2);
+  if (downsample) {
+    v("downsample", *downsample);
+  }
+}
+
+Bottleneck::Bottleneck(int64_t C, int64_t planes, int stride)
+    : conv1(C, planes, 1),
+      bn1(planes),
+      conv2(planes, planes, 3, {.stride = stride, .pad = 1}),
+      bn2(planes),
+      conv3(planes, kExpansion * planes, 1),
+      bn3(kExpansion * planes),
+      downsample(shortcut(C, kExpansion * planes, stride)) {}
+
+Var Bottleneck::operator()(const Var& x) {
+  const Var residual = downsample ? (*downsample)(x) : x;
+  const Var narrow = conv_bn(conv1, bn1, x, kRelu);
+  return conv_bn(conv3, bn3, conv_bn(conv2, bn2, narrow, kRelu), kRelu, residual);
+}
+
+int64_t Bottleneck::macs(const Shape& x) const {
+  const Shape narrow = conv1.out(x);
+  return conv1.macs(x) + conv2.macs(narrow) + conv3.macs(conv2.out(narrow)) +
+         macs_of(downsample, x);
+}
+
+void Bottleneck::each(Visitor& v) {
+  v("conv1", conv1);
+  v("bn1", bn1);
+  v("conv2", conv2);
+  v("bn2", bn2);
+  v("conv3", conv3);
+  v("bn3", bn3);
+  if (downsample) {
+    v("downsample", *downsample);
+  }
+}
+
+// ---- the network --------------------------------------------------------------------------------
+
+ResNet::ResNet(const ResNetSpec& spec_)
+    : spec(spec_), conv1(3, spec_.width, 7, {.stride = 2, .pad = 3}), bn1(spec_.width) {
+  int64_t C = spec.width;
+  for (size_t stage = 0; stage < layers.size(); ++stage) {
+    const int64_t planes = spec.width << stage;
+    for (int i = 0; i < spec.layers[stage]; ++i) {
+      const int stride = stage > 0 && i == 0 ? 2 : 1;
+      if (spec.bottleneck) {
+        layers[stage].push_back(std::make_unique<Bottleneck>(C, planes, stride));
+        C = Bottleneck::kExpansion * planes;
+      } else {
+        layers[stage].push_back(std::make_unique<BasicBlock>(C, planes, stride));
+        C = planes;
+      }
+    }
+  }
+}
+
+int64_t ResNet::features() const {
+  return 8 * spec.width * (spec.bottleneck ? Bottleneck::kExpansion : BasicBlock::kExpansion);
+}
+
+Var ResNet::operator()(const Var& images, const Tap& tap) {
+  Var x = max_pool(conv_bn(conv1, bn1, images, kRelu), kStemPool);
+  if (tap) {
+    tap("stem", x);
+  }
+  for (size_t stage = 0; stage < layers.size(); ++stage) {
+    for (const auto& block : layers[stage]) {
+      x = (*block)(x);
+    }
+    if (tap) {
+      tap(kStages[stage], x);
+    }
+  }
+  return x;
+}
+
+std::vector<StageSummary> ResNet::summary(const Shape& images) const {
+  Shape x = conv1.out(images);
+  const int64_t stem_macs = conv1.macs(images);
+  x = {x[0], kStemPool.out(x[1]), kStemPool.out(x[2]), x[3]};
+  std::vector<StageSummary> stages{{"stem", x, {.conv = stem_macs}}};
+  for (size_t stage = 0; stage < layers.size(); ++stage) {
+    Macs macs;
+    for (const auto& block : layers[stage]) {
+      macs.conv += block->macs(x);
+      x = block->out(x);
+    }
+    stages.push_back({kStages[stage], x, macs});
+  }
+  return stages;
+}
+
+void ResNet::each(Visitor& v) {
+  v("conv1", conv1);
+  v("bn1", bn1);
+  for (size_t stage = 0; stage < layers.size(); ++stage) {
+    for (size_t i = 0; i < layers[stage].size(); ++i) {
+      v(std::string(kStages[stage]) + "." + std::to_string(i), *layers[stage][i]);
+    }
+  }
+}
+
+void ResNet::reset(RandomStream&) {
+  if (!spec.zero_init_residual) {
+    return;
+  }
+  for (const auto& blocks : layers) {
+    for (const auto& block : blocks) {
+      fill(block->last_norm().weight, 0);
+    }
+  }
+}
+
+}  // namespace mld

@@ -1,0 +1,100 @@
+// ResNet (arXiv 1512.03385) as torchvision and timm build it ("v1.5": the stride of a bottleneck
+// sits in its 3x3 convolution), with torchvision's names.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <optional>
+
+#include "models/backbone.h"
+#include "nn/layers.h"
+
+namespace mld {
+
+// The projection shortcut: 1x1 convolution with the block's stride, then a norm.
+struct ResNetShortcut : Module {
+  Conv2d conv;
+  BatchNorm2d bn;
+
+  ResNetShortcut(int64_t C, int64_t O, int stride)
+      : conv(C, O, 1, {.stride = stride}), bn(O) {}
+
+  Var operator()(const Var& x) { return conv_bn(conv, bn, x); }  // [N, H, W, C] -> [N, OH, OW, O]
+  void each(Visitor& v) override {
+    v("0", conv);
+    v("1", bn);
+  }
+};
+
+// A residual block: y = relu(branch(x) + shortcut(x)).
+struct ResNetBlock : Module {
+  virtual Var operator()(const Var& x) = 0;  // [N, H, W, C] -> [N, OH, OW, O]
+  virtual Shape out(const Shape& x) const = 0;
+  virtual int64_t macs(const Shape& x) const = 0;
+  virtual BatchNorm2d& last_norm() = 0;  // of the branch
+};
+
+// 3x3, 3x3.   C -> planes channels; the shortcut is a projection where shape changes
+struct BasicBlock : ResNetBlock {
+  static constexpr int64_t kExpansion = 1;
+  Conv2d conv1;
+  BatchNorm2d bn1;
+  Conv2d conv2;
+  BatchNorm2d bn2;
+  std::optional<ResNetShortcut> downsample;
+
+  BasicBlock(int64_t C, int64_t planes, int stride = 1);
+
+  Var operator()(const Var& x) override;
+  Shape out(const Shape& x) const override { return conv2.out(conv1.out(x)); }
+  int64_t macs(const Shape& x) const override;
+  BatchNorm2d& last_norm() override { return bn2; }
+  void each(Visitor& v) override;
+};
+
+// 1x1, 3x3 with the stride, 1x1.   C -> 4 * planes channels
+struct Bottleneck : ResNetBlock {
+  static constexpr int64_t kExpansion = 4;
+  Conv2d conv1;
+  BatchNorm2d bn1;
+  Conv2d conv2;
+  BatchNorm2d bn2;
+  Conv2d conv3;
+  BatchNorm2d bn3;
+  std::optional<ResNetShortcut> downsample;
+
+  Bottleneck(int64_t C, int64_t planes, int stride = 1);
+
+  Var operator()(const Var& x) override;
+  Shape out(const Shape& x) const override { return conv3.out(conv2.out(conv1.out(x))); }
+  int64_t macs(const Shape& x) const override;
+  BatchNorm2d& last_norm() override { return bn3; }
+  void each(Visitor& v) override;
+};
+
+struct ResNetSpec {
+  bool bottleneck = false;
+  std::array<int, 4> layers{2, 2, 2, 2};  // blocks per stage
+  int64_t width = 64;                     // channels of the stem; stages have 1, 2, 4, 8 times it
+  // Starts every block as the identity: the last norm of each branch has weight 0. timm does so,
+  // torchvision does not.
+  bool zero_init_residual = false;
+};
+
+struct ResNet : Backbone {
+  ResNetSpec spec;
+  Conv2d conv1;
+  BatchNorm2d bn1;
+  std::array<std::vector<std::unique_ptr<ResNetBlock>>, 4> layers;
+
+  explicit ResNet(const ResNetSpec& spec);
+
+  Var operator()(const Var& images, const Tap& tap = {}) override;
+  int64_t features() const override;
+  std::vector<StageSummary> summary(const Shape& images) const override;
+  std::string_view head_name(bool) const override { return "fc"; }
+  void each(Visitor& v) override;
+  void reset(RandomStream& random) override;  // zero_init_residual; convolutions reset themselves
+};
+
+}  // namespace mld

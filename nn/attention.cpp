@@ -1,0 +1,52 @@
+#include "nn/attention.h"
+
+#include <cmath>
+
+#include "nn/init.h"
+
+namespace mld {
+
+MultiheadAttention::MultiheadAttention(int64_t D, int heads_, float dropout_)
+    : heads(heads_),
+      dropout(dropout_),
+      in_proj_weight(Shape{3 * D, D}),
+      in_proj_bias(Shape{3 * D}),
+      out_proj(D, D) {
+  require(heads > 0 && D % heads == 0, "MultiheadAttention: {} heads do not divide {} features",
+          heads, D);
+}
+
+Var MultiheadAttention::operator()(const Var& query, const Var& memory, const Tensor& keep) {
+  const int64_t D = in_proj_weight.shape[1];
+  const Var w = cast(lift(in_proj_weight, memory), memory.dtype());
+  const Var b = lift(in_proj_bias, memory);
+  const auto project = [&](const Var& x, int64_t block) {
+    return linear(x, rows(w, block * D, (block + 1) * D), rows(b, block * D, (block + 1) * D));
+  };
+  AttentionSpec spec{.heads = heads};
+  if (training && memory.tape != nullptr && dropout > 0) {
+    spec.dropout = {.p = dropout, .key = memory.tape->next_random(), .keep = keep};
+  }
+  return out_proj(attention(project(query, 0), project(memory, 1), project(memory, 2), spec));
+}
+
+int64_t MultiheadAttention::macs(int64_t Q, int64_t L) const {
+  const int64_t D = in_proj_weight.shape[1];
+  const int64_t projections = (Q + 2 * L + Q) * D * D, products = 2 * Q * L * D;
+  return projections + products;
+}
+
+void MultiheadAttention::each(Visitor& v) {
+  v("in_proj_weight", in_proj_weight);
+  v("in_proj_bias", in_proj_bias);
+  v("out_proj", out_proj);
+}
+
+void MultiheadAttention::reset(RandomStream& random) {
+  const double D = static_cast<double>(in_proj_weight.shape[1]);
+  fill_uniform(in_proj_weight, random, std::sqrt(6.0 / (D + 3.0 * D)));
+  fill(in_proj_bias, 0);
+  fill(*out_proj.bias, 0);
+}
+
+}  // namespace mld

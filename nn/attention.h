@@ -1,0 +1,32 @@
+// Multi-head attention over projected inputs, with PyTorch's packed parameters.
+#pragma once
+
+#include "nn/layers.h"
+
+namespace mld {
+
+// MHA(q, m) = concat_e(softmax(q_e k_e^T / sqrt(D/E)) v_e) Wo^T + bo with [q k v] projected from
+// (query, memory, memory) by the three blocks of in_proj.
+struct MultiheadAttention : Module {
+  int heads;
+  float dropout;             // on the probabilities, in training
+  Parameter in_proj_weight;  // [3D, D]: rows [0, D) project queries, [D, 2D) keys, [2D, 3D) values
+  Parameter in_proj_bias;    // [3D]
+  Linear out_proj;           // [D, D]
+
+  // Errors: heads does not divide D.
+  MultiheadAttention(int64_t D, int heads, float dropout);
+
+  // query [N, Q, D], or [1, Q, D] shared by the images; memory [N, L, D] -> [N, Q, D]
+  // `keep`: uint8 [N * heads, Q, L], the dropout mask to use instead of drawing one.
+  Var operator()(const Var& query, const Var& memory, const Tensor& keep = {});
+
+  // Multiply-accumulates for one image, projections included.
+  int64_t macs(int64_t Q, int64_t L) const;
+
+  void each(Visitor& v) override;
+  // Packed matrix: Xavier uniform; out_proj.weight: default; biases 0 (PyTorch).
+  void reset(RandomStream& random) override;
+};
+
+}  // namespace mld

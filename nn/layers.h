@@ -1,0 +1,107 @@
+// Layers: convolution, batch norm, linear, layer norm, dropout. A layer's parameters have shapes
+// from construction and values from initialize() or load_state(). Names are PyTorch's.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "autograd/ops.h"
+#include "core/specs.h"
+#include "nn/module.h"
+
+namespace mld {
+
+// y = x cross-correlated with weight [+ bias].   [N, H, W, C] -> [N, OH, OW, O]
+struct Conv2d : Module {
+  struct Options {
+    int stride = 1, pad = 0, groups = 1;
+    bool bias = false;
+  };
+
+  Conv2dSpec spec;
+  Parameter weight;               // [O, KH, KW, C/groups]; OIHW on disk
+  std::optional<Parameter> bias;  // [O]
+
+  // A square kernel. Errors: C or O is no multiple of options.groups.
+  Conv2d(int64_t C, int64_t O, int kernel, const Options& options);
+  Conv2d(int64_t C, int64_t O, int kernel) : Conv2d(C, O, kernel, Options{}) {}
+
+  Var operator()(const Var& x);
+  // [N, H, W, C] -> [N, OH, OW, O], without computing.
+  Shape out(const Shape& x) const;
+  int64_t macs(const Shape& x) const;  // multiply-accumulates for an input of this shape
+
+  void each(Visitor& v) override;
+  // Weight: Kaiming normal, fan out, gain sqrt(2) (torchvision, timm, TResNet); bias: default.
+  void reset(RandomStream& random) override;
+};
+
+// Batch norm over N, H, W. The activation after it belongs to the call (it is fused).
+struct BatchNorm2d : Module {
+  BatchNormSpec spec;  // eps 1e-5, momentum 0.1
+  Parameter weight, bias;                               // [C]
+  Buffer running_mean, running_var, num_batches_tracked;  // [C], [C], [] int64
+
+  explicit BatchNorm2d(int64_t C);
+
+  // act(norm(x) [+ residual]).   x, residual [N, H, W, C]; residual may be undefined
+  Var operator()(const Var& x, const ActivationSpec& act = {}, const Var& residual = {});
+
+  void each(Visitor& v) override;
+  void reset(RandomStream& random) override;
+  void forget() override { folded = {}; }
+
+  // The preceding convolution with this norm taken in, kept while frozen.
+  struct Folded {
+    Tensor weight;  // [O, KH, KW, C/groups] in the activation's dtype
+    Tensor bias;    // f32 [O]
+  } folded;
+};
+
+// act(bn(conv(x)) [+ residual]).   x [N, H, W, C]; residual [N, OH, OW, O] or undefined
+// Frozen and without a tape (see fold_batch_norm) this is one convolution:
+//   w' = w * gamma / sqrt(var + eps),  b' = beta + (b - mean) * gamma / sqrt(var + eps)
+Var conv_bn(Conv2d& conv, BatchNorm2d& bn, const Var& x, const ActivationSpec& act = {},
+            const Var& residual = {});
+
+// y = x weight^T + bias.   [..., C] -> [..., O]
+struct Linear : Module {
+  Parameter weight;               // [O, C]
+  std::optional<Parameter> bias;  // [O]
+
+  Linear(int64_t C, int64_t O, bool with_bias = true);
+
+  Var operator()(const Var& x);
+  Var relu(const Var& x);  // max(0, y), fused; needs the bias
+  int64_t macs(int64_t rows) const { return rows * weight.shape.numel(); }
+
+  void each(Visitor& v) override;
+  void reset(RandomStream& random) override;  // PyTorch's default
+};
+
+// Over the last dimension.   [..., C] -> same
+struct LayerNorm : Module {
+  LayerNormSpec spec;
+  Parameter weight, bias;  // [C]
+
+  explicit LayerNorm(int64_t C) : weight(Shape{C}), bias(Shape{C}) {}
+
+  Var operator()(const Var& x);
+
+  void each(Visitor& v) override;
+  void reset(RandomStream& random) override;
+};
+
+// Zeroes elements with probability p in training and divides the rest by 1 - p.
+struct Dropout : Module {
+  float p;
+
+  explicit Dropout(float p_) : p(p_) {}
+
+  // `keep`, if defined, is the uint8 mask to use instead of drawing one.
+  Var operator()(const Var& x, const Tensor& keep = {});
+
+  void each(Visitor&) override {}
+};
+
+}  // namespace mld

@@ -1,0 +1,159 @@
+#include "nn/module.h"
+
+namespace mld {
+
+void Module::reset(RandomStream&) {}
+
+// ---- the walk -----------------------------------------------------------------------------------
+
+std::string Visitor::path(std::string_view name) const {
+  if (prefix_.empty() || name.empty()) {
+    return prefix_ + std::string(name);
+  }
+  return prefix_ + "." + std::string(name);
+}
+
+void Visitor::operator()(std::string_view name, Parameter& p) { parameter(path(name), p); }
+void Visitor::operator()(std::string_view name, Buffer& b) { buffer(path(name), b); }
+
+void Visitor::operator()(std::string_view name, Module& child) {
+  std::string outer = prefix_;
+  prefix_ = path(name);
+  child.each(*this);
+  leave(prefix_, child);
+  prefix_ = std::move(outer);
+}
+
+void Visitor::walk(Module& root, std::string_view prefix) {
+  prefix_ = prefix;
+  root.each(*this);
+  leave(prefix_, root);
+}
+
+void Visitor::parameter(const std::string&, Parameter&) {}
+void Visitor::buffer(const std::string&, Buffer&) {}
+void Visitor::leave(const std::string&, Module&) {}
+
+namespace {
+
+struct Collect : Visitor {
+  NamedParameters parameters;
+  NamedBuffers buffers;
+  void parameter(const std::string& name, Parameter& p) override {
+    parameters.emplace_back(name, &p);
+  }
+  void buffer(const std::string& name, Buffer& b) override { buffers.emplace_back(name, &b); }
+};
+
+// Calls a function on every module, children before parents.
+template <class F>
+struct ForModules : Visitor {
+  explicit ForModules(F f_) : f(f_) {}
+  F f;
+  void leave(const std::string& name, Module& module) override { f(name, module); }
+};
+
+template <class F>
+void for_modules(Module& model, F f) {
+  ForModules<F>(f).walk(model);
+}
+
+// FNV-1a, 64 bits: a name as a number.
+uint64_t hash(std::string_view text) {
+  uint64_t h = 0xcbf29ce484222325u;
+  for (const char c : text) {
+    h = (h ^ static_cast<uint8_t>(c)) * 0x100000001b3u;
+  }
+  return h;
+}
+
+}  // namespace
+
+// ---- walks --------------------------------------------------------------------------------------
+
+Var lift(Parameter& p, const Var& x) {
+  require(p.value.defined(), "lift: a parameter of shape {} has no value; initialize() the model or "
+          "load_state() first", p.shape);
+  if (x.tape != nullptr && p.trainable) {
+    return x.tape->parameter(p.value, &p.grad);
+  }
+  return Var(p.value, x.tape, -1);
+}
+
+NamedParameters parameters(Module& model) {
+  Collect collect;
+  collect.walk(model);
+  return std::move(collect.parameters);
+}
+
+NamedBuffers buffers(Module& model) {
+  Collect collect;
+  collect.walk(model);
+  return std::move(collect.buffers);
+}
+
+int64_t count_parameters(Module& model) {
+  int64_t count = 0;
+  for (const auto& [name, p] : parameters(model)) {
+    count += p->shape.numel();
+  }
+  return count;
+}
+
+void initialize(Module& model, uint64_t seed) {
+  constexpr uint32_t kInitStream = 1;  // see Tape::kFirstStream
+  forget_folded(model);
+  for_modules(model, [seed](const std::string& name, Module& module) {
+    RandomStream random({seed, hash(name), kInitStream});
+    module.reset(random);
+  });
+  Collect all;
+  all.walk(model);
+  for (const auto& [name, p] : all.parameters) {
+    require(p->value.defined(), "initialize: no module's reset() gives {} a value", name);
+    p->grad = {};
+  }
+  for (const auto& [name, b] : all.buffers) {
+    require(b->value.defined(), "initialize: no module's reset() gives {} a value", name);
+  }
+}
+
+void forget_folded(Module& model) {
+  for_modules(model, [](const std::string&, Module& module) {
+    module.frozen = false;
+    module.forget();
+  });
+}
+
+void set_training(Module& model, bool training) {
+  forget_folded(model);
+  for_modules(model, [training](const std::string&, Module& m) { m.training = training; });
+}
+
+void fold_batch_norm(Module& model) {
+  set_training(model, false);
+  for_modules(model, [](const std::string&, Module& module) { module.frozen = true; });
+}
+
+void to(Module& model, Device device) {
+  forget_folded(model);
+  Collect all;
+  all.walk(model);
+  for (const auto& [name, p] : all.parameters) {
+    p->value = p->value.to(device);
+    p->grad = p->grad.to(device);
+  }
+  for (const auto& [name, b] : all.buffers) {
+    if (is_float(b->dtype)) {
+      b->value = b->value.to(device);
+    }
+  }
+}
+
+void clear_gradients(Module& model) {
+  for (const auto& [name, p] : parameters(model)) {
+    p->grad = {};
+  }
+}
+
+}  // namespace mld
