@@ -44,9 +44,10 @@ class Shape {
 }  // namespace mld
 
 template <>
-struct fmt::formatter<mld::Shape> : fmt::formatter<std::string_view> {
+struct fmt::formatter<mld::Shape> {
+  constexpr auto parse(fmt::format_parse_context& context) { return context.begin(); }
   template <class Context>
   auto format(const mld::Shape& shape, Context& context) const {
-    return fmt::formatter<std::string_view>::format(shape.str(), context);
+    return fmt::format_to(context.out(), "{}", shape.str());
   }
 };
