@@ -1,0 +1,37 @@
+// add, scale, accumulate: y = a + b, y = factor * x, y += x.
+#include "core/cpu/values.h"
+#include "core/kernels.h"
+
+namespace mld::cpu {
+
+void add(const Tensor& a, const Tensor& b, Tensor& y) {
+  dispatch(y.dtype(), [&]<class T>() {
+    const T *pa = a.data<T>(), *pb = b.data<T>();
+    T* py = y.data<T>();
+    parallel_for(y.numel(), kGrain, [=](int64_t begin, int64_t end) {
+#pragma omp simd
+      for (int64_t i = begin; i < end; ++i) {
+        py[i] = static_cast<T>(static_cast<float>(pa[i]) + static_cast<float>(pb[i]));
+      }
+    });
+  });
+}
+
+void scale(const Tensor& x, float factor, Tensor& y) {
+  dispatch(y.dtype(), [&]<class T>() {
+    const T* px = x.data<T>();
+    T* py = y.data<T>();
+    parallel_for(y.numel(), kGrain, [=](int64_t begin, int64_t end) {
+#pragma omp simd
+      for (int64_t i = begin; i < end; ++i) {
+        py[i] = static_cast<T>(factor * static_cast<float>(px[i]));
+      }
+    });
+  });
+}
+
+void accumulate(const Tensor& x, Tensor& y) {
+  add(x, y, y);
+}
+
+}  // namespace mld::cpu
