@@ -27,6 +27,8 @@ class Dataset {
   virtual std::span<const Label> labels(int64_t i) const = 0;
   // The picture of sample i as stored. Errors: DataError naming the file.
   virtual Image load(int64_t i) const = 0;
+  // A cheap look at sample i's picture: is the file there and not empty? Errors: DataError.
+  virtual void probe(int64_t i) const { static_cast<void>(i); }
   // Where sample i comes from: a path below the root, or "shapes:train:17", "data_batch_1.bin:42".
   virtual std::string source(int64_t i) const = 0;
   // Facts worth telling the user once ("4 pictures without labels dropped").

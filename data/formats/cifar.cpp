@@ -1,0 +1,197 @@
+#include "data/formats/cifar.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+
+#include "core/error.h"
+#include "data/file.h"
+#include "data/formats/file_dataset.h"
+#include "data/text.h"
+
+namespace mld {
+namespace fs = std::filesystem;
+
+std::vector<int32_t> cifar_labels(std::span<const uint8_t> file, const CifarLayout& layout,
+                                  int64_t classes, const std::string& name) {
+  const int64_t bytes = static_cast<int64_t>(file.size()), record = layout.record();
+  require<DataError>(bytes > 0, "{}: the file is empty, expected records of {} bytes", name, record);
+  require<DataError>(bytes % record == 0,
+                     "{}: byte {}: the last record has {} of {} bytes; the file is truncated or not "
+                     "in CIFAR's binary format",
+                     name, bytes / record * record, bytes % record, record);
+  std::vector<int32_t> labels;
+  for (int64_t at = layout.label_bytes - 1; at < bytes; at += record) {
+    labels.push_back(file[static_cast<size_t>(at)]);
+    require<DataError>(labels.back() < classes,
+                       "{}: byte {}: label {} in record {}, expected a label below {}", name, at,
+                       labels.back(), at / record, classes);
+  }
+  return labels;
+}
+
+Image cifar_picture(std::span<const uint8_t> pixels) {
+  constexpr size_t kPlane = kCifarSide * kCifarSide;
+  require<DataError>(pixels.size() == kCifarPixels, "CIFAR record: {} bytes of pixels, expected {}",
+                     pixels.size(), kCifarPixels);
+  Image image(kCifarSide, kCifarSide);
+  for (size_t i = 0; i < kPlane; ++i) {
+    for (size_t c = 0; c < 3; ++c) {
+      image.rgb[i * 3 + c] = pixels[c * kPlane + i];
+    }
+  }
+  return image;
+}
+
+namespace {
+
+constexpr int64_t kMostNameBytes = int64_t{1} << 20;
+
+// Pictures are read record by record: a split need not fit in memory.
+class CifarDataset : public Dataset {
+ public:
+  struct File {
+    std::string name;  // for source()
+    FileDescriptor descriptor;
+    int64_t first = 0;  // sample
+  };
+  CifarDataset(ClassList classes, CifarLayout layout, std::vector<File> files, SampleList samples)
+      : classes_(std::move(classes)), layout_(layout), files_(std::move(files)),
+        samples_(std::move(samples)) {}
+
+  int64_t size() const override { return samples_.labels().size(); }
+  const std::vector<std::string>& class_names() const override { return classes_.names(); }
+  std::span<const Label> labels(int64_t i) const override { return samples_.labels().row(i); }
+  std::vector<std::string> notes() const override { return samples_.notes(); }
+  std::string source(int64_t i) const override {
+    const File& file = file_of(i);
+    return fmt::format("{}:{}", file.name, i - file.first);
+  }
+  Image load(int64_t i) const override {
+    const File& file = file_of(i);
+    std::array<uint8_t, kCifarPixels> pixels;
+    const int64_t at = (i - file.first) * layout_.record() + layout_.label_bytes;
+    const ssize_t count = ::pread(file.descriptor.get(), pixels.data(), pixels.size(), at);
+    require<DataError>(count == kCifarPixels, "{}: byte {}: cannot read a record: {}",
+                       printable(file.name), at, count < 0 ? std::strerror(errno) : "file is shorter now");
+    return cifar_picture(pixels);
+  }
+
+ private:
+  const File& file_of(int64_t i) const {
+    const auto after = std::upper_bound(files_.begin(), files_.end(), i,
+                                        [](int64_t n, const File& file) { return n < file.first; });
+    return *(after - 1);
+  }
+
+  ClassList classes_;
+  CifarLayout layout_;
+  std::vector<File> files_;
+  SampleList samples_;
+};
+
+// Where the .bin files and the names lie, and which of the two sets it is.
+struct CifarFolder {
+  fs::path path;
+  bool hundred = false;
+  const char* names_file() const { return hundred ? "fine_label_names.txt" : "batches.meta.txt"; }
+};
+
+CifarFolder cifar_folder(const fs::path& root) {
+  for (const char* below : {"", "cifar-10-batches-bin", "cifar-100-binary"}) {
+    for (const bool hundred : {false, true}) {
+      CifarFolder folder{*below == '\0' ? root : root / below, hundred};
+      if (fs::is_regular_file(folder.path / folder.names_file())) {
+        return folder;
+      }
+    }
+  }
+  fail<DataError>("{}: no CIFAR data: looked for batches.meta.txt or fine_label_names.txt here, in "
+                  "cifar-10-batches-bin and in cifar-100-binary",
+                  printable(root.native()));
+}
+
+std::vector<std::string> read_names(const fs::path& path) {
+  const std::string text = read_text_file(path, kMostNameBytes);
+  std::vector<std::string> names;
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = std::min(text.find('\n', begin), text.size());
+    const std::string_view name = trimmed(std::string_view(text).substr(begin, end - begin));
+    if (!name.empty()) {
+      names.emplace_back(name);
+    }
+    begin = end + 1;
+  }
+  return names;
+}
+
+// The files of a split. CIFAR has no val split of its own: val and test are both the test file.
+std::vector<fs::path> split_files(const CifarFolder& folder, const DataOptions& options,
+                                  const std::string& split) {
+  const std::string& word = split_option(options, split);
+  if (!word.empty()) {
+    const fs::path named = options.root / word;
+    return {fs::exists(named) ? named : folder.path / word};
+  }
+  std::vector<fs::path> files;
+  for (const fs::path& path : sorted_entries(folder.path)) {
+    const std::string name = path.filename().native();
+    const bool train = folder.hundred ? name == "train.bin"
+                                      : name.starts_with("data_batch_") && name.ends_with(".bin");
+    const bool test = name == (folder.hundred ? "test.bin" : "test_batch.bin");
+    if (split == "train" ? train : test) {
+      files.push_back(path);
+    }
+  }
+  require<DataError>(!files.empty(), "{}: no {} for split '{}'; name a .bin file in data.{}",
+                     printable(folder.path.native()),
+                     split == "train" ? folder.hundred ? "train.bin" : "data_batch_*.bin"
+                     : folder.hundred ? "test.bin"
+                                      : "test_batch.bin",
+                     split, split);
+  return files;
+}
+
+}  // namespace
+
+std::unique_ptr<Dataset> open_cifar(const DataOptions& options, const std::string& split, Purpose) {
+  const CifarFolder folder = cifar_folder(options.root);
+  const CifarLayout layout{folder.hundred ? 2 : 1};
+  const ClassList own(read_names(folder.path / folder.names_file()),
+                      printable((folder.path / folder.names_file()).native()));
+  ClassList classes =
+      options.class_names.empty() ? own : ClassList(options.class_names, "class list");
+  std::vector<CifarDataset::File> files;
+  std::vector<std::string> unknown;
+  SampleList samples(classes.size(), Unlabelled::keep, split_limit(options, split),
+                     printable(options.root.native()));
+  int64_t total = 0;
+  for (const fs::path& path : split_files(folder, options, split)) {
+    const std::string name = printable(path.native());
+    const MappedFile mapped(path);
+    const std::vector<int32_t> labels = cifar_labels(mapped.bytes(), layout, own.size(), name);
+    FileDescriptor descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    require<DataError>(descriptor.open(), "{}: cannot open: {}", name, std::strerror(errno));
+    files.push_back({path.filename().native(), std::move(descriptor), total});
+    total += static_cast<int64_t>(labels.size());
+    for (const int32_t own_label : labels) {
+      const std::string& class_name = own.names()[static_cast<size_t>(own_label)];
+      const std::pair<int32_t, Label> label = {classes.column(class_name), Label::present};
+      if (label.first >= 0) {
+        samples.add("", {&label, 1});
+      } else if (std::find(unknown.begin(), unknown.end(), class_name) == unknown.end()) {
+        unknown.push_back(class_name);
+      }
+    }
+  }
+  require_known(unknown, classes, printable(options.root.native()));
+  samples.finish();
+  return std::make_unique<CifarDataset>(std::move(classes), layout, std::move(files),
+                                        std::move(samples));
+}
+
+}  // namespace mld

@@ -1,0 +1,285 @@
+// Reading COCO's JSON as a stream of events: nothing is kept but ids, names and size rows.
+#include <cstdio>
+
+#include <array>
+#include <charconv>
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <string_view>
+#include <unordered_set>
+
+#include <rapidjson/error/en.h>
+#include <rapidjson/filereadstream.h>
+#include <rapidjson/memorystream.h>
+#include <rapidjson/reader.h>
+
+#include "core/error.h"
+#include "data/formats/coco.h"
+#include "data/text.h"
+
+namespace mld {
+namespace {
+
+// Follows the parser: depth 1 is the root object, 2 a section's array, 3 one of its records.
+// A handler that returns false stops the parser; message() then says why.
+class CocoHandler {
+ public:
+  explicit CocoHandler(CocoAnnotations& coco) : coco_(coco) {}
+
+  bool StartObject() { return open(false); }
+  bool StartArray() { return open(true); }
+  bool EndArray(rapidjson::SizeType) { return --depth_, true; }
+  bool EndObject(rapidjson::SizeType) {
+    const bool record = depth_ == 3 && section_ != Section::other;
+    --depth_;
+    return !record || finish_record();
+  }
+  bool Key(const char* text, rapidjson::SizeType length, bool) {
+    const std::string_view key(text, length);
+    if (depth_ == 1) {
+      section_ = key == "images"        ? Section::images
+                 : key == "annotations" ? Section::annotations
+                 : key == "categories"  ? Section::categories
+                                        : Section::other;
+      index_ = 0;
+    } else if (depth_ == 3 && section_ != Section::other) {
+      field_ = field_named(key);
+    }
+    return true;
+  }
+  bool RawNumber(const char* text, rapidjson::SizeType length, bool) {
+    return scalar("a number", [&](Field field) { return number(field, {text, length}); });
+  }
+  bool String(const char* text, rapidjson::SizeType length, bool) {
+    return scalar("a string", [&](Field field) {
+      if (field != Field::file_name && field != Field::name) {
+        return false;
+      }
+      text_.assign(text, length);
+      return true;
+    });
+  }
+  bool Null() { return scalar("null", [](Field) { return false; }); }
+  bool Bool(bool) { return scalar("a boolean", [](Field) { return false; }); }
+  // Numbers come as text; these exist because the parser's template names them.
+  bool Int(int) { return true; }
+  bool Uint(unsigned) { return true; }
+  bool Int64(int64_t) { return true; }
+  bool Uint64(uint64_t) { return true; }
+  bool Double(double) { return true; }
+
+  const std::string& message() const { return message_; }
+  // Errors: DataError if a section did not occur.
+  void require_sections() const {
+    for (const Section section : {Section::images, Section::annotations, Section::categories}) {
+      require<DataError>(seen_[static_cast<size_t>(section)],
+                         "{}: no \"{}\" list, expected a COCO annotation file with images, "
+                         "annotations and categories",
+                         coco_.name, name_of(section));
+    }
+  }
+
+ private:
+  enum class Section { images, annotations, categories, other };
+  enum class Field { none, id, file_name, name, image_id, category_id, area };
+  static constexpr int kDeepest = 1000;
+
+  static const char* name_of(Section section) {
+    static constexpr std::array kNames = {"images", "annotations", "categories", "other"};
+    return kNames[static_cast<size_t>(section)];
+  }
+  static const char* name_of(Field field) {
+    static constexpr std::array kNames = {"",         "id",          "file_name", "name",
+                                          "image_id", "category_id", "area"};
+    return kNames[static_cast<size_t>(field)];
+  }
+
+  bool error(const std::string& what) { return message_ = what, false; }
+
+  Field field_named(std::string_view key) const {
+    const bool image = section_ == Section::images, category = section_ == Section::categories;
+    if (image || category) {
+      return key == "id"                      ? Field::id
+             : image && key == "file_name"    ? Field::file_name
+             : category && key == "name"      ? Field::name
+                                              : Field::none;
+    }
+    return key == "image_id"      ? Field::image_id
+           : key == "category_id" ? Field::category_id
+           : key == "area"        ? Field::area
+                                  : Field::none;
+  }
+
+  bool open(bool array) {
+    if (depth_ >= kDeepest) {
+      return error(fmt::format("nested deeper than {} levels", kDeepest));
+    }
+    if (depth_ == 0 && array) {
+      return error("the file holds an array, expected an object with images, annotations and "
+                   "categories");
+    }
+    if (depth_ == 1 && section_ != Section::other) {
+      if (!array) {
+        return error(fmt::format("\"{}\" is an object, expected an array", name_of(section_)));
+      }
+      if (seen_[static_cast<size_t>(section_)]) {
+        return error(fmt::format("a second \"{}\" list", name_of(section_)));
+      }
+      seen_[static_cast<size_t>(section_)] = true;
+    }
+    if (depth_ == 2 && section_ != Section::other) {
+      if (array) {
+        return error(fmt::format("{}[{}] is an array, expected an object", name_of(section_),
+                                 index_));
+      }
+      found_ = {};
+      size_row_ = 2;
+    }
+    if (depth_ == 3 && section_ != Section::other && field_ != Field::none) {
+      return mistyped(array ? "an array" : "an object");
+    }
+    ++depth_;
+    return true;
+  }
+
+  bool mistyped(const char* what) {
+    const bool text = field_ == Field::file_name || field_ == Field::name;
+    const bool area = field_ == Field::area;
+    return error(fmt::format("{}[{}].{} is {}, expected {}", name_of(section_), index_,
+                             name_of(field_), what,
+                             text ? "a string" : area ? "a number" : "an integer"));
+  }
+
+  // A value that is neither object nor array; take(field) stores it if it has the right type.
+  template <class Take>
+  bool scalar(const char* what, Take&& take) {
+    if (depth_ == 0) {
+      return error(fmt::format("the file holds {}, expected an object with images, annotations "
+                               "and categories", what));
+    }
+    if (depth_ == 1 && section_ != Section::other) {
+      return error(fmt::format("\"{}\" is {}, expected an array", name_of(section_), what));
+    }
+    if (depth_ == 2 && section_ != Section::other) {
+      return error(fmt::format("{}[{}] is {}, expected an object", name_of(section_), index_, what));
+    }
+    if (depth_ == 3 && section_ != Section::other && field_ != Field::none) {
+      if (!take(field_)) {
+        return mistyped(what);
+      }
+      found_[static_cast<size_t>(field_)] = true;
+      field_ = Field::none;
+    }
+    return true;
+  }
+
+  bool number(Field field, std::string_view text) {
+    const char* end = text.data() + text.size();
+    if (field == Field::area) {
+      double area = 0;
+      const bool huge = std::from_chars(text.data(), end, area).ec != std::errc();
+      size_row_ = huge || area >= 96.0 * 96.0 ? 2 : area >= 32.0 * 32.0 ? 1 : 0;
+      return true;
+    }
+    int64_t& value = field == Field::id         ? id_
+                     : field == Field::image_id ? image_id_
+                                                : category_id_;
+    if (field == Field::file_name || field == Field::name) {
+      return false;
+    }
+    const auto result = std::from_chars(text.data(), end, value);
+    return result.ec == std::errc() && result.ptr == end;
+  }
+
+  bool has(Field field) {
+    return found_[static_cast<size_t>(field)] ||
+           error(fmt::format("{}[{}] has no {}", name_of(section_), index_, name_of(field)));
+  }
+
+  bool finish_record() {
+    if (section_ == Section::images) {
+      if (!has(Field::id) || !has(Field::file_name)) {
+        return false;
+      }
+      if (!image_ids_.insert(id_).second) {
+        return error(fmt::format("images[{}]: id {} occurs twice", index_, id_));
+      }
+      coco_.images.push_back({id_, text_});
+    } else if (section_ == Section::annotations) {
+      if (!has(Field::image_id) || !has(Field::category_id)) {
+        return false;
+      }
+      coco_.annotations.push_back({image_id_, category_id_, size_row_});
+    } else {
+      if (!has(Field::id) || !has(Field::name)) {
+        return false;
+      }
+      if (!category_ids_.insert(id_).second) {
+        return error(fmt::format("categories[{}]: id {} occurs twice", index_, id_));
+      }
+      coco_.categories.push_back({id_, text_});
+    }
+    ++index_;
+    return true;
+  }
+
+  CocoAnnotations& coco_;
+  std::string message_;
+  int depth_ = 0;
+  Section section_ = Section::other;
+  int64_t index_ = 0;  // of the record in its section
+  std::array<bool, 4> seen_{};
+  Field field_ = Field::none;
+  std::array<bool, 7> found_{};  // fields of this record
+  int64_t id_ = 0, image_id_ = 0, category_id_ = 0;
+  int8_t size_row_ = 2;
+  std::string text_;
+  std::unordered_set<int64_t> image_ids_, category_ids_;
+};
+
+template <class Stream>
+CocoAnnotations parse(Stream& stream, const std::string& name) {
+  CocoAnnotations coco;
+  coco.name = name;
+  CocoHandler handler(coco);
+  rapidjson::Reader reader;
+  // Iterative: hostile nesting must not exhaust the stack. Numbers as text: converting the
+  // polygons' coordinates would be most of the work.
+  constexpr unsigned kFlags =
+      rapidjson::kParseIterativeFlag | rapidjson::kParseNumbersAsStringsFlag;
+  const rapidjson::ParseResult result = reader.Parse<kFlags>(stream, handler);
+  if (result.IsError()) {
+    const bool ours = result.Code() == rapidjson::kParseErrorTermination;
+    fail<DataError>("{}: byte {}: {}", name, result.Offset(),
+                    ours ? handler.message() : rapidjson::GetParseError_En(result.Code()));
+  }
+  handler.require_sections();
+  return coco;
+}
+
+}  // namespace
+
+CocoAnnotations read_coco(const std::filesystem::path& path) {
+  const std::string name = printable(path.native());
+  std::error_code error;
+  const bool odd = std::filesystem::exists(path, error) &&
+                   !std::filesystem::is_regular_file(path, error);
+  require<DataError>(!odd, "{}: not a regular file", name);
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"),
+                                                             std::fclose);
+  require<DataError>(file != nullptr, "{}: cannot open: {}", name, std::strerror(errno));
+  std::array<char, 1 << 16> buffer;
+  rapidjson::FileReadStream stream(file.get(), buffer.data(), buffer.size());
+  CocoAnnotations coco = parse(stream, name);
+  require<DataError>(std::ferror(file.get()) == 0, "{}: cannot read: {}", name,
+                     std::strerror(errno));
+  return coco;
+}
+
+CocoAnnotations read_coco(std::span<const uint8_t> json, const std::string& name) {
+  rapidjson::MemoryStream stream(reinterpret_cast<const char*>(json.data()), json.size());
+  return parse(stream, name);
+}
+
+}  // namespace mld

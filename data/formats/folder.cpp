@@ -1,0 +1,139 @@
+// One folder per class: root/train/<class>/*.jpg, or root/<class>/*.jpg.
+#include <algorithm>
+
+#include "core/error.h"
+#include "data/formats/file_dataset.h"
+#include "data/text.h"
+
+namespace mld {
+namespace fs = std::filesystem;
+namespace {
+
+bool is_hidden(const fs::path& path) { return path.filename().native().starts_with('.'); }
+
+// The folders that may hold a split's classes when the user names none.
+std::vector<std::string> usual_names(const std::string& split) {
+  return split == "val" ? std::vector<std::string>{"val", "valid", "validation"}
+                        : std::vector<std::string>{split};
+}
+
+fs::path split_folder(const DataOptions& options, const std::string& split) {
+  const std::string& word = split_option(options, split);
+  if (!word.empty()) {
+    require<DataError>(fs::is_directory(options.root / word),
+                       "{}: no such folder (data.{} = \"{}\")",
+                       printable((options.root / word).native()), split, printable(word));
+    return options.root / word;
+  }
+  for (const std::string& name : usual_names(split)) {
+    if (fs::is_directory(options.root / name)) {
+      return options.root / name;
+    }
+  }
+  require<DataError>(split == "train",
+                     "{}: no folder for split '{}'; make {}/<class>/, or name the folder in "
+                     "data.{} (\".\" is the root itself)",
+                     printable(options.root.native()), split, split, split);
+  return options.root;
+}
+
+// What lies in one class folder and the folders below it. Links are followed (folders of links are
+// a usual way to make a subset; no annotation file chooses them), but not links to folders, which
+// may form a circle.
+struct ClassFolder {
+  std::vector<std::string> pictures;  // relative to the split's folder, in byte order
+  int64_t others = 0;                 // files that do not look like pictures
+  std::string other;                  // the first of them
+};
+
+ClassFolder list_class(const fs::path& split_folder, const fs::path& folder) {
+  ClassFolder result;
+  std::vector<fs::path> folders = {folder};
+  while (!folders.empty()) {
+    const fs::path current = std::move(folders.back());
+    folders.pop_back();
+    for (const fs::path& entry : sorted_entries(current)) {
+      std::error_code error;
+      const fs::path relative = entry.lexically_relative(split_folder);
+      if (is_hidden(entry)) {
+        continue;
+      }
+      if (fs::is_directory(fs::symlink_status(entry, error))) {
+        folders.push_back(entry);
+      } else if (is_picture_name(entry.filename().native())) {
+        result.pictures.push_back(relative.native());
+      } else if (result.others++ == 0) {
+        result.other = relative.native();
+      }
+    }
+  }
+  std::sort(result.pictures.begin(), result.pictures.end());
+  return result;
+}
+
+}  // namespace
+
+std::unique_ptr<Dataset> open_folder(const DataOptions& options, const std::string& split,
+                                     Purpose) {
+  const fs::path folder = split_folder(options, split);
+  const std::string where = printable(folder.native());
+  std::vector<std::string> names, empty;
+  std::vector<ClassFolder> contents;
+  ClassFolder others;
+  for (const fs::path& entry : sorted_entries(folder)) {
+    if (!is_hidden(entry) && fs::is_directory(entry)) {
+      ClassFolder listed = list_class(folder, entry);
+      if (listed.others > 0 && others.others == 0) {
+        others.other = listed.other;
+      }
+      others.others += listed.others;
+      (listed.pictures.empty() ? empty : names).push_back(entry.filename().native());
+      if (!listed.pictures.empty()) {
+        contents.push_back(std::move(listed));
+      }
+    }
+  }
+  require<DataError>(!names.empty(),
+                     "{}: no pictures, expected one folder per class with .jpg, .png, .bmp, .gif or "
+                     ".ppm files in it",
+                     where);
+  const bool derive = options.class_names.empty();
+  ClassList classes(derive ? names : options.class_names, derive ? where : "class list");
+  std::vector<std::string> unknown;
+  std::copy_if(names.begin(), names.end(), std::back_inserter(unknown),
+               [&](const std::string& name) { return classes.column(name) < 0; });
+  require_known(unknown, classes, where);
+
+  SampleList samples(classes.size(), options.unlabelled, split_limit(options, split), where);
+  // One picture of each class in turn, so that "the first N" has them all.
+  size_t longest = 0;
+  for (const ClassFolder& content : contents) {
+    longest = std::max(longest, content.pictures.size());
+  }
+  for (size_t round = 0; round < longest; ++round) {
+    for (size_t i = 0; i < names.size(); ++i) {
+      if (round < contents[i].pictures.size()) {
+        const std::pair<int32_t, Label> label = {classes.column(names[i]), Label::present};
+        samples.add(std::move(contents[i].pictures[round]), {&label, 1});
+      }
+    }
+  }
+  samples.finish();
+  auto data = std::make_unique<FileDataset>(
+      FileDataset::Place{folder, prefix_of(folder, options.root), false}, std::move(classes),
+      std::move(samples));
+  if (others.others > 0) {
+    data->add_note(fmt::format("{}: {} skipped that {} no .jpg, .png, .bmp, .gif or .ppm: {}{}",
+                               where, counted(others.others, "file"),
+                               others.others == 1 ? "is" : "are", printable(others.other),
+                               others.others == 1 ? "" : ", ..."));
+  }
+  if (!empty.empty()) {
+    data->add_note(fmt::format("{}: {} without pictures: {}", where,
+                               counted(static_cast<int64_t>(empty.size()), "folder"),
+                               name_list(empty)));
+  }
+  return data;
+}
+
+}  // namespace mld

@@ -1,0 +1,74 @@
+// Opening a data set from a folder, whatever its format.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "data/dataset.h"
+
+namespace mld {
+
+enum class DataFormat { auto_detect, shapes, coco, voc, csv, folder, cifar };
+enum class Unlabelled { drop, keep };   // samples without any label
+enum class Difficult { keep, ignore };  // VOC objects marked difficult
+
+// The config's words for the formats ("auto", "shapes", "coco", ...), in the order of the enum.
+const std::vector<std::string>& data_format_names();
+// Errors: UsageError for another word.
+DataFormat data_format(std::string_view name);
+
+// The `data` section of a config, as far as it concerns reading labels and pictures.
+struct DataOptions {
+  DataFormat format = DataFormat::auto_detect;
+  std::filesystem::path root;
+  // What each split is, "" = look for the usual names:
+  //   coco    an annotation file, or the word after "instances_" in its name ("train2014")
+  //   voc     a list in ImageSets/Main ("trainval"), or the path of a list
+  //   csv     a file, or a word of the split column of data.csv
+  //   folder  the folder that holds one folder per class; "." is the root itself
+  //   cifar   a .bin file
+  // Paths are absolute or relative to root; these words come from the user and are trusted.
+  std::string train, val, test;
+  Unlabelled unlabelled = Unlabelled::drop;  // drop is what the published COCO loader does
+  Difficult difficult = Difficult::keep;
+  // shapes: how many to draw (0 = 20,000 and 2,000). Other formats: only the first N (0 = all).
+  // val_size also limits the test split of shapes, and no other format's.
+  int64_t train_size = 0, val_size = 0;
+  int image_size = 64;  // shapes: side of the drawn pictures, 16 to 4,096
+  uint64_t seed = 42;   // shapes
+  // The classes in target order; empty = those of the split itself. Give a model's or the training
+  // split's names to open another split with the same targets. A label outside the list is an
+  // error; a class without samples is not.
+  std::vector<std::string> class_names;
+};
+
+// Note [Labels by purpose]. A VOC class of which a picture shows only objects marked difficult is
+//   evaluation                           Label::ignored
+//   training, difficult = "keep"         Label::present
+//   training, difficult = "ignore"       Label::ignored, and the loader's training target is 0
+// (spec/metrics-data.md section 5: neither published protocol says what its training did.)
+enum class Purpose { training, evaluation };
+
+// Opens one split: "train", "val" or "test". Reads the labels, not the pictures.
+// Errors: DataError for a missing or empty folder, malformed or inconsistent annotations (file with
+// line or byte), paths that leave the root, labels outside options.class_names.
+std::unique_ptr<Dataset> open_dataset(const DataOptions& options, const std::string& split,
+                                      Purpose purpose);
+// For training if split is "train", else for evaluation.
+std::unique_ptr<Dataset> open_dataset(const DataOptions& options, const std::string& split);
+
+// Opens train for training and val for evaluation with one class list, train's unless given.
+struct Splits {
+  std::unique_ptr<Dataset> train, val;
+};
+Splits open_splits(const DataOptions& options);
+
+// The format of the data below options.root, told by its files. Errors: DataError naming what was
+// looked for if it is none or root is missing.
+DataFormat detect_format(const DataOptions& options);
+
+}  // namespace mld

@@ -1,0 +1,146 @@
+// Writing the shapes data set as a COCO folder.
+#include <turbojpeg.h>
+
+#include <algorithm>
+#include <cstring>
+#include <fstream>
+#include <memory>
+
+#include <png.h>
+
+#include "core/error.h"
+#include "data/file.h"
+#include "data/formats/shapes.h"
+#include "data/text.h"
+
+namespace mld {
+namespace fs = std::filesystem;
+namespace {
+
+std::vector<uint8_t> encode_png(const Image& image, const std::string& name) {
+  png_image png{};
+  png.version = PNG_IMAGE_VERSION;
+  png.width = static_cast<png_uint_32>(image.width);
+  png.height = static_cast<png_uint_32>(image.height);
+  png.format = PNG_FORMAT_RGB;
+  png_alloc_size_t bytes = PNG_IMAGE_PNG_SIZE_MAX(png);
+  std::vector<uint8_t> out(bytes);
+  const int good = png_image_write_to_memory(&png, out.data(), &bytes, 0, image.rgb.data(), 0, nullptr);
+  require<DataError>(good != 0, "{}: libpng: {}", name, png.message);
+  out.resize(bytes);
+  return out;
+}
+
+std::vector<uint8_t> encode_jpeg(const Image& image, int quality, const std::string& name) {
+  const std::unique_ptr<void, int (*)(tjhandle)> encoder(tjInitCompress(), tjDestroy);
+  require<DataError>(encoder != nullptr, "{}: libjpeg-turbo: {}", name, tjGetErrorStr());
+  std::vector<uint8_t> out(tjBufSize(image.width, image.height, TJSAMP_444));
+  unsigned char* data = out.data();
+  unsigned long bytes = out.size();
+  const int bad = tjCompress2(encoder.get(), image.rgb.data(), image.width, 0, image.height,
+                              TJPF_RGB, &data, &bytes, TJSAMP_444, quality,
+                              TJFLAG_NOREALLOC | TJFLAG_ACCURATEDCT);
+  require<DataError>(bad == 0, "{}: libjpeg-turbo: {}", name, tjGetErrorStr2(encoder.get()));
+  out.resize(bytes);
+  return out;
+}
+
+void write_file(const fs::path& path, const void* data, size_t bytes) {
+  std::ofstream file(path, std::ios::binary);
+  file.write(static_cast<const char*>(data), static_cast<std::streamsize>(bytes));
+  file.close();
+  require<DataError>(file.good(), "{}: cannot write: {}", printable(path.native()),
+                     std::strerror(errno));
+}
+
+// What is visible of one shape.
+struct Visible {
+  int64_t area = 0;
+  int left = 1 << 30, top = 1 << 30, right = -1, bottom = -1;
+};
+
+std::vector<Visible> visible_parts(const std::vector<int8_t>& owner, int size, size_t shapes) {
+  std::vector<Visible> parts(shapes);
+  for (int y = 0; y < size; ++y) {
+    for (int x = 0; x < size; ++x) {
+      const int8_t shape = owner[static_cast<size_t>(y) * size + x];
+      if (shape >= 0) {
+        Visible& part = parts[static_cast<size_t>(shape)];
+        ++part.area;
+        part.left = std::min(part.left, x);
+        part.right = std::max(part.right, x);
+        part.top = std::min(part.top, y);
+        part.bottom = std::max(part.bottom, y);
+      }
+    }
+  }
+  return parts;
+}
+
+void export_split(const fs::path& folder, const std::string& split, int64_t count,
+                  const ShapesExport& options) {
+  std::string images, annotations, categories;
+  const auto comma = [](const std::string& list) { return list.empty() ? "\n" : ",\n"; };
+  int64_t annotation_id = 0;
+  std::vector<int8_t> owner;
+  for (int64_t i = 0; i < count; ++i) {
+    const Scene scene = shapes_scene(options.seed, split, i);
+    const Image image = draw_scene(scene, options.image_size, &owner);
+    const std::string file = fmt::format("shapes_{}_{:08}.{}", split, i, options.jpeg ? "jpg" : "png");
+    const std::vector<uint8_t> bytes =
+        options.jpeg ? encode_jpeg(image, options.jpeg_quality, file) : encode_png(image, file);
+    write_file(folder / split / file, bytes.data(), bytes.size());
+    images += fmt::format("{}{{\"id\": {}, \"file_name\": {}, \"width\": {}, \"height\": {}}}",
+                          comma(images), i + 1, json_string(file), image.width, image.height);
+    const std::vector<Visible> parts = visible_parts(owner, image.width, scene.shapes.size());
+    for (size_t k = 0; k < parts.size(); ++k) {
+      const Visible& part = parts[k];
+      if (part.area > 0) {
+        annotations += fmt::format(
+            "{}{{\"id\": {}, \"image_id\": {}, \"category_id\": {}, \"bbox\": [{}, {}, {}, {}], "
+            "\"area\": {}, \"iscrowd\": 0, \"segmentation\": []}}",
+            comma(annotations), ++annotation_id, i + 1, scene.shapes[k].label() + 1, part.left,
+            part.top, part.right - part.left + 1, part.bottom - part.top + 1, part.area);
+      }
+    }
+  }
+  const std::vector<std::string> names = shape_class_names();
+  for (size_t k = 0; k < names.size(); ++k) {
+    categories += fmt::format("{}{{\"id\": {}, \"name\": {}, \"supercategory\": {}}}",
+                              comma(categories), k + 1, json_string(names[k]),
+                              json_string(kShapeColours[k / kShapeForms.size()]));
+  }
+  const std::string json = fmt::format(
+      "{{\"info\": {{\"description\": \"shapes, seed {}, split {}\"}},\n\"images\": [{}],\n"
+      "\"annotations\": [{}],\n\"categories\": [{}]}}\n",
+      options.seed, split, images, annotations, categories);
+  write_file(folder / "annotations" / ("instances_" + split + ".json"), json.data(), json.size());
+}
+
+}  // namespace
+
+void export_shapes(const fs::path& folder, const ShapesExport& options) {
+  require<UsageError>(options.image_size >= 16 && options.image_size <= 4096,
+                      "shapes-export: image_size is {}, expected 16 to 4096", options.image_size);
+  require<UsageError>(options.jpeg_quality >= 1 && options.jpeg_quality <= 100,
+                      "shapes-export: jpeg_quality is {}, expected 1 to 100", options.jpeg_quality);
+  const std::string name = printable(folder.native());
+  std::error_code error;
+  require<DataError>(!fs::exists(folder, error) || fs::is_empty(folder, error),
+                     "{}: exists and is not an empty folder; name a new one", name);
+  const std::pair<const char*, int64_t> splits[] = {
+      {"train", options.train}, {"val", options.val}, {"test", options.test}};
+  fs::create_directories(folder / "annotations", error);
+  for (const auto& [split, count] : splits) {
+    require<UsageError>(count >= 0, "shapes-export: {} is {}, expected 0 or more", split, count);
+    if (count > 0 && !error) {
+      fs::create_directories(folder / split, error);
+    }
+    require<DataError>(!error, "{}: cannot make the folder: {}", name, error.message());
+    if (count > 0) {
+      export_split(folder, split, count, options);
+    }
+  }
+}
+
+}  // namespace mld
