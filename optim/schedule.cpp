@@ -1,12 +1,10 @@
 #include "optim/schedule.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <numbers>
 
 #include "core/error.h"
-#include "core/nearest.h"
 
 namespace mld {
 
@@ -64,9 +62,8 @@ Rates rates(const ScheduleSpec& spec, int64_t step) {
         warm ? warm_up(spec.warmup_lr, spec.lr, epoch, spec.warmup_epochs) : spec.lr;
     return {lr, spec.beta1};
   }
-  constexpr std::array<std::string_view, 3> kNames{"onecycle", "cosine", "constant"};
-  fail<UsageError>("schedule.name: unknown schedule \"{}\"; expected onecycle, cosine or constant{}",
-                   spec.name, did_you_mean(spec.name, kNames));
+  fail<UsageError>("schedule.name: unknown schedule \"{}\"; expected onecycle, cosine or constant",
+                   spec.name);
 }
 
 }  // namespace mld

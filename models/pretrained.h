@@ -1,0 +1,30 @@
+// Starting from other people's weights: the only file that knows other spellings than ours.
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "models/registry.h"
+
+namespace mld {
+
+enum class InitPolicy {
+  strict,    // every tensor must fit
+  backbone,  // the file's head is ignored, its backbone must fit entirely
+  matching,  // whatever fits by name and shape
+};
+// Errors: UsageError for a name other than strict, backbone, matching.
+InitPolicy parse_init_policy(const std::string& name);
+
+// A published name as this model spells it; empty for entries that are no state of ours (fixed blur
+// kernels). Known: torchvision's and timm's ResNets with timm's ML-Decoder head, DataParallel's
+// "module." prefix.
+std::string our_name(const std::string& published);
+
+// Loads a state under any known spelling. Policies other than strict need an initialize()d model;
+// the report says what was left as it was. Errors: DataError listing what does not fit, two entries
+// with one meaning, or (matching) nothing that fits.
+LoadReport load_pretrained(Classifier& model, std::span<const StateView> state, InitPolicy policy);
+LoadReport load_pretrained(Classifier& model, const StateDict& state, InitPolicy policy);
+
+}  // namespace mld

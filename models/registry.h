@@ -1,0 +1,62 @@
+// From a model's description to the model.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "models/backbone.h"
+#include "models/ml_decoder.h"
+
+namespace mld {
+
+// Everything that decides a model's parameters and shapes. Names as in the config.
+struct ModelSpec {
+  std::string backbone = "resnet50";  // see backbone_names()
+  std::string head = "ml_decoder";    // gap, ml_decoder
+  int64_t classes = 0;
+  // ml_decoder only, see MlDecoderSpec:
+  int64_t groups = -1;
+  int64_t embed_dim = 768;
+  int64_t ffn = 2048;
+  std::string query = "random";  // random, learnable
+  float dropout = 0.1f;
+  bool zero_init_residual = false;  // see ResNetSpec
+
+  bool operator==(const ModelSpec&) const = default;
+};
+
+// Pictures to logits: a backbone and a head under the names of the published checkpoints.
+struct Classifier : Module {
+  ModelSpec spec;
+  std::unique_ptr<Backbone> backbone;
+  std::unique_ptr<Head> head;
+  std::string head_name;  // "fc": the head's members are "fc.weight" or "fc.decoder..."
+
+  // Own parts, for models that are not in the registry. The head's prefix is the backbone's choice.
+  Classifier(std::unique_ptr<Backbone> backbone, std::unique_ptr<Head> head);
+
+  // images [N, H, W, 3], float32 or bfloat16 -> logits [N, classes] in the same dtype
+  Var operator()(const Var& images, const Tap& tap = {});
+  void each(Visitor& v) override;
+};
+
+// Errors: UsageError for an unknown backbone, head or query kind (lists the known ones), no
+// classes, or an embed_dim that the attention heads do not divide.
+std::unique_ptr<Classifier> make_model(const ModelSpec& spec);
+
+const std::vector<std::string>& backbone_names();
+const std::vector<std::string>& head_names();
+
+// What a model costs for one picture, found without allocating its parameters.
+struct ModelSummary {
+  int64_t parameters = 0, trainable = 0;
+  std::vector<StageSummary> stages;  // "stem" .. "layer4", "head"; for one picture
+  Macs macs;                         // their sum
+};
+ModelSummary model_summary(const ModelSpec& spec, int64_t height, int64_t width);
+inline ModelSummary model_summary(const ModelSpec& spec, int64_t image_size) {
+  return model_summary(spec, image_size, image_size);
+}
+
+}  // namespace mld

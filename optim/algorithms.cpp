@@ -1,0 +1,114 @@
+// The update rules (spec/losses-optim-schedule.md 6 and 7); the arithmetic is in the kernels.
+#include <cmath>
+
+#include "core/kernels.h"
+#include "optim/optimizer.h"
+
+namespace mld {
+
+namespace {
+
+// Optimisers with two moments: m follows the gradient, v its square.
+class TwoMoments : public Optimizer {
+ protected:
+  explicit TwoMoments(std::vector<Trained> trained) : Optimizer(std::move(trained), {"m", "v"}) {}
+
+  std::vector<AdamSlot> slots() const {
+    std::vector<AdamSlot> all;
+    for (size_t i = 0; i < trained().size(); ++i) {
+      const Trained& t = trained()[i];
+      all.push_back({.value = t.parameter->value,
+                     .grad = gradient(i),
+                     .m = moment(0, i),
+                     .v = moment(1, i),
+                     .weight_decay = t.weight_decay});
+    }
+    return all;
+  }
+};
+
+class Adam : public TwoMoments {
+ public:
+  Adam(std::vector<Trained> trained, const AdamSpec& spec)
+      : TwoMoments(std::move(trained)), spec_(spec) {}
+
+  void step(const Rates& rates) override {
+    spec_.lr = static_cast<float>(rates.lr);
+    spec_.beta1 = static_cast<float>(rates.beta1);
+    spec_.step = ++steps_;
+    KERNEL(device(), adam_step)(slots(), spec_);
+  }
+
+ private:
+  AdamSpec spec_;
+};
+
+// The A2 recipe's LAMB clips the gradients of all tensors together to norm 1 first.
+class Lamb : public TwoMoments {
+ public:
+  Lamb(std::vector<Trained> trained, const LambSpec& spec)
+      : TwoMoments(std::move(trained)), spec_(spec) {}
+
+  void step(const Rates& rates) override {
+    constexpr float kMaxNorm = 1.0f;
+    if (spec_.timm) {
+      const float norm = gradient_norm(trained());
+      scale_gradients(trained(), 1.0f / std::max(1.0f, norm / kMaxNorm));
+    }
+    spec_.lr = static_cast<float>(rates.lr);
+    spec_.beta1 = static_cast<float>(rates.beta1);
+    spec_.step = ++steps_;
+    KERNEL(device(), lamb_step)(slots(), spec_);
+  }
+
+ private:
+  LambSpec spec_;
+};
+
+class Sgd : public Optimizer {
+ public:
+  explicit Sgd(std::vector<Trained> trained) : Optimizer(std::move(trained), {"momentum"}) {}
+
+  void step(const Rates& rates) override {
+    std::vector<SgdSlot> slots;
+    for (size_t i = 0; i < trained().size(); ++i) {
+      const Trained& t = trained()[i];
+      slots.push_back({.value = t.parameter->value,
+                       .grad = gradient(i),
+                       .momentum = moment(0, i),
+                       .weight_decay = t.weight_decay});
+    }
+    const SgdSpec spec{.lr = static_cast<float>(rates.lr),
+                       .momentum = static_cast<float>(rates.beta1),
+                       .nesterov = true,
+                       .first_step = steps_ == 0};
+    ++steps_;
+    KERNEL(device(), sgd_step)(slots, spec);
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Optimizer> make_optimizer(const OptimizerSpec& spec, Module& model) {
+  constexpr float kAdamEps = 1e-8f, kLambEps = 1e-6f;
+  std::vector<Trained> trained = decay_groups(model, spec.weight_decay);
+  if (spec.name == "adam_l2" || spec.name == "adamw") {
+    const AdamSpec adam{.beta2 = spec.beta2,
+                        .eps = spec.eps > 0 ? spec.eps : kAdamEps,
+                        .decoupled = spec.name == "adamw"};
+    return std::make_unique<Adam>(std::move(trained), adam);
+  }
+  if (spec.name == "lamb" || spec.name == "lamb_v3") {
+    const LambSpec lamb{.beta2 = spec.beta2,
+                        .eps = spec.eps > 0 ? spec.eps : kLambEps,
+                        .timm = spec.name == "lamb"};
+    return std::make_unique<Lamb>(std::move(trained), lamb);
+  }
+  if (spec.name == "sgd") {
+    return std::make_unique<Sgd>(std::move(trained));
+  }
+  fail<UsageError>("optim.name: unknown optimiser \"{}\"; known are adam_l2, adamw, sgd, lamb, "
+                   "lamb_v3", spec.name);
+}
+
+}  // namespace mld

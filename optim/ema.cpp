@@ -1,0 +1,82 @@
+#include "optim/ema.h"
+
+#include "core/kernels.h"
+
+namespace mld {
+
+Ema::Ema(Module& model, double decay) : model_(model), decay_(decay) {
+  require<UsageError>(0 <= decay && decay < 1, "train.model_ema_decay must be in [0, 1), got {}",
+                      decay);
+  for (const auto& [name, p] : parameters(model)) {
+    parameters_.emplace_back(p, p->value.clone());
+  }
+  for (const auto& [name, b] : buffers(model)) {
+    buffers_.emplace_back(b, b->value.clone());
+  }
+}
+
+void Ema::update() {
+  require(!swapped_, "ema: update() while the model holds the averages");
+  std::vector<std::pair<Tensor, Tensor>> floats;
+  for (const auto& [p, average] : parameters_) {
+    floats.emplace_back(average, p->value);
+  }
+  for (auto& [b, average] : buffers_) {
+    if (is_float(b->dtype)) {
+      floats.emplace_back(average, b->value);
+    } else {
+      average = b->value.clone();
+    }
+  }
+  if (!floats.empty()) {
+    const Device device = floats.front().first.device();
+    KERNEL(device, ema_update)(floats, static_cast<float>(decay_));
+  }
+}
+
+void Ema::swap() {
+  for (auto& [p, average] : parameters_) {
+    std::swap(p->value, average);
+  }
+  for (auto& [b, average] : buffers_) {
+    std::swap(b->value, average);
+  }
+  swapped_ = !swapped_;
+  forget_folded(model_);
+}
+
+StateDict Ema::state() {
+  if (swapped_) {
+    return state_dict(model_);
+  }
+  swap();
+  StateDict state = state_dict(model_);
+  swap();
+  return state;
+}
+
+void Ema::load_state(const StateDict& state) {
+  require(!swapped_, "ema: load_state() while the model holds the averages");
+  // load_state() gives new tensors only after everything has been checked.
+  swap();
+  try {
+    mld::load_state(model_, state);
+  } catch (...) {
+    swap();
+    throw;
+  }
+  swap();
+}
+
+Ema::Scope::Scope(Ema& ema) : ema_(ema), training_(ema.model_.training) {
+  require(!ema.swapped_, "ema: a second Scope");
+  ema_.swap();
+  set_training(ema_.model_, false);
+}
+
+Ema::Scope::~Scope() {
+  ema_.swap();
+  set_training(ema_.model_, training_);
+}
+
+}  // namespace mld

@@ -1,0 +1,59 @@
+#include "optim/groups.h"
+
+#include <cmath>
+
+#include "core/kernels.h"
+
+namespace mld {
+
+std::vector<Trained> decay_groups(Module& model, float weight_decay) {
+  std::vector<Trained> trained;
+  for (const auto& [name, p] : parameters(model)) {
+    if (p->trainable) {
+      const bool decayed = p->shape.rank() != 1 && !name.ends_with(".bias");
+      trained.push_back({name, p, decayed ? weight_decay : 0.0f});
+    }
+  }
+  return trained;
+}
+
+namespace {
+
+std::vector<Tensor> gradients(const std::vector<Trained>& trained) {
+  std::vector<Tensor> all;
+  for (const Trained& t : trained) {
+    if (t.parameter->grad.defined()) {
+      all.push_back(t.parameter->grad);
+    }
+  }
+  return all;
+}
+
+}  // namespace
+
+float gradient_norm(const std::vector<Trained>& trained) {
+  const std::vector<Tensor> all = gradients(trained);
+  if (all.empty()) {
+    return 0;
+  }
+  Tensor norm(Shape{1}, DType::f32, all.front().device());
+  KERNEL(norm.device(), global_norm)(all, norm);
+  return norm.item();
+}
+
+void scale_gradients(const std::vector<Trained>& trained, float factor) {
+  const std::vector<Tensor> all = gradients(trained);
+  if (!all.empty() && factor != 1.0f) {
+    KERNEL(all.front().device(), scale_all)(all, factor);
+  }
+}
+
+float clip_gradients(const std::vector<Trained>& trained, float max_norm) {
+  const float norm = gradient_norm(trained);
+  if (std::isfinite(norm) && norm > max_norm) {
+    scale_gradients(trained, max_norm / (norm + 1e-6f));
+  }
+  return norm;
+}
+
+}  // namespace mld

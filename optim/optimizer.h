@@ -1,0 +1,62 @@
+// Optimisers: Adam with coupled L2 (the published recipe), AdamW, SGD with Nesterov momentum, LAMB.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "nn/module.h"
+#include "optim/groups.h"
+#include "optim/schedule.h"
+
+namespace mld {
+
+struct OptimizerSpec {
+  std::string name = "adam_l2";  // adam_l2, adamw, sgd, lamb, lamb_v3
+  float weight_decay = 1e-4f;
+  float beta2 = 0.999f;
+  float eps = 0;  // 0: the optimiser's own default (Adam 1e-8, LAMB 1e-6)
+};
+
+// Updates a model's trained parameters from their gradients. State is float32, on the parameters'
+// device, in their memory layout.
+class Optimizer {
+ public:
+  virtual ~Optimizer() = default;
+
+  // One update. rates.beta1 is Adam's and LAMB's beta1, SGD's momentum. An undefined gradient counts
+  // as zero. Gradients stay as they are (LAMB clips them): clear_gradients() afterwards.
+  virtual void step(const Rates& rates) = 0;
+
+  // Updates made so far, and the moments: what a resumed run needs to continue bit for bit.
+  // Names: "step" (int64 [1]), "m.<parameter>", "v.<parameter>" ("momentum.<parameter>" for SGD).
+  StateDict state() const;
+  // Errors: DataError for a missing, unexpected or mis-shaped entry.
+  void load_state(const StateDict& state);
+
+  int64_t steps() const { return steps_; }
+  const std::vector<Trained>& trained() const { return trained_; }
+
+ protected:
+  // One moment per name in `moments`, all zero. The parameters must have their values.
+  Optimizer(std::vector<Trained> trained, std::vector<std::string_view> moments);
+
+  const Tensor& moment(size_t which, size_t parameter) const { return moments_[which][parameter]; }
+  // Of trained()[i]; zeros if undefined.
+  Tensor gradient(size_t i) const;
+  Device device() const;
+
+  int64_t steps_ = 0;
+
+ private:
+  std::vector<Trained> trained_;
+  std::vector<std::string_view> names_;        // of the moments
+  std::vector<std::vector<Tensor>> moments_;   // [moment][parameter]
+};
+
+// An optimiser over decay_groups(model, spec.weight_decay). The model must have its values, on the
+// device where it is trained. Errors: UsageError for an unknown name.
+std::unique_ptr<Optimizer> make_optimizer(const OptimizerSpec& spec, Module& model);
+
+}  // namespace mld
