@@ -30,7 +30,7 @@ void Ema::update() {
   }
   if (!floats.empty()) {
     const Device device = floats.front().first.device();
-    KERNEL(device, ema_update)(floats, static_cast<float>(decay_));
+    KERNEL(device, ema_update)(floats, decay_);
   }
 }
 
