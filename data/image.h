@@ -18,7 +18,9 @@ struct Image {
   Image(int width_, int height_, uint8_t grey = 0)
       : width(width_), height(height_),
         rgb(static_cast<size_t>(width_) * static_cast<size_t>(height_) * 3, grey) {}
-  uint8_t* pixel(int x, int y) { return &rgb[(static_cast<size_t>(y) * static_cast<size_t>(width) + static_cast<size_t>(x)) * 3]; }
+  uint8_t* pixel(int x, int y) {
+    return &rgb[(static_cast<size_t>(y) * static_cast<size_t>(width) + static_cast<size_t>(x)) * 3];
+  }
   const uint8_t* pixel(int x, int y) const { return const_cast<Image*>(this)->pixel(x, y); }
 };
 

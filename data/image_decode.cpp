@@ -1,0 +1,102 @@
+// From bytes to a picture: what format it is, whether it is within the limits, who decodes it.
+#include <algorithm>
+#include <string_view>
+
+#include "core/error.h"
+#include "data/file.h"
+#include "data/image_formats.h"
+
+namespace mld {
+namespace {
+
+using Decoder = Image (*)(const EncodedImage&);
+
+// A format told by the bytes at an offset; without a decoder it is known but refused.
+struct Format {
+  const char* name;
+  size_t offset;
+  std::string_view magic;
+  Decoder decode;
+};
+
+using std::string_view_literals::operator""sv;
+constexpr Format kFormats[] = {
+    {"JPEG", 0, "\xFF\xD8\xFF"sv, decode_jpeg},
+    {"PNG", 0, "\x89PNG\r\n\x1A\n"sv, decode_png},
+    {"GIF", 0, "GIF87a"sv, decode_gif},
+    {"GIF", 0, "GIF89a"sv, decode_gif},
+    {"BMP", 0, "BM"sv, decode_bmp},
+    {"PNM", 0, "P1"sv, decode_pnm},
+    {"PNM", 0, "P2"sv, decode_pnm},
+    {"PNM", 0, "P3"sv, decode_pnm},
+    {"PNM", 0, "P4"sv, decode_pnm},
+    {"PNM", 0, "P5"sv, decode_pnm},
+    {"PNM", 0, "P6"sv, decode_pnm},
+    {"WebP", 8, "WEBP"sv, nullptr},
+    {"TIFF", 0, "II*\0"sv, nullptr},
+    {"TIFF", 0, "MM\0*"sv, nullptr},
+    {"AVIF", 4, "ftypavif"sv, nullptr},
+    {"HEIC", 4, "ftyphei"sv, nullptr},
+    {"JPEG XL", 0, "\xFF\x0A"sv, nullptr},
+    {"JPEG XL", 4, "JXL \r\n"sv, nullptr},
+    {"JPEG 2000", 4, "jP  \r\n"sv, nullptr},
+};
+
+const Format* format_of(std::span<const uint8_t> bytes) {
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  const auto matches = [&](const Format& format) {
+    return text.size() >= format.offset &&
+           text.substr(format.offset).substr(0, format.magic.size()) == format.magic;
+  };
+  const auto* found = std::find_if(std::begin(kFormats), std::end(kFormats), matches);
+  return found == std::end(kFormats) ? nullptr : found;
+}
+
+}  // namespace
+
+void fail_decoding(const EncodedImage& file, const char* format, const std::string& problem) {
+  fail<DataError>("{}: {}: {}; replace the picture or set data.on_bad_image = \"skip\"", file.name,
+                  format, problem);
+}
+
+void check_image_size(const EncodedImage& file, const char* format, int64_t width,
+                      int64_t height) {
+  if (width <= 0 || height <= 0) {
+    fail_decoding(file, format,
+                  fmt::format("{} x {} pixels, expected at least one", width, height));
+  }
+  const ImageLimits& limits = file.limits;
+  if (width > limits.max_side || height > limits.max_side) {
+    fail_decoding(file, format, fmt::format("{} x {} pixels, at most {} a side are read", width,
+                                            height, limits.max_side));
+  }
+  if (width * height > limits.max_pixels) {
+    fail_decoding(file, format, fmt::format("{} x {} pixels, at most {} pixels are read", width,
+                                            height, limits.max_pixels));
+  }
+}
+
+Image decode_image(std::span<const uint8_t> bytes, const std::string& name,
+                   const ImageLimits& limits) {
+  require<DataError>(!bytes.empty(), "{}: the file is empty, expected a picture", name);
+  require<DataError>(bytes.size() <= static_cast<size_t>(limits.max_file_bytes),
+                     "{}: {} bytes, at most {} are read", name, bytes.size(),
+                     limits.max_file_bytes);
+  const Format* format = format_of(bytes);
+  require<DataError>(format != nullptr,
+                     "{}: not a picture format we know (it starts with byte 0x{:02X}); expected "
+                     "JPEG, PNG, BMP, PNM or GIF",
+                     name, bytes[0]);
+  require<DataError>(format->decode != nullptr,
+                     "{}: {} pictures are not supported; convert it to JPEG or PNG", name,
+                     format->name);
+  return format->decode({bytes, name, limits});
+}
+
+Image load_image(const std::filesystem::path& path, const ImageLimits& limits) {
+  const std::string bytes = read_text_file(path, limits.max_file_bytes);
+  return decode_image({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()},
+                      path.string(), limits);
+}
+
+}  // namespace mld

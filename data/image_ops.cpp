@@ -1,0 +1,100 @@
+#include "data/image_ops.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "core/error.h"
+
+namespace mld {
+namespace {
+
+int round_half_even(double value) { return static_cast<int>(std::nearbyint(value)); }
+
+}  // namespace
+
+Image crop(const Image& image, const CropBox& box) {
+  require(box.width > 0 && box.height > 0, "crop: a box of {} x {} pixels is empty", box.width,
+          box.height);
+  Image out(box.width, box.height);
+  const int left = std::max(box.x, 0), right = std::min(box.x + box.width, image.width);
+  const int top = std::max(box.y, 0), bottom = std::min(box.y + box.height, image.height);
+  for (int y = top; left < right && y < bottom; ++y) {
+    std::memcpy(out.pixel(left - box.x, y - box.y), image.pixel(left, y),
+                static_cast<size_t>(right - left) * 3);
+  }
+  return out;
+}
+
+Image center_crop(const Image& image, int width, int height) {
+  // A picture smaller than the crop is padded first, the odd pixel to the right; then the sides
+  // agree and the crop's own offset is zero.
+  const auto offset = [](int side, int cropped) {
+    return side < cropped ? -((cropped - side) / 2) : round_half_even((side - cropped) / 2.0);
+  };
+  return crop(image, {.x = offset(image.width, width),
+                      .y = offset(image.height, height),
+                      .width = width,
+                      .height = height});
+}
+
+Image resize_shorter_side(const Image& image, int size, Interpolation interpolation) {
+  const int64_t shorter = std::min(image.width, image.height);
+  const int64_t longer = std::max(image.width, image.height);
+  require(shorter > 0, "resize_shorter_side: the picture is empty");
+  const int scaled = static_cast<int>(size * longer / shorter);
+  return image.width <= image.height ? resize(image, size, scaled, interpolation)
+                                     : resize(image, scaled, size, interpolation);
+}
+
+Image pad_to_square(Image image, Rgb fill) {
+  if (image.width == image.height) {
+    return image;
+  }
+  const int side = std::max(image.width, image.height);
+  Image out(side, side);
+  for (size_t i = 0; i < out.rgb.size(); ++i) {
+    out.rgb[i] = fill[i % 3];
+  }
+  const int left = (side - image.width) / 2, top = (side - image.height) / 2;
+  for (int y = 0; y < image.height; ++y) {
+    std::memcpy(out.pixel(left, top + y), image.pixel(0, y), static_cast<size_t>(image.width) * 3);
+  }
+  return out;
+}
+
+Image horizontal_flip(Image image) {
+  for (int y = 0; y < image.height; ++y) {
+    for (int x = 0; x < image.width / 2; ++x) {
+      std::swap_ranges(image.pixel(x, y), image.pixel(x, y) + 3,
+                       image.pixel(image.width - 1 - x, y));
+    }
+  }
+  return image;
+}
+
+std::vector<uint8_t> luma(const Image& image) {
+  std::vector<uint8_t> grey(image.rgb.size() / 3);
+  for (size_t i = 0; i < grey.size(); ++i) {
+    const uint8_t* p = &image.rgb[i * 3];
+    grey[i] = static_cast<uint8_t>((19595u * p[0] + 38470u * p[1] + 7471u * p[2] + 32768u) >> 16);
+  }
+  return grey;
+}
+
+Image resize_to_square(const Image& image, int size, ResizeMode mode,
+                       Interpolation interpolation) {
+  if (mode == ResizeMode::squash) {
+    return resize(image, size, size, interpolation);
+  }
+  if (mode == ResizeMode::crop) {
+    return center_crop(resize_shorter_side(image, size, interpolation), size, size);
+  }
+  const int longer = std::max(image.width, image.height);
+  const auto scaled = [&](int side) {
+    return std::max(1, round_half_even(static_cast<double>(size) * side / longer));
+  };
+  return pad_to_square(resize(image, scaled(image.width), scaled(image.height), interpolation));
+}
+
+}  // namespace mld

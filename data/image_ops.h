@@ -1,0 +1,48 @@
+// Geometry on pictures that needs no interpolation of its own: crops, flips, padding, and the three
+// ways of bringing a picture to a square of the model's size.
+#pragma once
+
+#include <array>
+#include <string_view>
+
+#include "data/image.h"
+
+namespace mld {
+
+using Rgb = std::array<uint8_t, 3>;
+
+// A rectangle of pixels [x, x + width) x [y, y + height).
+struct CropBox {
+  int x = 0, y = 0, width = 0, height = 0;
+};
+
+// The box's pixels; those outside the picture are black (Pillow's Image.crop).
+// Errors: an empty box.
+Image crop(const Image& image, const CropBox& box);
+
+// The middle width x height pixels, offset round-half-even((side - crop) / 2); black margins where
+// the picture is smaller (torchvision 0.14 functional.center_crop).
+Image center_crop(const Image& image, int width, int height);
+
+// The shorter side becomes `size`, the longer int(size * long / short) (torchvision Resize(int)).
+Image resize_shorter_side(const Image& image, int size, Interpolation interpolation);
+
+// The picture centred on a square of its longer side; an odd pixel goes to the right or bottom.
+Image pad_to_square(Image image, Rgb fill = {0, 0, 0});
+
+// Mirrored left to right.
+Image horizontal_flip(Image image);
+
+// Luma as Pillow's convert("L"): (19595 R + 38470 G + 7471 B + 32768) >> 16.   [height * width]
+std::vector<uint8_t> luma(const Image& image);
+
+// How a picture of any shape becomes size x size (config key data.resize).
+enum class ResizeMode {
+  squash,  // both sides scaled independently: the authors' choice
+  crop,    // shorter side to size, then the centre
+  pad,     // longer side to size (shorter rounded half to even, at least 1), black margins
+};
+
+Image resize_to_square(const Image& image, int size, ResizeMode mode, Interpolation interpolation);
+
+}  // namespace mld
