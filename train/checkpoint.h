@@ -1,0 +1,113 @@
+// Checkpoints: safetensors files that carry everything inference needs. Format: docs/formats.md.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "data/safetensors.h"
+#include "models/pretrained.h"
+#include "models/registry.h"
+
+namespace mld {
+
+using Metadata = std::map<std::string, std::string>;
+
+// ---- named tensors with checksums ------------------------------------------------------------------
+
+struct Checkpoint {
+  StateDict tensors;
+  Metadata metadata;
+};
+
+// Writes the file atomically, with a CRC-32C per tensor and one over the metadata. The same input
+// gives the same bytes. Errors: DataError naming the file (the old one is left untouched).
+void save_checkpoint(const std::filesystem::path& path, const Checkpoint& checkpoint);
+
+// Reads and verifies a file of ours. Errors: DataError naming the file and the tensor: missing,
+// malformed, not one of ours, a newer format version, a checksum that does not fit.
+Checkpoint load_checkpoint(const std::filesystem::path& path);
+
+enum class Verify {
+  checksums,      // every byte (files of ours; other programs' have none)
+  metadata_only,  // the header: for those who do not look at the tensors
+};
+
+// A checkpoint mapped into memory, ours or another program's; tensors are read where they lie.
+class CheckpointFile {
+ public:
+  // Errors: as load_checkpoint, but another program's file is accepted (ours() is false).
+  explicit CheckpointFile(const std::filesystem::path& path, Verify verify = Verify::checksums);
+
+  bool ours() const { return ours_; }
+  const Metadata& metadata() const { return file_.metadata(); }
+  const std::string& path() const { return file_.path(); }
+  // Every tensor in the file's order, valid while the object lives. float16 and float64 become
+  // float32. Errors: DataError for a type or rank that no model of ours has.
+  std::vector<StateView> tensors();
+
+ private:
+  void verify_metadata() const;
+  void verify_tensors() const;
+
+  SafeTensorsFile file_;
+  bool ours_ = false;
+  std::vector<Tensor> converted_;  // what could not be read in place
+};
+
+// Parts of a bigger state: append(all, "ema", part) names them "ema.<name>"; part(all, "ema") gets
+// them back.
+void append(StateDict& all, std::string_view prefix, const StateDict& part);
+StateDict part(const StateDict& all, std::string_view prefix);
+
+// ---- models ------------------------------------------------------------------------------------------
+
+// What inference needs to know besides the tensors.
+struct CheckpointInfo {
+  ModelSpec model;
+  std::string task = "multi-label";      // multi-label, single-label
+  std::vector<std::string> class_names;  // UTF-8, one per output
+  int64_t image_size = 448;              // pictures are made [image_size, image_size]
+  std::string resize = "squash";         // squash, crop, pad
+  std::string interpolation = "bilinear";  // bilinear, bicubic
+  std::string normalize = "none";        // none, imagenet
+  std::string weights = "raw";           // raw, ema: what the tensors are
+  std::map<std::string, double> metrics;  // on val, by name
+  std::string config;                    // of the run, TOML
+
+  bool operator==(const CheckpointInfo&) const = default;
+};
+
+Metadata to_metadata(const CheckpointInfo& info);
+// Errors: DataError naming `file` and the field that is missing, malformed or contradictory.
+CheckpointInfo checkpoint_info(const Metadata& metadata, const std::string& file);
+
+// save_checkpoint() of a model's state_dict() with its info.
+void save_model(const std::filesystem::path& path, const StateDict& state,
+                const CheckpointInfo& info);
+
+struct LoadedModel {
+  CheckpointInfo info;
+  std::unique_ptr<Classifier> model;  // on the CPU, evaluation mode
+};
+
+// The model a checkpoint describes, with its weights: copied once, from the mapped file.
+// Errors: DataError naming the file: as load_checkpoint, or tensors that do not fit the description.
+LoadedModel model_from_checkpoint(const std::filesystem::path& path);
+
+// The info alone, for those who do not need the tensors. Errors: as model_from_checkpoint.
+CheckpointInfo read_checkpoint_info(const std::filesystem::path& path);
+
+// Starts a model from a checkpoint of ours or another program's (see load_pretrained).
+LoadReport init_from_checkpoint(Classifier& model, const std::filesystem::path& path,
+                                InitPolicy policy);
+
+// Errors: DataError if the checkpoint's classes are not the data's, in the same order (says where
+// they differ first).
+void check_classes(const CheckpointInfo& info, const std::vector<std::string>& data_classes,
+                   const std::string& checkpoint);
+
+}  // namespace mld
