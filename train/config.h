@@ -63,7 +63,7 @@ struct OptimConfig {
   std::string name = "adam_l2";
   double lr = 1e-4, weight_decay = 1e-4;
   std::array<double, 2> betas{0.9, 0.999};
-  std::optional<double> eps;  // none: the optimiser's own
+  double eps = 0;  // 0: the optimiser's own (1e-8; LAMB 1e-6)
   double momentum = 0.9;
   double clip_grad = 0;  // 0: off
   int64_t grad_accum_steps = 1;

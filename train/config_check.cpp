@@ -1,0 +1,235 @@
+#include "train/config_check.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include <fmt/core.h>
+#include <fmt/ranges.h>
+
+#include "data/text.h"
+
+namespace mld {
+namespace {
+
+// Code points of UTF-8 text: what a terminal advances by, near enough for a caret.
+size_t width(std::string_view text) {
+  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+  }));
+}
+
+std::string describe(const TomlValue& value) {
+  switch (value.index()) {
+    case 0: return fmt::format("the text \"{}\"", printable(std::get<std::string>(value)));
+    case 1: return fmt::format("the integer {}", std::get<int64_t>(value));
+    case 2: return fmt::format("the number {}", std::get<double>(value));
+    case 3: return std::get<bool>(value) ? "true" : "false";
+    case 4: return fmt::format("[{}]", fmt::join(std::get<std::vector<double>>(value), ", "));
+    default: return std::get<TomlOther>(value).kind;
+  }
+}
+
+std::string expected(const Key& key, const Field& field) {
+  if (!key.choices.empty()) {
+    return fmt::format("one of {}", fmt::join(key.choices, ", "));
+  }
+  std::string text(type_name(field));
+  const bool low = std::isfinite(key.least), high = std::isfinite(key.most);
+  if (low && high) {
+    text += fmt::format(" from {} to {}", key.least, key.most);
+  } else if (low) {
+    text += fmt::format(", {} or more", key.least);
+  }
+  return text;
+}
+
+bool in_range(const Key& key, double value) {
+  return std::isfinite(value) && value >= key.least && value <= key.most;
+}
+
+// The value as a number of this key, if it is one and in range.
+std::optional<double> number_of(const Key& key, const TomlValue& value) {
+  double number = 0;
+  if (const auto* real = std::get_if<double>(&value)) {
+    number = *real;
+  } else if (const auto* integer = std::get_if<int64_t>(&value)) {
+    number = static_cast<double>(*integer);
+  } else {
+    return std::nullopt;
+  }
+  return in_range(key, number) ? std::optional(number) : std::nullopt;
+}
+
+// Each returns false for a value that is not acceptable.
+bool store(const Key& key, const TomlValue& value, std::string* target) {
+  const auto* text = std::get_if<std::string>(&value);
+  const bool known = text != nullptr &&
+                     (key.choices.empty() || std::find(key.choices.begin(), key.choices.end(),
+                                                       *text) != key.choices.end());
+  if (known) {
+    *target = *text;
+  }
+  return known;
+}
+
+bool store(const Key& key, const TomlValue& value, int64_t* target) {
+  const auto* integer = std::get_if<int64_t>(&value);
+  const bool good = integer != nullptr && in_range(key, static_cast<double>(*integer));
+  if (good) {
+    *target = *integer;
+  }
+  return good;
+}
+
+bool store(const Key& key, const TomlValue& value, double* target) {
+  const std::optional<double> number = number_of(key, value);
+  *target = number.value_or(*target);
+  return number.has_value();
+}
+
+bool store(const Key&, const TomlValue& value, bool* target) {
+  const auto* flag = std::get_if<bool>(&value);
+  *target = flag != nullptr ? *flag : *target;
+  return flag != nullptr;
+}
+
+bool store(const Key& key, const TomlValue& value, Pair* target) {
+  const auto* numbers = std::get_if<std::vector<double>>(&value);
+  const bool good = numbers != nullptr && numbers->size() == 2 && in_range(key, (*numbers)[0]) &&
+                    in_range(key, (*numbers)[1]);
+  if (good) {
+    *target = {(*numbers)[0], (*numbers)[1]};
+  }
+  return good;
+}
+
+bool store(const Key& key, const TomlValue& value, std::optional<Pair>* target) {
+  const auto* numbers = std::get_if<std::vector<double>>(&value);
+  if (numbers != nullptr && numbers->empty()) {
+    target->reset();
+    return true;
+  }
+  Pair pair{};
+  const bool good = store(key, value, &pair);
+  if (good) {
+    *target = pair;
+  }
+  return good;
+}
+
+// Collects contradictions: each is told at the place of the last of its keys that was given.
+class Contradictions {
+ public:
+  Contradictions(const GivenKeys& given, std::vector<std::string>& problems)
+      : given_(given), problems_(problems) {}
+
+  void check(bool contradiction, const std::vector<std::string>& keys, const std::string& what) {
+    const bool refused = std::any_of(keys.begin(), keys.end(), [&](const std::string& key) {
+      return given_.contains(key) && !given_.at(key).valid;
+    });
+    if (!contradiction || refused) {
+      return;
+    }
+    for (auto key = keys.rbegin(); key != keys.rend(); ++key) {
+      const auto found = given_.find(*key);
+      if (found != given_.end()) {
+        problems_.push_back(located_message(found->second.file, found->second.place, what));
+        return;
+      }
+    }
+    problems_.push_back(what);
+  }
+
+ private:
+  const GivenKeys& given_;
+  std::vector<std::string>& problems_;
+};
+
+}  // namespace
+
+std::string located_message(const std::string& file, const TomlPlace& place,
+                            std::string_view what) {
+  constexpr size_t kWidest = 160;
+  const bool has_line = place.line > 0;
+  std::string message = has_line ? fmt::format("{}:{}:{}: {}", file, place.line, place.column, what)
+                                 : fmt::format("{}: {}", file, what);
+  const size_t column = static_cast<size_t>(std::max<int64_t>(place.column, 1)) - 1;
+  if (place.text.empty() || column > place.text.size() || column > kWidest) {
+    return message;
+  }
+  const std::string before = printable(place.text.substr(0, column));
+  const std::string marked =
+      printable(place.text.substr(column, static_cast<size_t>(place.length)));
+  const std::string number = has_line ? fmt::format("{}", place.line) : "";
+  message += fmt::format("\n {} | {}", number,
+                         printable(std::string_view(place.text).substr(0, kWidest)));
+  message += fmt::format("\n {} | {}^{}", std::string(number.size(), ' '),
+                         std::string(width(before), ' '),
+                         std::string(std::clamp<size_t>(width(marked), 1, kWidest) - 1, '~'));
+  return message;
+}
+
+std::string assign(const Key& key, const TomlValue& value, Config& config) {
+  const Field field = key.field(config);
+  const bool good = std::visit([&](auto* target) { return store(key, value, target); }, field);
+  if (good) {
+    return "";
+  }
+  std::string near;
+  const auto* text = std::get_if<std::string>(&value);
+  if (text != nullptr && !key.choices.empty()) {
+    near = did_you_mean(*text, std::vector<std::string>(key.choices.begin(), key.choices.end()));
+  }
+  return fmt::format("expected {}, got {}{}", expected(key, field), describe(value), near);
+}
+
+void check_contradictions(const Config& c, const GivenKeys& given,
+                          std::vector<std::string>& problems) {
+  Contradictions the(given, problems);
+  const bool single = c.task == "single-label";
+  the.check(c.name.empty() || c.name == "." || c.name == ".." ||
+                c.name.find('/') != std::string::npos,
+            {"name"}, "name: expected a name for the run's folder, without '/'");
+  the.check(c.task == "zero-shot", {"task"},
+            "task zero-shot is not available in this version; use multi-label or single-label");
+  the.check(c.loss.name == "ce" && !single, {"task", "loss.name"},
+            "loss.name ce (cross-entropy) needs task single-label; use asl or bce");
+  the.check(c.loss.smoothing > 0 && !single, {"task", "loss.smoothing"},
+            "loss.smoothing needs task single-label");
+  the.check(c.loss.target_threshold > 0 && c.loss.name != "bce",
+            {"loss.name", "loss.target_threshold"}, "loss.target_threshold needs loss.name bce");
+  the.check(c.train.best_metric == "top1" && !single, {"task", "train.best_metric"},
+            "train.best_metric top1 needs task single-label; use mAP");
+  the.check(c.data.root.empty() && c.data.format != "shapes", {"data.format", "data.root"},
+            fmt::format("data.root is missing: data.format {} reads a folder", c.data.format));
+  the.check(c.augment.crop_scale && ((*c.augment.crop_scale)[0] > (*c.augment.crop_scale)[1] ||
+                                     (*c.augment.crop_scale)[0] <= 0),
+            {"augment.crop_scale"},
+            "augment.crop_scale: expected [low, high] with 0 < low <= high");
+  the.check(c.model.head == "ml_decoder" && c.model.embed_dim % 8 != 0,
+            {"model.head", "model.embed_dim"},
+            fmt::format("model.embed_dim {} must be a multiple of 8, the number of attention heads",
+                        c.model.embed_dim));
+  the.check(c.model.groups == 0, {"model.groups"},
+            "model.groups: expected -1 (automatic) or at least 1");
+  the.check(c.schedule.name == "onecycle" && c.schedule.warmup_epochs > 0,
+            {"schedule.name", "schedule.warmup_epochs"},
+            "schedule.warmup_epochs: onecycle rises during schedule.pct_start of the run already");
+  the.check(c.schedule.name != "cosine" && c.schedule.cooldown_epochs > 0,
+            {"schedule.name", "schedule.cooldown_epochs"},
+            "schedule.cooldown_epochs needs schedule.name cosine");
+  the.check(c.schedule.warmup_epochs > c.train.epochs, {"train.epochs", "schedule.warmup_epochs"},
+            fmt::format("schedule.warmup_epochs {} exceeds train.epochs {}",
+                        c.schedule.warmup_epochs, c.train.epochs));
+  the.check(c.schedule.name == "cosine" && c.schedule.min_lr > c.optim.lr,
+            {"optim.lr", "schedule.min_lr"},
+            fmt::format("schedule.min_lr {} exceeds optim.lr {}", c.schedule.min_lr, c.optim.lr));
+  the.check(c.train.batch_size % c.optim.grad_accum_steps != 0,
+            {"train.batch_size", "optim.grad_accum_steps"},
+            fmt::format("train.batch_size {} cannot be split into optim.grad_accum_steps {} equal "
+                        "parts",
+                        c.train.batch_size, c.optim.grad_accum_steps));
+}
+
+}  // namespace mld

@@ -1,0 +1,97 @@
+// Configs as text: the resolved TOML, the help, the differences that forbid resuming.
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/core.h>
+#include <fmt/ranges.h>
+
+#include "core/error.h"
+#include "data/text.h"
+#include "train/config.h"
+#include "train/config_keys.h"
+
+namespace mld {
+namespace {
+
+// "text: one of a, b", "number, 0 to 1", "integer, 1 or more"
+std::string type_of(const Key& key, const Field& field) {
+  std::string text(type_name(field));
+  if (!key.choices.empty()) {
+    return fmt::format("{}", fmt::join(key.choices, " | "));
+  }
+  if (std::isfinite(key.least) && std::isfinite(key.most) && key.most < 1e6) {
+    text += fmt::format(", {} to {}", key.least, key.most);
+  } else if (std::isfinite(key.least)) {
+    text += fmt::format(", {} or more", key.least);
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string to_toml(const Config& config, const Origins& origins, Keys keys) {
+  constexpr size_t kCommentColumn = 40;
+  Config copy = config;  // fields are accessed through non-const pointers
+  std::string text;
+  std::string_view section;
+  for (const Key& key : config_keys()) {
+    if (keys == Keys::portable && key.effect != Effect::results) {
+      continue;
+    }
+    if (key.section != section) {
+      section = key.section;
+      text += fmt::format("\n[{}]\n", section);
+    }
+    std::string line = fmt::format("{} = {}", key.name, to_toml_value(key.field(copy)));
+    if (keys == Keys::all) {
+      const auto origin = origins.find(key.full_name());
+      line.resize(std::max(line.size() + 2, kCommentColumn), ' ');
+      line += "# " + (origin == origins.end() ? "default" : printable(origin->second));
+    }
+    text += line + "\n";
+  }
+  return text;
+}
+
+std::vector<std::string> agree_for_resume(const Config& saved, const Config& given) {
+  Config ours = saved, theirs = given;
+  std::vector<std::string> differences;
+  for (const Key& key : config_keys()) {
+    const std::string was = to_toml_value(key.field(ours));
+    const std::string is = to_toml_value(key.field(theirs));
+    if (key.effect != Effect::none && was != is) {
+      differences.push_back(fmt::format("{}: the run has {}, given {}", key.full_name(),
+                                        printable(was), printable(is)));
+    }
+  }
+  return differences;
+}
+
+std::string help_config(std::string_view section) {
+  std::vector<std::string> known(config_sections().begin(), config_sections().end());
+  const bool all = section.empty();
+  if (!all && section != "top" && std::find(known.begin(), known.end(), section) == known.end()) {
+    fail<UsageError>("unknown config section '{}'{}; there are top, {}", printable(section),
+                     did_you_mean(section, known), fmt::join(known, ", "));
+  }
+  Config defaults;
+  std::string text;
+  std::string_view last = "?";
+  for (const Key& key : config_keys()) {
+    if (!all && (key.section.empty() ? "top" : key.section) != section) {
+      continue;
+    }
+    if (key.section != last) {
+      last = key.section;
+      text += (text.empty() ? "" : "\n") +
+              (last.empty() ? std::string("(top of the file)\n") : fmt::format("[{}]\n", last));
+    }
+    const Field field = key.field(defaults);
+    text += fmt::format("  {:<18} {}\n", key.name, key.meaning);
+    text += fmt::format("  {:<18}   {}; default {}\n", "", type_of(key, field),
+                        to_toml_value(field));
+  }
+  return text;
+}
+
+}  // namespace mld

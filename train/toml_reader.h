@@ -1,0 +1,54 @@
+// TOML text as a flat list of values with their places. The only user of the TOML library.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace mld {
+
+// A piece of one line of the text.
+struct TomlPlace {
+  int64_t line = 1, column = 1;  // from 1, in bytes
+  int64_t length = 1;
+  std::string text;  // the whole line
+};
+
+// A value of a kind no key takes, in words: "a date", "an array of mixed values".
+struct TomlOther {
+  std::string kind;
+};
+using TomlValue =
+    std::variant<std::string, int64_t, double, bool, std::vector<double>, TomlOther>;
+
+struct TomlEntry {
+  std::string section, name;  // section "" at the top of the file
+  TomlValue value;
+  TomlPlace key_place, value_place;
+};
+
+struct TomlSection {
+  std::string name;
+  TomlPlace place;
+};
+
+// What is wrong with a text that is not TOML; the reader stops there.
+struct TomlProblem {
+  std::string what;
+  TomlPlace place;
+};
+
+struct TomlDocument {
+  std::vector<TomlSection> sections;  // both in the text's order
+  std::vector<TomlEntry> entries;
+  std::optional<TomlProblem> problem;
+};
+
+// Never throws for any text. Integers outside 64 bits, deep nesting (over 100) and text that is
+// not UTF-8 are problems. A byte order mark is skipped.
+TomlDocument read_toml(std::string_view text);
+
+}  // namespace mld
