@@ -1,0 +1,37 @@
+#include "core/cpu/gemm.h"
+
+#include <dnnl.h>
+
+#include "core/kernels.h"
+
+namespace mld::cpu {
+
+void gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const float* a,
+          int64_t lda, const float* b, int64_t ldb, float beta, float* c, int64_t ldc) {
+  if (m == 0 || n == 0) {
+    return;
+  }
+  const dnnl_status_t status = dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', m, n, k,
+                                          1.0f, a, lda, b, ldb, beta, c, ldc);
+  require(status == dnnl_success, "gemm: oneDNN refused [{}, {}] x [{}, {}] (status {})", m, k, k, n,
+          static_cast<int>(status));
+}
+
+Tensor widened(const Tensor& x) {
+  if (!x.defined() || x.dtype() == DType::f32) {
+    return x;
+  }
+  Tensor wide(x.shape());
+  cast(x, wide);
+  return wide;
+}
+
+Tensor wide_like(const Tensor& y) { return y.dtype() == DType::f32 ? y : Tensor(y.shape()); }
+
+void narrow(const Tensor& wide, Tensor& y) {
+  if (y.dtype() != DType::f32) {
+    cast(wide, y);
+  }
+}
+
+}  // namespace mld::cpu

@@ -1,0 +1,34 @@
+// From a config to the parts of a run: data, loaders, model specification, loss.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "autograd/tape.h"
+#include "data/formats/open.h"
+#include "data/loader.h"
+#include "models/registry.h"
+#include "train/config.h"
+
+namespace mld {
+
+// The `data` section as the data folder understands it. `class_names`: see DataOptions.
+DataOptions data_options(const Config& config, std::vector<std::string> class_names = {});
+
+// How the training split is loaded: shuffled, augmented, a last short batch left out (unless it is
+// the only one).
+LoaderOptions training_loader_options(const Config& config);
+// How a split is loaded for scoring: in order, not augmented, every sample.
+LoaderOptions evaluation_loader_options(const Config& config);
+
+// The pixel normalisation of data.normalize: none ([0, 1]) or imagenet's mean and std.
+ImageNormSpec image_norm(const Config& config);
+
+ModelSpec model_spec(const Config& config, int64_t classes);
+
+// The configured loss of a micro-batch that is `share` of the whole batch, so that the shares' sum
+// has the whole batch's gradient: ASL sums over images and is left as it is, the others average.
+//   logits f32 [N, K], targets f32 [N, K] -> [1]
+Var loss(const Config& config, const Var& logits, const Tensor& targets, float share);
+
+}  // namespace mld

@@ -1,0 +1,156 @@
+#include "train/evaluate.h"
+
+#include <cmath>
+
+#include "autograd/ops.h"
+#include "core/kernels.h"
+#include "data/text.h"
+#include "train/assemble.h"
+
+namespace mld {
+
+constexpr double kThreshold = 0.5;  // of "positive" for precision and recall, on probabilities
+
+Scores score_split(Classifier& model, Loader& loader, const Config& config, Device device) {
+  set_training(model, false);
+  fold_batch_norm(model);
+  const DType precision = config.train.precision == "bf16" ? DType::bf16 : DType::f32;
+  const ImageNormSpec norm = image_norm(config);
+  Scores result;
+  loader.start(0);
+  while (const auto batch = loader.next()) {
+    Tensor images(batch->images.shape(), precision, device);
+    KERNEL(device, normalize_images)(batch->images.to(device), norm, images);
+    const Var logits = cast(model(Var(images)), DType::f32);
+    const Var scores = config.task == "single-label" ? softmax(logits) : sigmoid(logits);
+    result.classes = scores.shape()[-1];
+    const std::vector<float> values = scores.value.to_vector();
+    result.scores.insert(result.scores.end(), values.begin(), values.end());
+    const float* targets = batch->targets.data<float>();
+    for (int64_t i = 0; i < batch->targets.numel(); ++i) {
+      result.targets.push_back(static_cast<Label>(std::lround(targets[i])));
+    }
+    result.indices.insert(result.indices.end(), batch->indices.begin(), batch->indices.end());
+  }
+  require<DataError>(!result.indices.empty(), "evaluation: the split has no readable picture");
+  return result;
+}
+
+static std::vector<int64_t> single_labels(const Scores& scores) {
+  std::vector<int64_t> labels;
+  for (size_t n = 0; n < scores.indices.size(); ++n) {
+    const Label* row = &scores.targets[n * static_cast<size_t>(scores.classes)];
+    labels.push_back(std::find(row, row + scores.classes, Label::present) - row);
+    require<DataError>(labels.back() < scores.classes,
+                       "evaluation: sample {} has no label, single-label needs one each",
+                       scores.indices[n]);
+  }
+  return labels;
+}
+
+Evaluation evaluate(const Scores& scores, const std::vector<std::string>& class_names,
+                    bool single_label) {
+  const Predictions predictions = scores.predictions();
+  Evaluation result;
+  result.samples = predictions.samples();
+  result.official = official_map(predictions);
+  result.present = map_present(predictions);
+  result.voc_11_points = voc_map_11_points(predictions);
+  result.voc_all_points = voc_map_all_points(predictions);
+  result.mlgcn = mlgcn_precision_recall(predictions, kThreshold, 0, Ignored::skip);
+  result.validate = official_precision_recall(predictions, kThreshold);
+  result.classes = class_table(predictions, class_names, kThreshold);
+  result.single_label = single_label;
+  if (single_label) {
+    const std::vector<int64_t> labels = single_labels(scores);
+    result.top1 = top_k_accuracy(scores.scores, labels, scores.classes, 1);
+    result.top5 = top_k_accuracy(scores.scores, labels, scores.classes, 5);
+  }
+  return result;
+}
+
+double Evaluation::metric(const std::string& name) const {
+  if (name == "mAP") return present.percent;
+  if (name == "mAP_official") return official.percent;
+  if (name == "CF1") return mlgcn.class_f1;
+  if (name == "OF1") return mlgcn.overall_f1;
+  require<UsageError>(name == "top1" && single_label,
+                      "train.best_metric: \"{}\" is not measured for this task", name);
+  return top1;
+}
+
+// One line per metric: its name in JSON, its value, what it is.
+struct NamedMetric {
+  const char* key;
+  double value;
+  const char* meaning;
+};
+
+static std::vector<NamedMetric> named_metrics(const Evaluation& e) {
+  std::vector<NamedMetric> metrics = {
+      {"mAP", e.present.percent, "over classes with positives"},
+      {"mAP_official", e.official.percent, "the ML-Decoder authors' definition"},
+      {"mAP_voc_11_points", e.voc_11_points.percent, "VOC 2007 devkit"},
+      {"mAP_voc_all_points", e.voc_all_points.percent, "VOC 2010 and later"},
+      {"CP", e.mlgcn.class_precision, "mean class precision at 0.5"},
+      {"CR", e.mlgcn.class_recall, "mean class recall at 0.5"},
+      {"CF1", e.mlgcn.class_f1, "harmonic mean of CP and CR"},
+      {"CF1_mean", e.validate.class_f1, "mean of the classes' F1"},
+      {"OP", e.mlgcn.overall_precision, "overall precision at 0.5"},
+      {"OR", e.mlgcn.overall_recall, "overall recall at 0.5"},
+      {"OF1", e.mlgcn.overall_f1, "overall F1 at 0.5"},
+  };
+  if (e.single_label) {
+    metrics.push_back({"top1", e.top1, "best score is the label"});
+    metrics.push_back({"top5", e.top5, "label among the five best"});
+  }
+  return metrics;
+}
+
+std::string evaluation_text(const Evaluation& e) {
+  std::string text = fmt::format("{}{}\n", counted(e.samples, "picture"),
+                                 e.skipped ? fmt::format(", {} unreadable skipped", e.skipped) : "");
+  for (const NamedMetric& metric : named_metrics(e)) {
+    text += fmt::format("{:>20} {:6.2f} %   {}\n", metric.key, metric.value, metric.meaning);
+  }
+  if (e.present.without_positives > 0) {
+    text += fmt::format("{} of {} classes have no positive: left out of mAP, 0 in mAP_official\n",
+                        e.present.without_positives, e.classes.size());
+  }
+  text += fmt::format("\n{:<24} {:>9} {:>7} {:>10} {:>7} {:>7}\n", "class", "positives", "AP",
+                      "precision", "recall", "F1");
+  for (const ClassMetrics& c : e.classes) {
+    text += fmt::format("{:<24} {:>9} {:>7.2f} {:>10.2f} {:>7.2f} {:>7.2f}\n", printable(c.name),
+                        c.positives, 100 * c.ap, 100 * c.precision, 100 * c.recall, 100 * c.f1);
+  }
+  return text;
+}
+
+std::string evaluation_json(const Evaluation& e) {
+  std::string text = fmt::format("{{\"samples\": {}, \"skipped\": {}, \"classes_without_positives\": {}",
+                                 e.samples, e.skipped, e.present.without_positives);
+  for (const NamedMetric& metric : named_metrics(e)) {
+    text += fmt::format(", \"{}\": {:.6f}", metric.key, metric.value);
+  }
+  text += ", \"per_class\": [";
+  for (size_t i = 0; i < e.classes.size(); ++i) {
+    const ClassMetrics& c = e.classes[i];
+    text += fmt::format(
+        "{}{{\"name\": {}, \"positives\": {}, \"ap\": {:.6f}, \"precision\": {:.6f}, "
+        "\"recall\": {:.6f}, \"f1\": {:.6f}}}",
+        i ? ", " : "", json_string(c.name), c.positives, 100 * c.ap, 100 * c.precision,
+        100 * c.recall, 100 * c.f1);
+  }
+  return text + "]}";
+}
+
+std::string per_class_csv(const Evaluation& e) {
+  std::string text = "class,positives,ap,precision,recall,f1\n";
+  for (const ClassMetrics& c : e.classes) {
+    text += fmt::format("{},{},{:.6f},{:.6f},{:.6f},{:.6f}\n", csv_field(c.name), c.positives,
+                        100 * c.ap, 100 * c.precision, 100 * c.recall, 100 * c.f1);
+  }
+  return text;
+}
+
+}  // namespace mld

@@ -1,0 +1,51 @@
+// Scores of a model on a split, and the metrics made of them.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "data/loader.h"
+#include "models/registry.h"
+#include "train/config.h"
+#include "train/metrics.h"
+
+namespace mld {
+
+// The scores of every sample of a split.
+struct Scores {
+  std::vector<float> scores;   // [N, K] probabilities: sigmoid, or softmax for single-label
+  std::vector<Label> targets;  // [N, K]
+  std::vector<int64_t> indices;  // [N] the samples (bad pictures are left out)
+  int64_t classes = 0;
+
+  Predictions predictions() const { return {scores, targets, classes}; }
+};
+
+// Runs the model over the split in evaluation mode (batch norms folded); the model is left so.
+Scores score_split(Classifier& model, Loader& loader, const Config& config, Device device);
+
+// Every metric `mlinfer eval` prints.
+struct Evaluation {
+  int64_t samples = 0, skipped = 0;
+  MeanAp official, present, voc_11_points, voc_all_points;
+  PrecisionRecall mlgcn, validate;  // at 0.5
+  bool single_label = false;
+  double top1 = 0, top5 = 0;
+  std::vector<ClassMetrics> classes;
+
+  // A metric by the name train.best_metric uses: "mAP" (over classes with positives),
+  // "mAP_official" (the authors'), "CF1" and "OF1" (ML-GCN's), "top1".
+  // Errors: UsageError for another name.
+  double metric(const std::string& name) const;
+};
+
+Evaluation evaluate(const Scores& scores, const std::vector<std::string>& class_names,
+                    bool single_label);
+
+// The table `mlinfer eval` prints, and the same as one JSON object.
+std::string evaluation_text(const Evaluation& evaluation);
+std::string evaluation_json(const Evaluation& evaluation);
+// One line per class: class,positives,ap,precision,recall,f1.
+std::string per_class_csv(const Evaluation& evaluation);
+
+}  // namespace mld
