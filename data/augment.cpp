@@ -1,0 +1,119 @@
+#include "data/augment.h"
+
+#include <cmath>
+
+#include "core/error.h"
+
+namespace mld {
+namespace {
+
+RandomStream stream(const RandomKey& key, AugmentStream which) {
+  return RandomStream({.seed = key.seed,
+                       .step = key.step,
+                       .stream = key.stream + static_cast<uint32_t>(which)});
+}
+
+int round_half_even(double value) { return static_cast<int>(std::nearbyint(value)); }
+
+Rgb random_colour(RandomStream& random) {
+  Rgb colour;
+  for (uint8_t& value : colour) {
+    value = static_cast<uint8_t>(random.below(256));
+  }
+  return colour;
+}
+
+}  // namespace
+
+void check_augment_policy(const AugmentPolicy& config) {
+  const auto share = [](const char* name, double value) {
+    require<UsageError>(value >= 0 && value <= 1, "augment.{}: {}, expected 0 to 1", name, value);
+  };
+  share("hflip", config.hflip);
+  share("cutout", config.cutout);
+  share("crop_scale", config.crop_scale_low);
+  share("crop_scale", config.crop_scale_high);
+  const double low = config.crop_scale_low, high = config.crop_scale_high;
+  require<UsageError>(high == 0 || (low > 0 && low <= high),
+                      "augment.crop_scale: {} to {}, expected 0 < low <= high, as in 0.08 to 1",
+                      low, high);
+}
+
+CropBox random_crop_box(int width, int height, double low, double high, RandomStream& random) {
+  constexpr double kNarrow = 3.0 / 4, kWide = 4.0 / 3;
+  const double area = static_cast<double>(width) * height;
+  for (int attempt = 0; attempt < 10; ++attempt) {
+    const double target = area * random.uniform(low, high);
+    const double ratio = std::exp(random.uniform(std::log(kNarrow), std::log(kWide)));
+    const int w = round_half_even(std::sqrt(target * ratio));
+    const int h = round_half_even(std::sqrt(target / ratio));
+    if (w > 0 && w <= width && h > 0 && h <= height) {
+      const int y = random.below(height - h + 1);
+      return {.x = random.below(width - w + 1), .y = y, .width = w, .height = h};
+    }
+  }
+  const double ratio = static_cast<double>(width) / height;
+  const int w = ratio > kWide ? round_half_even(height * kWide) : width;
+  const int h = ratio < kNarrow ? round_half_even(width / kNarrow) : height;
+  return {.x = (width - w) / 2, .y = (height - h) / 2, .width = w, .height = h};
+}
+
+Image random_cutout(Image image, double factor, RandomStream& random) {
+  // The original draws y over the width and x over the height; see cutout().
+  const int y = random.below(image.width), x = random.below(image.height);
+  return cutout(std::move(image), factor, x, y, random_colour(random));
+}
+
+std::vector<RandAugmentStep> draw_randaugment(int width, int height, RandomStream& random) {
+  std::vector<RandAugmentStep> steps;
+  for (int i = 0; i < 2; ++i) {
+    RandAugmentStep step;
+    step.op = static_cast<RandAugmentOp>(random.below(kRandAugmentOps));
+    step.magnitude = 1 + random.below(9);
+    const bool kept = random.coin();
+    step.sign = has_sign(step.op) && random.coin() ? -1 : 1;
+    if (step.op == RandAugmentOp::cutout) {
+      step.cutout_center = {.x = random.below(width), .y = random.below(height)};
+    }
+    if (kept) {
+      steps.push_back(step);
+    }
+  }
+  return steps;
+}
+
+Image random_randaugment(Image image, RandomStream& random) {
+  for (const RandAugmentStep& step : draw_randaugment(image.width, image.height, random)) {
+    image = randaugment_op(image, step.op, randaugment_value(step.op, step.magnitude), step.sign,
+                           step.cutout_center);
+  }
+  return image;
+}
+
+Image augment(const Image& image, int size, ResizeMode mode, Interpolation interpolation,
+              const AugmentPolicy& config, const RandomKey& key) {
+  require(image.width > 0 && image.height > 0, "augment: the picture is empty");
+  Image out;
+  if (config.crop_scale_high > 0) {
+    RandomStream random = stream(key, AugmentStream::crop);
+    const CropBox box = random_crop_box(image.width, image.height, config.crop_scale_low,
+                                        config.crop_scale_high, random);
+    out = resize(crop(image, box), size, size, interpolation);
+  } else {
+    out = resize_to_square(image, size, mode, interpolation);
+  }
+  if (config.hflip > 0 && stream(key, AugmentStream::flip).coin(config.hflip)) {
+    out = horizontal_flip(std::move(out));
+  }
+  if (config.cutout > 0) {
+    RandomStream random = stream(key, AugmentStream::cutout);
+    out = random_cutout(std::move(out), config.cutout, random);
+  }
+  if (config.aa == AutoAugment::randaugment) {
+    RandomStream random = stream(key, AugmentStream::randaugment);
+    out = random_randaugment(std::move(out), random);
+  }
+  return out;
+}
+
+}  // namespace mld

@@ -1,0 +1,56 @@
+// The training pipeline of random picture changes. Every number drawn is a function of the key it
+// is given, so a sample looks the same whichever worker loads it and however many there are.
+#pragma once
+
+#include "core/random.h"
+#include "data/augment_ops.h"
+
+namespace mld {
+
+// Where augmentations draw: stream key.stream + offset. A caller leaves 8 streams to a sample.
+enum class AugmentStream : uint32_t { crop = 0, flip = 1, cutout = 2, randaugment = 3 };
+
+enum class AutoAugment { none, randaugment };
+
+// Config section `augment`. The defaults are the published COCO recipe: cutout, then RandAugment.
+struct AugmentPolicy {
+  double hflip = 0;  // probability of mirroring
+  // Share of the area that a random-resized crop keeps; high = 0: no random crop.
+  double crop_scale_low = 0, crop_scale_high = 0;
+  double cutout = 0.5;  // share of the side; 0: none
+  AutoAugment aa = AutoAugment::randaugment;
+};
+
+// A training sample of size x size pixels: random-resized crop, or resize_to_square() without one;
+// mirror; cutout; RandAugment. Errors: Error for an empty picture.
+Image augment(const Image& image, int size, ResizeMode mode, Interpolation interpolation,
+              const AugmentPolicy& config, const RandomKey& key);
+
+// Errors: UsageError naming the key unless probabilities and shares are in [0, 1], low <= high, and
+// a positive high comes with a positive low.
+void check_augment_policy(const AugmentPolicy& config);
+
+// torchvision 0.14's RandomResizedCrop.get_params: ten tries at an area share uniform in
+// [low, high] and a log-uniform aspect ratio in [3/4, 4/3]; else the largest central box of a ratio
+// in that range.
+CropBox random_crop_box(int width, int height, double low, double high, RandomStream& random);
+
+// CutoutPIL with a drawn centre and colour (ML_Decoder helper_functions.py); it always paints.
+Image random_cutout(Image image, double factor, RandomStream& random);
+
+// One operation of a drawn RandAugment policy, with everything that is random about it.
+struct RandAugmentStep {
+  RandAugmentOp op = RandAugmentOp::invert;
+  int magnitude = 1;  // 1 to 9
+  int sign = 1;       // -1 only where has_sign(op)
+  Point cutout_center;
+};
+
+// A policy of the `randaugment` package for a width x height picture: two operations with
+// repetition, each at a uniform magnitude and kept with probability 1/2. Returns those kept.
+std::vector<RandAugmentStep> draw_randaugment(int width, int height, RandomStream& random);
+
+// Draws a policy and applies it.
+Image random_randaugment(Image image, RandomStream& random);
+
+}  // namespace mld
