@@ -127,7 +127,7 @@ void write_file_atomically(const std::filesystem::path& path, std::span<const ui
     require<DataError>(ok, "{}: cannot save: {} failed: {}; the old file, if any, is untouched",
                        path.string(), step, reason());
   };
-  Temporary temporary{folder / ("." + path.filename().string() + ".tmp")};
+  Temporary temporary{folder / fmt::format(".{}.tmp", path.filename().string())};
   FileDescriptor file(::open(temporary.path.c_str(),
                              O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666));
   check(file.open(), "creating the temporary file");
