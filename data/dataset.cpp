@@ -198,6 +198,8 @@ std::unique_ptr<Dataset> open_dataset(const DataOptions& options, const std::str
     return open_folder_of_data(options, split, purpose);
   } catch (const fs::filesystem_error& error) {  // a folder we may not look into
     fail<DataError>("{}: {}", printable(error.path1().native()), error.code().message());
+  } catch (const DataError& error) {  // may name a file by its raw bytes
+    fail<DataError>("{}", printable(error.what()));
   }
 }
 

@@ -58,6 +58,8 @@ struct CocoSizeTargets {
   int64_t classes = 0;             // K
   std::vector<uint8_t> targets;    // [N, 3, K] 0 / 1; row 0: area < 32^2, 1: < 96^2, 2: the rest
 };
-CocoSizeTargets coco_size_targets(const CocoAnnotations& coco);
+// classes 0 = as many as categories; more = columns of zeros follow (the published loader always
+// has 80). Errors: DataError as index_coco's, or for more categories than classes.
+CocoSizeTargets coco_size_targets(const CocoAnnotations& coco, int64_t classes = 0);
 
 }  // namespace mld

@@ -129,7 +129,13 @@ std::filesystem::path FileDataset::path(int64_t i) const {
   return place_.checked ? resolve_below(place_.folder, relative) : place_.folder / relative;
 }
 
-Image FileDataset::load(int64_t i) const { return load_image(path(i)); }
+Image FileDataset::load(int64_t i) const {
+  try {
+    return load_image(path(i));
+  } catch (const DataError& error) {  // names the file by its raw bytes
+    fail<DataError>("{}", printable(error.what()));
+  }
+}
 
 void FileDataset::probe(int64_t i) const {
   const std::filesystem::path file = path(i);

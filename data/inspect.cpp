@@ -1,0 +1,100 @@
+#include "data/inspect.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <exception>
+#include <mutex>
+#include <thread>
+
+#include "core/error.h"
+#include "data/loader.h"
+
+namespace mld {
+namespace {
+
+void count_labels(const Dataset& data, DatasetReport& report) {
+  const size_t classes = data.class_names().size();
+  report.samples = data.size();
+  report.class_names = data.class_names();
+  report.positives.assign(classes, 0);
+  report.ignored.assign(classes, 0);
+  report.label_histogram.assign(1, 0);
+  for (int64_t i = 0; i < data.size(); ++i) {
+    const std::span<const Label> labels = data.labels(i);
+    size_t present = 0;
+    for (size_t k = 0; k < classes; ++k) {
+      report.positives[k] += labels[k] == Label::present;
+      report.ignored[k] += labels[k] == Label::ignored;
+      present += labels[k] == Label::present;
+    }
+    if (present >= report.label_histogram.size()) {
+      report.label_histogram.resize(present + 1, 0);
+    }
+    ++report.label_histogram[present];
+  }
+}
+
+// The threads' common state while pictures are looked at.
+struct Progress {
+  std::atomic<int64_t> next{0};
+  std::mutex mutex;  // guards the report and the exception
+  std::exception_ptr error;
+};
+
+void look(const Dataset& data, DatasetReport& report, Progress& progress) {
+  using Clock = std::chrono::steady_clock;
+  for (int64_t i = progress.next++; i < data.size(); i = progress.next++) {
+    try {
+      const Clock::time_point begin = Clock::now();
+      data.probe(i);
+      Image image = report.decoded ? data.load(i) : Image();
+      const std::chrono::duration<double> seconds = Clock::now() - begin;
+      const std::scoped_lock lock(progress.mutex);
+      report.decode_seconds += seconds.count();
+      if (report.decoded) {
+        const auto [low, high] = std::minmax(image.width, image.height);
+        report.smallest_side = report.smallest_side == 0 ? low : std::min(report.smallest_side, low);
+        report.largest_side = std::max(report.largest_side, high);
+      }
+    } catch (const DataError& error) {
+      const std::scoped_lock lock(progress.mutex);
+      report.bad.push_back({i, data.source(i), error.what()});
+    } catch (...) {
+      const std::scoped_lock lock(progress.mutex);
+      progress.error = std::current_exception();
+      progress.next = data.size();  // the other threads stop too
+    }
+  }
+}
+
+}  // namespace
+
+double DatasetReport::labels_per_sample() const {
+  int64_t sum = 0;
+  for (const int64_t count : positives) {
+    sum += count;
+  }
+  return samples > 0 ? static_cast<double>(sum) / static_cast<double>(samples) : 0;
+}
+
+DatasetReport inspect(const Dataset& data, bool decode_all, int workers) {
+  DatasetReport report;
+  report.decoded = decode_all;
+  count_labels(data, report);
+  Progress progress;
+  {
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < (workers > 0 ? workers : usable_processors()); ++i) {
+      threads.emplace_back([&] { look(data, report, progress); });
+    }
+  }
+  if (progress.error) {
+    std::rethrow_exception(progress.error);
+  }
+  std::sort(report.bad.begin(), report.bad.end(),
+            [](const BadPicture& a, const BadPicture& b) { return a.sample < b.sample; });
+  return report;
+}
+
+}  // namespace mld

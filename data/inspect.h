@@ -1,0 +1,37 @@
+// Looking over a whole data set before training on it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "data/dataset.h"
+
+namespace mld {
+
+// A picture that could not be loaded.
+struct BadPicture {
+  int64_t sample = 0;
+  std::string source, error;
+};
+
+// What `mltrain check` tells about a split.
+struct DatasetReport {
+  int64_t samples = 0;
+  std::vector<std::string> class_names;  // [K]
+  std::vector<int64_t> positives;        // [K] samples with Label::present
+  std::vector<int64_t> ignored;          // [K] samples with Label::ignored
+  std::vector<int64_t> label_histogram;  // [most + 1] samples with 0, 1, 2, ... present labels
+  std::vector<BadPicture> bad;           // missing, empty or (if decoded) damaged; by sample
+  bool decoded = false;                  // whether every picture was decoded
+  double decode_seconds = 0;             // of all threads together
+  int smallest_side = 0, largest_side = 0;  // pixels, of the decoded pictures
+
+  double labels_per_sample() const;
+};
+
+// Looks at every sample: its labels, and that its file is there (decode_all: that it decodes).
+// workers <= 0: all processors.
+DatasetReport inspect(const Dataset& data, bool decode_all, int workers = 0);
+
+}  // namespace mld

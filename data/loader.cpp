@@ -1,0 +1,328 @@
+#include "data/loader.h"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <exception>
+#include <limits>
+#include <numeric>
+
+#include "core/error.h"
+#include "core/parallel.h"
+#include "data/text.h"
+
+namespace mld {
+
+// What became of one row of a batch.
+struct Loader::Row {
+  int64_t sample = -1;          // -1: left out
+  std::vector<BadPicture> bad;  // pictures tried in vain
+  std::exception_ptr error;
+};
+
+// A batch while it is being filled. Workers that still hold a dropped slot write into it unseen.
+struct Loader::Slot {
+  int64_t number = 0, epoch = 0, first = 0;  // first: its place in the epoch's order
+  std::shared_ptr<const std::vector<int64_t>> order;
+  Tensor images, targets;
+  std::vector<Row> rows;
+  int64_t taken = 0, done = 0;  // rows
+
+  int64_t size() const { return static_cast<int64_t>(rows.size()); }
+};
+
+int usable_processors() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  return ::sched_getaffinity(0, sizeof set, &set) == 0 ? std::max(1, CPU_COUNT(&set)) : 1;
+}
+
+WorkerPlan plan_workers(int workers, int compute_threads, int processors) {
+  constexpr int kMost = 16;
+  if (workers >= 0) {
+    return {workers, false};
+  }
+  const int idle = processors - compute_threads;
+  return idle > 0 ? WorkerPlan{std::min(idle, kMost), false} : WorkerPlan{0, compute_threads > 1};
+}
+
+std::vector<int64_t> epoch_order(int64_t n, uint64_t seed, int64_t epoch) {
+  require<DataError>(n <= std::numeric_limits<int32_t>::max(), "loader: {} samples, at most {}", n,
+                     std::numeric_limits<int32_t>::max());
+  std::vector<int64_t> order(static_cast<size_t>(n));
+  std::iota(order.begin(), order.end(), int64_t{0});
+  RandomStream random({seed, static_cast<uint64_t>(epoch), kShuffleStream});
+  for (size_t i = order.size(); i > 1; --i) {
+    std::swap(order[i - 1], order[static_cast<size_t>(random.below(static_cast<int>(i)))]);
+  }
+  return order;
+}
+
+Loader::Loader(const Dataset& data, LoaderOptions options)
+    : data_(data), options_(std::move(options)) {
+  const LoaderOptions& o = options_;
+  require<UsageError>(o.batch_size >= 1, "loader: batch_size is {}, expected 1 or more",
+                      o.batch_size);
+  require<UsageError>(o.image_size >= 1 && o.image_size <= 65535,
+                      "loader: image_size is {}, expected 1 to 65535", o.image_size);
+  require<UsageError>(o.workers >= -1 && o.workers <= 1024,
+                      "loader: workers is {}, expected -1 (automatic) to 1024", o.workers);
+  require<UsageError>(o.prefetch >= 1, "loader: prefetch is {}, expected 1 or more", o.prefetch);
+  require<UsageError>(o.max_bad_fraction >= 0 && o.max_bad_fraction <= 1,
+                      "loader: max_bad_fraction is {}, expected 0 to 1", o.max_bad_fraction);
+  require<UsageError>(batches_per_epoch() > 0,
+                      "loader: {} do not fill one batch of {}; use a smaller batch_size",
+                      counted(data_.size(), "sample"), o.batch_size);
+  if (o.augment) {
+    check_augment_policy(*o.augment);
+  }
+  const int compute = o.compute_threads >= 0 ? o.compute_threads : mld::compute_threads();
+  plan_ = plan_workers(o.workers, compute, usable_processors());
+  next_batch_ = batches_per_epoch();  // nothing to hand out before start()
+
+  const int64_t picture_bytes = int64_t{3} * o.image_size * o.image_size;
+  if (!crops() && data_.size() <= o.cache_bytes / picture_bytes) {
+    const size_t n = static_cast<size_t>(data_.size());
+    cache_.reset(new uint8_t[n * static_cast<size_t>(picture_bytes)]);  // untouched until used
+    cache_state_ = std::make_unique<std::atomic<uint8_t>[]>(n);
+  }
+  for (int i = 0; i < plan_.workers; ++i) {
+    threads_.emplace_back([this](const std::stop_token& stop) { work(stop); });
+  }
+}
+
+Loader::~Loader() {
+  for (std::jthread& thread : threads_) {
+    thread.request_stop();  // all at once; the destructors then join
+  }
+}
+
+int64_t Loader::batches_per_epoch() const {
+  const int64_t n = data_.size(), size = options_.batch_size;
+  return options_.drop_last ? n / size : (n + size - 1) / size;
+}
+
+void Loader::start(int64_t epoch, int64_t first_batch) {
+  require<UsageError>(first_batch >= 0 && first_batch <= batches_per_epoch(),
+                      "loader: batch {} of an epoch of {}", first_batch, batches_per_epoch());
+  std::vector<int64_t> order;
+  if (options_.training) {
+    order = epoch_order(data_.size(), options_.seed, epoch);
+  } else {
+    order.resize(static_cast<size_t>(data_.size()));
+    std::iota(order.begin(), order.end(), int64_t{0});
+  }
+  const std::scoped_lock lock(mutex_);
+  slots_.clear();
+  epoch_ = epoch;
+  next_batch_ = first_batch;
+  order_ = std::make_shared<const std::vector<int64_t>>(std::move(order));
+  if (plan_.workers > 0) {
+    refill();
+  }
+}
+
+std::shared_ptr<Loader::Slot> Loader::make_slot(int64_t number) const {
+  auto slot = std::make_shared<Slot>();
+  slot->number = number;
+  slot->epoch = epoch_;
+  slot->first = number * options_.batch_size;
+  slot->order = order_;
+  const int64_t N = std::min(options_.batch_size, data_.size() - slot->first);
+  const int64_t K = static_cast<int64_t>(data_.class_names().size());
+  slot->images = Tensor({N, options_.image_size, options_.image_size, 3}, DType::u8);
+  slot->targets = Tensor({N, K});
+  slot->rows.resize(static_cast<size_t>(N));
+  return slot;
+}
+
+void Loader::refill() {
+  while (static_cast<int>(slots_.size()) < options_.prefetch && next_batch_ < batches_per_epoch()) {
+    slots_.push_back(make_slot(next_batch_++));
+  }
+  work_there_.notify_all();
+}
+
+void Loader::work(const std::stop_token& stop) {
+  const auto open_slot = [this] {
+    return std::find_if(slots_.begin(), slots_.end(),
+                        [](const auto& slot) { return slot->taken < slot->size(); });
+  };
+  std::unique_lock lock(mutex_);
+  while (work_there_.wait(lock, stop, [&] { return open_slot() != slots_.end(); }) &&
+         !stop.stop_requested()) {
+    const std::shared_ptr<Slot> slot = *open_slot();
+    const int64_t row = slot->taken++;
+    lock.unlock();
+    fill_row(*slot, row);
+    lock.lock();
+    if (++slot->done == slot->size()) {
+      row_done_.notify_all();
+    }
+  }
+}
+
+std::optional<Batch> Loader::next() {
+  while (true) {
+    std::shared_ptr<Slot> slot;
+    if (plan_.workers > 0) {
+      std::unique_lock lock(mutex_);
+      if (slots_.empty()) {
+        return std::nullopt;
+      }
+      slot = slots_.front();
+      row_done_.wait(lock, [&] { return slot->done == slot->size(); });
+      slots_.pop_front();
+      refill();
+    } else {
+      if (next_batch_ >= batches_per_epoch()) {
+        return std::nullopt;
+      }
+      slot = make_slot(next_batch_++);
+      const auto fill = [&](int64_t begin, int64_t end) {
+        for (int64_t row = begin; row < end; ++row) {
+          fill_row(*slot, row);
+        }
+      };
+      if (plan_.use_compute) {
+        parallel_for(slot->size(), 1, fill);
+      } else {
+        fill(0, slot->size());
+      }
+    }
+    if (std::optional<Batch> batch = hand_out(*slot)) {
+      return batch;
+    }
+  }
+}
+
+void Loader::fill_row(Slot& slot, int64_t row) const {
+  try {
+    load_row(slot, row);
+  } catch (...) {
+    slot.rows[static_cast<size_t>(row)].error = std::current_exception();
+  }
+}
+
+void Loader::load_row(Slot& slot, int64_t row) const {
+  Row& result = slot.rows[static_cast<size_t>(row)];
+  const int64_t n = data_.size();
+  // Beyond this many bad pictures handing out the batch is an error: no need to try more.
+  const auto most_bad = static_cast<size_t>(options_.max_bad_fraction * static_cast<double>(n));
+  const int64_t tries = options_.training ? n : 1;
+  for (int64_t i = 0; i < tries && result.bad.size() <= most_bad; ++i) {
+    const int64_t sample = (*slot.order)[static_cast<size_t>((slot.first + row + i) % n)];
+    try {
+      const Image image = picture(sample, slot.epoch);
+      std::memcpy(slot.images.rows(row, row + 1).raw(), image.rgb.data(), image.rgb.size());
+    } catch (const DataError& error) {
+      if (options_.on_bad_image == OnBadImage::error) {
+        fail<DataError>("{}; data.on_bad_image = \"skip\" passes over such pictures", error.what());
+      }
+      result.bad.push_back({sample, data_.source(sample), error.what()});
+      continue;
+    }
+    result.sample = sample;
+    const std::span<const Label> labels = data_.labels(sample);
+    float* target = slot.targets.rows(row, row + 1).data<float>();
+    const float ignored = options_.training ? 0.0f : -1.0f;
+    for (size_t k = 0; k < labels.size(); ++k) {
+      target[k] = labels[k] == Label::present ? 1.0f : labels[k] == Label::ignored ? ignored : 0.0f;
+    }
+    return;
+  }
+}
+
+bool Loader::crops() const {
+  return options_.training && options_.augment && options_.augment->crop_scale_high > 0;
+}
+
+Image Loader::picture(int64_t sample, int64_t epoch) const {
+  if (!options_.training || !options_.augment) {
+    return square_picture(sample);
+  }
+  const RandomKey key{options_.seed, static_cast<uint64_t>(epoch * data_.size() + sample),
+                      kAugmentStream};
+  // Resizing a square picture to its own size changes nothing, so the cache serves augment() too.
+  return augment(crops() ? data_.load(sample) : square_picture(sample), options_.image_size,
+                 options_.resize, options_.interpolation, *options_.augment, key);
+}
+
+Image Loader::square_picture(int64_t sample) const {
+  const int S = options_.image_size;
+  const auto make = [&] {
+    return resize_to_square(data_.load(sample), S, options_.resize, options_.interpolation);
+  };
+  if (!cache_) {
+    return make();
+  }
+  std::atomic<uint8_t>& state = cache_state_[static_cast<size_t>(sample)];
+  const size_t bytes = static_cast<size_t>(S) * static_cast<size_t>(S) * 3;
+  uint8_t* place = &cache_[static_cast<size_t>(sample) * bytes];
+  if (state.load(std::memory_order_acquire) == 2) {
+    Image image(S, S);
+    std::memcpy(image.rgb.data(), place, bytes);
+    return image;
+  }
+  Image image = make();
+  uint8_t empty = 0;
+  if (state.compare_exchange_strong(empty, 1)) {  // two threads may need the same sample
+    std::memcpy(place, image.rgb.data(), bytes);
+    state.store(2, std::memory_order_release);
+  }
+  return image;
+}
+
+// Rows that were left out are closed up. Nothing if no row is left.
+std::optional<Batch> Loader::hand_out(Slot& slot) {
+  Batch batch;
+  batch.number = slot.number;
+  int64_t kept = 0;
+  for (int64_t row = 0; row < slot.size(); ++row) {
+    Row& result = slot.rows[static_cast<size_t>(row)];
+    if (result.error) {
+      std::rethrow_exception(result.error);
+    }
+    for (BadPicture& bad : result.bad) {
+      const int64_t sample = bad.sample;
+      bad_.emplace(sample, std::move(bad));
+    }
+    if (result.sample < 0) {
+      continue;
+    }
+    if (kept < row) {
+      for (const Tensor* tensor : {&slot.images, &slot.targets}) {
+        const Tensor from = tensor->rows(row, row + 1);
+        std::memcpy(tensor->rows(kept, kept + 1).raw(), from.raw(), from.bytes());
+      }
+    }
+    batch.indices.push_back(result.sample);
+    ++kept;
+  }
+  const double n = static_cast<double>(data_.size()), bad = static_cast<double>(bad_.size());
+  if (bad > options_.max_bad_fraction * n) {
+    const BadPicture& first = bad_.begin()->second;
+    fail<DataError>("{} of {} pictures cannot be loaded, more than data.max_bad_fraction = {} "
+                    "allows; the first is {}: {}",
+                    bad_.size(), data_.size(), options_.max_bad_fraction, printable(first.source),
+                    first.error);
+  }
+  if (kept == 0) {
+    return std::nullopt;
+  }
+  batch.images = slot.images.rows(0, kept);
+  batch.targets = slot.targets.rows(0, kept);
+  return batch;
+}
+
+std::vector<BadPicture> Loader::bad_pictures() const {
+  std::vector<BadPicture> list;
+  for (const auto& [sample, bad] : bad_) {
+    list.push_back(bad);
+  }
+  return list;
+}
+
+}  // namespace mld

@@ -1,0 +1,130 @@
+// Batches of pictures and targets, decoded ahead by worker threads.
+//
+// What a batch holds is a pure function of (data, options, epoch, batch number): neither the number
+// of workers nor the order in which they finish changes a byte.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "core/tensor.h"
+#include "data/augment.h"
+#include "data/dataset.h"
+#include "data/inspect.h"
+
+namespace mld {
+
+enum class OnBadImage { error, skip };
+
+// The random number streams the loader uses; augment() owns the eight from kAugmentStream on.
+constexpr uint32_t kShuffleStream = 0x4C0000;
+constexpr uint32_t kAugmentStream = 0x4C0010;
+
+struct LoaderOptions {
+  int64_t batch_size = 32;
+  int image_size = 224;  // side of the square pictures in a batch
+  ResizeMode resize = ResizeMode::squash;
+  Interpolation interpolation = Interpolation::bilinear;
+  // Training: shuffled, Label::ignored becomes 0, a bad picture is replaced. Evaluation: in order,
+  // Label::ignored becomes -1, a bad picture is left out.
+  bool training = false;
+  bool drop_last = false;  // leave out a last batch that is not full
+  uint64_t seed = 42;
+  // Training only. The key's step is epoch * samples + sample.
+  std::optional<AugmentPolicy> augment;
+  // See Note [Workers].
+  int workers = -1;
+  int compute_threads = -1;  // CPU threads that compute meanwhile; -1 = compute_threads()
+  int prefetch = 3;          // batches decoded ahead of the one handed out
+  OnBadImage on_bad_image = OnBadImage::error;
+  double max_bad_fraction = 0.001;  // of the data set; more bad pictures than that are an error
+  // Decoded and resized pictures are kept for the next epoch if the whole set fits (0 = never) and
+  // no random-resized crop needs the original.
+  int64_t cache_bytes = int64_t{512} << 20;
+};
+
+// Note [Workers]. workers = 0: next() loads the batch in the calling thread. workers = N > 0: N
+// threads load ahead. workers = -1: the processors that compute leaves idle become workers, at most
+// 16; if it leaves none, next() loads the batch with the compute threads, which wait for it anyway.
+// So workers + compute threads never exceed the processors unless the user asks for it.
+struct WorkerPlan {
+  int workers = 0;           // threads of the loader's own
+  bool use_compute = false;  // next() borrows the compute threads
+};
+WorkerPlan plan_workers(int workers, int compute_threads, int processors);
+// The processors this process may run on (its affinity mask).
+int usable_processors();
+
+struct Batch {
+  Tensor images;                 // u8 [N, S, S, 3]
+  Tensor targets;                // f32 [N, K]: 1, 0, and -1 = ignored (evaluation)
+  std::vector<int64_t> indices;  // [N] the sample of each row
+  int64_t number = 0;            // of the batch in its epoch
+};
+
+// The order in which an epoch visits n samples: a pure function of (n, seed, epoch).
+// (Fisher and Yates' shuffle on a Philox stream.)
+std::vector<int64_t> epoch_order(int64_t n, uint64_t seed, int64_t epoch);
+
+class Loader {
+ public:
+  // `data` must outlive the loader. Errors: UsageError for options out of range.
+  Loader(const Dataset& data, LoaderOptions options);
+  ~Loader();
+  Loader(const Loader&) = delete;
+  Loader& operator=(const Loader&) = delete;
+
+  int64_t batches_per_epoch() const;
+  // Begins an epoch, at any batch of it (to resume). Batches under way are dropped.
+  void start(int64_t epoch, int64_t first_batch = 0);
+  // The next batch, nothing after the last. With on_bad_image = skip a row whose picture cannot be
+  // loaded holds, in training, the next good sample in the epoch's order (cyclic); in evaluation
+  // it is left out, so batches may be shorter, and one without any good picture is passed over.
+  // Errors: whatever loading the batch raised (DataError: a bad picture; too many of them).
+  std::optional<Batch> next();
+
+  // The bad pictures met so far in batches handed out, by sample.
+  std::vector<BadPicture> bad_pictures() const;
+  const WorkerPlan& workers() const { return plan_; }
+
+ private:
+  struct Row;
+  struct Slot;
+
+  std::shared_ptr<Slot> make_slot(int64_t number) const;
+  void refill();                              // opens slots up to `prefetch`; mutex_ is held
+  void work(const std::stop_token& stop);     // a worker's life
+  void fill_row(Slot& slot, int64_t row) const;  // never throws: errors wait in the row
+  void load_row(Slot& slot, int64_t row) const;
+  bool crops() const;  // each epoch sees another part of the decoded picture
+  Image picture(int64_t sample, int64_t epoch) const;
+  Image square_picture(int64_t sample) const;
+  std::optional<Batch> hand_out(Slot& slot);
+
+  const Dataset& data_;
+  LoaderOptions options_;
+  WorkerPlan plan_;
+  int64_t epoch_ = 0, next_batch_ = 0;
+  std::shared_ptr<const std::vector<int64_t>> order_;
+  std::map<int64_t, BadPicture> bad_;
+
+  // Square pictures [samples, S, S, 3] and whether each is there: 0 no, 1 being written, 2 yes.
+  std::unique_ptr<uint8_t[]> cache_;
+  std::unique_ptr<std::atomic<uint8_t>[]> cache_state_;
+
+  std::mutex mutex_;  // guards the slots and their counters
+  std::condition_variable_any work_there_, row_done_;
+  std::deque<std::shared_ptr<Slot>> slots_;  // in batch order
+  std::vector<std::jthread> threads_;        // last: they stop before the rest goes
+};
+
+}  // namespace mld

@@ -1,0 +1,87 @@
+// What the data tests share: folders that vanish, small picture files, messages of errors.
+#pragma once
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include <doctest/doctest.h>
+
+#include "core/error.h"
+#include "data/image.h"
+
+namespace mld::test {
+
+namespace fs = std::filesystem;
+
+inline const fs::path kFixtures = fs::path(MLD_SOURCE_DIR) / "tests/fixtures";
+
+// The folder of real data sets: $MLD_SHARED or ../shared, below it `name`; empty if absent.
+inline fs::path shared_data(const std::string& name) {
+  const char* shared = std::getenv("MLD_SHARED");
+  const fs::path folder =
+      (shared != nullptr ? fs::path(shared) : fs::path(MLD_SOURCE_DIR) / "../shared") / "data" / name;
+  if (!fs::is_directory(folder)) {
+    MESSAGE("SKIPPED: no ", folder.string());
+    return {};
+  }
+  return folder;
+}
+
+// A fresh folder, removed at the end of the test.
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    static int count = 0;
+    path_ = fs::temp_directory_path() / ("mld_data_" + std::to_string(::getpid()) + "_" +
+                                         std::to_string(count++));
+    fs::create_directories(path_);
+  }
+  ~TemporaryFolder() {
+    std::error_code error;
+    fs::remove_all(path_, error);
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+
+  const fs::path& path() const { return path_; }
+  // Writes a file and the folders above it.
+  void write(const fs::path& relative, const std::string& content) const {
+    fs::create_directories((path_ / relative).parent_path());
+    std::ofstream(path_ / relative, std::ios::binary) << content;
+  }
+  // A PPM picture of one colour; `grey` tells pictures apart.
+  void write_picture(const fs::path& relative, int grey, int width = 4, int height = 3) const {
+    const size_t bytes = static_cast<size_t>(width) * static_cast<size_t>(height) * 3;
+    write(relative, "P6\n" + std::to_string(width) + " " + std::to_string(height) + "\n255\n" +
+                        std::string(bytes, static_cast<char>(grey)));
+  }
+
+ private:
+  fs::path path_;
+};
+
+// The message of the E that action() must throw; the folder's name in it becomes ROOT.
+template <class E, class Action>
+std::string message_of(Action&& action, const fs::path& root = {}) {
+  std::string message;
+  try {
+    action();
+    return "no error";
+  } catch (const E& error) {
+    message = error.what();
+  } catch (const std::exception& error) {
+    return std::string("another type of error: ") + error.what();
+  }
+  const std::string name = root.string();
+  for (size_t at = 0; !name.empty() && (at = message.find(name, at)) != std::string::npos;) {
+    message.replace(at, name.size(), "ROOT");
+  }
+  return message;
+}
+
+}  // namespace mld::test

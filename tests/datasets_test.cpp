@@ -1,0 +1,408 @@
+// Data formats on real data sets and reference labels: counts, order, class lists.
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "data/file.h"
+#include "data/formats/cifar.h"
+#include "data/formats/coco.h"
+#include "data/formats/csv.h"
+#include "data/formats/open.h"
+#include "data/formats/voc.h"
+#include "data/inspect.h"
+#include "data/loader.h"
+#include "data/safetensors.h"
+#include "tests/data_files.h"
+
+namespace mld::test {
+namespace {
+
+std::vector<std::string> lines_of(const fs::path& path) {
+  std::ifstream in(path);
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(in, line);) {
+    lines.push_back(line);
+  }
+  return lines;
+}
+
+DataOptions options_for(const fs::path& root, DataFormat format = DataFormat::auto_detect) {
+  DataOptions options;
+  options.root = root;
+  options.format = format;
+  return options;
+}
+
+struct VocCounts {
+  const char* name;
+  int64_t train, train_difficult, val, val_difficult, test, test_difficult;
+};
+
+// The table of the data's README: pictures with the class, pictures with only difficult objects.
+constexpr VocCounts kVoc[] = {
+    {"aeroplane", 113, 0, 29, 1, 41, 0},     {"bicycle", 133, 5, 34, 4, 48, 1},
+    {"bird", 157, 3, 40, 2, 57, 0},          {"boat", 96, 2, 24, 0, 35, 2},
+    {"bottle", 118, 13, 30, 6, 43, 6},       {"bus", 97, 6, 25, 1, 35, 2},
+    {"car", 401, 28, 102, 5, 145, 13},       {"cat", 179, 6, 46, 1, 65, 2},
+    {"chair", 232, 75, 59, 20, 84, 22},      {"cow", 70, 0, 18, 0, 26, 0},
+    {"diningtable", 106, 32, 27, 9, 38, 9},  {"dog", 232, 6, 59, 4, 85, 3},
+    {"horse", 152, 1, 39, 2, 55, 1},         {"motorbike", 123, 4, 31, 3, 45, 2},
+    {"person", 1120, 51, 284, 10, 394, 21},  {"pottedplant", 124, 15, 32, 5, 45, 6},
+    {"sheep", 54, 0, 14, 0, 19, 0},          {"sofa", 124, 67, 32, 21, 45, 28},
+    {"train", 144, 0, 37, 0, 52, 0},         {"tvmonitor", 127, 16, 33, 1, 46, 6}};
+
+int64_t count(const Dataset& data, size_t column, Label label) {
+  int64_t sum = 0;
+  for (int64_t i = 0; i < data.size(); ++i) {
+    sum += data.labels(i)[column] == label;
+  }
+  return sum;
+}
+
+}  // namespace
+
+TEST_CASE("voc: VOC 2007 has the published counts, difficult objects by purpose") {
+  const fs::path root = shared_data("voc2007");
+  if (root.empty()) {
+    return;
+  }
+  DataOptions options = options_for(root);
+  CHECK(detect_format(options) == DataFormat::voc);
+  const auto train = open_dataset(options, "train"), val = open_dataset(options, "val");
+  const auto test = open_dataset(options, "test");
+  const auto train_for_evaluation = open_dataset(options, "train", Purpose::evaluation);
+  options.difficult = Difficult::ignore;
+  const auto train_ignore = open_dataset(options, "train");
+  CHECK(train->size() == 2752);
+  CHECK(val->size() == 700);
+  CHECK(test->size() == 1000);
+  CHECK(train->class_names() == lines_of(root / "classes.txt"));
+  REQUIRE(train->class_names().size() == 20);
+  for (size_t k = 0; k < 20; ++k) {
+    CAPTURE(kVoc[k].name);
+    CHECK(train->class_names()[k] == kVoc[k].name);
+    CHECK(count(*train, k, Label::present) == kVoc[k].train + kVoc[k].train_difficult);
+    CHECK(count(*train, k, Label::ignored) == 0);
+    for (const Dataset* data : {train_for_evaluation.get(), train_ignore.get()}) {
+      CHECK(count(*data, k, Label::present) == kVoc[k].train);
+      CHECK(count(*data, k, Label::ignored) == kVoc[k].train_difficult);
+    }
+    CHECK(count(*val, k, Label::present) == kVoc[k].val);
+    CHECK(count(*val, k, Label::ignored) == kVoc[k].val_difficult);
+    CHECK(count(*test, k, Label::present) == kVoc[k].test);
+    CHECK(count(*test, k, Label::ignored) == kVoc[k].test_difficult);
+  }
+  CHECK(train->source(0) == "VOCdevkit/VOC2007/JPEGImages/000002.jpg");
+  const Image first = train->load(0);
+  CHECK(first.width == 128);
+  CHECK(first.height == 128);
+  CHECK(fingerprint(*train) != fingerprint(*train_ignore));
+  CHECK(fingerprint(*train) != fingerprint(*val));
+
+  options.train = "trainval";
+  CHECK(open_dataset(options, "train")->size() == 3452);
+  options.root = root / "VOCdevkit";
+  CHECK(open_dataset(options, "train")->source(0) == "VOC2007/JPEGImages/000001.jpg");
+  options.train_size = 10;
+  const auto ten = open_dataset(options, "train");
+  CHECK(ten->size() == 10);
+  CHECK(ten->class_names().size() == 20);
+  REQUIRE(ten->notes().size() == 1);
+  CHECK(ten->notes()[0].ends_with("only the first 10 of 3452 pictures are used"));
+}
+
+TEST_CASE("csv: VOC 2007's list has the same labels as its XML") {
+  const fs::path root = shared_data("voc2007");
+  if (root.empty()) {
+    return;
+  }
+  DataOptions options = options_for(root, DataFormat::csv);
+  const Splits splits = open_splits(options);
+  CHECK(splits.train->size() == 3452);
+  CHECK(splits.val->size() == 1000);
+  CHECK(splits.train->class_names() == lines_of(root / "classes.txt"));
+  for (size_t k = 0; k < 20; ++k) {
+    CHECK(count(*splits.train, k, Label::present) == kVoc[k].train + kVoc[k].val);
+    CHECK(count(*splits.val, k, Label::present) == kVoc[k].test);
+  }
+}
+
+TEST_CASE("coco: coco-mini has the published counts, order and class list") {
+  const fs::path root = shared_data("coco-mini"), names = shared_data("wordvecs/coco");
+  if (root.empty() || names.empty()) {
+    return;
+  }
+  constexpr int64_t kTrain[80] = {
+      142, 8,  31, 8,  8,  9, 6,  16, 6, 12, 3,  6,  5,  13, 5,  9,  19, 3,  2,  2,
+      6,   4,  4,  6,  14, 9, 23, 8,  8, 7,  5,  5,  14, 4,  9,  10, 7,  3,  7,  34,
+      18,  37, 15, 18, 12, 33, 6, 4,  7, 5,  9,  10, 3,  8,  7,  9,  32, 9,  20, 10,
+      38,  9,  12, 12, 7,  10, 9, 13, 8, 14, 2,  15, 13, 20, 14, 10, 5,  12, 2,  6};
+  constexpr int64_t kVal[80] = {
+      173, 15, 32, 14, 6,  15, 6,  17, 9, 10, 5, 5,  3,  9, 10, 10, 6,  5, 7,  2,
+      5,   4,  4,  4,  15, 8,  19, 16, 7, 4,  7, 2,  7,  6, 6,  7,  7,  9, 6,  33,
+      15,  37, 17, 22, 20, 30, 13, 8,  7, 6,  9, 4,  2,  10, 7, 6,  31, 8, 13, 11,
+      44,  10, 23, 13, 11, 9,  14, 16, 4, 10, 3, 21, 11, 14, 10, 7, 2,  5, 2,  3};
+  DataOptions options = options_for(root);
+  CHECK(detect_format(options) == DataFormat::coco);
+  const Splits splits = open_splits(options);
+  CHECK(splits.train->size() == 292);
+  CHECK(splits.val->size() == 308);
+  REQUIRE(splits.train->notes().size() == 1);
+  CHECK(splits.train->notes()[0].ends_with(
+      "2 pictures without labels dropped (data.unlabelled = \"drop\")"));
+  CHECK(splits.train->class_names() == lines_of(names / "classes.txt"));
+  for (size_t k = 0; k < 80; ++k) {
+    CAPTURE(splits.train->class_names()[k]);
+    CHECK(count(*splits.train, k, Label::present) == kTrain[k]);
+    CHECK(count(*splits.val, k, Label::present) == kVal[k]);
+  }
+  const CocoAnnotations coco = read_coco(root / "annotations/instances_train2014.json");
+  CHECK(coco.images.size() == 294);
+  CHECK(coco.annotations.size() == 2509);
+  const int64_t first_id = coco.annotations[0].image_id;
+  CHECK(splits.train->source(0) == fmt::format("train2014/COCO_train2014_{:012}.jpg", first_id));
+
+  options.unlabelled = Unlabelled::keep;
+  const auto keep = open_dataset(options, "train");
+  CHECK(keep->size() == 294);
+  CHECK(keep->source(291) == splits.train->source(291));  // pictures without labels come last
+  CHECK(std::ranges::count(keep->labels(292), Label::present) == 0);
+  CHECK(std::ranges::count(keep->labels(293), Label::present) == 0);
+  options.train = "train2014";
+  CHECK(open_dataset(options, "train")->size() == 294);
+
+  const DatasetReport report = inspect(*keep, true);
+  CHECK(report.bad.empty());
+  CHECK(report.positives[0] == 142);
+  CHECK(report.label_histogram[0] == 2);
+  CHECK(report.largest_side == 224);
+  int64_t weighted = 0, samples = 0;
+  for (size_t n = 0; n < report.label_histogram.size(); ++n) {
+    weighted += static_cast<int64_t>(n) * report.label_histogram[n];
+    samples += report.label_histogram[n];
+  }
+  CHECK(samples == 294);
+  CHECK(report.labels_per_sample() == doctest::Approx(static_cast<double>(weighted) / 294));
+}
+
+TEST_CASE("coco: targets per object size equal the reference") {
+  const SafeTensorsFile reference(kFixtures / "coco_targets.safetensors");
+  const CocoSizeTargets ours = coco_size_targets(read_coco(kFixtures / "coco_small.json"), 80);
+  const std::vector<double> ids = reference.at("image_ids").to_doubles();
+  CHECK(ours.classes == 80);
+  CHECK(std::vector<double>(ours.image_ids.begin(), ours.image_ids.end()) == ids);
+  const std::vector<double> targets = reference.at("targets").to_doubles();
+  CHECK(std::vector<double>(ours.targets.begin(), ours.targets.end()) == targets);
+
+  // The labels are the maximum over the rows, in the same order.
+  TemporaryFolder folder;
+  fs::create_directories(folder.path() / "annotations");
+  fs::copy(kFixtures / "coco_small.json", folder.path() / "annotations/instances_train.json");
+  const auto data = open_dataset(options_for(folder.path(), DataFormat::coco), "train");
+  const std::vector<double> labels = reference.at("labels").to_doubles();
+  REQUIRE(data->size() == 8);
+  REQUIRE(data->class_names().size() == 6);
+  std::vector<double> ours_padded(labels.size());
+  for (size_t i = 0; i < 8; ++i) {
+    for (size_t k = 0; k < 6; ++k) {
+      ours_padded[i * 80 + k] = static_cast<double>(data->labels(static_cast<int64_t>(i))[k]);
+    }
+  }
+  CHECK(ours_padded == labels);
+}
+
+TEST_CASE("coco: a large file is read in little memory") {
+  const auto field = [](const char* name) -> int64_t {  // KiB
+    for (const std::string& line : lines_of("/proc/self/status")) {
+      if (line.starts_with(name)) {
+        return std::stoll(line.substr(std::string(name).size() + 1));
+      }
+    }
+    return 0;
+  };
+  TemporaryFolder folder;
+  std::string polygon;
+  for (int i = 0; i < 4000; ++i) {
+    polygon += (i > 0 ? ", " : "") + std::to_string(i) + ".25";
+  }
+  {
+    std::ofstream out(folder.path() / "big.json");
+    out << R"({"images": [{"id": 1, "file_name": "a.jpg"}], "annotations": [)";
+    for (int i = 0; i < 1500; ++i) {
+      out << (i > 0 ? ", " : "") << R"({"image_id": 1, "category_id": 1, "area": 2000.5, )"
+          << R"("segmentation": [[)" << polygon << "]]}";
+    }
+    out << R"(], "categories": [{"id": 1, "name": "a"}]})";
+  }
+  CHECK(fs::file_size(folder.path() / "big.json") > 40'000'000);
+  std::ofstream("/proc/self/clear_refs") << "5";  // forget the peak
+  const int64_t before = field("VmRSS:");
+  const CocoAnnotations coco = read_coco(folder.path() / "big.json");
+  CHECK(coco.annotations.size() == 1500);
+  CHECK(coco.annotations[0].size_row == 1);
+  if (field("VmHWM:") > before + 300'000) {
+    MESSAGE("SKIPPED: the system does not reset the peak");
+    return;
+  }
+  CHECK(field("VmHWM:") - before < 4000);
+}
+
+TEST_CASE("csv: the published reading rule (classes, seen and unseen rows)") {
+  const SafeTensorsFile reference(kFixtures / "nus_small.safetensors");
+  const LabelCsv csv =
+      parse_label_csv(read_text_file(kFixtures / "nus_small.csv", 1 << 20), "nus_small.csv");
+  const std::vector<std::string> classes = {"Cat",  "a-b",      "apple", "bear", "dog",   "fox",
+                                            "moon", "sea side", "sky",   "tree", "zebra", "Éclair"};
+  CHECK(csv.classes == classes);
+  CHECK(csv.splits == std::vector<std::string>{"train", "val"});
+  for (const std::string split : {"train", "val"}) {
+    const std::string ids_name = split == "train" ? "train_class_ids" : "test_class_ids";
+    const std::vector<double> ids = reference.at(ids_name).to_doubles();
+    std::vector<double> rows, targets;
+    for (size_t i = 0; i < csv.rows.size(); ++i) {
+      const LabelCsv::Row& row = csv.rows[i];
+      std::vector<double> target;
+      for (const double id : ids) {
+        target.push_back(std::ranges::count(row.labels, static_cast<int32_t>(id)) > 0);
+      }
+      if (csv.splits[static_cast<size_t>(row.split)] == split && std::ranges::count(target, 1)) {
+        rows.push_back(static_cast<double>(i));
+        targets.insert(targets.end(), target.begin(), target.end());
+      }
+    }
+    CHECK(rows == reference.at(split + "_rows").to_doubles());
+    CHECK(targets == reference.at(split + "_targets").to_doubles());
+  }
+}
+
+TEST_CASE("csv: the NUS-WIDE sample") {
+  const fs::path root = shared_data("nuswide-sample");
+  if (root.empty()) {
+    return;
+  }
+  const Splits splits = open_splits(options_for(root));
+  CHECK(splits.train->size() == 60);
+  CHECK(splits.val->size() == 40);
+  CHECK(splits.train->class_names().size() == 52);
+  const DatasetReport train = inspect(*splits.train, true), val = inspect(*splits.val, true, 1);
+  CHECK(train.bad.empty());
+  const auto column = [&](const char* name) {
+    const auto& names = train.class_names;
+    return static_cast<size_t>(std::ranges::find(names, name) - names.begin());
+  };
+  CHECK(train.positives[column("animal")] == 26);
+  CHECK(val.positives[column("animal")] == 18);
+  CHECK(train.positives[column("vehicle")] == 18);
+  CHECK(val.positives[column("vehicle")] == 11);
+  CHECK(train.positives[column("zebra")] == 2);
+}
+
+TEST_CASE("cifar: CIFAR-10 with any number of records, CIFAR-100's second label byte") {
+  const fs::path ten = shared_data("cifar10-mini"), hundred = shared_data("cifar100-one-record");
+  if (ten.empty() || hundred.empty()) {
+    return;
+  }
+  constexpr int64_t kTrain[] = {517, 524, 490, 493, 537, 475, 503, 516, 529, 501};
+  constexpr int64_t kTest[] = {105, 93, 100, 104, 92, 87, 114, 102, 110, 110};
+  const Splits splits = open_splits(options_for(ten));
+  CHECK(splits.train->size() == 5085);
+  CHECK(splits.val->size() == 1017);
+  CHECK(splits.train->class_names()[9] == "truck");
+  for (size_t k = 0; k < 10; ++k) {
+    CHECK(count(*splits.train, k, Label::present) == kTrain[k]);
+    CHECK(count(*splits.val, k, Label::present) == kTest[k]);
+  }
+  // Sample 2000 is record 983 of the second file.
+  CHECK(splits.train->source(2000) == "data_batch_2.bin:983");
+  const std::string file =
+      read_text_file(ten / "cifar-10-batches-bin/data_batch_2.bin", int64_t{1} << 30);
+  const std::string record = file.substr(size_t{983} * 3073, 3073);
+  CHECK(splits.train->labels(2000)[static_cast<size_t>(record[0])] == Label::present);
+  const Image image = splits.train->load(2000);
+  bool equal = image.width == 32 && image.height == 32;
+  for (int c = 0; c < 3 && equal; ++c) {
+    for (int i = 0; i < 1024; ++i) {
+      const auto pixel = static_cast<uint8_t>(record[static_cast<size_t>(1 + c * 1024 + i)]);
+      equal = equal && image.pixel(i % 32, i / 32)[c] == pixel;
+    }
+  }
+  CHECK(equal);
+
+  const auto one = open_dataset(options_for(hundred), "train");
+  CHECK(one->size() == 1);
+  CHECK(one->class_names().size() == 100);
+  CHECK(one->class_names()[19] == "cattle");
+  CHECK(one->labels(0)[19] == Label::present);
+  const Image cattle = one->load(0);
+  CHECK(cattle.pixel(0, 0)[0] == 0);
+}
+
+TEST_CASE("folder: one folder per class, nested, interleaved, other files noted") {
+  TemporaryFolder folder;
+  folder.write_picture("train/cat/b.ppm", 2);
+  folder.write_picture("train/cat/a.PPM", 1);
+  folder.write_picture("train/dog/deep/er/c.ppm", 3);
+  folder.write_picture("train/dog/.hidden.ppm", 9);
+  folder.write("train/dog/notes.txt", "x");
+  fs::create_directories(folder.path() / "train/empty");
+  folder.write_picture("valid/dog/d.ppm", 4);
+  const DataOptions options = options_for(folder.path());
+  CHECK(detect_format(options) == DataFormat::folder);
+  const Splits splits = open_splits(options);
+  CHECK(splits.train->class_names() == std::vector<std::string>{"cat", "dog"});
+  REQUIRE(splits.train->size() == 3);
+  CHECK(splits.train->source(0) == "train/cat/a.PPM");
+  CHECK(splits.train->source(1) == "train/dog/deep/er/c.ppm");
+  CHECK(splits.train->source(2) == "train/cat/b.ppm");
+  CHECK(splits.train->load(1).rgb[0] == 3);
+  REQUIRE(splits.train->notes().size() == 2);
+  CHECK(splits.train->notes()[0].ends_with(
+      "1 file skipped that is no .jpg, .png, .bmp, .gif or .ppm: dog/notes.txt"));
+  CHECK(splits.train->notes()[1].ends_with("1 folder without pictures: empty"));
+  REQUIRE(splits.val->size() == 1);
+  CHECK(splits.val->labels(0)[1] == Label::present);  // train's column of "dog"
+
+  // Without a folder for training the root is the split.
+  DataOptions flat = options_for(folder.path() / "train");
+  CHECK(open_dataset(flat, "train")->source(0) == "cat/a.PPM");
+  flat.val = ".";
+  CHECK(open_dataset(flat, "val")->size() == 3);
+}
+
+TEST_CASE("file names need not be ASCII or UTF-8") {
+  TemporaryFolder folder;
+  const std::string latin = "caf\xe9.ppm", umlaut = "Übung 1.ppm";
+  folder.write_picture(latin, 1);
+  folder.write_picture(umlaut, 2);
+  folder.write("data.csv", "path,labels\n" + latin + ",[a]\n\"" + umlaut + "\",\"[a, Éclair]\"\n");
+  const auto csv = open_dataset(options_for(folder.path()), "train");
+  REQUIRE(csv->size() == 2);
+  CHECK(csv->source(0) == latin);
+  CHECK(csv->load(0).rgb[0] == 1);
+  CHECK(csv->load(1).rgb[0] == 2);
+  CHECK(csv->class_names() == std::vector<std::string>{"a", "Éclair"});
+  fs::remove(folder.path() / latin);
+  CHECK(message_of<DataError>([&] { csv->load(0); }, folder.path()) ==
+        "ROOT/caf\\xe9.ppm: cannot open: No such file or directory");
+
+  TemporaryFolder classes;
+  classes.write_picture("train/Ähre/" + latin, 7);
+  const auto data = open_dataset(options_for(classes.path()), "train");
+  CHECK(data->class_names() == std::vector<std::string>{"Ähre"});
+  CHECK(data->load(0).rgb[0] == 7);
+}
+
+TEST_CASE("voc: parts of objects are not objects, a class is difficult if all its objects are") {
+  const std::vector<VocObject> objects = parse_voc(
+      "<annotation><object><name>person</name><difficult>1</difficult>"
+      "<part><name>head</name></part></object>\n"
+      "<object><name> dog </name></object></annotation>",
+      "a.xml");
+  REQUIRE(objects.size() == 2);
+  CHECK(objects[0].name == "person");
+  CHECK(objects[0].difficult);
+  CHECK(objects[1].name == "dog");
+  CHECK(!objects[1].difficult);
+}
+
+}  // namespace mld::test
