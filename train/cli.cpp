@@ -1,0 +1,347 @@
+#include "train/cli.h"
+
+#include <algorithm>
+#include <charconv>
+#include <memory>
+
+#include <CLI/CLI.hpp>
+#include <fmt/core.h>
+
+#include "core/error.h"
+#include "data/text.h"
+#include "train/cli_help.h"
+#include "train/config.h"
+
+namespace mld {
+namespace {
+
+// "key=value" with a key of letters, digits, '_', '-' and '.'; not a path such as "runs/lr=1/x".
+bool is_override(std::string_view argument) {
+  const size_t equals = argument.find('=');
+  return equals != std::string_view::npos && equals > 0 &&
+         std::all_of(argument.begin(), argument.begin() + static_cast<std::ptrdiff_t>(equals),
+                     [](char c) {
+                       return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                              (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-';
+                     });
+}
+
+// One command's options. Arguments that are not options come back in order.
+class Options {
+ public:
+  explicit Options(std::string_view program)
+      : program_(program), app_(std::string(program)) {
+    app_.set_help_flag("-h,--help");
+    app_.allow_extras();
+    flag("--version", version_);
+  }
+
+  template <class T>
+  CLI::Option* value(const std::string& name, T& target) {
+    names_.push_back(name);
+    return app_.add_option(name, target);
+  }
+  void flag(const std::string& name, bool& target) {
+    names_.push_back(name);
+    app_.add_flag(name, target);
+  }
+
+  // The positional arguments. `print` is filled for --help and --version.
+  // Errors: UsageError for unknown options and values that do not fit.
+  std::vector<std::string> parse(std::span<const std::string> arguments, std::string_view help,
+                                 std::optional<PrintText>& print) {
+    try {
+      app_.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
+    } catch (const CLI::CallForHelp&) {
+      print = PrintText{std::string(help)};
+      return {};
+    } catch (const CLI::ParseError& error) {
+      fail<UsageError>("{}: {}; try {} --help", program_, printable(error.what()), program_);
+    }
+    if (version_) {
+      print = PrintText{fmt::format("{} {}\n", program_, kVersion)};
+      return {};
+    }
+    return positionals();
+  }
+
+ private:
+  std::vector<std::string> positionals() const {
+    std::vector<std::string> found;
+    bool only_positionals = false;
+    for (const std::string& argument : app_.remaining()) {
+      if (!only_positionals && argument == "--") {
+        only_positionals = true;
+      } else if (!only_positionals && argument.size() > 1 && argument[0] == '-') {
+        const std::string name = argument.substr(0, argument.find('='));
+        fail<UsageError>("{}: unknown option {}{}; try {} --help", program_, printable(name),
+                         did_you_mean(name, names_), program_);
+      } else {
+        found.push_back(argument);
+      }
+    }
+    return found;
+  }
+
+  std::string_view program_;
+  CLI::App app_;
+  std::vector<std::string> names_ = {"--help"};
+  bool version_ = false;
+};
+
+// Splits positional arguments into one file and overrides.
+struct FileAndOverrides {
+  std::string file;
+  std::vector<std::string> overrides;
+};
+
+FileAndOverrides split(const std::vector<std::string>& positionals, std::string_view program,
+                       std::string_view what) {
+  FileAndOverrides result;
+  for (const std::string& argument : positionals) {
+    if (is_override(argument)) {
+      result.overrides.push_back(argument);
+    } else if (result.file.empty()) {
+      result.file = argument;
+    } else {
+      fail<UsageError>("{}: unexpected argument '{}': the {} is '{}' already, and overrides look "
+                       "like section.key=value",
+                       program, printable(argument), what, printable(result.file));
+    }
+  }
+  return result;
+}
+
+MltrainCommand parse_train(std::span<const std::string> arguments) {
+  TrainCommand command;
+  std::string device, section;
+  Options options("mltrain");
+  options.value("--resume", command.resume);
+  options.value("--out", command.out);
+  options.value("--device", device);
+  options.flag("--overwrite", command.overwrite);
+  options.flag("--print-config", command.print_config);
+  options.flag("--quiet", command.quiet);
+  const CLI::Option* help_config_option =
+      options.value("--help-config", section)->expected(0, 1);
+  std::optional<PrintText> print;
+  const std::vector<std::string> positionals = options.parse(arguments, kMltrainHelp, print);
+  if (print) {
+    return *print;
+  }
+  if (help_config_option->count() > 0) {
+    return PrintText{help_config(section)};
+  }
+  if (!positionals.empty()) {
+    const std::string& first = positionals[0];
+    const std::vector<std::string> commands = {"check", "shapes-export"};
+    const bool bare = first.find_first_of("./=") == std::string::npos;
+    require<UsageError>(!bare || first != "init", "mltrain: init is not available in this version");
+    require<UsageError>(!bare || nearest_name(first, commands).empty(),
+                        "mltrain: unknown command '{}'{}; try mltrain --help", printable(first),
+                        did_you_mean(first, commands));
+  }
+  FileAndOverrides given = split(positionals, "mltrain", "config");
+  command.config = std::move(given.file);
+  command.overrides = std::move(given.overrides);
+  if (!device.empty()) {
+    command.overrides.push_back("device=" + device);
+  }
+  require<UsageError>(!command.config.empty() || !command.resume.empty(),
+                      "mltrain: no config given, e.g. mltrain configs/shapes_resnet18.toml; try "
+                      "mltrain --help");
+  require<UsageError>(command.resume.empty() || !command.overwrite,
+                      "mltrain: --resume continues a run, --overwrite empties it; give one");
+  require<UsageError>(command.resume.empty() || command.out.empty(),
+                      "mltrain: --resume goes on in its own folder; --out does not go with it");
+  return command;
+}
+
+MltrainCommand parse_check(std::span<const std::string> arguments) {
+  CheckCommand command;
+  std::string device;
+  Options options("mltrain check");
+  options.value("--device", device);
+  options.flag("--quiet", command.quiet);
+  std::optional<PrintText> print;
+  const std::vector<std::string> positionals = options.parse(arguments, kMltrainHelp, print);
+  if (print) {
+    return *print;
+  }
+  FileAndOverrides given = split(positionals, "mltrain check", "config");
+  require<UsageError>(!given.file.empty(), "mltrain check: no config given; try mltrain --help");
+  command.config = std::move(given.file);
+  command.overrides = std::move(given.overrides);
+  if (!device.empty()) {
+    command.overrides.push_back("device=" + device);
+  }
+  return command;
+}
+
+// The whole of `text` as an integer in a range. Errors: UsageError.
+int64_t integer(const std::string& key, const std::string& text, int64_t least, int64_t most) {
+  int64_t value = 0;
+  const char* end = text.data() + text.size();
+  const auto result = std::from_chars(text.data(), end, value);
+  require<UsageError>(result.ec == std::errc() && result.ptr == end && value >= least &&
+                          value <= most,
+                      "mltrain shapes-export: {}: expected an integer from {} to {}, got '{}'", key,
+                      least, most, printable(text));
+  return value;
+}
+
+MltrainCommand parse_shapes_export(std::span<const std::string> arguments) {
+  constexpr int64_t kMost = 10'000'000;
+  ShapesExportCommand command;
+  ShapesExport& o = command.options;
+  Options options("mltrain shapes-export");
+  std::optional<PrintText> print;
+  const std::vector<std::string> positionals = options.parse(arguments, kMltrainHelp, print);
+  if (print) {
+    return *print;
+  }
+  FileAndOverrides given = split(positionals, "mltrain shapes-export", "folder");
+  require<UsageError>(!given.file.empty(),
+                      "mltrain shapes-export: no folder given; try mltrain --help");
+  command.folder = std::move(given.file);
+  for (const std::string& override : given.overrides) {
+    const std::string key = override.substr(0, override.find('='));
+    const std::string value = override.substr(key.size() + 1);
+    if (key == "seed") {
+      o.seed = static_cast<uint64_t>(integer(key, value, 0, INT64_MAX));
+    } else if (key == "image_size") {
+      o.image_size = static_cast<int>(integer(key, value, 16, 4096));
+    } else if (key == "train" || key == "val" || key == "test") {
+      (key == "train" ? o.train : key == "val" ? o.val : o.test) = integer(key, value, 0, kMost);
+    } else if (key == "jpeg") {
+      require<UsageError>(value == "true" || value == "false",
+                          "mltrain shapes-export: jpeg: expected true or false, got '{}'",
+                          printable(value));
+      o.jpeg = value == "true";
+    } else if (key == "jpeg_quality") {
+      o.jpeg_quality = static_cast<int>(integer(key, value, 1, 100));
+    } else {
+      const std::vector<std::string> keys = {"seed", "image_size", "train", "val",
+                                             "test", "jpeg",       "jpeg_quality"};
+      fail<UsageError>("mltrain shapes-export: unknown key '{}'{}; try mltrain --help",
+                       printable(key), did_you_mean(key, keys));
+    }
+  }
+  return command;
+}
+
+}  // namespace
+
+MltrainCommand parse_mltrain(std::span<const std::string> arguments) {
+  if (!arguments.empty() && arguments[0] == "check") {
+    return parse_check(arguments.subspan(1));
+  }
+  if (!arguments.empty() && arguments[0] == "shapes-export") {
+    return parse_shapes_export(arguments.subspan(1));
+  }
+  return parse_train(arguments);
+}
+
+namespace {
+
+MlinferCommand parse_eval(std::span<const std::string> arguments) {
+  EvalCommand command;
+  Options options("mlinfer eval");
+  options.value("--data", command.data);
+  options.value("--split", command.split)->check(CLI::IsMember({"train", "val", "test"}));
+  options.flag("--json", command.json);
+  std::optional<PrintText> print;
+  const std::vector<std::string> positionals = options.parse(arguments, kMlinferHelp, print);
+  if (print) {
+    return *print;
+  }
+  FileAndOverrides given = split(positionals, "mlinfer eval", "checkpoint");
+  require<UsageError>(!given.file.empty(), "mlinfer eval: no checkpoint given; try mlinfer --help");
+  command.checkpoint = std::move(given.file);
+  command.overrides = std::move(given.overrides);
+  return command;
+}
+
+MlinferCommand parse_predict(std::span<const std::string> arguments) {
+  PredictCommand command;
+  Options options("mlinfer predict");
+  options.value("--top-k", command.top_k)->check(CLI::Range(1, 1'000'000'000));
+  options.value("--threshold", command.threshold)->check(CLI::Range(0.0, 1.0));
+  options.flag("--json", command.json);
+  options.flag("--csv", command.csv);
+  std::optional<PrintText> print;
+  std::vector<std::string> positionals = options.parse(arguments, kMlinferHelp, print);
+  if (print) {
+    return *print;
+  }
+  require<UsageError>(!positionals.empty(),
+                      "mlinfer predict: no checkpoint given; try mlinfer --help");
+  require<UsageError>(positionals.size() > 1,
+                      "mlinfer predict: no pictures given after the checkpoint '{}'",
+                      printable(positionals[0]));
+  require<UsageError>(!command.json || !command.csv, "mlinfer predict: give --json or --csv, not "
+                                                     "both");
+  command.checkpoint = positionals[0];
+  command.pictures.assign(positionals.begin() + 1, positionals.end());
+  return command;
+}
+
+MlinferCommand parse_info(std::span<const std::string> arguments) {
+  InfoCommand command;
+  Options options("mlinfer info");
+  options.value("--model", command.model);
+  std::vector<const CLI::Option*> of_model = {
+      options.value("--head", command.head)->check(CLI::IsMember({"gap", "ml_decoder"})),
+      options.value("--classes", command.classes)->check(CLI::Range(1, 100'000'000)),
+      options.value("--image-size", command.image_size)->check(CLI::Range(16, 4096))};
+  std::optional<PrintText> print;
+  const std::vector<std::string> positionals = options.parse(arguments, kMlinferHelp, print);
+  if (print) {
+    return *print;
+  }
+  require<UsageError>(positionals.size() <= 1, "mlinfer info: unexpected argument '{}'",
+                      positionals.size() > 1 ? printable(positionals[1]) : "");
+  require<UsageError>(positionals.empty() == !command.model.empty(),
+                      "mlinfer info: give a checkpoint or --model NAME{}",
+                      positionals.empty() ? "" : ", not both");
+  for (const CLI::Option* option : of_model) {
+    require<UsageError>(positionals.empty() || option->count() == 0,
+                        "mlinfer info: {} goes with --model; a checkpoint knows its own",
+                        option->get_name());
+  }
+  command.checkpoint = positionals.empty() ? "" : positionals[0];
+  return command;
+}
+
+}  // namespace
+
+MlinferCommand parse_mlinfer(std::span<const std::string> arguments) {
+  require<UsageError>(!arguments.empty(),
+                      "mlinfer: no command given: eval, predict or info; try mlinfer --help");
+  const std::string& command = arguments[0];
+  if (command == "eval") {
+    return parse_eval(arguments.subspan(1));
+  }
+  if (command == "predict") {
+    return parse_predict(arguments.subspan(1));
+  }
+  if (command == "info") {
+    return parse_info(arguments.subspan(1));
+  }
+  Options options("mlinfer");
+  std::optional<PrintText> print;
+  const std::vector<std::string> positionals = options.parse(arguments, kMlinferHelp, print);
+  if (print) {
+    return *print;
+  }
+  const std::string name = positionals.empty() ? command : positionals[0];
+  const std::vector<std::string> commands = {"eval", "predict", "info"};
+  fail<UsageError>("mlinfer: unknown command '{}'{}; there are eval, predict and info",
+                   printable(name), did_you_mean(name, commands));
+}
+
+std::vector<std::string> arguments_of(int argc, const char* const* argv) {
+  return {argv + std::min(argc, 1), argv + argc};
+}
+
+}  // namespace mld

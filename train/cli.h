@@ -1,0 +1,81 @@
+// The command lines of mltrain and mlinfer as plain structs. Nothing here opens files, prints or
+// exits.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "data/formats/shapes.h"
+
+namespace mld {
+
+inline constexpr std::string_view kVersion = "0.1.0";
+
+// --help, --help-config, --version: text for stdout, then exit code 0.
+struct PrintText {
+  std::string text;
+};
+
+struct TrainCommand {
+  std::string config;                  // "" only with resume: the run's own config
+  std::vector<std::string> overrides;  // "section.key=value"; --device comes as "device=..."
+  std::string resume;                  // a run folder, or ""
+  std::string out;                     // "" = runs/<name>
+  bool overwrite = false, print_config = false, quiet = false;
+};
+
+// mltrain check
+struct CheckCommand {
+  std::string config;
+  std::vector<std::string> overrides;
+  bool quiet = false;
+};
+
+// mltrain shapes-export
+struct ShapesExportCommand {
+  std::string folder;
+  ShapesExport options;
+};
+
+using MltrainCommand = std::variant<PrintText, TrainCommand, CheckCommand, ShapesExportCommand>;
+
+// arguments: argv without the program's name. Errors: UsageError, short, with the nearest command
+// or option.
+MltrainCommand parse_mltrain(std::span<const std::string> arguments);
+
+struct EvalCommand {
+  std::string checkpoint;
+  std::string data;  // a config file or a data folder; "" = the run's own data
+  std::string split = "val";
+  std::vector<std::string> overrides;
+  bool json = false;
+};
+
+struct PredictCommand {
+  std::string checkpoint;
+  std::vector<std::string> pictures;  // files and folders, at least one
+  std::optional<int64_t> top_k;
+  std::optional<double> threshold;
+  bool json = false, csv = false;  // at most one
+};
+
+struct InfoCommand {
+  std::string checkpoint;  // "" = describe `model`
+  std::string model, head = "ml_decoder";
+  int64_t classes = 80, image_size = 448;  // of a model without a checkpoint
+};
+
+using MlinferCommand = std::variant<PrintText, EvalCommand, PredictCommand, InfoCommand>;
+
+// As parse_mltrain.
+MlinferCommand parse_mlinfer(std::span<const std::string> arguments);
+
+// argv[1] and on, as the parse functions take them.
+std::vector<std::string> arguments_of(int argc, const char* const* argv);
+
+}  // namespace mld

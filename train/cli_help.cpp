@@ -1,0 +1,48 @@
+#include "train/cli_help.h"
+
+namespace mld {
+
+const std::string_view kMltrainHelp = R"(Trains image classifiers.
+
+  mltrain CONFIG.toml [section.key=value ...] [options]   train
+  mltrain check CONFIG.toml [section.key=value ...]       look at the data: counts, classes, damage
+  mltrain shapes-export DIR [key=value ...]               write the built-in data as a COCO folder
+
+Options of training:
+  --resume DIR        go on with the run in DIR; its own config is used, one given must agree
+  --out DIR           where the run is kept (default runs/<name>; a new name if it exists)
+  --overwrite         empty the run folder first if it exists
+  --device DEVICE     cpu, cuda or cuda:N (default: the config's device, "auto")
+  --print-config      print every value and where it comes from, and stop
+  --quiet             warnings and results only
+
+Keys of shapes-export: seed, image_size, train, val, test (pictures per split), jpeg, jpeg_quality
+
+  --help-config [SECTION]   list the config's keys: type, default, meaning
+  --version, --help
+
+Example: mltrain configs/shapes_resnet18.toml train.epochs=2
+)";
+
+const std::string_view kMlinferHelp = R"(Uses trained image classifiers.
+
+  mlinfer eval CHECKPOINT [key=value ...] [options]   measure on a labelled split
+      --data CONFIG|FOLDER   the data (default: what the run was configured with)
+      --split NAME           train, val or test (default val)
+      --json                 one JSON object on stdout
+  mlinfer predict CHECKPOINT PICTURE|FOLDER... [options]
+      --top-k N              the N best labels of each picture
+      --threshold T          labels with at least this score, 0 to 1
+      --json | --csv         one JSON line per picture | CSV
+  mlinfer info CHECKPOINT                             what a checkpoint holds
+  mlinfer info --model NAME [options]                 parameters, cost and shapes of a model
+      --head NAME            gap or ml_decoder (default ml_decoder)
+      --classes N            (default 80)
+      --image-size S         pixels (default 448)
+
+  --version, --help
+
+Example: mlinfer predict runs/shapes_resnet18/weights/best.safetensors picture.jpg --top-k 5
+)";
+
+}  // namespace mld

@@ -1,0 +1,10 @@
+// What --help prints.
+#pragma once
+
+#include <string_view>
+
+namespace mld {
+
+extern const std::string_view kMltrainHelp, kMlinferHelp;
+
+}  // namespace mld
