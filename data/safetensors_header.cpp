@@ -200,7 +200,8 @@ size_t safetensors_element_size(std::string_view dtype) {
 
 std::string quoted_name(std::string_view name) {
   constexpr size_t kMost = 100;
-  return "\"" + printable(name.substr(0, kMost)) + (name.size() > kMost ? "...\"" : "\"");
+  return fmt::format("\"{}{}\"", printable(name.substr(0, kMost)),
+                     name.size() > kMost ? "..." : "");
 }
 
 std::optional<uint64_t> checked_numel(const std::vector<int64_t>& shape) {
