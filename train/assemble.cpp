@@ -40,8 +40,7 @@ LoaderOptions evaluation_loader_options(const Config& config) {
           .resize = resize_mode(data),
           .interpolation = interpolation(data),
           .seed = static_cast<uint64_t>(config.seed),
-          .crop = {},
-          .augment = {},
+          .augment = std::nullopt,
           .workers = static_cast<int>(data.workers),
           .on_bad_image = data.on_bad_image == "skip" ? OnBadImage::skip : OnBadImage::error,
           .max_bad_fraction = data.max_bad_fraction};
@@ -60,11 +59,7 @@ LoaderOptions training_loader_options(const Config& config) {
     policy.crop_scale_high = (*config.augment.crop_scale)[1];
   }
   check_augment_policy(policy);
-  const PictureTransform transform = [policy, options](Image picture, const RandomKey& key) {
-    return augment(picture, options.image_size, options.resize, options.interpolation, policy, key);
-  };
-  // A random crop needs the picture as decoded; everything else the square one, which is cached.
-  (policy.crop_scale_high > 0 ? options.crop : options.augment) = transform;
+  options.augment = policy;
   return options;
 }
 

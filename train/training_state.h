@@ -13,11 +13,13 @@ struct TrainingState {
   int64_t epoch = 0;        // the epoch in progress, from 0
   int64_t batch = 0;        // batches of it already trained on
   double loss_sum = 0;      // over those batches
-  double best_metric = -1;  // of best_metric on val; -1: none yet
+  int64_t validated_step = -1;          // the step of the last validation; -1: none yet
+  double raw_metric = 0, ema_metric = 0;  // train.best_metric on val then
+  double best_metric = -1;  // the best of either; -1: none yet
   int64_t best_step = -1;   // the step best.safetensors was taken at
   std::string best_from;    // "raw" or "ema"
   bool finished = false;
-  std::vector<double> history;  // best_metric after each validation, for the sparkline
+  std::vector<double> history;  // the better of both after each validation, for the sparkline
   int threads = 0;              // compute threads: bit-equal resuming needs the same number
   std::string fingerprint;      // of the training data
   std::string config;           // the resolved config, TOML

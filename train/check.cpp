@@ -1,0 +1,135 @@
+#include "train/check.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+
+#include "autograd/ops.h"
+#include "core/kernels.h"
+#include "core/memory.h"
+#include "data/text.h"
+#include "optim/optimizer.h"
+#include "train/assemble.h"
+
+namespace mld {
+
+void check_data_opens(const Config& config) { open_splits(data_options(config)); }
+
+static std::string histogram_bar(int64_t count, int64_t most) {
+  constexpr int64_t kWidth = 30;
+  const int64_t length = most > 0 ? (count * kWidth + most - 1) / most : 0;
+  std::string bar;
+  for (int64_t i = 0; i < length; ++i) {
+    bar += "▇";
+  }
+  return bar;
+}
+
+static void print_split(const char* name, const Dataset& data, const DatasetReport& report) {
+  std::printf("%s: %s, %.2f labels each\n", name, counted(report.samples, "picture").c_str(),
+              report.labels_per_sample());
+  for (const std::string& note : data.notes()) {
+    std::printf("  %s\n", note.c_str());
+  }
+  if (report.largest_side > 0) {
+    std::printf("  sides from %d to %d pixels\n", report.smallest_side, report.largest_side);
+  }
+  const int64_t most = report.positives.empty()
+                           ? 0
+                           : *std::max_element(report.positives.begin(), report.positives.end());
+  for (size_t k = 0; k < report.class_names.size(); ++k) {
+    std::printf("  %-24s %7ld %s\n", printable(report.class_names[k]).c_str(),
+                static_cast<long>(report.positives[k]),
+                histogram_bar(report.positives[k], most).c_str());
+  }
+  for (size_t n = 0; n < report.label_histogram.size(); ++n) {
+    if (report.label_histogram[n] > 0) {
+      std::printf("  %zu labels: %ld\n", n, static_cast<long>(report.label_histogram[n]));
+    }
+  }
+  for (const BadPicture& bad : report.bad) {
+    std::printf("  bad picture: %s\n", printable(bad.error).c_str());
+  }
+}
+
+struct StepCost {
+  double seconds = 0;
+  size_t peak_bytes = 0;
+};
+
+// Measures training steps on empty pictures: the arithmetic is the same.
+static StepCost measure_step(const Config& config, int64_t classes, Device device) {
+  const std::unique_ptr<Classifier> model = make_model(model_spec(config, classes));
+  initialize(*model, static_cast<uint64_t>(config.seed));
+  to(*model, device);
+  set_training(*model, true);
+  const auto optimizer = make_optimizer({.name = config.optim.name}, *model);
+  const int64_t N = (config.train.batch_size + config.optim.grad_accum_steps - 1) /
+                    config.optim.grad_accum_steps;
+  const int64_t S = config.data.image_size;
+  const DType precision = config.train.precision == "bf16" ? DType::bf16 : DType::f32;
+  const Tensor images = Tensor::full({N, S, S, 3}, 0.5f, precision, device);
+  Tensor targets = Tensor::zeros({N, classes});
+  for (int64_t n = 0; n < N; ++n) {
+    targets.data<float>()[n * classes + n % classes] = 1;
+  }
+  StepCost cost;
+  for (int step = 0; step < 3; ++step) {  // the first one builds what is cached by shape
+    const auto start = std::chrono::steady_clock::now();
+    Tape tape;
+    tape.backward(loss(config, cast((*model)(tape.constant(images)), DType::f32), targets, 1));
+    optimizer->step({.lr = 0, .beta1 = 0.9});
+    clear_gradients(*model);
+    cost.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  }
+  cost.seconds *= static_cast<double>(config.optim.grad_accum_steps);
+  cost.peak_bytes = memory_pool(device).stats().peak;
+  return cost;
+}
+
+static void print_estimate(const Config& config, const Splits& data, Device device) {
+  const int64_t classes = static_cast<int64_t>(data.train->class_names().size());
+  const ModelSummary summary = model_summary(model_spec(config, classes), config.data.image_size);
+  std::printf("model: %s + %s, %ld classes, %.2f M parameters, %.3f GMAC a picture\n",
+              config.model.backbone.c_str(), config.model.head.c_str(), static_cast<long>(classes),
+              static_cast<double>(summary.parameters) / 1e6,
+              static_cast<double>(summary.macs.total()) / 1e9);
+  const StepCost cost = measure_step(config, classes, device);
+  const int64_t steps = data.train->size() / config.train.batch_size;
+  // A forward pass is about a third of a training step; val is scored with and without averaging.
+  const double validations = static_cast<double>(data.val->size()) /
+                             static_cast<double>(config.train.batch_size) / 3 *
+                             (config.train.model_ema_decay > 0 ? 2 : 1) /
+                             static_cast<double>(config.train.val_interval);
+  const double epoch = (static_cast<double>(steps) + validations) * cost.seconds;
+  std::printf("estimate: %.0f ms a step of %ld, %ld steps an epoch, %.1f minutes an epoch, "
+              "%.1f minutes in all; %.0f MiB of memory for tensors\n",
+              cost.seconds * 1e3, static_cast<long>(config.train.batch_size),
+              static_cast<long>(steps), epoch / 60,
+              epoch / 60 * static_cast<double>(config.train.epochs),
+              static_cast<double>(cost.peak_bytes) / (1 << 20));
+}
+
+ExitCode check_run(const Config& config, Device device) {
+  const Splits data = open_splits(data_options(config));
+  int64_t bad = 0;
+  const DatasetReport train = inspect(*data.train, true);
+  print_split("train", *data.train, train);
+  const DatasetReport val = inspect(*data.val, true);
+  print_split("val", *data.val, val);
+  for (const DatasetReport* report : {&train, &val}) {
+    const double allowed = config.data.on_bad_image == "skip" ? config.data.max_bad_fraction : 0.0;
+    if (static_cast<double>(report->bad.size()) > allowed * static_cast<double>(report->samples)) {
+      bad += static_cast<int64_t>(report->bad.size());
+    }
+  }
+  if (bad > 0) {
+    std::printf("%s: more than data.on_bad_image and data.max_bad_fraction allow\n",
+                counted(bad, "bad picture").c_str());
+    return ExitCode::data;
+  }
+  print_estimate(config, data, device);
+  return ExitCode::ok;
+}
+
+}  // namespace mld

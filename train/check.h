@@ -1,0 +1,18 @@
+// `mltrain check`: looks at the data before a run does, and estimates what the run will take.
+#pragma once
+
+#include "core/device.h"
+#include "core/error.h"
+#include "train/config.h"
+
+namespace mld {
+
+// Opens train and val. Errors: whatever is wrong with folders, annotations or class lists.
+void check_data_opens(const Config& config);
+
+// Prints counts, a class histogram, missing or damaged pictures, the model's size, and, from a few
+// measured steps, time and memory of the run. Returns data if more pictures are bad than
+// data.max_bad_fraction allows (with on_bad_image = "error": any), else ok.
+ExitCode check_run(const Config& config, Device device);
+
+}  // namespace mld

@@ -1,0 +1,167 @@
+// mlinfer predict: the labels of pictures.
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <numeric>
+
+#include "autograd/ops.h"
+#include "core/kernels.h"
+#include "data/image_ops.h"
+#include "data/text.h"
+#include "train/assemble.h"
+#include "train/checkpoint.h"
+#include "train/infer.h"
+#include "train/program.h"
+
+namespace mld {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int64_t kBatch = 8;
+constexpr double kDefaultThreshold = 0.5;
+
+// Files as given; a folder stands for the pictures in it, by name.
+std::vector<fs::path> list_pictures(const std::vector<std::string>& given) {
+  static const std::vector<std::string> kEndings = {".jpg", ".jpeg", ".png", ".bmp",
+                                                    ".gif", ".ppm",  ".pgm", ".pnm"};
+  std::vector<fs::path> pictures;
+  for (const std::string& name : given) {
+    if (!fs::is_directory(name)) {
+      pictures.emplace_back(name);
+      continue;
+    }
+    std::vector<fs::path> found;
+    for (const fs::directory_entry& entry : fs::directory_iterator(name)) {
+      std::string ending = entry.path().extension().string();
+      std::transform(ending.begin(), ending.end(), ending.begin(),
+                     [](char c) { return 'A' <= c && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+      if (entry.is_regular_file() && std::count(kEndings.begin(), kEndings.end(), ending) > 0) {
+        found.push_back(entry.path());
+      }
+    }
+    require<DataError>(!found.empty(), "{}: no picture in this folder", printable(name));
+    std::sort(found.begin(), found.end());
+    pictures.insert(pictures.end(), found.begin(), found.end());
+  }
+  return pictures;
+}
+
+struct Prediction {
+  int64_t id;
+  float score;
+  bool above;
+};
+
+// The labels to show: the best `top_k`, or those at the threshold and above (at least the best).
+std::vector<Prediction> choose(const float* scores, int64_t K, const PredictCommand& command) {
+  const double threshold = command.threshold.value_or(kDefaultThreshold);
+  std::vector<int64_t> order(static_cast<size_t>(K));
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(),
+                   [&](int64_t a, int64_t b) { return scores[a] > scores[b]; });
+  std::vector<Prediction> chosen;
+  for (const int64_t id : order) {
+    const bool above = scores[id] >= threshold;
+    const bool wanted = command.top_k ? static_cast<int64_t>(chosen.size()) < *command.top_k
+                                      : above || chosen.empty();
+    if (!wanted) {
+      break;
+    }
+    chosen.push_back({id, scores[id], above});
+  }
+  return chosen;
+}
+
+void print(const fs::path& file, const std::vector<Prediction>& labels,
+           const std::vector<std::string>& names, const PredictCommand& command) {
+  const auto name = [&](const Prediction& p) { return names[static_cast<size_t>(p.id)]; };
+  if (command.json) {
+    std::string list;
+    for (const Prediction& p : labels) {
+      list += fmt::format("{}{{\"name\": {}, \"id\": {}, \"score\": {:.6f}, \"above\": {}}}",
+                          list.empty() ? "" : ", ", json_string(name(p)), p.id, p.score, p.above);
+    }
+    std::printf("{\"file\": %s, \"labels\": [%s]}\n", json_string(file.native()).c_str(),
+                list.c_str());
+    return;
+  }
+  if (command.csv) {
+    for (const Prediction& p : labels) {
+      std::printf("%s,%s,%ld,%.6f,%d\n", csv_field(file.native()).c_str(),
+                  csv_field(name(p)).c_str(), static_cast<long>(p.id), static_cast<double>(p.score),
+                  p.above ? 1 : 0);
+    }
+    return;
+  }
+  std::printf("%s\n", printable(file.native()).c_str());
+  for (const Prediction& p : labels) {
+    std::printf("  %5.1f %% %c %s\n", 100.0 * static_cast<double>(p.score), p.above ? '*' : ' ',
+                printable(name(p)).c_str());
+  }
+}
+
+// Pictures [n, S, S, 3] to probabilities [n, K].
+std::vector<float> scores_of(LoadedModel& loaded, const Config& config,
+                             const std::vector<Image>& pictures) {
+  const int64_t n = static_cast<int64_t>(pictures.size()), S = loaded.info.image_size;
+  Tensor pixels({n, S, S, 3}, DType::u8), images({n, S, S, 3});
+  for (int64_t i = 0; i < n; ++i) {
+    const std::vector<uint8_t>& rgb = pictures[static_cast<size_t>(i)].rgb;
+    std::copy(rgb.begin(), rgb.end(), pixels.data<uint8_t>() + i * S * S * 3);
+  }
+  KERNEL(images.device(), normalize_images)(pixels, image_norm(config), images);
+  const Var logits = (*loaded.model)(Var(images));
+  return (loaded.info.task == "single-label" ? softmax(logits) : sigmoid(logits)).value.to_vector();
+}
+
+}  // namespace
+
+ExitCode predict_command(const PredictCommand& command) {
+  use_threads(0);
+  const std::vector<fs::path> files = list_pictures(command.pictures);
+  LoadedModel loaded = model_from_checkpoint(command.checkpoint);
+  fold_batch_norm(*loaded.model);
+  Config config;
+  config.data.image_size = loaded.info.image_size;
+  config.data.resize = loaded.info.resize;
+  config.data.interpolation = loaded.info.interpolation;
+  config.data.normalize = loaded.info.normalize;
+  const LoaderOptions prepare = evaluation_loader_options(config);
+  if (command.csv) {
+    std::printf("file,label,id,score,above\n");
+  }
+  ExitCode code = ExitCode::ok;
+  std::vector<Image> pictures;
+  std::vector<fs::path> names;
+  const auto flush = [&] {
+    if (pictures.empty()) {
+      return;
+    }
+    const std::vector<float> scores = scores_of(loaded, config, pictures);
+    const int64_t K = loaded.info.model.classes;
+    for (size_t i = 0; i < names.size(); ++i) {
+      print(names[i], choose(&scores[i * static_cast<size_t>(K)], K, command),
+            loaded.info.class_names, command);
+    }
+    pictures.clear();
+    names.clear();
+  };
+  for (const fs::path& file : files) {
+    try {
+      pictures.push_back(resize_to_square(load_image(file), prepare.image_size, prepare.resize,
+                                          prepare.interpolation));
+      names.push_back(file);
+    } catch (const DataError& error) {
+      std::fprintf(stderr, "mlinfer: %s\n", error.what());
+      code = ExitCode::data;
+    }
+    if (static_cast<int64_t>(pictures.size()) == kBatch) {
+      flush();
+    }
+  }
+  flush();
+  return code;
+}
+
+}  // namespace mld

@@ -1,0 +1,29 @@
+// mlinfer: scores, labels and describes with a trained classifier.
+#include <cstdio>
+
+#include "train/cli.h"
+#include "train/infer.h"
+#include "train/program.h"
+
+namespace mld {
+namespace {
+
+ExitCode run(const std::vector<std::string>& arguments) {
+  const MlinferCommand command = parse_mlinfer(arguments);
+  if (const auto* eval = std::get_if<EvalCommand>(&command)) {
+    return eval_command(*eval);
+  }
+  if (const auto* predict = std::get_if<PredictCommand>(&command)) {
+    return predict_command(*predict);
+  }
+  if (const auto* info = std::get_if<InfoCommand>(&command)) {
+    return info_command(*info);
+  }
+  std::fputs(std::get<PrintText>(command).text.c_str(), stdout);
+  return ExitCode::ok;
+}
+
+}  // namespace
+}  // namespace mld
+
+int main(int, char** argv) { return mld::run_program("mlinfer", argv, mld::run); }

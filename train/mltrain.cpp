@@ -1,0 +1,128 @@
+// mltrain: trains a classifier, checks a data set, exports the embedded one.
+#include <cstdio>
+#include <filesystem>
+
+#include "core/kernels.h"
+#include "data/formats/shapes.h"
+#include "train/check.h"
+#include "train/checkpoint.h"
+#include "train/cli.h"
+#include "train/config.h"
+#include "train/program.h"
+#include "train/stop_signal.h"
+#include "train/trainer.h"
+
+namespace mld {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string read_text(const fs::path& path) {
+  std::FILE* file = std::fopen(path.c_str(), "rb");
+  require<DataError>(file != nullptr, "{}: cannot be read; is it a run folder?", path.string());
+  std::string text;
+  char buffer[4096];
+  for (size_t n; (n = std::fread(buffer, 1, sizeof buffer, file)) > 0;) {
+    text.append(buffer, n);
+  }
+  std::fclose(file);
+  return text;
+}
+
+void write_text(const fs::path& path, const std::string& text) {
+  write_file_atomically(path, {reinterpret_cast<const uint8_t*>(text.data()), text.size()});
+}
+
+// The config a run was started with, and whether the run is over.
+struct SavedRun {
+  std::string config, file;
+  bool finished = false;
+};
+
+SavedRun saved_run(const RunFolder& folder) {
+  require<DataError>(fs::is_directory(folder.root), "{}: there is no such run folder",
+                     folder.root.string());
+  if (!fs::exists(folder.state())) {
+    return {read_text(folder.config()), folder.config().string(), false};
+  }
+  const CheckpointFile file(folder.state(), Verify::metadata_only);
+  const TrainingState state = from_metadata(file.metadata(), file.path());
+  return {state.config, file.path(), state.finished};
+}
+
+// The saved config with what the command line adds; both must agree on what changes results.
+LoadedConfig resumed_config(const TrainCommand& command, const SavedRun& saved) {
+  LoadedConfig given = command.config.empty()
+                           ? parse_config(saved.config, saved.file, command.overrides)
+                           : load_config(command.config, command.overrides);
+  const Config original = parse_config(saved.config, saved.file).config;
+  const std::vector<std::string> differences = agree_for_resume(original, given.config);
+  std::string list;
+  for (const std::string& line : differences) {
+    list += "\n  " + line;
+  }
+  require<UsageError>(differences.empty(),
+                      "{}: cannot be resumed with other settings:{}\nleave them as they were, or "
+                      "start a new run", command.resume, list);
+  return given;
+}
+
+ExitCode train(const TrainCommand& command) {
+  const bool resuming = !command.resume.empty();
+  RunFolder folder{command.resume};
+  LoadedConfig config;
+  if (resuming) {
+    const SavedRun saved = saved_run(folder);
+    config = resumed_config(command, saved);
+    if (saved.finished && !command.print_config) {
+      std::fprintf(stderr, "%s: this run is finished\n", command.resume.c_str());
+      return ExitCode::ok;
+    }
+  } else {
+    config = load_config(command.config, command.overrides);
+  }
+  if (command.print_config) {
+    std::fputs(to_toml(config.config, config.origins).c_str(), stdout);
+    return ExitCode::ok;
+  }
+  use_threads(config.config.threads);
+  const Device device = parse_device(config.config.device);
+  install_stop_handlers();
+  const std::unique_ptr<RunLog> log = make_run_log(command.quiet);
+  if (!resuming) {
+    // Whatever is wrong with the data is said before a folder is made.
+    check_data_opens(config.config);
+    folder = create_run_folder(command.out.empty() ? "runs/" + config.config.name : command.out,
+                               command.overwrite);
+    write_text(folder.config(), to_toml(config.config, config.origins));
+  }
+  log->message("run folder: " + folder.root.string());
+  const ExitCode code = Trainer(config, folder, device, *log).run();
+  if (code == ExitCode::stopped) {
+    log->message("stopped; continue with: mltrain --resume " + folder.root.string());
+  }
+  return code;
+}
+
+ExitCode run(const std::vector<std::string>& arguments) {
+  const MltrainCommand command = parse_mltrain(arguments);
+  if (const auto* text = std::get_if<PrintText>(&command)) {
+    std::fputs(text->text.c_str(), stdout);
+    return ExitCode::ok;
+  }
+  if (const auto* check = std::get_if<CheckCommand>(&command)) {
+    const LoadedConfig config = load_config(check->config, check->overrides);
+    use_threads(config.config.threads);
+    return check_run(config.config, parse_device(config.config.device));
+  }
+  if (const auto* shapes = std::get_if<ShapesExportCommand>(&command)) {
+    export_shapes(shapes->folder, shapes->options);
+    return ExitCode::ok;
+  }
+  return train(std::get<TrainCommand>(command));
+}
+
+}  // namespace
+}  // namespace mld
+
+int main(int, char** argv) { return mld::run_program("mltrain", argv, mld::run); }

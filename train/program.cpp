@@ -1,0 +1,65 @@
+#include "train/program.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <new>
+
+#include "core/parallel.h"
+#include "data/loader.h"
+#include "train/cli.h"
+
+namespace mld {
+
+// Idle OpenMP threads spin by default, which halves the speed of whatever else runs here (loader
+// threads first of all). The runtime reads its settings when it is loaded, before main, so they can
+// only be given by starting the program again: a few milliseconds.
+static void restart_with_passive_waiting(char** argv) {
+  if (std::getenv("OMP_WAIT_POLICY") == nullptr && std::getenv("GOMP_SPINCOUNT") == nullptr) {
+    setenv("OMP_WAIT_POLICY", "passive", 1);
+    execv("/proc/self/exe", argv);
+    // Still here: no /proc. The program is as right, only slower beside others.
+  }
+}
+
+static int report(const char* name, const char* message, ExitCode code) {
+  std::fflush(stdout);
+  std::fprintf(stderr, "%s: error: %s\n", name, message);
+  return static_cast<int>(code);
+}
+
+int run_program(const char* name, char** argv,
+                const std::function<ExitCode(const std::vector<std::string>&)>& body) {
+  restart_with_passive_waiting(argv);
+  int argc = 0;
+  while (argv[argc] != nullptr) {
+    ++argc;
+  }
+  try {
+    const ExitCode code = body(arguments_of(argc, argv));
+    if (std::fflush(stdout) != 0) {
+      return report(name, "standard output cannot be written", ExitCode::failure);
+    }
+    return static_cast<int>(code);
+  } catch (const Error& error) {
+    return report(name, error.what(), error.code());
+  } catch (const std::bad_alloc&) {
+    return report(name, "out of memory; try a smaller train.batch_size or data.image_size",
+                  ExitCode::memory);
+  } catch (const std::exception& error) {
+    return report(name, error.what(), ExitCode::failure);
+  }
+}
+
+void use_threads(int64_t threads) {
+  require<UsageError>(threads >= 0, "threads: {} is negative; 0 means all", threads);
+  if (threads > 0) {
+    set_threads(static_cast<int>(threads));
+  } else if (std::getenv("OMP_NUM_THREADS") == nullptr) {
+    set_threads(usable_processors());
+  }
+}
+
+}  // namespace mld

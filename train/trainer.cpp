@@ -1,0 +1,204 @@
+#include "train/trainer.h"
+
+#include <cmath>
+
+#include "autograd/ops.h"
+#include "core/kernels.h"
+#include "core/parallel.h"
+#include "train/assemble.h"
+#include "train/stop_signal.h"
+
+namespace mld {
+
+Trainer::Trainer(LoadedConfig config, RunFolder folder, Device device, RunLog& log)
+    : loaded_(std::move(config)), folder_(std::move(folder)), device_(device), log_(log) {
+  data_ = open_splits(data_options(config_));
+  for (const Dataset* split : {data_.train.get(), data_.val.get()}) {
+    for (const std::string& note : split->notes()) {
+      log_.message(note);
+    }
+  }
+  train_loader_ = std::make_unique<Loader>(*data_.train, training_loader_options(config_));
+  val_loader_ = std::make_unique<Loader>(*data_.val, evaluation_loader_options(config_));
+  require<DataError>(train_loader_->batches_per_epoch() > 0,
+                     "{} training pictures do not fill one batch of {}; lower train.batch_size",
+                     data_.train->size(), config_.train.batch_size);
+
+  model_ = make_model(model_spec(config_, static_cast<int64_t>(data_.train->class_names().size())));
+  initialize(*model_, static_cast<uint64_t>(config_.seed));
+  if (!config_.model.init.empty()) {
+    const LoadReport report = init_from_checkpoint(*model_, config_.model.init,
+                                                   parse_init_policy(config_.model.init_policy));
+    log_.message(fmt::format("{}: {} tensors of the model keep their initial values, {} of the file "
+                             "are not used", config_.model.init,
+                             report.missing.size() + report.mismatched.size(),
+                             report.unexpected.size() + report.mismatched.size()));
+  }
+  to(*model_, device_);
+  optimizer_ = make_optimizer({.name = config_.optim.name,
+                               .weight_decay = static_cast<float>(config_.optim.weight_decay),
+                               .beta2 = static_cast<float>(config_.optim.betas[1]),
+                               .eps = static_cast<float>(config_.optim.eps)},
+                              *model_);
+  if (config_.train.model_ema_decay > 0) {
+    ema_.emplace(*model_, config_.train.model_ema_decay);
+  }
+  const bool momentum = config_.optim.name == "sgd";
+  schedule_ = {.name = config_.schedule.name,
+               .lr = config_.optim.lr,
+               .beta1 = momentum ? config_.optim.momentum : config_.optim.betas[0],
+               .epochs = config_.train.epochs,
+               .steps_per_epoch = train_loader_->batches_per_epoch(),
+               .pct_start = config_.schedule.pct_start,
+               .warmup_epochs = config_.schedule.warmup_epochs,
+               .warmup_lr = config_.schedule.warmup_lr,
+               .min_lr = config_.schedule.min_lr};
+  state_.threads = compute_threads();
+  state_.fingerprint = fmt::format("{:016x}", fingerprint(*data_.train));
+  state_.config = to_toml(config_, loaded_.origins);
+  resume();
+}
+
+ExitCode Trainer::run() {
+  last_save_ = std::chrono::steady_clock::now();
+  while (state_.epoch < epochs()) {
+    if (const ExitCode code = run_epoch(); code != ExitCode::ok) {
+      return code;
+    }
+  }
+  return ExitCode::ok;
+}
+
+ExitCode Trainer::run_epoch() {
+  set_training(*model_, true);
+  train_loader_->start(state_.epoch, state_.batch);
+  while (const auto batch = train_loader_->next()) {
+    const double lr = rates(schedule_, state_.step).lr;
+    const double value = train_step(*batch);
+    state_.loss_sum += value;
+    ++state_.batch;
+    log_.step({.epoch = state_.epoch, .epochs = epochs(), .batch = state_.batch,
+               .batches = train_loader_->batches_per_epoch(), .step = state_.step,
+               .images = batch->images.shape()[0], .loss = value, .lr = lr});
+    const bool last = state_.batch == train_loader_->batches_per_epoch();
+    if (!last && (stop_requested() || save_is_due())) {
+      save();
+    }
+    if (!last && stop_requested()) {
+      return ExitCode::stopped;
+    }
+  }
+  finish_epoch();
+  save();
+  return stop_requested() && state_.epoch < epochs() ? ExitCode::stopped : ExitCode::ok;
+}
+
+// One update from one batch, in optim.grad_accum_steps parts whose gradients add up.
+double Trainer::train_step(const Batch& batch) {
+  const int64_t N = batch.images.shape()[0];
+  const int64_t parts = std::min(config_.optim.grad_accum_steps, N);
+  double value = 0;
+  for (int64_t part = 0; part < parts; ++part) {
+    value += micro_step(batch, N * part / parts, N * (part + 1) / parts, part);
+  }
+  const double limit = config_.optim.clip_grad;
+  const float norm = limit > 0 ? clip_gradients(optimizer_->trained(), static_cast<float>(limit))
+                               : gradient_norm(optimizer_->trained());
+  require<NumericError>(std::isfinite(norm),
+                        "step {}: the gradients are not finite (loss {}); the last save is kept. "
+                        "Try a lower optim.lr or optim.clip_grad = 1", state_.step, value);
+  optimizer_->step(rates(schedule_, state_.step));
+  clear_gradients(*model_);
+  if (ema_) {
+    ema_->update();
+  }
+  ++state_.step;
+  return value;
+}
+
+// Forward and backward of images [begin, end) of the batch; returns their share of the loss.
+double Trainer::micro_step(const Batch& batch, int64_t begin, int64_t end, int64_t part) {
+  const uint64_t step = static_cast<uint64_t>(state_.step * config_.optim.grad_accum_steps + part);
+  Tape tape({.seed = static_cast<uint64_t>(config_.seed), .step = step});
+  const Tensor pixels = batch.images.rows(begin, end).to(device_);
+  Tensor images(pixels.shape(), config_.train.precision == "bf16" ? DType::bf16 : DType::f32,
+                device_);
+  KERNEL(device_, normalize_images)(pixels, image_norm(config_), images);
+  const Var logits = cast((*model_)(tape.constant(images)), DType::f32);  // [n, K]
+  const float share = static_cast<float>(end - begin) / static_cast<float>(batch.images.shape()[0]);
+  const Var value = loss(config_, logits, batch.targets.rows(begin, end), share);
+  const double result = value.value.item();
+  require<NumericError>(std::isfinite(result),
+                        "step {}: the loss is {}; the last save is kept. Try a lower optim.lr or "
+                        "optim.clip_grad = 1", state_.step, result);
+  tape.backward(value);
+  return result;
+}
+
+Evaluation Trainer::validate() {
+  const Scores scores = score_split(*model_, *val_loader_, config_, device_);
+  Evaluation result = evaluate(scores, data_.val->class_names(), config_.task == "single-label");
+  result.skipped = static_cast<int64_t>(val_loader_->bad_pictures().size());
+  return result;
+}
+
+void Trainer::finish_epoch() {
+  const int64_t batches = train_loader_->batches_per_epoch();
+  EpochReport report{.epoch = state_.epoch, .step = state_.step,
+                     .loss = state_.loss_sum / static_cast<double>(batches),
+                     .lr = rates(schedule_, state_.step - 1).lr,
+                     .metric = config_.train.best_metric, .history = {}};
+  ++state_.epoch;
+  state_.batch = 0;
+  state_.loss_sum = 0;
+  state_.finished = state_.epoch == epochs();
+  if (state_.epoch % config_.train.val_interval == 0 || state_.finished) {
+    const Evaluation raw = validate();
+    std::optional<Evaluation> average;
+    if (ema_) {
+      const Ema::Scope scope(*ema_);
+      average = validate();
+    }
+    note_validation(raw, average);
+    report.validated = true;
+  }
+  report.raw_metric = state_.raw_metric;
+  report.ema_metric = ema_ ? state_.ema_metric : -1;
+  report.best_metric = state_.best_metric;
+  report.history = state_.history;
+  log_.epoch(report);
+}
+
+static void write_text(const std::filesystem::path& path, const std::string& text) {
+  write_file_atomically(path, {reinterpret_cast<const uint8_t*>(text.data()), text.size()});
+}
+
+void Trainer::note_validation(const Evaluation& raw, const std::optional<Evaluation>& average) {
+  const std::string& name = config_.train.best_metric;
+  state_.validated_step = state_.step;
+  state_.raw_metric = raw.metric(name);
+  state_.ema_metric = average ? average->metric(name) : 0;
+  const bool ema_wins = average && state_.ema_metric > state_.raw_metric;
+  const double better = ema_wins ? state_.ema_metric : state_.raw_metric;
+  state_.history.push_back(better);
+  if (better > state_.best_metric) {
+    state_.best_metric = better;
+    state_.best_step = state_.step;
+    state_.best_from = ema_wins ? "ema" : "raw";
+    const Evaluation& best = ema_wins ? *average : raw;
+    write_text(folder_.val() / "metrics.json", evaluation_json(best) + "\n");
+    write_text(folder_.val() / "per_class.csv", per_class_csv(best));
+  }
+}
+
+int64_t Trainer::epochs() const {
+  const bool cosine = config_.schedule.name == "cosine";
+  return config_.train.epochs + (cosine ? config_.schedule.cooldown_epochs : 0);
+}
+
+bool Trainer::save_is_due() const {
+  const std::chrono::duration<double> since = std::chrono::steady_clock::now() - last_save_;
+  return since.count() >= config_.train.checkpoint_minutes * 60;
+}
+
+}  // namespace mld

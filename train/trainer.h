@@ -1,0 +1,71 @@
+// The training run: epochs of steps, validation, saving, resuming.
+//
+// What a run computes is a pure function of its config, its data and the number of compute threads.
+// Everything that changes while it runs is in TrainingState, the model, the average and the
+// optimiser; save() writes all of it, so a killed run continues with the same bits.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+
+#include "core/error.h"
+#include "data/formats/open.h"
+#include "data/loader.h"
+#include "models/registry.h"
+#include "optim/ema.h"
+#include "optim/optimizer.h"
+#include "train/checkpoint.h"
+#include "train/config.h"
+#include "train/evaluate.h"
+#include "train/run_folder.h"
+#include "train/run_log.h"
+#include "train/training_state.h"
+
+namespace mld {
+
+class Trainer {
+ public:
+  // Opens the data, builds the model, and continues from the folder's saved state if it has one.
+  // Errors: DataError for data or checkpoints that cannot be used or do not fit the saved state.
+  Trainer(LoadedConfig config, RunFolder folder, Device device, RunLog& log);
+
+  // Trains to the end. Returns ok, or stopped after a signal (the state is saved).
+  // Errors: NumericError when loss or gradients are not finite (nothing is saved then), and
+  // whatever loading data or saving raises.
+  ExitCode run();
+
+ private:
+  ExitCode run_epoch();
+  double train_step(const Batch& batch);
+  double micro_step(const Batch& batch, int64_t begin, int64_t end, int64_t part);
+  void finish_epoch();
+  Evaluation validate();
+  void note_validation(const Evaluation& raw, const std::optional<Evaluation>& average);
+
+  void save();
+  void write_last();
+  void write_best();
+  void resume();
+  CheckpointInfo info(const std::string& weights) const;
+
+  int64_t epochs() const;
+  bool save_is_due() const;
+
+  LoadedConfig loaded_;
+  const Config& config_ = loaded_.config;
+  RunFolder folder_;
+  Device device_;
+  RunLog& log_;
+
+  Splits data_;
+  std::unique_ptr<Loader> train_loader_, val_loader_;
+  std::unique_ptr<Classifier> model_;
+  std::unique_ptr<Optimizer> optimizer_;
+  std::optional<Ema> ema_;
+  ScheduleSpec schedule_;
+  TrainingState state_;
+  std::chrono::steady_clock::time_point last_save_;
+};
+
+}  // namespace mld
