@@ -10,7 +10,7 @@ constexpr int64_t kBlock = 128;
 
 }  // namespace
 
-// x [M, C], y [C]
+// x [M, C], y [C] of x's dtype or float32
 void sum_rows(const Tensor& x, Tensor& y) {
   const int64_t M = x.shape()[0], C = x.shape()[1], blocks = (M + kBlock - 1) / kBlock;
   Tensor partial({blocks, C});
@@ -30,6 +30,8 @@ void sum_rows(const Tensor& x, Tensor& y) {
         }
       }
     });
+  });
+  dispatch(y.dtype(), [&]<class T>() {
     T* py = y.data<T>();
     parallel_for(C, row_grain(blocks), [=](int64_t begin, int64_t end) {
       for (int64_t c = begin; c < end; ++c) {

@@ -1,0 +1,37 @@
+// softmax and log_softmax over the last dimension.
+#include "autograd/ops.h"
+#include "autograd/ops/common.h"
+
+namespace mld {
+namespace {
+
+void check(const char* op, const Var& x) {
+  ops::check_values(op, "x", x.value);
+  require(x.shape().rank() >= 1, "{}: x must be [..., C], got {}", op, x.shape());
+}
+
+}  // namespace
+
+Var softmax(const Var& x) {
+  check("softmax", x);
+  Tensor y = x.value.like(), y_rows = ops::as_matrix(y);
+  KERNEL(x.device(), softmax_forward)(ops::as_matrix(x.value), y_rows);
+  return record("softmax", y, {x}, [y](const Tensor& dy) -> Grads {
+    Tensor dx = y.like(), dx_rows = ops::as_matrix(dx);
+    KERNEL(dy.device(), softmax_backward)(ops::as_matrix(dy), ops::as_matrix(y), dx_rows);
+    return {dx};
+  });
+}
+
+Var log_softmax(const Var& x) {
+  check("log_softmax", x);
+  Tensor y = x.value.like(), y_rows = ops::as_matrix(y);
+  KERNEL(x.device(), log_softmax_forward)(ops::as_matrix(x.value), y_rows);
+  return record("log_softmax", y, {x}, [y](const Tensor& dy) -> Grads {
+    Tensor dx = y.like(), dx_rows = ops::as_matrix(dx);
+    KERNEL(dy.device(), log_softmax_backward)(ops::as_matrix(dy), ops::as_matrix(y), dx_rows);
+    return {dx};
+  });
+}
+
+}  // namespace mld
