@@ -1,0 +1,167 @@
+// Names, shapes, order and roles of every model's state against the published checkpoints'.
+#include <fstream>
+#include <map>
+#include <sstream>
+
+#include <doctest/doctest.h>
+#include <rapidjson/document.h>
+
+#include "core/memory.h"
+#include "models/registry.h"
+#include "optim/groups.h"
+#include "reference.h"
+
+namespace mld {
+namespace {
+
+rapidjson::Document read_json(const std::string& name) {
+  std::ifstream file(reference::fixture(name));
+  std::stringstream text;
+  text << file.rdbuf();
+  rapidjson::Document document;
+  document.Parse(text.str().c_str());
+  REQUIRE_FALSE(document.HasParseError());
+  return document;
+}
+
+struct Entry {
+  std::string name;
+  std::vector<int64_t> shape;  // on disk
+  std::string role;            // decay, no_decay, frozen, buffer
+
+  bool operator==(const Entry&) const = default;
+};
+
+std::ostream& operator<<(std::ostream& out, const Entry& entry) {
+  return out << entry.name << " " << Shape(std::span(entry.shape)).str() << " " << entry.role;
+}
+
+std::vector<int64_t> shape_of(const rapidjson::Value& list) {
+  std::vector<int64_t> shape;
+  for (const auto& n : list.GetArray()) {
+    shape.push_back(n.GetInt64());
+  }
+  return shape;
+}
+
+// A model's state in checkpoint order.
+std::vector<Entry> entries(Module& model) {
+  std::map<std::string, std::string> roles;
+  for (const Trained& t : decay_groups(model, 1.0f)) {
+    roles[t.name] = t.weight_decay > 0 ? "decay" : "no_decay";
+  }
+  struct Walk : Visitor {
+    std::vector<Entry> entries;
+    std::map<std::string, std::string>* roles = nullptr;
+    void parameter(const std::string& name, Parameter& p) override {
+      const Shape& s = p.shape;
+      std::vector<int64_t> disk(s.dims().begin(), s.dims().end());
+      if (p.layout == Parameter::Layout::conv) {
+        disk = {s[0], s[3], s[1], s[2]};
+      }
+      entries.push_back({name, disk, roles->contains(name) ? roles->at(name) : "frozen"});
+    }
+    void buffer(const std::string& name, Buffer& b) override {
+      entries.push_back({name, {b.shape.dims().begin(), b.shape.dims().end()}, "buffer"});
+    }
+  };
+  Walk walk;
+  walk.roles = &roles;
+  walk.walk(model);
+  return walk.entries;
+}
+
+TEST_CASE("names: ResNet-50 + ML-Decoder is the published list, in order, with its roles") {
+  const auto model =
+      make_model({.backbone = "resnet50", .head = "ml_decoder", .classes = 1000, .groups = 100});
+  const rapidjson::Document lists = read_json("param_lists.json");
+  const auto& list = lists["resnet50_mld1000_g100"];
+  std::vector<Entry> expected;
+  for (const auto& entry : list["entries"].GetArray()) {
+    expected.push_back({entry[0].GetString(), shape_of(entry[1]), entry[2].GetString()});
+  }
+  const std::vector<Entry> actual = entries(*model);
+  REQUIRE_EQ(actual.size(), expected.size());
+  for (size_t i = 0; i < actual.size(); ++i) {
+    CHECK_EQ(actual[i], expected[i]);
+  }
+  CHECK_EQ(count_parameters(*model), list["parameters"].GetInt64());
+}
+
+TEST_CASE("names: a GAP head and other depths have the published names and shapes") {
+  const rapidjson::Document fill = read_json("full_resnet34_gap100_160x192.fill.json");
+  const auto model = make_model({.backbone = "resnet34", .head = "gap", .classes = 100});
+  size_t found = 0;
+  for (const Entry& entry : entries(*model)) {
+    if (entry.name.ends_with("num_batches_tracked")) {
+      continue;  // not filled
+    }
+    CAPTURE(entry);
+    REQUIRE(fill.HasMember(entry.name.c_str()));
+    CHECK_EQ(shape_of(fill[entry.name.c_str()]["shape"]), entry.shape);
+    ++found;
+  }
+  const size_t inputs = fill.HasMember("x") ? 1 : 0;
+  CHECK_EQ(found, fill.MemberCount() - inputs);
+}
+
+TEST_CASE("counts: parameters and multiply-accumulates of every published row") {
+  const rapidjson::Document counts = read_json("model_counts.json");
+  int rows = 0;
+  for (const auto& row : counts.GetObject()) {
+    const std::string name = row.name.GetString();
+    if (!name.starts_with("resnet")) {
+      continue;
+    }
+    CAPTURE(name);
+    // "resnet50 + mld 1000/100"
+    std::istringstream words(name);
+    std::string backbone, plus, head;
+    int64_t classes = 0, groups = -1;
+    char slash = 0;
+    words >> backbone >> plus >> head >> classes >> slash >> groups;
+    ModelSpec spec{.backbone = backbone, .head = head == "mld" ? "ml_decoder" : head};
+    spec.classes = classes;
+    spec.groups = head == "mld" ? groups : -1;
+    for (const int size : {224, 448}) {
+      const ModelSummary summary = model_summary(spec, size);
+      CHECK_EQ(summary.parameters, row.value["parameters"].GetInt64());
+      const auto& macs = row.value[("gmacs_" + std::to_string(size)).c_str()];
+      const auto agrees = [&](const char* kind, int64_t ours) {  // four decimals of 1e9
+        CAPTURE(kind);
+        CHECK_LE(std::abs(static_cast<double>(ours) * 1e-9 - macs[kind].GetDouble()), 0.5001e-4);
+      };
+      agrees("conv", summary.macs.conv);
+      agrees("linear", summary.macs.linear);
+      agrees("attention", summary.macs.attention);
+      agrees("groupfc", summary.macs.group_fc);
+      agrees("total", summary.macs.total());
+    }
+    ++rows;
+  }
+  CHECK_EQ(rows, 12);
+}
+
+TEST_CASE("counts: ResNet-18 and ResNet-152 have torchvision's number of parameters") {
+  const auto count = [](const char* name) {
+    return model_summary({.backbone = name, .head = "gap", .classes = 1000}, 224).parameters;
+  };
+  CHECK_EQ(count("resnet18"), 11689512);
+  CHECK_EQ(count("resnet152"), 60192808);
+}
+
+TEST_CASE("summary: shapes per stage, and not a byte of parameters") {
+  const MemoryStats before = memory_pool(Device{}).stats();
+  const ModelSummary summary =
+      model_summary({.backbone = "resnet50", .head = "ml_decoder", .classes = 80}, 225, 161);
+  CHECK_EQ(memory_pool(Device{}).stats().in_use, before.in_use);
+  CHECK_EQ(memory_pool(Device{}).stats().peak, before.peak);
+  REQUIRE_EQ(summary.stages.size(), 6);
+  CHECK_EQ(summary.stages[0].out, Shape{1, 57, 41, 64});
+  CHECK_EQ(summary.stages[4].out, Shape{1, 8, 6, 2048});
+  CHECK_EQ(summary.stages[5].out, Shape{1, 80});
+  CHECK_EQ(summary.parameters - summary.trainable, 80 * 768);  // the frozen queries
+}
+
+}  // namespace
+}  // namespace mld

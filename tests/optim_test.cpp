@@ -1,0 +1,335 @@
+// Optimisers, schedules and the moving average against the published implementations' trajectories.
+#include <limits>
+#include <map>
+
+#include <doctest/doctest.h>
+
+#include "nn/layers.h"
+#include "optim/ema.h"
+#include "optim/optimizer.h"
+#include "reference.h"
+
+namespace mld {
+namespace {
+
+constexpr double kLimit = 1e-5;
+constexpr int kSteps = 20;
+
+// Free-standing parameters under the fixtures' names.
+struct Tensors : Module {
+  std::vector<std::pair<std::string, std::unique_ptr<Parameter>>> members;
+
+  void add(const std::string& name, const Tensor& value) {
+    members.emplace_back(name, std::make_unique<Parameter>(value.shape()));
+    members.back().second->value = value;
+  }
+  void each(Visitor& v) override {
+    for (auto& [name, p] : members) {
+      v(name, *p);
+    }
+  }
+};
+
+Tensors start(const SafeTensorsFile& file) {
+  Tensors tensors;
+  for (const char* name : {"w1", "b1", "w2", "frozen_like"}) {
+    tensors.add(name, file.at(std::string("p0/") + name).to_tensor());
+  }
+  return tensors;
+}
+
+void set_gradients(Tensors& tensors, const SafeTensorsFile& file, int step) {
+  for (auto& [name, p] : tensors.members) {
+    p->grad = file.at(fmt::format("grad/{}/{}", step, name)).to_tensor();
+  }
+}
+
+// The largest error of any tensor after any step.
+double follow(const std::string& fixture, const OptimizerSpec& spec,
+              const std::function<Rates(int)>& rates) {
+  const SafeTensorsFile file(reference::fixture(fixture));
+  Tensors tensors = start(file);
+  const auto optimizer = make_optimizer(spec, tensors);
+  double worst = 0;
+  for (int t = 0; t < kSteps; ++t) {
+    set_gradients(tensors, file, t);
+    optimizer->step(rates(t));
+    for (const auto& [name, p] : tensors.members) {
+      worst = std::max(worst, reference::error(p->value, file.at(fmt::format("p/{}/{}", t, name))));
+    }
+  }
+  CHECK_EQ(optimizer->steps(), kSteps);
+  return worst;
+}
+
+Rates constant_lr(double lr) { return {lr, 0.9}; }
+
+TEST_CASE("optimisers follow the published trajectories") {
+  const auto with = [](const char* name, float decay) {
+    return OptimizerSpec{.name = name, .weight_decay = decay};
+  };
+  const auto slow = [](int) { return constant_lr(0.01); };
+  const auto lamb = [](int) { return constant_lr(0.004); };
+  CHECK_LE(follow("opt_adam_l2.safetensors", with("adam_l2", 0.01f), slow), kLimit);
+  CHECK_LE(follow("opt_adamw.safetensors", with("adamw", 0.01f), slow), kLimit);
+  CHECK_LE(follow("opt_sgd_nesterov.safetensors", with("sgd", 0.01f), slow), kLimit);
+  CHECK_LE(follow("opt_lamb_timm.safetensors", with("lamb", 0.02f), lamb), kLimit);
+  CHECK_LE(follow("opt_lamb_v3.safetensors", with("lamb_v3", 0.02f), lamb), kLimit);
+  // And the trajectories tell them apart.
+  CHECK_GT(follow("opt_adamw.safetensors", with("adam_l2", 0.01f), slow), 1e-3);
+  CHECK_GT(follow("opt_lamb_v3.safetensors", with("lamb", 0.02f), lamb), 1e-3);
+  CHECK_GT(follow("opt_adam_l2.safetensors", with("adam_l2", 0.02f), slow), 1e-3);
+}
+
+TEST_CASE("Adam under one-cycle: beta1 cycles and the bias correction uses the current one") {
+  const OptimizerSpec spec{.name = "adam_l2", .weight_decay = 0.01f};
+  const OneCycle cycle{.max_lr = 0.01, .total_steps = kSteps, .pct_start = 0.2};
+  CHECK_LE(follow("opt_adam_l2_onecycle.safetensors", spec, [&](int t) { return cycle.at(t); }),
+           kLimit);
+}
+
+TEST_CASE("schedules: one-cycle rows, the one after the last step included") {
+  struct Case {
+    int index;
+    double max_lr;
+    int64_t steps;
+    double pct_start;
+  };
+  const SafeTensorsFile file(reference::fixture("sched.safetensors"));
+  for (const Case& c : {Case{0, 1e-4, 37 * 40, 0.2}, Case{1, 1e-4, 13 * 7, 0.1},
+                        Case{2, 2e-4, 10, 0.3}, Case{3, 2.5e-5, 3 * 10, 0.1}}) {
+    const SafeTensor& rows = file.at(fmt::format("onecycle/{}", c.index));
+    const std::vector<double> expected = rows.to_doubles();
+    REQUIRE_EQ(rows.shape[0], c.steps + 1);
+    const ScheduleSpec spec{.name = "onecycle", .lr = c.max_lr, .epochs = c.steps,
+                            .steps_per_epoch = 1, .pct_start = c.pct_start};
+    for (int64_t t = 0; t <= c.steps; ++t) {
+      const Rates now = rates(spec, t);
+      CHECK_EQ(now.lr, doctest::Approx(expected[static_cast<size_t>(2 * t)]).epsilon(1e-9));
+      CHECK_EQ(now.beta1, doctest::Approx(expected[static_cast<size_t>(2 * t + 1)]).epsilon(1e-9));
+    }
+  }
+}
+
+TEST_CASE("schedules: cosine per epoch, with warm-up and cool-down") {
+  struct Case {
+    int index;
+    Cosine cosine;
+    int64_t cooldown;
+  };
+  const SafeTensorsFile file(reference::fixture("sched.safetensors"));
+  const Case cases[] = {
+      {0, {.lr = 4e-3, .epochs = 300, .warmup_epochs = 5, .warmup_lr = 1e-4, .min_lr = 1e-6}, 10},
+      {1, {.lr = 5e-3, .epochs = 20, .warmup_epochs = 3, .warmup_lr = 1e-4, .min_lr = 1e-5}, 2}};
+  for (const Case& c : cases) {
+    const auto expected = file.at(fmt::format("cosine/{}", c.index)).to_doubles();
+    REQUIRE_EQ(static_cast<int64_t>(expected.size()), c.cosine.epochs + c.cooldown);
+    const ScheduleSpec spec{.name = "cosine", .lr = c.cosine.lr, .beta1 = 0.7,
+                            .epochs = c.cosine.epochs, .steps_per_epoch = 3,
+                            .warmup_epochs = c.cosine.warmup_epochs,
+                            .warmup_lr = c.cosine.warmup_lr, .min_lr = c.cosine.min_lr};
+    for (size_t epoch = 0; epoch < expected.size(); ++epoch) {
+      for (int64_t step = 0; step < 3; ++step) {  // constant within the epoch
+        const Rates now = rates(spec, 3 * static_cast<int64_t>(epoch) + step);
+        CHECK_EQ(now.lr, doctest::Approx(expected[epoch]).epsilon(1e-9));
+        CHECK_EQ(now.beta1, 0.7);
+      }
+    }
+  }
+}
+
+TEST_CASE("schedules: constant, the shortest cycles, unknown names") {
+  const ScheduleSpec spec{.name = "constant", .lr = 0.5, .beta1 = 0.9, .steps_per_epoch = 2,
+                          .warmup_epochs = 2, .warmup_lr = 0.1};
+  CHECK_EQ(rates(spec, 1).lr, doctest::Approx(0.1));
+  CHECK_EQ(rates(spec, 2).lr, doctest::Approx(0.3));
+  CHECK_EQ(rates(spec, 99).lr, 0.5);
+  for (int64_t T = 1; T <= 12; ++T) {  // e1 and e2 may be zero or negative
+    for (int64_t t = 0; t <= T; ++t) {
+      const Rates now = OneCycle{.max_lr = 1, .total_steps = T, .pct_start = 0.25}.at(t);
+      CHECK(std::isfinite(now.lr));
+      CHECK_GE(now.lr, 0);
+      CHECK_LE(now.lr, 1);
+    }
+  }
+  CHECK_ERROR(UsageError,
+              "schedule.name: unknown schedule \"step\"; expected onecycle, cosine or constant",
+              rates({.name = "step"}, 0));
+}
+
+TEST_CASE("weight decay: matrices only; frozen parameters are left alone") {
+  struct Parts : Module {
+    Linear linear{3, 2};
+    LayerNorm norm{2};
+    Parameter table{Shape{4, 2}}, weird_bias{Shape{2, 2}};
+    void each(Visitor& v) override {
+      v("linear", linear);
+      v("norm", norm);
+      v("table", table);
+      v("two_d.bias", weird_bias);
+    }
+  } parts;
+  parts.table.trainable = false;
+  std::map<std::string, float> decay;
+  for (const Trained& t : decay_groups(parts, 0.1f)) {
+    decay[t.name] = t.weight_decay;
+  }
+  const std::map<std::string, float> expected{{"linear.weight", 0.1f}, {"linear.bias", 0},
+                                              {"norm.weight", 0},      {"norm.bias", 0},
+                                              {"two_d.bias", 0}};
+  CHECK_EQ(decay, expected);
+}
+
+TEST_CASE("an optimiser's saved state continues bit for bit") {
+  for (const char* name : {"adam_l2", "adamw", "sgd", "lamb", "lamb_v3"}) {
+    CAPTURE(name);
+    const SafeTensorsFile file(reference::fixture("opt_adam_l2.safetensors"));
+    const OptimizerSpec spec{.name = name, .weight_decay = 0.01f};
+    const auto run = [&](Tensors& tensors, Optimizer& optimizer, int from, int until) {
+      for (int t = from; t < until; ++t) {
+        set_gradients(tensors, file, t);
+        optimizer.step({0.01, 0.9});
+      }
+    };
+    Tensors whole = start(file), first = start(file);
+    const auto one = make_optimizer(spec, whole), two = make_optimizer(spec, first);
+    run(whole, *one, 0, 10);
+    run(first, *two, 0, 4);
+    Tensors second;
+    for (const auto& [n, p] : first.members) {
+      second.add(n, p->value.clone());
+    }
+    const StateDict saved = two->state();
+    run(first, *two, 4, 6);  // the saved state is a copy
+    const auto three = make_optimizer(spec, second);
+    three->load_state(saved);
+    CHECK_EQ(three->steps(), 4);
+    run(second, *three, 4, 10);
+    for (size_t i = 0; i < whole.members.size(); ++i) {
+      CHECK_EQ(whole.members[i].second->value.to_vector(),
+               second.members[i].second->value.to_vector());
+    }
+    const StateDict a = one->state(), b = three->state();
+    REQUIRE_EQ(a.size(), b.size());
+    for (size_t i = 0; i < a.size(); ++i) {
+      CHECK_EQ(a[i].first, b[i].first);
+      CHECK_EQ(a[i].second.to_vector(), b[i].second.to_vector());
+    }
+  }
+}
+
+TEST_CASE("errors: optimiser state and names") {
+  const SafeTensorsFile file(reference::fixture("opt_adam_l2.safetensors"));
+  Tensors tensors = start(file);
+  const auto adam = make_optimizer({.name = "adam_l2"}, tensors);
+  const auto sgd = make_optimizer({.name = "sgd"}, tensors);
+  CHECK_ERROR(DataError, "optimizer state: m.w1 is missing", adam->load_state(sgd->state()));
+  StateDict state = adam->state();
+  state[1].second = Tensor::zeros({7});
+  CHECK_ERROR(DataError, "optimizer state: m.w1 is float32 [7], expected float32 [5, 3]",
+              adam->load_state(state));
+  state = adam->state();
+  state.emplace_back("extra", Tensor::zeros({1}));
+  CHECK_ERROR(DataError,
+              "optimizer state: unexpected entry extra; was it saved by another optimiser?",
+              adam->load_state(state));
+  CHECK_ERROR(UsageError,
+              "optim.name: unknown optimiser \"adamax\"; known are adam_l2, adamw, sgd, lamb, "
+              "lamb_v3",
+              make_optimizer({.name = "adamax"}, tensors));
+}
+
+TEST_CASE("clipping: the norm over all tensors; smaller gradients and NaN stay") {
+  Tensors tensors;
+  tensors.add("a", Tensor::zeros({2}));
+  tensors.add("b", Tensor::zeros({1, 2}));
+  tensors.add("without", Tensor::zeros({3}));
+  const std::vector<Trained> group = decay_groups(tensors, 0);
+  const auto set = [&](float x, float y) {
+    tensors.members[0].second->grad = Tensor::full({2}, x);
+    tensors.members[1].second->grad = Tensor::full({1, 2}, y);
+  };
+  set(3, 4);  // norm sqrt(2 * 9 + 2 * 16)
+  CHECK_EQ(clip_gradients(group, 1.0f), doctest::Approx(std::sqrt(50.0)));
+  CHECK_EQ(gradient_norm(group), doctest::Approx(1.0));
+  CHECK_EQ(tensors.members[0].second->grad.to_vector()[0], doctest::Approx(3 / std::sqrt(50.0)));
+  CHECK_EQ(clip_gradients(group, 2.0f), doctest::Approx(1.0));  // below: nothing happens
+  CHECK_EQ(gradient_norm(group), doctest::Approx(1.0));
+  scale_gradients(group, 0.5f);
+  CHECK_EQ(gradient_norm(group), doctest::Approx(0.5));
+  set(1, std::numeric_limits<float>::quiet_NaN());
+  CHECK(std::isnan(clip_gradients(group, 0.1f)));
+  CHECK_EQ(tensors.members[0].second->grad.to_vector()[0], 1.0f);
+}
+
+// ---- the moving average -----------------------------------------------------------------------------
+
+// The fixture's model: a 1x1 convolution and a norm.
+struct TinyNet : Module {
+  Conv2d conv{2, 3, 1, {.bias = true}};
+  BatchNorm2d norm{3};
+  void each(Visitor& v) override {
+    v("0", conv);
+    v("1", norm);
+  }
+};
+
+StateDict group_of(const SafeTensorsFile& file, const std::string& prefix) {
+  StateDict found;
+  for (const std::string& name : file.names()) {
+    if (name.starts_with(prefix)) {
+      found.emplace_back(name.substr(prefix.size()), file.at(name).to_tensor());
+    }
+  }
+  return found;
+}
+
+TEST_CASE("EMA follows the published one; integer counters are the live ones") {
+  const SafeTensorsFile file(reference::fixture("ema.safetensors"));
+  TinyNet model;
+  load_state(model, group_of(file, "start/"));
+  Ema ema(model, 0.9997);
+  for (int t = 0; t < 12; ++t) {
+    const StateDict live = group_of(file, fmt::format("model/{}/", t));
+    load_state(model, live);
+    ema.update();
+    for (const auto& [name, average] : ema.state()) {
+      CAPTURE(name);
+      const std::string counterpart = average.dtype() == DType::i64 ? "model" : "ema";
+      const SafeTensor& expected = file.at(fmt::format("{}/{}/{}", counterpart, t, name));
+      CHECK_LE(reference::error(average, expected), kLimit);
+    }
+  }
+}
+
+TEST_CASE("EMA: a scope lends the averages to the model and gives its own back") {
+  TinyNet model;
+  initialize(model, 1);
+  set_training(model, true);
+  Ema ema(model, 0.5);
+  const std::vector<float> before = model.conv.weight.value.to_vector();
+  model.conv.weight.value = Tensor::full(model.conv.weight.shape, 2.0f);
+  model.norm.num_batches_tracked.value = Tensor::full({}, 7, DType::i64);
+  ema.update();
+  {
+    Ema::Scope scope(ema);
+    CHECK_FALSE(model.training);
+    CHECK_EQ(model.conv.weight.value.to_vector()[0], doctest::Approx(0.5 * before[0] + 1.0));
+    CHECK_EQ(model.norm.num_batches_tracked.value.to_vector()[0], 7);
+    CHECK_ERROR(Error, "ema: update() while the model holds the averages", ema.update());
+  }
+  CHECK(model.training);
+  CHECK_EQ(model.conv.weight.value.to_vector()[0], 2.0f);
+
+  const StateDict saved = ema.state();
+  Ema other(model, 0.5);
+  other.load_state(saved);
+  const StateDict again = other.state();
+  for (size_t i = 0; i < saved.size(); ++i) {
+    CHECK_EQ(saved[i].second.to_vector(), again[i].second.to_vector());
+  }
+  CHECK_EQ(model.conv.weight.value.to_vector()[0], 2.0f);
+}
+
+}  // namespace
+}  // namespace mld
