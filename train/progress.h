@@ -1,0 +1,68 @@
+// Progress of a run on stderr: a line that redraws itself on a terminal, a line per interval
+// elsewhere; and the sparkline of a metric's history.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "train/run_log.h"
+
+namespace mld {
+
+// What the place we write to can do.
+struct TerminalStyle {
+  bool terminal = false;  // can redraw a line
+  bool color = false;
+  int width = 80;  // columns
+};
+
+// Of stderr: a terminal unless TERM is "dumb"; colours unless NO_COLOR is set and not empty.
+TerminalStyle stderr_style();
+
+// Text in one of the basic colours (ANSI 31 red, 32 green, 33 yellow, 1 bold) if colours are on.
+std::string colored(std::string_view text, int ansi, const TerminalStyle& style);
+
+// The values as blocks of eight heights between their smallest and largest, the last `most` of
+// them. Equal values are all of middle height; values that are not finite are blanks.
+std::string sparkline(std::span<const double> values, size_t most = 40);
+
+// "42 s", "3:07", "2:15:09"; "?" for a negative or not finite number of seconds.
+std::string format_duration(double seconds);
+
+// Draws StepReports. Not thread-safe.
+class Progress {
+ public:
+  using Write = std::function<void(std::string_view)>;
+  using Clock = std::function<double()>;  // seconds, never backwards
+
+  // interval: seconds between lines where nothing can be redrawn.
+  Progress(const TerminalStyle& style, Write write, Clock clock, double interval = 30);
+
+  // Counts a step and draws if it is time.
+  void step(const StepReport& report);
+  // Writes lines of their own; a progress line on the terminal makes room.
+  void print(std::string_view text);
+  // What passes until the next step (validation, saving) does not count as training time.
+  void pause();
+
+  double images_per_second() const { return seconds_ > 0 ? images_ / seconds_ : 0; }
+
+ private:
+  std::string describe(const StepReport& report) const;
+  double eta_seconds(const StepReport& report) const;
+
+  TerminalStyle style_;
+  Write write_;
+  Clock clock_;
+  double interval_;
+  double last_step_ = -1;      // time; negative: paused
+  double last_drawn_ = -1e9;
+  // Recent steps, images and seconds, older ones with less weight.
+  double steps_ = 0, images_ = 0, seconds_ = 0;
+  bool line_shown_ = false;
+};
+
+}  // namespace mld
