@@ -43,17 +43,16 @@ class Adam : public TwoMoments {
   AdamSpec spec_;
 };
 
-// The A2 recipe's LAMB clips the gradients of all tensors together to norm 1 first.
+// The A2 recipe's LAMB clips the gradients of all tensors together to a norm (1 there) first.
 class Lamb : public TwoMoments {
  public:
-  Lamb(std::vector<Trained> trained, const LambSpec& spec)
-      : TwoMoments(std::move(trained)), spec_(spec) {}
+  Lamb(std::vector<Trained> trained, const LambSpec& spec, float max_norm)
+      : TwoMoments(std::move(trained)), spec_(spec), max_norm_(max_norm) {}
 
   void step(const Rates& rates) override {
-    constexpr float kMaxNorm = 1.0f;
     if (spec_.timm) {
       const float norm = gradient_norm(trained());
-      scale_gradients(trained(), 1.0f / std::max(1.0f, norm / kMaxNorm));
+      scale_gradients(trained(), 1.0f / std::max(1.0f, norm / max_norm_));
     }
     spec_.lr = static_cast<float>(rates.lr);
     spec_.beta1 = static_cast<float>(rates.beta1);
@@ -63,6 +62,7 @@ class Lamb : public TwoMoments {
 
  private:
   LambSpec spec_;
+  float max_norm_;
 };
 
 class Sgd : public Optimizer {
@@ -102,7 +102,7 @@ std::unique_ptr<Optimizer> make_optimizer(const OptimizerSpec& spec, Module& mod
     const LambSpec lamb{.beta2 = spec.beta2,
                         .eps = spec.eps > 0 ? spec.eps : kLambEps,
                         .timm = spec.name == "lamb"};
-    return std::make_unique<Lamb>(std::move(trained), lamb);
+    return std::make_unique<Lamb>(std::move(trained), lamb, spec.max_grad_norm);
   }
   if (spec.name == "sgd") {
     return std::make_unique<Sgd>(std::move(trained));

@@ -17,6 +17,7 @@ struct OptimizerSpec {
   float weight_decay = 1e-4f;
   float beta2 = 0.999f;
   float eps = 0;  // 0: the optimiser's own default (Adam 1e-8, LAMB 1e-6)
+  float max_grad_norm = 1;  // lamb: all gradients together are clipped to this norm first
 };
 
 // Updates a model's trained parameters from their gradients. State is float32, on the parameters'
