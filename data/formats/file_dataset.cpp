@@ -13,15 +13,14 @@
 
 namespace mld {
 
-LabelTable::LabelTable(int64_t classes, std::string name)
-    : classes_(classes), name_(std::move(name)) {
+LabelTable::LabelTable(int64_t classes, std::string name, int64_t most_bytes)
+    : classes_(classes), name_(std::move(name)), most_bytes_(most_bytes) {
   require<DataError>(classes > 0, "{}: no classes", name_);
   require<DataError>(classes <= std::numeric_limits<int32_t>::max(), "{}: {} classes are too many",
                      name_, classes);
 }
 
 void LabelTable::add(std::span<const std::pair<int32_t, Label>> labels) {
-  constexpr int64_t kMostBytes = int64_t{4} << 30;
   // Sorted so that the winner of a repeated column comes last: ignored before present.
   std::vector<std::pair<int32_t, Label>> sorted(labels.begin(), labels.end());
   std::sort(sorted.begin(), sorted.end());
@@ -31,26 +30,24 @@ void LabelTable::add(std::span<const std::pair<int32_t, Label>> labels) {
     key.append(reinterpret_cast<const char*>(&column), sizeof column);
     key += static_cast<char>(label);
   }
-  const uint32_t next = static_cast<uint32_t>(row_of_key_.size());
-  const auto [entry, is_new] = row_of_key_.try_emplace(std::move(key), next);
+  const auto [entry, is_new] =
+      row_of_key_.try_emplace(std::move(key), static_cast<uint32_t>(rows_.size()));
   if (is_new) {
-    const int64_t bytes = (int64_t{next} + 1) * classes_;
-    require<DataError>(bytes <= kMostBytes,
-                       "{}: the labels of {} different rows x {} classes need more than 4 GiB; "
-                       "use fewer samples or classes",
-                       name_, next + 1, classes_);
-    rows_.resize(static_cast<size_t>(bytes), Label::absent);
-    Label* row = &rows_[static_cast<size_t>(bytes - classes_)];
+    const int64_t count = static_cast<int64_t>(rows_.size()) + 1;
+    require<DataError>(count <= most_bytes_ / classes_,
+                       "{}: the labels of {} different rows x {} classes need more than {} MiB; use "
+                       "fewer samples or classes",
+                       name_, count, classes_, most_bytes_ >> 20);
+    rows_.emplace_back(static_cast<size_t>(classes_), Label::absent);
     for (const auto& [column, label] : sorted) {
-      row[column] = label;
+      rows_.back()[static_cast<size_t>(column)] = label;
     }
   }
   row_of_sample_.push_back(entry->second);
 }
 
 std::span<const Label> LabelTable::row(int64_t sample) const {
-  const int64_t row = row_of_sample_.at(static_cast<size_t>(sample));
-  return {&rows_[static_cast<size_t>(row * classes_)], static_cast<size_t>(classes_)};
+  return rows_[row_of_sample_.at(static_cast<size_t>(sample))];
 }
 
 ClassList::ClassList(std::vector<std::string> names, const std::string& where)

@@ -18,11 +18,11 @@ namespace mld {
 // class.
 class LabelTable {
  public:
-  // Errors: DataError if there are no classes. `name` is the annotation file, for messages.
-  LabelTable(int64_t classes, std::string name);
+  // `name` is the annotation file, for messages. Errors: DataError if there are no classes.
+  LabelTable(int64_t classes, std::string name, int64_t most_bytes = int64_t{2} << 30);
 
   // Appends a sample. Columns may repeat; present wins over ignored, ignored over absent.
-  // Errors: DataError if the different rows need more than 4 GiB.
+  // Errors: DataError if the different rows need more than most_bytes.
   void add(std::span<const std::pair<int32_t, Label>> labels);
   // Ends filling and frees what only add() needs.
   void freeze() { row_of_key_ = {}; }
@@ -33,7 +33,8 @@ class LabelTable {
  private:
   int64_t classes_;
   std::string name_;
-  std::vector<Label> rows_;  // [different rows, classes]
+  int64_t most_bytes_;
+  std::vector<std::vector<Label>> rows_;  // [different rows][classes]
   std::vector<uint32_t> row_of_sample_;
   std::unordered_map<std::string, uint32_t> row_of_key_;  // the bytes of the sorted labels
 };
