@@ -9,7 +9,7 @@ namespace mld {
 
 // ---- convolution --------------------------------------------------------------------------------
 
-Conv2d::Conv2d(int64_t C, int64_t O, int kernel, const Options& options)
+Conv2d::Conv2d(int64_t C, int64_t O, int kernel, Options options)
     : spec{.stride = options.stride, .pad = options.pad, .groups = options.groups},
       weight(Shape{O, kernel, kernel, C / options.groups}, Parameter::Layout::conv) {
   require(C % options.groups == 0 && O % options.groups == 0,

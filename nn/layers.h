@@ -23,7 +23,7 @@ struct Conv2d : Module {
   std::optional<Parameter> bias;  // [O]
 
   // A square kernel. Errors: C or O is no multiple of options.groups.
-  Conv2d(int64_t C, int64_t O, int kernel, const Options& options);
+  Conv2d(int64_t C, int64_t O, int kernel, Options options);
   Conv2d(int64_t C, int64_t O, int kernel) : Conv2d(C, O, kernel, Options{}) {}
 
   Var operator()(const Var& x);
