@@ -1,0 +1,357 @@
+// Models: blocks and heads against the published implementations, folding, other people's names.
+#include <algorithm>
+#include <array>
+
+#include <doctest/doctest.h>
+
+#include "models/gap_head.h"
+#include "models/ml_decoder.h"
+#include "models/pretrained.h"
+#include "models/registry.h"
+#include "models/resnet.h"
+#include "nn/init.h"
+#include "reference.h"
+
+namespace mld {
+namespace {
+
+constexpr double kLimit = 1e-5;
+
+Tensor random_tensor(const Shape& shape, uint32_t stream) {
+  Parameter p(shape);
+  RandomStream random({12, 0, stream});
+  fill_normal(p, random, 1.0);
+  return p.value;
+}
+
+double difference(const Tensor& a, const Tensor& b) {
+  const std::vector<float> v = b.to_vector();
+  return reference::error(a.to_vector(), {v.begin(), v.end()});
+}
+
+// Random statistics, so that a norm is not the identity in evaluation.
+void randomise_norms(Module& model) {
+  uint32_t stream = 100;
+  for (const auto& [name, b] : buffers(model)) {
+    if (name.ends_with("running_mean")) {
+      b->value = random_tensor(b->shape, stream++);
+      for (int64_t i = 0; i < b->shape.numel(); ++i) {
+        b->value.data<float>()[i] *= 0.1f;
+      }
+    }
+  }
+}
+
+// ---- blocks -----------------------------------------------------------------------------------------
+
+// Forward and every gradient, in training and in evaluation, and the statistics after training.
+void check_block(ResNetBlock& block, const SafeTensorsFile& file) {
+  StateDict state = reference::state(file);
+  load_state(block, state);
+  for (const bool training : {true, false}) {
+    const std::string mode = training ? "train/" : "eval/";
+    CAPTURE(mode);
+    load_state(block, state);
+    set_training(block, training);
+    clear_gradients(block);
+    Tape tape;
+    const Var x = tape.variable(reference::to_nhwc(file.at("x").to_tensor()));
+    const Var y = block(x);
+    CHECK_LE(reference::error(reference::to_nchw(y.value), file.at(mode + "y")), kLimit);
+    tape.backward(y, reference::to_nhwc(file.at("R").to_tensor()));
+    CHECK_LE(reference::error(reference::to_nchw(tape.grad(x)), file.at(mode + "grad/x")), kLimit);
+    reference::check_gradients(block, file, mode + "grad/", kLimit);
+    if (training) {
+      for (const auto& [name, b] : buffers(block)) {
+        CAPTURE(name);
+        CHECK_LE(reference::error(b->value, file.at("train/after/" + name)), kLimit);
+      }
+    }
+  }
+}
+
+TEST_CASE("ResNet blocks are the published ones") {
+  const SafeTensorsFile basic(reference::fixture("blk_resnet_basic_s2.safetensors"));
+  BasicBlock basic_block(6, 10, 2);
+  check_block(basic_block, basic);
+  const SafeTensorsFile bottleneck(reference::fixture("blk_resnet_bottleneck_s2.safetensors"));
+  Bottleneck bottleneck_block(16, 8, 2);
+  check_block(bottleneck_block, bottleneck);
+}
+
+// ---- heads ------------------------------------------------------------------------------------------
+
+void check_head(Head& head, const SafeTensorsFile& file, const Tensor& input,
+                const std::function<Tensor(const Tensor&)>& to_disk) {
+  load_state(head, reference::state(file));
+  Tape tape;
+  const Var x = tape.variable(input);
+  const Var logits = head(x);
+  CHECK_LE(reference::error(logits.value, file.at("logits")), kLimit);
+  CHECK_LE(reference::error(head(Var(input)).value, file.at("logits")), kLimit);  // no tape
+  tape.backward(logits, file.at("R").to_tensor());
+  CHECK_LE(reference::error(to_disk(tape.grad(x)), file.at("grad/x")), kLimit);
+  reference::check_gradients(head, file, "grad/", kLimit);
+}
+
+TEST_CASE("the GAP head is the published one") {
+  const SafeTensorsFile file(reference::fixture("mld_base_gap.safetensors"));
+  GapHead head(24, 20);
+  check_head(head, file, reference::to_nhwc(file.at("x").to_tensor()), reference::to_nchw);
+}
+
+TEST_CASE("ML-Decoder is the published one: tokens, learnable queries") {
+  const SafeTensorsFile file(reference::fixture("mld_80_tokens_e24.safetensors"));
+  MlDecoder head({.features = 20, .classes = 80, .groups = 40, .embed_dim = 24, .ffn = 48,
+                  .query = QueryKind::learnable});
+  check_head(head, file, file.at("x").to_tensor(), [](const Tensor& x) { return x; });
+}
+
+// [K, N, D] as the published code orders it to our [N, K, D].
+Tensor batch_first(const Tensor& mask) {
+  const Shape& s = mask.shape();
+  Tensor y({s[1], s[0], s[2]}, DType::u8);
+  for (int64_t k = 0; k < s[0]; ++k) {
+    for (int64_t n = 0; n < s[1]; ++n) {
+      std::copy_n(mask.data<uint8_t>() + (k * s[1] + n) * s[2], s[2],
+                  y.data<uint8_t>() + (n * s[0] + k) * s[2]);
+    }
+  }
+  return y;
+}
+
+TEST_CASE("ML-Decoder in training with given masks is the published one") {
+  const SafeTensorsFile file(reference::fixture("mld_train_masks_e32.safetensors"));
+  MlDecoder head({.features = 24, .classes = 80, .groups = 20, .embed_dim = 32, .ffn = 64,
+                  .query = QueryKind::learnable});
+  load_state(head, reference::state(file));
+  const auto mask = [&](int i) { return file.at(fmt::format("mask/{}", i)).to_tensor(); };
+  const DecoderMasks masks{.query = batch_first(mask(0)), .attention = mask(1),
+                           .cross = batch_first(mask(2)), .inner = batch_first(mask(3)),
+                           .output = batch_first(mask(4))};
+  head.layer.masks = &masks;
+  set_training(head, true);
+  Tape tape;
+  const Var x = tape.variable(reference::to_nhwc(file.at("x").to_tensor()));
+  const Var logits = head(x);
+  CHECK_LE(reference::error(logits.value, file.at("logits")), kLimit);
+  tape.backward(logits, file.at("R").to_tensor());
+  CHECK_LE(reference::error(reference::to_nchw(tape.grad(x)), file.at("grad/x")), kLimit);
+  reference::check_gradients(head, file, "grad/", kLimit);
+}
+
+TEST_CASE("ML-Decoder: any class count; a class reads its own group only") {
+  for (const auto& [classes, groups, queries, size] :
+       {std::array<int64_t, 4>{1, -1, 1, 1}, {80, -1, 80, 1}, {1000, -1, 100, 10},
+        {7, 3, 3, 3}, {7, 100, 7, 1}, {9605, 200, 200, 49}, {2001, 2000, 2000, 2}}) {
+    const MlDecoderSpec spec{.features = 4, .classes = classes, .groups = groups};
+    CHECK_EQ(spec.queries(), queries);
+    CHECK_EQ(spec.group_size(), size);
+  }
+  // Seven classes in three groups of three: changing group 1's pooling moves classes 3, 4, 5 only.
+  MlDecoder head({.features = 5, .classes = 7, .groups = 3, .embed_dim = 16, .ffn = 8});
+  initialize(head, 1);
+  const Var x(random_tensor({2, 3, 2, 5}, 1));
+  const std::vector<float> before = head(x).value.to_vector();
+  Tensor& pooling = head.duplicate_pooling.value;
+  for (int64_t i = 16 * 3; i < 2 * 16 * 3; ++i) {
+    pooling.data<float>()[i] += 1.0f;
+  }
+  const std::vector<float> after = head(x).value.to_vector();
+  for (size_t i = 0; i < before.size(); ++i) {
+    const size_t k = i % 7;
+    CHECK_EQ(before[i] != after[i], k >= 3 && k < 6);
+  }
+}
+
+TEST_CASE("ML-Decoder: a frozen query gets no gradient; its state fits a learnable one") {
+  MlDecoderSpec spec{.features = 6, .classes = 4, .embed_dim = 16, .ffn = 8, .dropout = 0};
+  MlDecoder frozen(spec);
+  spec.query = QueryKind::learnable;
+  MlDecoder learnable(spec);
+  initialize(frozen, 1);
+  load_state(learnable, state_dict(frozen));
+  for (MlDecoder* head : {&frozen, &learnable}) {
+    set_training(*head, true);
+    Tape tape;
+    const Var x = tape.constant(random_tensor({2, 2, 2, 6}, 3));
+    tape.backward(sum((*head)(x)));
+    CHECK_EQ(head->query_embed.grad.defined(), head == &learnable);
+    CHECK(head->layer.norm1.weight.grad.defined());
+  }
+  load_state(frozen, state_dict(learnable));  // and back
+}
+
+TEST_CASE("ML-Decoder: dropout depends on seed and step only, and is off in evaluation") {
+  MlDecoder head({.features = 6, .classes = 4, .embed_dim = 16, .ffn = 8, .dropout = 0.4f});
+  initialize(head, 1);
+  const Tensor x = random_tensor({2, 2, 2, 6}, 3);
+  const auto run = [&](uint64_t seed, uint64_t step) {
+    Tape tape({.seed = seed, .step = step});
+    return head(tape.constant(x)).value.to_vector();
+  };
+  const std::vector<float> plain = head(Var(x)).value.to_vector();
+  CHECK_EQ(run(1, 1), plain);
+  set_training(head, true);
+  CHECK_EQ(run(1, 1), run(1, 1));
+  CHECK_NE(run(1, 1), run(1, 2));
+  CHECK_NE(run(1, 1), run(2, 1));
+  CHECK_NE(run(1, 1), plain);
+}
+
+// ---- whole models -----------------------------------------------------------------------------------
+
+TEST_CASE("a folded model computes the same, in float32 and bfloat16") {
+  for (const char* head : {"gap", "ml_decoder"}) {
+    CAPTURE(head);
+    const auto model = make_model({.backbone = "resnet18", .head = head, .classes = 6,
+                                   .embed_dim = 32, .ffn = 64});
+    initialize(*model, 3);
+    randomise_norms(*model);
+    const Var x(random_tensor({2, 48, 64, 3}, 1));
+    const Tensor plain = (*model)(x).value;
+    CHECK_EQ(plain.shape(), Shape{2, 6});
+    fold_batch_norm(*model);
+    CHECK_LE(difference((*model)(x).value, plain), 1e-4);
+    const Tensor narrow = (*model)(cast(x, DType::bf16)).value;
+    CHECK_EQ(narrow.dtype(), DType::bf16);
+    CHECK_LE(difference(narrow, plain), 0.1);
+    CHECK_LE(difference((*model)(x).value, plain), 1e-4);  // back to float32
+    set_training(*model, false);
+    CHECK_LE(difference((*model)(x).value, plain), 0);  // exactly the unfolded arithmetic
+  }
+}
+
+TEST_CASE("taps see every stage, and the pooled features") {
+  const auto model = make_model({.backbone = "resnet18", .head = "gap", .classes = 2});
+  initialize(*model, 1);
+  std::vector<std::pair<std::string, Shape>> seen;
+  (*model)(Var(random_tensor({1, 33, 65, 3}, 1)),
+           [&](std::string_view stage, const Var& y) { seen.emplace_back(stage, y.shape()); });
+  const std::vector<std::pair<std::string, Shape>> expected{
+      {"stem", {1, 9, 17, 64}},   {"layer1", {1, 9, 17, 64}}, {"layer2", {1, 5, 9, 128}},
+      {"layer3", {1, 3, 5, 256}}, {"layer4", {1, 2, 3, 512}}, {"pooled", {1, 512}}};
+  CHECK(seen == expected);
+  const ModelSummary summary = model_summary(model->spec, 33, 65);
+  for (size_t i = 0; i < 5; ++i) {
+    CHECK_EQ(summary.stages[i].out, expected[i].second);
+  }
+}
+
+TEST_CASE("zero_init_residual makes every block the identity at first") {
+  ResNet net({.layers = {1, 1, 1, 1}, .width = 8, .zero_init_residual = true});
+  initialize(net, 1);
+  ResNetBlock& block = *net.layers[0][0];
+  const Tensor x = activation(Var(random_tensor({1, 4, 4, 8}, 1)), {.kind = Act::relu}).value;
+  CHECK_EQ(block(Var(x)).value.to_vector(), x.to_vector());
+  ResNet usual({.layers = {1, 1, 1, 1}, .width = 8});
+  initialize(usual, 1);
+  CHECK_NE((*usual.layers[0][0])(Var(x)).value.to_vector(), x.to_vector());
+  CHECK_EQ(net.conv1.weight.value.to_vector(), usual.conv1.weight.value.to_vector());
+}
+
+TEST_CASE("errors: model descriptions and inputs") {
+  const auto error = [](ModelSpec spec) {
+    try {
+      make_model(spec);
+    } catch (const UsageError& e) {
+      return std::string(e.what());
+    }
+    return std::string("nothing");
+  };
+  CHECK_EQ(error({.backbone = "resnet51", .classes = 2}),
+           "model.backbone: unknown backbone \"resnet51\"; known are resnet18, resnet34, resnet50, "
+           "resnet101, resnet152");
+  CHECK_EQ(error({.head = "fc", .classes = 2}),
+           "model.head: unknown head \"fc\"; known are gap, ml_decoder");
+  CHECK_EQ(error({.classes = 0}), "model: needs at least one class, got 0");
+  CHECK_EQ(error({.classes = 2, .embed_dim = 300}),
+           "ml_decoder: embed_dim must be a multiple of 8 (attention heads), got 300");
+  CHECK_EQ(error({.classes = 2, .groups = 0}),
+           "ml_decoder: groups must be positive, or -1 for 100");
+  CHECK_EQ(error({.classes = 2, .query = "words"}),
+           "model.query: unknown kind \"words\"; known are random, learnable");
+  const auto model = make_model({.backbone = "resnet18", .head = "gap", .classes = 2});
+  CHECK_ERROR(Error, "model: pictures must be [N, H, W, 3], got [2, 3, 8, 8]",
+              (*model)(Var(Tensor::zeros({2, 3, 8, 8}))));
+}
+
+// ---- other people's weights -------------------------------------------------------------------------
+
+ModelSpec small_decoder(int64_t classes) {
+  return {.backbone = "resnet18", .head = "ml_decoder", .classes = classes, .embed_dim = 16,
+          .ffn = 8};
+}
+
+// As timm saves the same model.
+StateDict timm_state(Module& model) {
+  StateDict state = state_dict(model);
+  const std::string moved[] = {"embed_standart", "query_embed", "duplicate_pooling"};
+  for (auto& [name, tensor] : state) {
+    for (const std::string& part : moved) {
+      if (name.starts_with("fc.decoder." + part)) {
+        name = "fc." + name.substr(std::string("fc.decoder.").size());
+      }
+    }
+  }
+  return state;
+}
+
+TEST_CASE("pretrained: timm's names and DataParallel's prefix") {
+  CHECK_EQ(our_name("fc.embed_standart.weight"), "fc.decoder.embed_standart.weight");
+  CHECK_EQ(our_name("module.fc.query_embed.weight"), "fc.decoder.query_embed.weight");
+  CHECK_EQ(our_name("fc.duplicate_pooling_bias"), "fc.decoder.duplicate_pooling_bias");
+  CHECK_EQ(our_name("fc.decoder.layers.0.norm1.bias"), "fc.decoder.layers.0.norm1.bias");
+  CHECK_EQ(our_name("layer1.0.bn1.weight"), "layer1.0.bn1.weight");
+  CHECK_EQ(our_name("body.layer2.0.conv1.1.filt"), "");
+
+  const auto source = make_model(small_decoder(5)), target = make_model(small_decoder(5));
+  initialize(*source, 1);
+  StateDict state = timm_state(*source);
+  REQUIRE(std::any_of(state.begin(), state.end(),
+                      [](const auto& e) { return e.first == "fc.duplicate_pooling"; }));
+  for (auto& [name, tensor] : state) {
+    name.insert(0, "module.");
+  }
+  load_pretrained(*target, state, InitPolicy::strict);
+  const Var x(random_tensor({1, 32, 32, 3}, 1));
+  CHECK_EQ((*target)(x).value.to_vector(), (*source)(x).value.to_vector());
+
+  state.emplace_back("fc.decoder.duplicate_pooling", Tensor::zeros({5, 16, 1}));
+  CHECK_ERROR(DataError,
+              "pretrained weights: two entries mean fc.decoder.duplicate_pooling; keep one of them",
+              load_pretrained(*target, state, InitPolicy::strict));
+}
+
+TEST_CASE("pretrained: the backbone policy keeps the head, the matching policy what fits") {
+  const auto source = make_model({.backbone = "resnet18", .head = "gap", .classes = 10});
+  const auto target = make_model(small_decoder(5));
+  initialize(*source, 1);
+  initialize(*target, 2);
+  const StateDict published = state_dict(*source);
+  const StateDict before = state_dict(*target);
+  const LoadReport report = load_pretrained(*target, published, InitPolicy::backbone);
+  CHECK_EQ(report.missing.front(), "fc.decoder.duplicate_pooling");
+  for (const auto& [name, tensor] : state_dict(*target)) {
+    const StateDict& from = name.starts_with("fc.") ? before : published;
+    const auto expected = std::find_if(from.begin(), from.end(),
+                                       [&, n = name](const auto& e) { return e.first == n; });
+    REQUIRE(expected != from.end());
+    CHECK_EQ(tensor.to_vector(), expected->second.to_vector());
+  }
+
+  StateDict deeper = published;
+  deeper.erase(deeper.begin());  // conv1.weight
+  CHECK_ERROR(DataError, "the weights do not fit the model: 1 missing (conv1.weight)",
+              load_pretrained(*target, deeper, InitPolicy::backbone));
+  CHECK_EQ(load_pretrained(*target, deeper, InitPolicy::matching).missing.front(), "conv1.weight");
+  CHECK_ERROR(DataError,
+              "pretrained weights: none of the file's 1 tensors fits the model; is it a resnet18?",
+              load_pretrained(*target, {{"a", Tensor::zeros({1})}}, InitPolicy::matching));
+  CHECK_ERROR(UsageError,
+              "model.init_policy: unknown policy \"lax\"; known are strict, backbone, matching",
+              parse_init_policy("lax"));
+}
+
+}  // namespace
+}  // namespace mld
