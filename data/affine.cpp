@@ -64,8 +64,7 @@ Image nearest_fixed(const Image& image, const Affine& map, Rgb fill) {
   return out;
 }
 
-// The neighbourhood of one input position: offsets of the columns, clamped, and rows. A row below
-// the picture repeats the row before it; only the first row is clamped upwards.
+// The neighbourhood of one input position: columns (as offsets) and rows, clamped to the picture.
 template <int kTaps>
 struct Window {
   size_t columns[kTaps];
@@ -81,11 +80,7 @@ struct Window {
     for (int i = 0; i < kTaps; ++i) {
       const int column = x_floor - kBefore + i, row = y_floor - kBefore + i;
       columns[i] = static_cast<size_t>(std::clamp(column, 0, image.width - 1)) * 3;
-      if (i == 0) {
-        rows[i] = image.pixel(0, std::clamp(row, 0, image.height - 1));
-      } else {
-        rows[i] = row >= 0 && row < image.height ? image.pixel(0, row) : rows[i - 1];
-      }
+      rows[i] = image.pixel(0, std::clamp(row, 0, image.height - 1));
     }
   }
 };

@@ -46,7 +46,6 @@ class PngDecoder {
     // Metadata has no say in the pixels: it is checked by its CRC and skipped, so that a strange
     // colour profile is no warning. Our own limits follow the header.
     png_set_keep_unknown_chunks(png_, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
-    png_set_crc_action(png_, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
     png_set_user_limits(png_, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
     png_set_read_fn(png_, this, on_read);
     png_read_info(png_, info_);

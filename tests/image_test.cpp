@@ -159,6 +159,24 @@ TEST_CASE("decode: a PNG with any byte changed is refused or unchanged") {
   CHECK(refused == static_cast<int>(bytes.size()));
 }
 
+TEST_CASE("decode: PNG metadata is checked and skipped") {
+  const std::vector<uint8_t> bytes = read_bytes(fixtures() / "pics" / "png_rgb8.png");
+  const auto with = [&](std::string chunk) {  // behind the 33 bytes of signature and header
+    std::vector<uint8_t> png = bytes;
+    png.insert(png.begin() + 33, chunk.begin(), chunk.end());
+    return png;
+  };
+  using std::string_literals::operator""s;
+  // Its text says little, its colour profile is broken; neither changes a pixel.
+  const std::string text = "\x00\x00\x00\x07tEXtTitle\x00x" "\x29\x7E\x4D\x3A"s;
+  const std::string profile = "\x00\x00\x00\x0AiCCPx\x00\x00garbage" "\xE8\x5F\x62\x90"s;
+  check_same(decode(with(text)), decode(bytes), "text");
+  check_same(decode(with(profile)), decode(bytes), "profile");
+  std::string damaged = text;
+  damaged.back() ^= 1;
+  CHECK(error_of([&] { decode(with(damaged)); }).find("CRC error") != std::string::npos);
+}
+
 TEST_CASE("decode: messages") {
   const auto pics = fixtures() / "pics";
   const auto message = [&](const std::string& file, const mld::ImageLimits& limits = {}) {
