@@ -1,0 +1,10 @@
+// Kinds that have a source file of their own beside their group's.
+#pragma once
+
+#include "tests/parity/fixture.h"
+
+namespace mld::parity {
+
+void run_operators(Fixture& fixture);  // misc/operators
+
+}  // namespace mld::parity

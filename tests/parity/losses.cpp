@@ -1,0 +1,110 @@
+// losses/asl, losses/asl_single, losses/bce_ce: values and gradients in the logits.
+#include "autograd/ops.h"
+#include "tests/parity/fixture.h"
+
+namespace mld::parity {
+namespace {
+
+// The loss at x [N, K] and its gradient, compared with the stored ones. A stored loss of one value
+// per image (no reduction) has the gradient of the sum.
+template <class Loss>
+void compare_loss(Fixture& fixture, const std::string& loss_key, const std::string& grad_key,
+                  const Tensor& x, Loss&& loss_of) {
+  Tape tape;
+  const Var logits = tape.variable(x);
+  const Var loss = loss_of(logits);
+  const bool per_image = loss.shape().numel() > 1;
+  fixture.compare(loss_key, per_image ? to_array(loss.value) : scalar(loss.value));
+  tape.backward(per_image ? sum(loss) : loss);
+  fixture.compare(grad_key, to_array(tape.grad(logits)));
+}
+
+// loss/<set>/<case>/<form> and grad/... for x_<set>, y_<set>. The published code's two forms (plain
+// and "optimized") are one function: every stored form is compared with ours.
+void run_asl(Fixture& fixture) {
+  for (const std::string& set : fixture.cases("loss/")) {
+    const Tensor x = to_tensor(fixture.array("x_" + set));
+    const Tensor y = to_tensor(fixture.array("y_" + set));
+    for (const Json* config : elements(fixture.config())) {
+      const AslSpec spec{.gamma_neg = static_cast<float>(number(*config, "gamma_neg", 4)),
+                         .gamma_pos = static_cast<float>(number(*config, "gamma_pos", 1)),
+                         .clip = static_cast<float>(number(*config, "clip", 0)),  // null: none
+                         .eps = static_cast<float>(number(*config, "eps", 1e-8)),
+                         .detach_weights = flag(*config, "detach_weights", true)};
+      const std::string name = set + "/" + std::to_string(integer(*config, "case")) + "/";
+      for (const std::string& form : fixture.cases("loss/" + name)) {
+        compare_loss(fixture, "loss/" + name + form, "grad/" + name + form, x,
+                     [&](const Var& logits) { return asymmetric_loss(logits, y, spec); });
+      }
+    }
+  }
+}
+
+// Rows of `off` with `on` at each image's class.   classes [N] -> [N, K]
+Array expand(const Array& classes, int64_t K, double off, double on) {
+  Array out{{classes.numel(), K}, {}};
+  out.values.assign(classes.values.size() * static_cast<size_t>(K), off);
+  for (size_t n = 0; n < classes.values.size(); ++n) {
+    out.values.at(n * static_cast<size_t>(K) + static_cast<size_t>(classes.values[n])) = on;
+  }
+  return out;
+}
+
+void run_asl_single(Fixture& fixture) {
+  const Tensor x = to_tensor(fixture.array("x"));
+  const Tensor y = to_tensor(expand(fixture.array("y"), x.shape()[1], 0, 1));
+  for (const Json* config : elements(fixture.config())) {
+    const AslSingleSpec spec{.gamma_neg = static_cast<float>(number(*config, "gamma_neg", 4)),
+                             .gamma_pos = static_cast<float>(number(*config, "gamma_pos", 0)),
+                             .smoothing = static_cast<float>(number(*config, "eps", 0.1))};
+    const std::string name = std::to_string(integer(*config, "case"));
+    const bool reduce = text(*config, "reduction", "mean") == "mean";
+    compare_loss(fixture, "loss/" + name, "grad/" + name, x, [&](const Var& logits) {
+      const Var loss = asl_single_label(logits, y, spec);
+      return reduce ? mean(loss) : loss;
+    });
+  }
+}
+
+// A class index becomes a smoothed one-hot: off = s / K, on = 1 - s + s / K (timm). With a threshold
+// the target is then 1 where it is strictly above it, else 0: compared in the reference's double,
+// since a target may be the threshold itself.
+Tensor targets_of(Fixture& fixture, const Json& config, int64_t K) {
+  Array targets = fixture.array(text(config, "target"));
+  if (targets.shape.size() == 1) {
+    const double smoothing = number(config, "smoothing", 0), off = smoothing / static_cast<double>(K);
+    targets = expand(targets, K, off, 1 - smoothing + off);
+  }
+  if (has(config, "threshold")) {
+    const double threshold = number(config, "threshold");
+    for (double& target : targets.values) {
+      target = target > threshold ? 1 : 0;
+    }
+  }
+  return to_tensor(targets);
+}
+
+// The config's name tells the loss: bce_... or one of the cross-entropies, which differ only in
+// their targets (soft, smoothed, plain).
+void run_bce_ce(Fixture& fixture) {
+  const Tensor x = to_tensor(fixture.array("x"));
+  for (const Json* config : elements(fixture.config())) {
+    const std::string name = text(*config, "name");
+    const Tensor targets = targets_of(fixture, *config, x.shape()[1]);
+    const bool binary = name.starts_with("bce");
+    compare_loss(fixture, "loss/" + name, "grad/" + name, x, [&](const Var& logits) {
+      return binary ? binary_cross_entropy(logits, targets) : cross_entropy(logits, targets);
+    });
+  }
+}
+
+}  // namespace
+
+const std::vector<Kind>& loss_kinds() {
+  static const std::vector<Kind> kinds{{"losses/asl", run_asl},
+                                       {"losses/asl_single", run_asl_single},
+                                       {"losses/bce_ce", run_bce_ce}};
+  return kinds;
+}
+
+}  // namespace mld::parity

@@ -1,0 +1,175 @@
+// parity DIR [--group G] [--kind K] [--strict]: our results against reference tensors.
+//
+// One line per manifest entry, `PASS|FAIL|UNCOVERED name kind worst-error limit`, then the counts.
+// Everything is driven by DIR/manifest.json; `kind` alone decides what is computed. Why an entry
+// failed or is not covered goes to stderr. Exit 1 if anything failed, if nothing was run, or with
+// --strict if anything is uncovered; 2 for a wrong command line.
+#include <algorithm>
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include <fmt/core.h>
+
+#include "core/error.h"
+#include "tests/parity/fixture.h"
+#include "tests/parity/sha256.h"
+
+namespace mld::parity {
+namespace {
+
+constexpr const char* kUsage =
+    "usage: parity DIR [--group G] [--kind K] [--strict]\n"
+    "  DIR       a folder of reference tensors with a manifest.json\n"
+    "  --group   only entries of this group (mldecoder, blocks, fullnets, losses, ...)\n"
+    "  --kind    only entries of this kind (losses/asl, ...)\n"
+    "  --strict  entries that nothing here can compute count as failures\n";
+
+struct Options {
+  std::filesystem::path dir;
+  std::string group, kind;
+  bool strict = false;
+};
+
+Options parse(int argc, char** argv) {
+  Options options;
+  for (int i = 1; i < argc; ++i) {
+    const std::string arg = argv[i];
+    if (arg == "--strict") {
+      options.strict = true;
+    } else if (arg == "--group" || arg == "--kind") {
+      require<UsageError>(i + 1 < argc, "{} needs a value\n{}", arg, kUsage);
+      (arg == "--group" ? options.group : options.kind) = argv[++i];
+    } else {
+      require<UsageError>(!arg.starts_with("-") && options.dir.empty(),
+                          "unexpected argument \"{}\"\n{}", arg, kUsage);
+      options.dir = arg;
+    }
+  }
+  require<UsageError>(!options.dir.empty(), "no folder given\n{}", kUsage);
+  return options;
+}
+
+const Kind* find_kind(const std::string& kind) {
+  for (const auto* list :
+       {&head_kinds(), &block_kinds(), &fullnet_kinds(), &loss_kinds(), &optim_kinds(),
+        &metric_kinds(), &image_kinds(), &misc_kinds(), &train_kinds()}) {
+    const auto found = std::find_if(list->begin(), list->end(),
+                                    [&](const Kind& k) { return kind == k.kind; });
+    if (found != list->end()) {
+      return &*found;
+    }
+  }
+  return nullptr;
+}
+
+// The file is there with the size and SHA-256 the manifest gives.
+void check_integrity(const std::filesystem::path& path, const Json& entry) {
+  std::ifstream file(path, std::ios::binary);
+  require<DataError>(file.good(), "missing or unreadable");
+  const std::vector<char> content{std::istreambuf_iterator<char>(file), {}};
+  if (has(entry, "bytes")) {
+    const int64_t size = integer(entry, "bytes");
+    require<DataError>(static_cast<int64_t>(content.size()) == size,
+                       "{} bytes, the manifest says {}", content.size(), size);
+  }
+  if (has(entry, "sha256")) {
+    const auto* data = reinterpret_cast<const unsigned char*>(content.data());
+    require<DataError>(sha256({data, content.size()}) == text(entry, "sha256"),
+                       "damaged: its SHA-256 is not the manifest's");
+  }
+}
+
+struct Outcome {
+  const char* verdict = "PASS";
+  std::string worst = "-";
+  std::vector<std::string> notes;  // why it failed or is not covered
+};
+
+Outcome run_entry(const std::filesystem::path& dir, const std::string& name, const Json& entry) {
+  const std::string kind = text(entry, "kind", "-");
+  Outcome out;
+  try {
+    check_integrity(dir / name, entry);
+    if (kind == "data") {  // third-party files: nothing to compute, intact is all there is
+      out.worst = "0";
+      return out;
+    }
+    const Kind* how = find_kind(kind);
+    if (!how) {
+      throw Uncovered{"no such kind here"};
+    }
+    Fixture fixture(dir, name, entry);
+    try {
+      how->run(fixture);
+      fixture.finish();
+      out.notes = fixture.failures();
+    } catch (const Error& error) {  // what was compared before it is still worth knowing
+      out.notes = fixture.failures();
+      out.notes.push_back(error.what());
+    }
+    out.worst = fmt::format("{:.3g}", fixture.worst());
+  } catch (const Uncovered& uncovered) {
+    return {"UNCOVERED", "-", {uncovered.why}};
+  } catch (const std::exception& error) {
+    out.notes.push_back(error.what());
+  }
+  if (!out.notes.empty()) {
+    out.verdict = "FAIL";
+  }
+  return out;
+}
+
+std::string limit_text(const Json& entry) {
+  const Json& limit = member(entry, "limit");
+  return limit.IsString() ? limit.GetString()
+                          : (limit.IsNumber() ? fmt::format("{:g}", limit.GetDouble()) : "-");
+}
+
+int run(const Options& options) {
+  const rapidjson::Document manifest = read_json(options.dir / "manifest.json");
+  const Json& files = member(manifest, "files");
+  require<DataError>(files.IsObject(), "{}/manifest.json: no \"files\"", options.dir.string());
+  int passed = 0, failed = 0, uncovered = 0;
+  for (const auto& [key, entry] : files.GetObject()) {
+    const std::string name = key.GetString(), kind = text(entry, "kind", "-");
+    if ((!options.group.empty() && text(entry, "group", "") != options.group) ||
+        (!options.kind.empty() && kind != options.kind)) {
+      continue;
+    }
+    const Outcome out = run_entry(options.dir, name, entry);
+    fmt::print("{} {} {} {} {}\n", out.verdict, name, kind, out.worst, limit_text(entry));
+    std::fflush(stdout);
+    constexpr size_t kShown = 8;
+    for (size_t i = 0; i < std::min(out.notes.size(), kShown); ++i) {
+      fmt::print(stderr, "  {}: {}\n", name, out.notes[i]);
+    }
+    if (out.notes.size() > kShown) {
+      fmt::print(stderr, "  {}: and {} more\n", name, out.notes.size() - kShown);
+    }
+    const std::string verdict = out.verdict;
+    ++(verdict == "PASS" ? passed : verdict == "FAIL" ? failed : uncovered);
+  }
+  fmt::print("{} passed, {} failed, {} uncovered\n", passed, failed, uncovered);
+  const bool nothing = passed + failed == 0;
+  return failed > 0 || nothing || (options.strict && uncovered > 0) ? 1 : 0;
+}
+
+}  // namespace
+}  // namespace mld::parity
+
+int main(int argc, char** argv) {
+  try {
+    return mld::parity::run(mld::parity::parse(argc, argv));
+  } catch (const mld::UsageError& error) {
+    fmt::print(stderr, "parity: {}", error.what());
+    return 2;
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "parity: {}\n", error.what());
+    return 1;
+  }
+}

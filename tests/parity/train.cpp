@@ -1,0 +1,115 @@
+// train/a2: a short training of a tiny ResNet with ML-Decoder, the A2 recipe's loss and optimiser.
+#include <cmath>
+
+#include "autograd/ops.h"
+#include "core/error.h"
+#include "models/ml_decoder.h"
+#include "models/registry.h"
+#include "models/resnet.h"
+#include "optim/optimizer.h"
+#include "tests/parity/fixture.h"
+#include "tests/parity/modules.h"
+
+namespace mld::parity {
+namespace {
+
+std::unique_ptr<Classifier> make_tiny(Fixture& fixture) {
+  const Json& config = fixture.config();
+  const Fill& fill = *fixture.fill();
+  ResNetSpec resnet{.bottleneck = text(config, "block", "basic") == "bottleneck",
+                    .width = fill.shape("conv1.weight").at(0)};
+  const std::vector<int64_t> layers = integers(config, "layers");
+  require<DataError>(layers.size() == 4, "{}: a ResNet has four stages", fixture.name());
+  std::copy(layers.begin(), layers.end(), resnet.layers.begin());
+  auto backbone = std::make_unique<ResNet>(resnet);
+  auto head = std::make_unique<MlDecoder>(MlDecoderSpec{
+      .features = backbone->features(),
+      .classes = integer(config, "classes"),
+      .groups = integer(config, "num_of_groups", -1),
+      .embed_dim = integer(config, "decoder_embedding", 768),
+      .ffn = integer(config, "ffn",
+                     fill.shape("fc.decoder.layers.0.linear1.weight").at(0)),
+      .dropout = 0});
+  return std::make_unique<Classifier>(std::move(backbone), std::move(head));
+}
+
+// target = lam * onehot(class) + (1 - lam) * onehot(class of the batch reversed), then 1 where it is
+// above the threshold, else 0.   [N, K]
+Tensor mixed_targets(const Json& config, uint64_t seed, int64_t t) {
+  const int64_t N = integer(config, "batch"), K = integer(config, "classes");
+  const double lam = HashStream(seed, "lam").uniform(static_cast<uint64_t>(t));
+  const HashStream stream(seed, "sample/cls" + std::to_string(t));
+  std::vector<int64_t> classes;
+  for (int64_t n = 0; n < N; ++n) {
+    const double u = stream.uniform(static_cast<uint64_t>(n));
+    classes.push_back(static_cast<int64_t>(std::floor(u * static_cast<double>(K))));
+  }
+  const double threshold = number(config, "threshold", 0.2);
+  Tensor targets({N, K});
+  for (int64_t n = 0; n < N; ++n) {
+    for (int64_t k = 0; k < K; ++k) {
+      const double target = lam * (classes[static_cast<size_t>(n)] == k) +
+                            (1 - lam) * (classes[static_cast<size_t>(N - 1 - n)] == k);
+      targets.data<float>()[n * K + k] = target > threshold ? 1.0f : 0.0f;
+    }
+  }
+  return targets;
+}
+
+// Hash-filled pictures [N, 3, H, W] in [0, 1) as our [N, H, W, 3].
+Tensor pictures(const Json& config, uint64_t seed, const std::string& name) {
+  const int64_t side = integer(config, "resolution");
+  return to_tensor(fill_array(seed, name, {integer(config, "batch"), 3, side, side}, 0, 1),
+                   kToNhwc);
+}
+
+void run_a2(Fixture& fixture) {
+  require<DataError>(fixture.fill() != nullptr, "{}: no fill table", fixture.name());
+  const Json& config = fixture.config();
+  const uint64_t seed = fixture.fill()->seed();
+  const std::unique_ptr<Classifier> model = make_tiny(fixture);
+  load_module(fixture, *model);
+  // The published head trains everything but its random queries.
+  dynamic_cast<MlDecoder&>(*model->head).query_embed.trainable = false;
+  set_training(*model, true);
+  const Rates rates{number(config, "lr"), number(config, "beta1", 0.9)};
+  const auto optimizer = make_optimizer(
+      {.name = "lamb",
+       .weight_decay = static_cast<float>(number(config, "weight_decay")),
+       .max_grad_norm = static_cast<float>(number(config, "max_grad_norm", 1))},
+      *model);
+  const int64_t steps = integer(config, "steps");
+  Array losses{{steps}, {}}, used{{steps, 2}, {}};
+  for (int64_t t = 0; t < steps; ++t) {
+    Tape tape;
+    const Var logits =
+        (*model)(tape.constant(pictures(config, seed, "x" + std::to_string(t))));
+    const Var loss = binary_cross_entropy(logits, mixed_targets(config, seed, t));
+    if (const std::string key = "logits_step" + std::to_string(t); fixture.has(key)) {
+      fixture.compare(key, to_array(logits.value));
+    }
+    losses.values.push_back(loss.value.item());
+    used.values.insert(used.values.end(), {rates.lr, rates.beta1});
+    tape.backward(loss);
+    optimizer->step(rates);
+    clear_gradients(*model);
+  }
+  fixture.compare("loss", losses);
+  fixture.compare("lr_beta1", used);
+  set_training(*model, false);
+  fixture.compare("eval_logits", to_array((*model)(Var(pictures(config, seed, "xe"))).value));
+  for (const auto& [name, tensor] : state_dict(*model)) {
+    if (fixture.has("final_val/" + name)) {
+      fixture.compare_samples("final_", name, to_array(tensor));
+    }
+  }
+}
+
+}  // namespace
+
+const std::vector<Kind>& train_kinds() {
+  static const std::vector<Kind> kinds{{"train/a2", run_a2}};
+  return kinds;
+}
+
+}  // namespace mld::parity
