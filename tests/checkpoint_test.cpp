@@ -1,0 +1,284 @@
+// Checkpoints: what is written, what is verified, what bad ones lead to.
+#include <cstring>
+#include <fstream>
+
+#include <doctest/doctest.h>
+
+#include "models/registry.h"
+#include "reference.h"
+#include "train/checkpoint.h"
+
+namespace mld {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A folder of its own, removed at the end.
+struct TemporaryFolder {
+  fs::path path;
+  TemporaryFolder() {
+    std::string name = (fs::temp_directory_path() / "checkpoint_test_XXXXXX").string();
+    REQUIRE(mkdtemp(name.data()) != nullptr);
+    path = name;
+  }
+  ~TemporaryFolder() { fs::remove_all(path); }
+};
+
+std::string read(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+void write(const fs::path& path, const std::string& bytes) {
+  std::ofstream(path, std::ios::binary) << bytes;
+}
+
+CheckpointInfo small_info() {
+  CheckpointInfo info;
+  info.model = {.backbone = "resnet18", .head = "ml_decoder", .classes = 3, .groups = 2,
+                .embed_dim = 16, .ffn = 8, .query = "learnable", .dropout = 0.25f};
+  info.class_names = {"cat", "ein \"Hund\"", "\xe9\xb3\xa5\n"};
+  info.image_size = 64;
+  info.resize = "crop";
+  info.interpolation = "bicubic";
+  info.normalize = "imagenet";
+  info.weights = "ema";
+  info.metrics = {{"mAP", 61.25}, {"CF1", 1.0 / 3}};
+  info.config = "seed = 1\nname = \"a\"\n";
+  return info;
+}
+
+// A file of ours that is quick to write: two tensors.
+Checkpoint tiny() {
+  Tensor step(Shape{1}, DType::i64);
+  step.data<int64_t>()[0] = 41;
+  return {.tensors = {{"weights", Tensor::full({2, 3}, 1.5f)}, {"step", step}},
+          .metadata = {{"note", "n"}}};
+}
+
+// What the message says about the file at `path`, its name replaced by "FILE".
+template <class F>
+std::string data_error(const fs::path& path, F&& f) {
+  try {
+    f();
+  } catch (const DataError& error) {
+    std::string message = error.what();
+    const size_t at = message.find(path.string());
+    CHECK_NE(at, std::string::npos);
+    return at == std::string::npos ? message : message.replace(at, path.string().size(), "FILE");
+  }
+  return "no DataError";
+}
+
+std::string load_message(const fs::path& path) {
+  return data_error(path, [&] { load_checkpoint(path); });
+}
+
+// Replaces the only occurrence of `from`; the lengths must agree (a header has a length field).
+std::string edited(std::string bytes, const std::string& from, const std::string& to) {
+  REQUIRE_EQ(from.size(), to.size());
+  const size_t at = bytes.find(from);
+  REQUIRE_NE(at, std::string::npos);
+  REQUIRE_EQ(bytes.find(from, at + 1), std::string::npos);
+  return bytes.replace(at, from.size(), to);
+}
+
+TEST_CASE("named tensors: what is saved comes back, twice the same bytes") {
+  const TemporaryFolder folder;
+  const fs::path a = folder.path / "a.safetensors", b = folder.path / "b.safetensors";
+  save_checkpoint(a, tiny());
+  save_checkpoint(b, tiny());
+  CHECK_EQ(read(a), read(b));
+  const Checkpoint loaded = load_checkpoint(a);
+  REQUIRE_EQ(loaded.tensors.size(), 2);
+  CHECK_EQ(loaded.tensors[0].second.to_vector(), std::vector<float>(6, 1.5f));
+  CHECK_EQ(loaded.tensors[1].second.data<int64_t>()[0], 41);
+  CHECK_EQ(loaded.metadata.at("note"), "n");
+  CHECK_EQ(loaded.metadata.at("format"), "mldecoder");
+  save_checkpoint(b, loaded);  // what was read is written the same
+  CHECK_EQ(read(a), read(b));
+}
+
+TEST_CASE("parts of a state keep their names") {
+  StateDict all;
+  append(all, "ema", tiny().tensors);
+  append(all, "model", {{"ema.x", Tensor::zeros({1})}});
+  CHECK_EQ(all[0].first, "ema.weights");
+  REQUIRE_EQ(part(all, "ema").size(), 2);
+  CHECK_EQ(part(all, "ema")[1].first, "step");
+  CHECK_EQ(part(all, "model")[0].first, "ema.x");
+  CHECK(part(all, "mod").empty());
+}
+
+TEST_CASE("a model's checkpoint carries all that inference needs") {
+  const TemporaryFolder folder;
+  const fs::path path = folder.path / "best.safetensors", again = folder.path / "again.safetensors";
+  const CheckpointInfo info = small_info();
+  const auto model = make_model(info.model);
+  initialize(*model, 4);
+  save_model(path, state_dict(*model), info);
+  LoadedModel loaded = model_from_checkpoint(path);
+  CHECK(loaded.info == info);
+  CHECK(read_checkpoint_info(path) == info);
+  CHECK_FALSE(loaded.model->training);
+  const Var x(Tensor::full({1, 40, 40, 3}, 0.5f));
+  CHECK_EQ((*loaded.model)(x).value.to_vector(), (*model)(x).value.to_vector());
+  save_model(again, state_dict(*loaded.model), loaded.info);
+  CHECK_EQ(read(path), read(again));
+}
+
+TEST_CASE("every damaged byte is noticed") {
+  const TemporaryFolder folder;
+  const fs::path path = folder.path / "c.safetensors";
+  save_checkpoint(path, tiny());
+  const std::string good = read(path);
+  for (size_t i = 0; i < good.size(); ++i) {
+    std::string bad = good;
+    bad[i] = static_cast<char>(bad[i] ^ 0x10);
+    write(path, bad);
+    CAPTURE(i);
+    CHECK_NE(load_message(path), "no DataError");
+  }
+  for (size_t length = 0; length < good.size(); length += 7) {
+    write(path, good.substr(0, length));
+    CHECK_NE(load_message(path), "no DataError");
+  }
+}
+
+TEST_CASE("errors: damage and strangers are told by file and tensor") {
+  const TemporaryFolder folder;
+  const fs::path path = folder.path / "c.safetensors";
+  CHECK_NE(load_message(path).find("FILE: "), std::string::npos);  // missing
+  save_checkpoint(path, tiny());
+  const std::string good = read(path);
+
+  std::string bad = good;
+  bad[good.find(std::string("\x00\x00\xc0\x3f", 4))] = 1;  // the first 1.5f
+  write(path, bad);
+  CHECK(load_message(path).starts_with("FILE: damaged: tensor weights has checksum "));
+  write(path, edited(good, "\"note\":\"n\"", "\"note\":\"m\""));
+  CHECK(load_message(path).starts_with("FILE: damaged: the metadata have checksum "));
+  write(path, edited(good, "\"format_version\":\"1\"", "\"format_version\":\"2\""));
+  CHECK_EQ(load_message(path),
+           "FILE: format version 2, this program reads version 1; use the program that wrote it");
+
+  const std::vector<uint8_t> foreign = to_safetensors(tiny().tensors, {{"format", "pt"}});
+  write(path, {foreign.begin(), foreign.end()});
+  CHECK_EQ(load_message(path), "FILE: not a checkpoint of this program (its metadata do not say "
+                               "format = mldecoder)");
+  CHECK_EQ(CheckpointFile(path).tensors().size(), 2);  // but its tensors can be read
+}
+
+TEST_CASE("errors: descriptions that contradict themselves or the tensors") {
+  const TemporaryFolder folder;
+  const fs::path path = folder.path / "c.safetensors";
+  const CheckpointInfo info = small_info();
+  const auto model = make_model(info.model);
+  initialize(*model, 4);
+  const StateDict state = state_dict(*model);
+  const auto message = [&](const Metadata& metadata) {
+    save_checkpoint(path, {.tensors = state, .metadata = metadata});
+    return data_error(path, [&] { model_from_checkpoint(path); });
+  };
+  const auto with = [&](const char* key, const std::string& value) {
+    Metadata metadata = to_metadata(info);
+    metadata.insert_or_assign(key, value);
+    return message(metadata);
+  };
+  Metadata without = to_metadata(info);
+  without.erase("classes");
+  CHECK_EQ(message(without), "FILE: its metadata lack \"classes\"");
+  CHECK_EQ(with("classes", "[\"a\"]"), "FILE: 1 class names for a model of 3 classes");
+  CHECK_EQ(with("classes", "[1]"), "FILE: metadata \"classes\": entry 0 must be text");
+  CHECK(with("classes", "[\"a\"").starts_with("FILE: metadata \"classes\", byte 4: "));
+  CHECK(with("classes", std::string(100000, '[')).starts_with("FILE: metadata \"classes\", byte "));
+  CHECK_EQ(with("metrics", "{\"a\":1,\"a\":2}"), "FILE: metadata \"metrics\" has a twice");
+  CHECK_EQ(with("metrics", "{\"a\":\"1\"}"), "FILE: metadata \"metrics\": a must be a number");
+  CHECK_EQ(with("preprocessing", "{\"image_size\":64}"),
+           "FILE: metadata \"preprocessing\" lack \"resize\"");
+  CHECK_EQ(with("preprocessing",
+                R"({"image_size":64,"resize":"zoom","interpolation":"bilinear","normalize":"none"})"),
+           "FILE: metadata \"preprocessing\": resize is zoom, known are squash, crop, pad");
+  CHECK_EQ(with("preprocessing",
+                R"({"image_size":-1,"resize":"crop","interpolation":"bilinear","normalize":"none"})"),
+           "FILE: image_size must be in 1..65535, got -1");
+  const auto model_json = [](const char* backbone, const char* embed_dim, const char* ffn) {
+    return fmt::format(R"({{"backbone":"{}","head":"ml_decoder","classes":3,"groups":2,)"
+                       R"("embed_dim":{},"ffn":{},"query":"random","dropout":0.1}})",
+                       backbone, embed_dim, ffn);
+  };
+  CHECK_EQ(with("model", model_json("resnet51", "16", "8")),
+           "FILE: model.backbone: unknown backbone \"resnet51\"; known are resnet18, resnet34, "
+           "resnet50, resnet101, resnet152");
+  CHECK_EQ(with("model", model_json("resnet18", "1e3", "8")),
+           "FILE: metadata \"model\": embed_dim must be an integer");
+  // A size no memory could hold is refused before any is asked for.
+  CHECK_NE(with("model", model_json("resnet18", "16", "9000000000000000000")), "no DataError");
+  CHECK_NE(with("model", model_json("resnet18", "16", "-8")), "no DataError");
+  CHECK_NE(with("model", model_json("resnet18", "1600000", "8")).find("of another shape"),
+           std::string::npos);
+  StateDict shorter = state;
+  shorter.pop_back();
+  save_checkpoint(path, {.tensors = shorter, .metadata = to_metadata(info)});
+  CHECK_EQ(data_error(path, [&] { model_from_checkpoint(path); }),
+           "FILE: the weights do not fit the model: 1 missing (fc.decoder.query_embed.weight)");
+}
+
+TEST_CASE("errors: classes that are not the data's") {
+  const CheckpointInfo info = small_info();
+  check_classes(info, info.class_names, "best.safetensors");
+  CHECK_ERROR(DataError,
+              "best.safetensors: the checkpoint has 3 classes, the data 2; they must be the same, "
+              "in the same order",
+              check_classes(info, {"cat", "dog"}, "best.safetensors"));
+  CHECK_ERROR(DataError,
+              "best.safetensors: class 2 is '\xe9\xb3\xa5\\n' in the checkpoint and 'bird' in the "
+              "data; they must be the same, in the same order",
+              check_classes(info, {"cat", "ein \"Hund\"", "bird"}, "best.safetensors"));
+}
+
+TEST_CASE("starting from another program's file: float16, float64 and odd alignment") {
+  const TemporaryFolder folder;
+  const fs::path path = folder.path / "foreign.safetensors";
+  const auto source = make_model({.backbone = "resnet18", .head = "gap", .classes = 2});
+  initialize(*source, 1);
+  StateDict state = state_dict(*source);
+  // By hand: an entry of one byte first, so that nothing after it is aligned; float64 throughout.
+  std::string header = R"({"pad":{"dtype":"U8","shape":[1],"data_offsets":[0,1]})";
+  std::string data(1, '\0');
+  for (const auto& [name, tensor] : state) {
+    std::string dims;
+    for (const int64_t n : tensor.shape().dims()) {
+      dims += fmt::format("{}{}", dims.empty() ? "" : ",", n);
+    }
+    const size_t begin = data.size();
+    const bool integer = tensor.dtype() == DType::i64;
+    for (int64_t i = 0; i < tensor.numel(); ++i) {
+      char bytes[8];
+      const double value = integer ? 0.0 : double{tensor.data<float>()[i]};
+      const int64_t count = integer ? tensor.data<int64_t>()[i] : 0;
+      std::memcpy(bytes, integer ? static_cast<const void*>(&count) : &value, 8);
+      data.append(bytes, 8);
+    }
+    header += fmt::format(R"(,"{}":{{"dtype":"{}","shape":[{}],"data_offsets":[{},{}]}})", name,
+                          integer ? "I64" : "F64", dims, begin, data.size());
+  }
+  header += "}";
+  const uint64_t length = header.size();
+  std::string file(8, '\0');
+  std::memcpy(file.data(), &length, 8);
+  write(path, file + header + data);
+
+  const auto target = make_model({.backbone = "resnet18", .head = "gap", .classes = 2});
+  initialize(*target, 2);
+  const LoadReport report = init_from_checkpoint(*target, path, InitPolicy::matching);
+  CHECK_EQ(report.unexpected, std::vector<std::string>{"pad"});
+  CHECK(report.missing.empty());
+  const Var x(Tensor::full({1, 33, 33, 3}, 0.5f));
+  CHECK_EQ((*target)(x).value.to_vector(), (*source)(x).value.to_vector());
+  CHECK_EQ(data_error(path, [&] { init_from_checkpoint(*target, path, InitPolicy::strict); }),
+           "FILE: the weights do not fit the model: 1 unexpected (pad)");
+}
+
+}  // namespace
+}  // namespace mld
