@@ -184,6 +184,8 @@ template <class... Functions>
 struct Overload : Functions... {
   using Functions::operator()...;
 };
+template <class... Functions>
+Overload(Functions...) -> Overload<Functions...>;
 
 // The shortest text that reads back as the same number, as a TOML float.
 std::string toml_number(double value) {
