@@ -188,6 +188,9 @@ TEST_CASE("errors: descriptions that contradict themselves or the tensors") {
   Metadata without = to_metadata(info);
   without.erase("classes");
   CHECK_EQ(message(without), "FILE: its metadata lack \"classes\"");
+  CHECK_EQ(with("task", "regression"),
+           "FILE: metadata \"task\" is regression, known are multi-label, single-label");
+  CHECK_EQ(with("weights", "best"), "FILE: metadata \"weights\" is best, known are raw, ema");
   CHECK_EQ(with("classes", "[\"a\"]"), "FILE: 1 class names for a model of 3 classes");
   CHECK_EQ(with("classes", "[1]"), "FILE: metadata \"classes\": entry 0 must be text");
   CHECK(with("classes", "[\"a\"").starts_with("FILE: metadata \"classes\", byte 4: "));

@@ -226,6 +226,12 @@ CheckpointInfo checkpoint_info(const Metadata& metadata, const std::string& file
   info.resize = pictures.one_of("resize", {"squash", "crop", "pad"});
   info.interpolation = pictures.one_of("interpolation", {"bilinear", "bicubic"});
   info.normalize = pictures.one_of("normalize", {"none", "imagenet"});
+  const auto one_of = [&](const char* key, const std::string& value, const char* a, const char* b) {
+    require<DataError>(value == a || value == b, "{}: metadata \"{}\" is {}, known are {}, {}", file,
+                       key, printable(value), a, b);
+  };
+  one_of("task", info.task, "multi-label", "single-label");
+  one_of("weights", info.weights, "raw", "ema");
   require<DataError>(static_cast<int64_t>(info.class_names.size()) == info.model.classes,
                      "{}: {} class names for a model of {} classes", file,
                      info.class_names.size(), info.model.classes);
