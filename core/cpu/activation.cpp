@@ -1,7 +1,4 @@
 // activation: one function of one element, and its derivative.
-#include <cmath>
-#include <numbers>
-
 #include "core/cpu/fast_math.h"
 #include "core/cpu/values.h"
 #include "core/kernels.h"
@@ -11,9 +8,6 @@ namespace {
 
 constexpr float kQuickGelu = 1.702f;  // CLIP's GELU: x * sigmoid(1.702 x)
 
-// The standard normal distribution function, accurate in both tails.
-inline float normal_cdf(float x) { return 0.5f * std::erfc(-x * std::numbers::sqrt2_v<float> / 2); }
-
 // y[i] = f(x[i])
 template <class T, class F>
 void map(const Tensor& x, Tensor& y, F f) {
@@ -22,7 +16,7 @@ void map(const Tensor& x, Tensor& y, F f) {
   parallel_for(x.numel(), kGrain / 4, [=](int64_t begin, int64_t end) {
 #pragma omp simd
     for (int64_t i = begin; i < end; ++i) {
-      py[i] = static_cast<T>(f(static_cast<float>(px[i])));
+      store(f(static_cast<float>(px[i])), py[i]);
     }
   });
 }
@@ -35,7 +29,7 @@ void map_gradient(const Tensor& dy, const Tensor& x, Tensor& dx, F df) {
   parallel_for(x.numel(), kGrain / 4, [=](int64_t begin, int64_t end) {
 #pragma omp simd
     for (int64_t i = begin; i < end; ++i) {
-      pdx[i] = static_cast<T>(static_cast<float>(pdy[i]) * df(static_cast<float>(px[i])));
+      store(static_cast<float>(pdy[i]) * df(static_cast<float>(px[i])), pdx[i]);
     }
   });
 }

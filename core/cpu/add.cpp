@@ -11,7 +11,7 @@ void add(const Tensor& a, const Tensor& b, Tensor& y) {
     parallel_for(y.numel(), kGrain, [=](int64_t begin, int64_t end) {
 #pragma omp simd
       for (int64_t i = begin; i < end; ++i) {
-        py[i] = static_cast<T>(static_cast<float>(pa[i]) + static_cast<float>(pb[i]));
+        store(static_cast<float>(pa[i]) + static_cast<float>(pb[i]), py[i]);
       }
     });
   });
@@ -24,7 +24,7 @@ void scale(const Tensor& x, float factor, Tensor& y) {
     parallel_for(y.numel(), kGrain, [=](int64_t begin, int64_t end) {
 #pragma omp simd
       for (int64_t i = begin; i < end; ++i) {
-        py[i] = static_cast<T>(factor * static_cast<float>(px[i]));
+        store(factor * static_cast<float>(px[i]), py[i]);
       }
     });
   });

@@ -66,7 +66,7 @@ void finish(const Matrix& from, int64_t rows, int64_t columns, int64_t stride, b
   for (int64_t r = 0; r < rows; ++r) {
 #pragma omp simd
     for (int64_t c = 0; c < columns; ++c) {
-      x[r * stride + c] = static_cast<bf16>(from.data[r * from.stride + c]);
+      store(from.data[r * from.stride + c], x[r * stride + c]);
     }
   }
 }

@@ -21,7 +21,7 @@ void dropout(const Tensor& x, const DropoutSpec& spec, Tensor& y) {
 #pragma omp simd
         for (int64_t j = 0; j < count; ++j) {
           const float v = static_cast<float>(px[begin + j]);
-          py[begin + j] = static_cast<T>(factors[j] == 0.0f ? 0.0f : v * factors[j]);
+          store(factors[j] == 0.0f ? 0.0f : v * factors[j], py[begin + j]);
         }
       }
     });

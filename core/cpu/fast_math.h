@@ -52,4 +52,22 @@ inline float fast_softplus(float x) {
   return (x < 0 ? 0.0f : x) + 2.0f * s * p;
 }
 
+// The standard normal distribution function. Its tail is erfc(z) / 2 = t Q(t) e^-z^2 / 2 with
+// z = |x| / sqrt(2), t = 1 / (1 + 0.3 z); Q interpolates e^z^2 erfc(z) / t at nine Chebyshev points
+// of 0 <= z <= 9.35 (own fit, 2.4e-8). Within 2e-7 for |x| < 3; 5e-6 at 1e-38, where x^2 rounds.
+inline float normal_cdf(float x) {
+  const float z = std::fabs(x) * 0.707106781f, t = 1.0f / (1.0f + 0.3f * z);
+  float q = -0.130380131f;
+  q = q * t + 0.490008897f;
+  q = q * t - 0.522117161f;
+  q = q * t + 0.559830745f;
+  q = q * t - 0.103697972f;
+  q = q * t + 0.219117029f;
+  q = q * t + 0.147166014f;
+  q = q * t + 0.170896347f;
+  q = q * t + 0.169176212f;
+  const float tail = 0.5f * t * q * fast_exp(-0.5f * x * x);
+  return x < 0 ? tail : 1.0f - tail;
+}
+
 }  // namespace mld::cpu

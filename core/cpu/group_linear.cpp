@@ -92,7 +92,7 @@ void forward_columns(const Sizes& s, int64_t group, int64_t c0, int64_t width, c
   for (int64_t n = 0; n < s.N; ++n) {
     for (int64_t c = 0; c < width; ++c) {
       const float b = bias != nullptr ? bias[first + c] : 0.0f;
-      y[n * s.K + first + c] = static_cast<T>(sums[n * kStretch + c] + b);
+      store(sums[n * kStretch + c] + b, y[n * s.K + first + c]);
     }
   }
 }

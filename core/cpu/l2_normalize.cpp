@@ -28,7 +28,7 @@ void l2_normalize_forward(const Tensor& x, Tensor& norm, Tensor& y) {
         const float inverse = 1.0f / pn[m];
 #pragma omp simd
         for (int64_t c = 0; c < C; ++c) {
-          py[m * C + c] = static_cast<T>(static_cast<float>(row[c]) * inverse);
+          store(static_cast<float>(row[c]) * inverse, py[m * C + c]);
         }
       }
     });
@@ -54,8 +54,8 @@ void l2_normalize_backward(const Tensor& dy, const Tensor& y, const Tensor& norm
         const float along = pn[m] > kSmallestNorm ? dot : 0.0f, inverse = 1.0f / pn[m];
 #pragma omp simd
         for (int64_t c = 0; c < C; ++c) {
-          pdx[m * C + c] =
-              static_cast<T>((static_cast<float>(g[c]) - static_cast<float>(u[c]) * along) * inverse);
+          store((static_cast<float>(g[c]) - static_cast<float>(u[c]) * along) * inverse,
+                pdx[m * C + c]);
         }
       }
     });

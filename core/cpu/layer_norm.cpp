@@ -29,12 +29,12 @@ void normalize_row(const T* x, const float* w, const float* b, float eps, int64_
   if (w != nullptr) {
 #pragma omp simd
     for (int64_t c = 0; c < C; ++c) {
-      y[c] = static_cast<T>((static_cast<float>(x[c]) - mu) * r * w[c] + b[c]);
+      store((static_cast<float>(x[c]) - mu) * r * w[c] + b[c], y[c]);
     }
   } else {
 #pragma omp simd
     for (int64_t c = 0; c < C; ++c) {
-      y[c] = static_cast<T>((static_cast<float>(x[c]) - mu) * r);
+      store((static_cast<float>(x[c]) - mu) * r, y[c]);
     }
   }
   mean = mu;
@@ -58,7 +58,7 @@ void row_gradient(const T* dy, const T* x, const float* w, float mean, float rst
   for (int64_t c = 0; c < C; ++c) {
     const float g = static_cast<float>(dy[c]) * (w != nullptr ? w[c] : 1.0f);
     const float z = (static_cast<float>(x[c]) - mean) * rstd;
-    dx[c] = static_cast<T>(rstd * (g - mean_g - z * mean_gz));
+    store(rstd * (g - mean_g - z * mean_gz), dx[c]);
   }
 }
 

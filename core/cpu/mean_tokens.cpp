@@ -16,7 +16,7 @@ void mean_tokens_forward(const Tensor& x, Tensor& y) {
       sum_tokens(L, c0, c1, [=](int64_t l, int64_t c) { return static_cast<float>(image[l * C + c]); },
                  sums);
       for (int64_t c = c0; c < c1; ++c) {
-        py[n * C + c] = static_cast<T>(static_cast<float>(sums[c - c0] / static_cast<double>(L)));
+        store(static_cast<float>(sums[c - c0] / static_cast<double>(L)), py[n * C + c]);
       }
     });
   });
@@ -34,7 +34,7 @@ void mean_tokens_backward(const Tensor& dy, Tensor& dx) {
         const T* g = pdy + m / L * C;
 #pragma omp simd
         for (int64_t c = 0; c < C; ++c) {
-          pdx[m * C + c] = static_cast<T>(static_cast<float>(g[c]) * factor);
+          store(static_cast<float>(g[c]) * factor, pdx[m * C + c]);
         }
       }
     });

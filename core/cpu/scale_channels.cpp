@@ -13,7 +13,7 @@ void multiply(const T* x, const T* gate, int64_t N, int64_t L, int64_t C, T* y) 
       const T* g = gate + m / L * C;
 #pragma omp simd
       for (int64_t c = 0; c < C; ++c) {
-        y[m * C + c] = static_cast<T>(static_cast<float>(x[m * C + c]) * static_cast<float>(g[c]));
+        store(static_cast<float>(x[m * C + c]) * static_cast<float>(g[c]), y[m * C + c]);
       }
     }
   });
@@ -45,7 +45,7 @@ void scale_channels_backward(const Tensor& dy, const Tensor& x, const Tensor& ga
                  },
                  sums);
       for (int64_t c = c0; c < c1; ++c) {
-        pdgate[n * C + c] = static_cast<T>(static_cast<float>(sums[c - c0]));
+        store(static_cast<float>(sums[c - c0]), pdgate[n * C + c]);
       }
     });
   });

@@ -52,7 +52,7 @@ void softmax_forward(const Tensor& x, Tensor& y) {
       const float top = largest(in, C), factor = 1.0f / sum_of_exp(in, top, C);
 #pragma omp simd
       for (int64_t c = 0; c < C; ++c) {
-        out[c] = static_cast<T>(fast_exp(static_cast<float>(in[c]) - top) * factor);
+        store(fast_exp(static_cast<float>(in[c]) - top) * factor, out[c]);
       }
     });
   });
@@ -72,7 +72,7 @@ void softmax_backward(const Tensor& dy, const Tensor& y, Tensor& dx) {
       }
 #pragma omp simd
       for (int64_t c = 0; c < C; ++c) {
-        out[c] = static_cast<T>(static_cast<float>(p[c]) * (static_cast<float>(g[c]) - dot));
+        store(static_cast<float>(p[c]) * (static_cast<float>(g[c]) - dot), out[c]);
       }
     });
   });
@@ -85,7 +85,7 @@ void log_softmax_forward(const Tensor& x, Tensor& y) {
       const float top = largest(in, C), log_sum = std::log(sum_of_exp(in, top, C));
 #pragma omp simd
       for (int64_t c = 0; c < C; ++c) {
-        out[c] = static_cast<T>((static_cast<float>(in[c]) - top) - log_sum);
+        store((static_cast<float>(in[c]) - top) - log_sum, out[c]);
       }
     });
   });
@@ -106,7 +106,7 @@ void log_softmax_backward(const Tensor& dy, const Tensor& y, Tensor& dx) {
 #pragma omp simd
       for (int64_t c = 0; c < C; ++c) {
         const float p = fast_exp(static_cast<float>(log_p[c]));
-        out[c] = static_cast<T>(static_cast<float>(g[c]) - p * sum);
+        store(static_cast<float>(g[c]) - p * sum, out[c]);
       }
     });
   });

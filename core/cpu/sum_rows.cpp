@@ -39,7 +39,7 @@ void sum_rows(const Tensor& x, Tensor& y) {
         for (int64_t b = 0; b < blocks; ++b) {
           sum += part[b * C + c];
         }
-        py[c] = static_cast<T>(static_cast<float>(sum));
+        store(static_cast<float>(sum), py[c]);
       }
     });
   });

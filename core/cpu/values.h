@@ -1,7 +1,7 @@
 // What every CPU kernel shares: the float32 / bfloat16 dispatch and the size of a thread's share.
 //
 // A kernel is a template over its element type T, float or bf16. It reads static_cast<float>(x[i]),
-// computes in float32 and stores static_cast<T>(value), which rounds to nearest even for bf16.
+// computes in float32 and ends in store(value, y[i]), which rounds to nearest even for bf16.
 #pragma once
 
 #include <algorithm>
@@ -21,6 +21,11 @@ inline constexpr int64_t kGrain = 16384;
 inline int64_t row_grain(int64_t elements) {
   return std::max<int64_t>(1, kGrain / std::max<int64_t>(1, elements));
 }
+
+// y = value. Not an assignment of bf16(value): the compiler (GCC 12) would keep that temporary in
+// memory for every lane of an `omp simd` loop and give the loop up.
+inline void store(float value, float& y) { y = value; }
+inline void store(float value, bf16& y) { y = bf16(value); }
 
 // Calls body.operator()<float>() or body.operator()<bf16>():
 //   dispatch(x.dtype(), [&]<class T>() { kernel(x.data<T>(), y.data<T>()); });

@@ -27,7 +27,7 @@ void variance_forward(const Tensor& x, Tensor& mean, Tensor& y) {
                  },
                  sums);
       for (int64_t c = c0; c < c1; ++c) {
-        py[n * C + c] = static_cast<T>(static_cast<float>(sums[c - c0] / static_cast<double>(L - 1)));
+        store(static_cast<float>(sums[c - c0] / static_cast<double>(L - 1)), py[n * C + c]);
       }
     });
   });
@@ -48,7 +48,7 @@ void variance_backward(const Tensor& dy, const Tensor& x, const Tensor& mean, Te
 #pragma omp simd
         for (int64_t c = 0; c < C; ++c) {
           const float d = static_cast<float>(px[m * C + c]) - mu[c];
-          pdx[m * C + c] = static_cast<T>(static_cast<float>(g[c]) * factor * d);
+          store(static_cast<float>(g[c]) * factor * d, pdx[m * C + c]);
         }
       }
     });

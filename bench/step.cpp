@@ -1,0 +1,105 @@
+// Our worker of bench/vs_pytorch: a training step or an inference of a ResNet, as torch_step.py.
+//
+// After "ready" it reads an iteration count per line, runs that many steps and answers
+// {"wall": s, "cpu": s} per step; "end" answers {"peak_mib": ...}.
+#include <sys/resource.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+#include <functional>
+#include <map>
+#include <string>
+
+#include "autograd/ops.h"
+#include "bench/machine.h"
+#include "core/parallel.h"
+#include "models/registry.h"
+#include "optim/optimizer.h"
+
+namespace mld::bench {
+namespace {
+
+double cpu_seconds() {
+  timespec time;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
+}
+
+using Options = std::map<std::string, std::string>;
+
+Options parse(int argc, char** argv) {
+  Options options = {{"--mode", "train"},   {"--backbone", "resnet50"}, {"--head", "ml_decoder"},
+                     {"--classes", "80"},   {"--groups", "-1"},         {"--batch", "8"},
+                     {"--size", "224"},     {"--threads", "2"}};
+  for (int i = 1; i + 1 < argc; i += 2) {
+    require<UsageError>(options.contains(argv[i]), "bench_step: unknown option {}", argv[i]);
+    options[argv[i]] = argv[i + 1];
+  }
+  return options;
+}
+
+std::function<void()> make_step(const Options& options) {
+  const auto number = [&](const char* name) { return std::stol(options.at(name)); };
+  const int64_t N = number("--batch"), S = number("--size"), K = number("--classes");
+  const std::shared_ptr<Classifier> model = make_model({.backbone = options.at("--backbone"),
+                                                        .head = options.at("--head"),
+                                                        .classes = K,
+                                                        .groups = number("--groups")});
+  initialize(*model, 1);
+  Tensor images({N, S, S, 3}), targets({N, K});
+  for (int64_t i = 0; i < images.numel(); ++i) {
+    images.data<float>()[i] = random_uniform({3, 0, 0}, static_cast<uint64_t>(i));
+  }
+  for (int64_t i = 0; i < targets.numel(); ++i) {
+    targets.data<float>()[i] = random_uniform({3, 0, 1}, static_cast<uint64_t>(i)) < 0.05f ? 1 : 0;
+  }
+  if (options.at("--mode") == "infer") {
+    set_training(*model, false);
+    fold_batch_norm(*model);
+    return [=] { (*model)(Var(images)); };
+  }
+  set_training(*model, true);
+  const std::shared_ptr<Optimizer> optimizer =
+      make_optimizer({.name = "adam_l2", .weight_decay = 0}, *model);
+  return [=, step = uint64_t{0}]() mutable {
+    Tape tape({.seed = 1, .step = step++});
+    tape.backward(asymmetric_loss((*model)(tape.constant(images)), targets));
+    optimizer->step({.lr = 1e-5, .beta1 = 0.9});
+    clear_gradients(*model);
+  };
+}
+
+void serve(const std::function<void()>& step) {
+  for (int i = 0; i < 3; ++i) {
+    step();
+  }
+  std::printf("{\"ready\": true, \"version\": \"\"}\n");
+  std::fflush(stdout);
+  char line[64];
+  while (std::fgets(line, sizeof line, stdin) != nullptr) {
+    if (std::string(line).starts_with("end")) {
+      rusage usage;
+      getrusage(RUSAGE_SELF, &usage);
+      std::printf("{\"peak_mib\": %.1f}\n", static_cast<double>(usage.ru_maxrss) / 1024);
+      return;
+    }
+    const int count = std::atoi(line);
+    const double wall = seconds(), cpu = cpu_seconds();
+    for (int i = 0; i < count; ++i) {
+      step();
+    }
+    std::printf("{\"wall\": %.9f, \"cpu\": %.9f}\n", (seconds() - wall) / count,
+                (cpu_seconds() - cpu) / count);
+    std::fflush(stdout);
+  }
+}
+
+}  // namespace
+}  // namespace mld::bench
+
+int main(int argc, char** argv) {
+  const auto options = mld::bench::parse(argc, argv);
+  mld::set_threads(std::stoi(options.at("--threads")));
+  mld::bench::serve(mld::bench::make_step(options));
+}

@@ -1,0 +1,46 @@
+// How a convolution is computed on the CPU: the choices, and the rule between them.
+#pragma once
+
+#include "core/specs.h"
+
+namespace mld::cpu {
+
+enum class ConvDirection { forward, backward_data, backward_weight };
+
+enum class ConvAlgorithm {
+  nhwc,     // oneDNN on the activations as they lie
+  blocked,  // oneDNN in its own channel-blocked layout; activations are reordered in and out
+  gemm,     // 1x1, stride 1, no padding, one group: a matrix product
+};
+
+// One convolution's geometry.
+struct ConvProblem {
+  Shape x, w, y;  // [N, H, W, C], [O, KH, KW, C/groups], [N, OH, OW, O]
+  Conv2dSpec spec;
+
+  bool is_matrix_product() const {
+    return w[1] == 1 && w[2] == 1 && spec.stride == 1 && spec.pad == 0 && spec.groups == 1;
+  }
+};
+
+// The rule; see Note [Which convolution runs] in conv2d.cpp. A pure function of its arguments.
+ConvAlgorithm choose_algorithm(ConvDirection direction, const ConvProblem& problem);
+
+// The same with the algorithm given, float32 only: what the kernels call and tests compare.
+void conv2d_forward_with(ConvAlgorithm algorithm, const Tensor& x, const Tensor& w,
+                         const Tensor& bias, const Tensor& residual, const Conv2dSpec& spec,
+                         Tensor& y);
+void conv2d_backward_data_with(ConvAlgorithm algorithm, const Tensor& dy, const Tensor& w,
+                               const Conv2dSpec& spec, Tensor& dx);
+void conv2d_backward_weight_with(ConvAlgorithm algorithm, const Tensor& dy, const Tensor& x,
+                                 const Conv2dSpec& spec, Tensor& dw);
+
+// oneDNN's part (conv2d_onednn.cpp): `blocked` lets it choose the activations' layout too.
+void onednn_forward(bool blocked, const Tensor& x, const Tensor& w, const Tensor& bias,
+                    const Tensor& residual, const Conv2dSpec& spec, Tensor& y);
+void onednn_backward_data(bool blocked, const Tensor& dy, const Tensor& w, const Conv2dSpec& spec,
+                          Tensor& dx);
+void onednn_backward_weight(bool blocked, const Tensor& dy, const Tensor& x,
+                            const Conv2dSpec& spec, Tensor& dw);
+
+}  // namespace mld::cpu
