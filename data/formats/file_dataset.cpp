@@ -137,8 +137,9 @@ Image FileDataset::load(int64_t i) const {
 void FileDataset::probe(int64_t i) const {
   const std::filesystem::path file = path(i);
   struct stat status {};
-  require<DataError>(::stat(file.c_str(), &status) == 0, "{}: cannot open: {}",
-                     printable(file.native()), std::strerror(errno));
+  if (::stat(file.c_str(), &status) != 0) {
+    fail<DataError>("{}: cannot open: {}", printable(file.native()), std::strerror(errno));
+  }
   require<DataError>(S_ISREG(status.st_mode), "{}: not a regular file", printable(file.native()));
   require<DataError>(status.st_size > 0, "{}: the file is empty", printable(file.native()));
 }
