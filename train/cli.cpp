@@ -56,7 +56,7 @@ class Options {
       print = PrintText{std::string(help)};
       return {};
     } catch (const CLI::ParseError& error) {
-      fail<UsageError>("{}: {}; try {} --help", program_, printable(error.what()), program_);
+      fail<UsageError>("{} (see {} --help)", printable(error.what()), program_);
     }
     if (version_) {
       print = PrintText{fmt::format("{} {}\n", program_, kVersion)};
@@ -74,7 +74,7 @@ class Options {
         only_positionals = true;
       } else if (!only_positionals && argument.size() > 1 && argument[0] == '-') {
         const std::string name = argument.substr(0, argument.find('='));
-        fail<UsageError>("{}: unknown option {}{}; try {} --help", program_, printable(name),
+        fail<UsageError>("unknown option {}{} (see {} --help)", printable(name),
                          did_you_mean(name, names_), program_);
       } else {
         found.push_back(argument);
@@ -95,8 +95,7 @@ struct FileAndOverrides {
   std::vector<std::string> overrides;
 };
 
-FileAndOverrides split(const std::vector<std::string>& positionals, std::string_view program,
-                       std::string_view what) {
+FileAndOverrides split(const std::vector<std::string>& positionals, std::string_view what) {
   FileAndOverrides result;
   for (const std::string& argument : positionals) {
     if (is_override(argument)) {
@@ -104,9 +103,9 @@ FileAndOverrides split(const std::vector<std::string>& positionals, std::string_
     } else if (result.file.empty()) {
       result.file = argument;
     } else {
-      fail<UsageError>("{}: unexpected argument '{}': the {} is '{}' already, and overrides look "
-                       "like section.key=value",
-                       program, printable(argument), what, printable(result.file));
+      fail<UsageError>("unexpected argument '{}': the {} is '{}' already, and overrides look like "
+                       "section.key=value",
+                       printable(argument), what, printable(result.file));
     }
   }
   return result;
@@ -136,24 +135,24 @@ MltrainCommand parse_train(std::span<const std::string> arguments) {
     const std::string& first = positionals[0];
     const std::vector<std::string> commands = {"check", "shapes-export"};
     const bool bare = first.find_first_of("./=") == std::string::npos;
-    require<UsageError>(!bare || first != "init", "mltrain: init is not available in this version");
+    require<UsageError>(!bare || first != "init", "init is not available in this version");
     require<UsageError>(!bare || nearest_name(first, commands).empty(),
-                        "mltrain: unknown command '{}'{}; try mltrain --help", printable(first),
+                        "unknown command '{}'{} (see mltrain --help)", printable(first),
                         did_you_mean(first, commands));
   }
-  FileAndOverrides given = split(positionals, "mltrain", "config");
+  FileAndOverrides given = split(positionals, "config");
   command.config = std::move(given.file);
   command.overrides = std::move(given.overrides);
   if (!device.empty()) {
     command.overrides.push_back("device=" + device);
   }
   require<UsageError>(!command.config.empty() || !command.resume.empty(),
-                      "mltrain: no config given, e.g. mltrain configs/shapes_resnet18.toml; try "
-                      "mltrain --help");
+                      "no config given, e.g. mltrain configs/shapes_resnet18.toml (see mltrain "
+                      "--help)");
   require<UsageError>(command.resume.empty() || !command.overwrite,
-                      "mltrain: --resume continues a run, --overwrite empties it; give one");
+                      "--resume continues a run, --overwrite empties it; give one");
   require<UsageError>(command.resume.empty() || command.out.empty(),
-                      "mltrain: --resume goes on in its own folder; --out does not go with it");
+                      "--resume goes on in its own folder; --out does not go with it");
   return command;
 }
 
@@ -168,8 +167,8 @@ MltrainCommand parse_check(std::span<const std::string> arguments) {
   if (print) {
     return *print;
   }
-  FileAndOverrides given = split(positionals, "mltrain check", "config");
-  require<UsageError>(!given.file.empty(), "mltrain check: no config given; try mltrain --help");
+  FileAndOverrides given = split(positionals, "config");
+  require<UsageError>(!given.file.empty(), "check: no config given (see mltrain --help)");
   command.config = std::move(given.file);
   command.overrides = std::move(given.overrides);
   if (!device.empty()) {
@@ -185,7 +184,7 @@ int64_t integer(const std::string& key, const std::string& text, int64_t least, 
   const auto result = std::from_chars(text.data(), end, value);
   require<UsageError>(result.ec == std::errc() && result.ptr == end && value >= least &&
                           value <= most,
-                      "mltrain shapes-export: {}: expected an integer from {} to {}, got '{}'", key,
+                      "shapes-export: {}: expected an integer from {} to {}, got '{}'", key,
                       least, most, printable(text));
   return value;
 }
@@ -200,9 +199,9 @@ MltrainCommand parse_shapes_export(std::span<const std::string> arguments) {
   if (print) {
     return *print;
   }
-  FileAndOverrides given = split(positionals, "mltrain shapes-export", "folder");
+  FileAndOverrides given = split(positionals, "folder");
   require<UsageError>(!given.file.empty(),
-                      "mltrain shapes-export: no folder given; try mltrain --help");
+                      "shapes-export: no folder given (see mltrain --help)");
   command.folder = std::move(given.file);
   for (const std::string& override : given.overrides) {
     const std::string key = override.substr(0, override.find('='));
@@ -215,7 +214,7 @@ MltrainCommand parse_shapes_export(std::span<const std::string> arguments) {
       (key == "train" ? o.train : key == "val" ? o.val : o.test) = integer(key, value, 0, kMost);
     } else if (key == "jpeg") {
       require<UsageError>(value == "true" || value == "false",
-                          "mltrain shapes-export: jpeg: expected true or false, got '{}'",
+                          "shapes-export: jpeg: expected true or false, got '{}'",
                           printable(value));
       o.jpeg = value == "true";
     } else if (key == "jpeg_quality") {
@@ -223,7 +222,7 @@ MltrainCommand parse_shapes_export(std::span<const std::string> arguments) {
     } else {
       const std::vector<std::string> keys = {"seed", "image_size", "train", "val",
                                              "test", "jpeg",       "jpeg_quality"};
-      fail<UsageError>("mltrain shapes-export: unknown key '{}'{}; try mltrain --help",
+      fail<UsageError>("shapes-export: unknown key '{}'{} (see mltrain --help)",
                        printable(key), did_you_mean(key, keys));
     }
   }
@@ -255,8 +254,8 @@ MlinferCommand parse_eval(std::span<const std::string> arguments) {
   if (print) {
     return *print;
   }
-  FileAndOverrides given = split(positionals, "mlinfer eval", "checkpoint");
-  require<UsageError>(!given.file.empty(), "mlinfer eval: no checkpoint given; try mlinfer --help");
+  FileAndOverrides given = split(positionals, "checkpoint");
+  require<UsageError>(!given.file.empty(), "eval: no checkpoint given (see mlinfer --help)");
   command.checkpoint = std::move(given.file);
   command.overrides = std::move(given.overrides);
   return command;
@@ -275,12 +274,11 @@ MlinferCommand parse_predict(std::span<const std::string> arguments) {
     return *print;
   }
   require<UsageError>(!positionals.empty(),
-                      "mlinfer predict: no checkpoint given; try mlinfer --help");
+                      "predict: no checkpoint given (see mlinfer --help)");
   require<UsageError>(positionals.size() > 1,
-                      "mlinfer predict: no pictures given after the checkpoint '{}'",
+                      "predict: no pictures given after the checkpoint '{}'",
                       printable(positionals[0]));
-  require<UsageError>(!command.json || !command.csv, "mlinfer predict: give --json or --csv, not "
-                                                     "both");
+  require<UsageError>(!command.json || !command.csv, "predict: give --json or --csv, not both");
   command.checkpoint = positionals[0];
   command.pictures.assign(positionals.begin() + 1, positionals.end());
   return command;
@@ -299,14 +297,14 @@ MlinferCommand parse_info(std::span<const std::string> arguments) {
   if (print) {
     return *print;
   }
-  require<UsageError>(positionals.size() <= 1, "mlinfer info: unexpected argument '{}'",
+  require<UsageError>(positionals.size() <= 1, "info: unexpected argument '{}'",
                       positionals.size() > 1 ? printable(positionals[1]) : "");
   require<UsageError>(positionals.empty() == !command.model.empty(),
-                      "mlinfer info: give a checkpoint or --model NAME{}",
+                      "info: give a checkpoint or --model NAME{}",
                       positionals.empty() ? "" : ", not both");
   for (const CLI::Option* option : of_model) {
     require<UsageError>(positionals.empty() || option->count() == 0,
-                        "mlinfer info: {} goes with --model; a checkpoint knows its own",
+                        "info: {} goes with --model; a checkpoint knows its own",
                         option->get_name());
   }
   command.checkpoint = positionals.empty() ? "" : positionals[0];
@@ -317,7 +315,7 @@ MlinferCommand parse_info(std::span<const std::string> arguments) {
 
 MlinferCommand parse_mlinfer(std::span<const std::string> arguments) {
   require<UsageError>(!arguments.empty(),
-                      "mlinfer: no command given: eval, predict or info; try mlinfer --help");
+                      "no command given: eval, predict or info (see mlinfer --help)");
   const std::string& command = arguments[0];
   if (command == "eval") {
     return parse_eval(arguments.subspan(1));
@@ -336,7 +334,7 @@ MlinferCommand parse_mlinfer(std::span<const std::string> arguments) {
   }
   const std::string name = positionals.empty() ? command : positionals[0];
   const std::vector<std::string> commands = {"eval", "predict", "info"};
-  fail<UsageError>("mlinfer: unknown command '{}'{}; there are eval, predict and info",
+  fail<UsageError>("unknown command '{}'{}; there are eval, predict and info",
                    printable(name), did_you_mean(name, commands));
 }
 

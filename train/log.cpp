@@ -8,10 +8,8 @@
 #include <cerrno>
 #include <charconv>
 #include <cmath>
-#include <cstdio>
 #include <cstring>
 #include <functional>
-#include <new>
 #include <optional>
 
 #include <fmt/core.h>
@@ -138,17 +136,6 @@ std::string printable_lines(std::string_view text) {
     begin = end + 1;
   }
   return result;
-}
-
-int report_error(std::string_view program, const std::exception& error) {
-  const auto* ours = dynamic_cast<const Error*>(&error);
-  const bool memory = dynamic_cast<const std::bad_alloc*>(&error) != nullptr;
-  const std::string text = memory ? "out of memory" : printable_lines(error.what());
-  fmt::print(stderr, "{}: {} {}\n", program, colored("error:", 31, stderr_style()), text);
-  const ExitCode code = ours != nullptr ? ours->code()
-                        : memory        ? ExitCode::memory
-                                        : ExitCode::failure;
-  return static_cast<int>(code);
 }
 
 }  // namespace mld

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <exception>
 #include <filesystem>
 #include <initializer_list>
 #include <string>
@@ -45,12 +44,8 @@ using JsonValue = std::variant<std::string, double, int64_t, bool>;
 // {"name": value, ...} on one line, in the order given; all text is escaped.
 std::string json_object(std::initializer_list<std::pair<std::string_view, JsonValue>> members);
 
-// Text for stderr: each line printable on its own, so nothing from outside reaches the terminal as
-// a control sequence.
+// Text for stderr: its lines stay lines, each is printable() on its own, so nothing from outside
+// reaches the terminal as a control sequence.
 std::string printable_lines(std::string_view text);
-
-// Writes "program: error: message" to stderr and returns the exit code: the error's own, 5 for
-// std::bad_alloc, else 1.
-int report_error(std::string_view program, const std::exception& error);
 
 }  // namespace mld

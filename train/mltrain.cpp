@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "core/kernels.h"
+#include "data/file.h"
 #include "data/formats/shapes.h"
 #include "train/check.h"
 #include "train/checkpoint.h"
@@ -96,6 +97,7 @@ ExitCode train(const TrainCommand& command) {
                                command.overwrite);
     write_text(folder.config(), to_toml(config.config, config.origins));
   }
+  const FolderLock lock(folder.root);  // two processes must not save into one run
   log->message("run folder: " + folder.root.string());
   const ExitCode code = Trainer(config, folder, device, *log).run();
   if (code == ExitCode::stopped) {

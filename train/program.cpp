@@ -10,6 +10,7 @@
 #include "core/parallel.h"
 #include "data/loader.h"
 #include "train/cli.h"
+#include "train/log.h"
 
 namespace mld {
 
@@ -26,7 +27,8 @@ static void restart_with_passive_waiting(char** argv) {
 
 static int report(const char* name, const char* message, ExitCode code) {
   std::fflush(stdout);
-  std::fprintf(stderr, "%s: error: %s\n", name, message);
+  const std::string text = colored("error:", 31, stderr_style()) + " " + printable_lines(message);
+  std::fprintf(stderr, "%s: %s\n", name, text.c_str());
   return static_cast<int>(code);
 }
 

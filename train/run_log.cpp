@@ -92,11 +92,11 @@ class FolderRunLog : public RunLog {
   void write_row(const EpochReport& report, double seconds) {
     const bool average = report.ema_metric >= 0;
     if (results_) {
-      std::string row = fmt::format("{},{},{},{},{},", report.epoch + 1, report.step, report.loss,
-                                    report.lr, csv_field(report.metric));
-      row += report.validated ? fmt::format("{}", report.raw_metric) : "";
-      row += report.validated && average ? fmt::format(",{}", report.ema_metric) : ",";
-      row += fmt::format(",{},{:.1f}", report.best_metric, seconds);
+      std::string row = fmt::format("{},{},{:.8g},{:.8g},{},", report.epoch + 1, report.step,
+                                    report.loss, report.lr, csv_field(report.metric));
+      row += report.validated ? fmt::format("{:.8g}", report.raw_metric) : "";
+      row += report.validated && average ? fmt::format(",{:.8g}", report.ema_metric) : ",";
+      row += fmt::format(",{:.8g},{:.1f}", report.best_metric, seconds);
       check(results_->append(row));
     }
     event(json_object({{"event", "epoch"}, {"step", report.step}, {"epoch", report.epoch + 1},
