@@ -20,6 +20,17 @@ inline float power(float base, float gamma) {
   return std::pow(base, gamma);
 }
 
+// The spec and what follows from it once per call.
+struct Asl : AslSpec {
+  bool clipped;
+  float log_eps;
+
+  explicit Asl(const AslSpec& spec)
+      : AslSpec(spec), clipped(spec.clip > 0), log_eps(std::log(spec.eps)) {}
+  // A negative whose probability the clip hides: no loss, no gradient. Most are, once trained.
+  bool hidden(float p, float y) const { return clipped && y == 0.0f && p <= clip; }
+};
+
 // One element's quantities, each computed without cancellation.
 struct Element {
   float p;          // sigmoid(x)
@@ -28,13 +39,15 @@ struct Element {
   float log_p, log_q;  // log max(p, eps), log max(q, eps)
   float base, gamma;
 
-  Element(float x, float y, const AslSpec& spec) : p(fast_sigmoid(x)), one_p(fast_sigmoid(-x)) {
-    const float log_eps = std::log(spec.eps);
-    const bool clipped = spec.clip > 0;
-    shifted_p = clipped ? std::max(p - spec.clip, 0.0f) : p;
-    log_p = y == 0.0f ? 0.0f : std::max(-fast_softplus(-x), log_eps);
-    const float log_one_minus = clipped ? std::log1p(-shifted_p) : -fast_softplus(x);
-    log_q = y == 1.0f ? 0.0f : std::max(log_one_minus, log_eps);
+  Element(float x, float y, const Asl& spec) : p(fast_sigmoid(x)), one_p(fast_sigmoid(-x)) {
+    shifted_p = spec.clipped ? std::max(p - spec.clip, 0.0f) : p;
+    log_p = log_q = 0;
+    if (y != 0.0f) {
+      log_p = std::max(-fast_softplus(-x), spec.log_eps);
+    }
+    if (y != 1.0f) {
+      log_q = std::max(spec.clipped ? std::log1p(-shifted_p) : -fast_softplus(x), spec.log_eps);
+    }
     base = one_p * y + shifted_p * (1.0f - y);
     gamma = spec.gamma_pos * y + spec.gamma_neg * (1.0f - y);
   }
@@ -43,18 +56,20 @@ struct Element {
 };
 
 // d loss / dx. The clamps at eps pass the gradient on their boundary; the shift does not.
-inline float element_gradient(float x, float y, const AslSpec& spec) {
+inline float element_gradient(float x, float y, const Asl& spec) {
+  if (spec.hidden(fast_sigmoid(x), y)) {
+    return 0;
+  }
   const Element e(x, y, spec);
   const float s = e.p * e.one_p;  // dp/dx
-  const bool shift_passes = spec.clip > 0 ? e.shifted_p > 0 : true;
-  const float dq = shift_passes ? -s : 0.0f;
-  const float q = spec.clip > 0 ? 1.0f - e.shifted_p : e.one_p;
+  const float dq = spec.clipped && e.shifted_p == 0 ? 0.0f : -s;
+  const float q = spec.clipped ? 1.0f - e.shifted_p : e.one_p;
   float d_log = 0;
   if (y != 0.0f && e.p >= spec.eps) {
     d_log += y * e.one_p;
   }
   if (y != 1.0f && q >= spec.eps) {
-    d_log += (1.0f - y) * (spec.clip > 0 ? dq / q : -e.p);
+    d_log += (1.0f - y) * (spec.clipped ? dq / q : -e.p);
   }
   float gradient = -e.weight() * d_log;
   if (!spec.detach_weights && e.gamma != 0.0f && e.base > 0) {  // 0^(gamma - 1) * 0 is 0
@@ -70,10 +85,14 @@ inline float element_gradient(float x, float y, const AslSpec& spec) {
 void asymmetric_loss_forward(const Tensor& x, const Tensor& y, const AslSpec& spec, Tensor& loss) {
   const int64_t K = x.shape()[-1], N = K == 0 ? 0 : x.numel() / K;
   const float *px = x.data<float>(), *py = y.data<float>();
-  const double sum = ordered_sum(N, row_grain(16 * K), [=, &spec](int64_t n) {
+  const Asl asl(spec);
+  const double sum = ordered_sum(N, row_grain(16 * K), [=, &asl](int64_t n) {
     double row = 0;
     for (int64_t i = n * K; i < (n + 1) * K; ++i) {
-      const Element e(px[i], py[i], spec);
+      if (asl.hidden(fast_sigmoid(px[i]), py[i])) {
+        continue;
+      }
+      const Element e(px[i], py[i], asl);
       row -= static_cast<double>(e.weight()) * static_cast<double>(e.log_likelihood(py[i]));
     }
     return row;
@@ -87,9 +106,10 @@ void asymmetric_loss_backward(const Tensor& dloss, const Tensor& x, const Tensor
   const float factor = dloss.data<float>()[0];
   const float *px = x.data<float>(), *py = y.data<float>();
   float* pdx = dx.data<float>();
-  parallel_for(x.numel(), kGrain / 16, [=, &spec](int64_t begin, int64_t end) {
+  const Asl asl(spec);
+  parallel_for(x.numel(), kGrain / 16, [=, &asl](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      pdx[i] = factor * element_gradient(px[i], py[i], spec);
+      pdx[i] = factor * element_gradient(px[i], py[i], asl);
     }
   });
 }
