@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 #if defined(__AVX__)
 #include <immintrin.h>
@@ -79,28 +80,29 @@ inline void store_part(const Vec& v, bf16* y, int count) {
   std::copy_n(part, count, y);
 }
 
-// Transposes kLanes registers seen as a square matrix: log2(kLanes) rounds exchange the
-// off-diagonal blocks of 1, 2, 4, ... lanes between registers that many apart.
-inline void transpose(Vec (&r)[kLanes]) {
-  VecBits lane;
-  for (int i = 0; i < kLanes; ++i) {
-    lane[i] = static_cast<uint32_t>(i);
-  }
-#pragma GCC unroll 4
-  for (int s = 1; s < kLanes; s *= 2) {
-    const uint32_t step = static_cast<uint32_t>(s), all = kLanes;
-    const auto high = (lane & step) != 0;  // lanes of the second block
-    // Of the pair (a, b): a keeps its low blocks and takes b's low ones; b the high ones.
-    const VecBits low_pick = high ? lane - step + all : lane;
-    const VecBits high_pick = high ? lane + all : lane + step;
+// One register of the pair (a, b) with its blocks of S lanes exchanged: a keeps its even blocks and
+// takes b's even ones (kOdd false), or b its odd ones and a's odd (kOdd true).
+template <int S, bool kOdd, int... I>
+Vec exchange(const Vec& a, const Vec& b, std::integer_sequence<int, I...>) {
+  return __builtin_shufflevector(
+      a, b, (((I & S) == 0) ? I + (kOdd ? S : 0) : I + kLanes - (kOdd ? 0 : S))...);
+}
+
+// Transposes kLanes registers seen as a square matrix: log2(kLanes) rounds exchange blocks of
+// S = 1, 2, 4, ... lanes between registers S apart.
+template <int S = 1>
+void transpose(Vec (&r)[kLanes]) {
+  constexpr auto kIndices = std::make_integer_sequence<int, kLanes>();
 #pragma GCC unroll 16
-    for (int i = 0; i < kLanes; ++i) {
-      if ((i & s) == 0) {
-        const Vec a = r[i], b = r[i + s];
-        r[i] = __builtin_shuffle(a, b, low_pick);
-        r[i + s] = __builtin_shuffle(a, b, high_pick);
-      }
+  for (int i = 0; i < kLanes; ++i) {
+    if ((i & S) == 0) {
+      const Vec a = r[i], b = r[i + S];
+      r[i] = exchange<S, false>(a, b, kIndices);
+      r[i + S] = exchange<S, true>(a, b, kIndices);
     }
+  }
+  if constexpr (2 * S < kLanes) {
+    transpose<2 * S>(r);
   }
 }
 
