@@ -1,0 +1,128 @@
+// Rows of the ops that move values or treat them one by one.
+#include <doctest/doctest.h>
+
+#include "tests/op_case.h"
+
+namespace mld::test {
+namespace {
+
+OpCase unary(const std::string& name, const Input& x, Var (*ours)(const Var&), Act act) {
+  return {name, {x}, [ours](auto& v) { return ours(v[0]); },
+          [act](auto& a) { return spec::activation(a[0], {.kind = act}); }};
+}
+
+DropoutSpec masked(float p, const Array& keep) {
+  return {.p = p, .keep = to_tensor(keep, DType::u8, Device{})};
+}
+
+std::vector<OpCase> movement_rows() {
+  return {
+      {"reshape", {{2, 3, 4}}, [](auto& v) { return reshape(v[0], {6, 4}); },
+       [](auto& a) { return spec::reshape(a[0], {6, 4}); }},
+      {"cast, to the same dtype", {f32({3, 5})}, [](auto& v) { return cast(v[0], DType::f32); },
+       [](auto& a) { return a[0]; }},
+      {"cast, to bfloat16", {f32({3, 5})}, [](auto& v) { return cast(v[0], DType::bf16); },
+       [](auto& a) { return a[0]; }},
+      {"cast, to float32", {{3, 5}}, [](auto& v) { return cast(v[0], DType::f32); },
+       [](auto& a) { return a[0]; }},
+      {"cast, many elements", {f32({40, 50})}, [](auto& v) { return cast(v[0], DType::bf16); },
+       [](auto& a) { return a[0]; }},
+      {"repeat_batch", {{3, 5}}, [](auto& v) { return repeat_batch(v[0], 4); },
+       [](auto& a) { return spec::repeat_batch(a[0], 4); }},
+      {"repeat_batch, one image, one row", {{1, 3}}, [](auto& v) { return repeat_batch(v[0], 1); },
+       [](auto& a) { return spec::repeat_batch(a[0], 1); }},
+      {"transpose", {{2, 3, 5}}, [](auto& v) { return transpose(v[0]); },
+       [](auto& a) { return spec::transpose(a[0]); }},
+      {"transpose, more than a cache line", {{2, 33, 18}}, [](auto& v) { return transpose(v[0]); },
+       [](auto& a) { return spec::transpose(a[0]); }},
+      {"rows", {{5, 3}}, [](auto& v) { return rows(v[0], 1, 3); },
+       [](auto& a) { return spec::rows(a[0], 1, 3); }},
+      {"rows, overlapping", {{4, 3}},
+       [](auto& v) { return add(rows(v[0], 0, 3), rows(v[0], 1, 4)); },
+       [](auto& a) { return spec::add(spec::rows(a[0], 0, 3), spec::rows(a[0], 1, 4)); }},
+      {"add", {{3, 7}, {3, 7}}, [](auto& v) { return add(v[0], v[1]); },
+       [](auto& a) { return spec::add(a[0], a[1]); }},
+      {"add, one value twice", {{5}}, [](auto& v) { return add(v[0], v[0]); },
+       [](auto& a) { return spec::scale(a[0], 2); }},
+      {"scale", {{3, 7}}, [](auto& v) { return scale(v[0], -2.5f); },
+       [](auto& a) { return spec::scale(a[0], -2.5); }},
+      {"sum", {{3, 7, 2}}, [](auto& v) { return sum(v[0]); },
+       [](auto& a) { return spec::sum(a[0]); }},
+      {"sum, more than one block", {{1000}}, [](auto& v) { return sum(v[0]); },
+       [](auto& a) { return spec::sum(a[0]); }},
+      {"sum, one element", {{1}}, [](auto& v) { return sum(v[0]); },
+       [](auto& a) { return spec::sum(a[0]); }},
+      {"mean", {{5, 7}}, [](auto& v) { return mean(v[0]); },
+       [](auto& a) { return spec::mean(a[0]); }},
+  };
+}
+
+std::vector<OpCase> elementwise_rows() {
+  const Shape odd{3, 1, 7};
+  return {
+      {"activation, identity", {{3, 5}}, [](auto& v) { return activation(v[0], {}); },
+       [](auto& a) { return spec::activation(a[0], {}); }},
+      unary("relu", away_from_zero(odd), relu, Act::relu),
+      unary("relu, one element", {Shape{1}, uniform(0.5, 1)}, relu, Act::relu),
+      unary("relu, many", away_from_zero({33, 65}), relu, Act::relu),
+      {"leaky_relu", {away_from_zero(odd)}, [](auto& v) { return leaky_relu(v[0], 0.2f); },
+       [](auto& a) { return spec::activation(a[0], {.kind = Act::leaky_relu, .slope = 0.2f}); }},
+      {"leaky_relu, TResNet's slope", {away_from_zero(odd)},
+       [](auto& v) { return leaky_relu(v[0], 1e-3f); },
+       [](auto& a) { return spec::activation(a[0], {.kind = Act::leaky_relu, .slope = 1e-3f}); }},
+      unary("gelu", {3, 1, 7}, gelu, Act::gelu),
+      unary("gelu, far from zero", {odd, uniform(-9, 9)}, gelu, Act::gelu),
+      unary("quick_gelu", {3, 1, 7}, quick_gelu, Act::quick_gelu),
+      unary("quick_gelu, far from zero", {odd, uniform(-40, 40)}, quick_gelu, Act::quick_gelu),
+      unary("sigmoid", {3, 1, 7}, sigmoid, Act::sigmoid),
+      unary("sigmoid, far from zero", {odd, uniform(-80, 80)}, sigmoid, Act::sigmoid),
+      unary("softplus", {3, 1, 7}, softplus, Act::softplus),
+      unary("softplus, far from zero", {odd, uniform(-80, 80)}, softplus, Act::softplus),
+      {"dropout, drawn mask", {{4, 9, 5}}, [](auto& v) { return dropout(v[0], 0.3f); },
+       [](auto& a) { return spec::dropout(a[0], {.p = 0.3f, .key = kFirstDraw}); }},
+      {"dropout, two draws", {{3, 11}},
+       [](auto& v) { return dropout(dropout(v[0], 0.2f), 0.4f); },
+       [](auto& a) {
+         RandomKey second = kFirstDraw;
+         ++second.stream;
+         return spec::dropout(spec::dropout(a[0], {.p = 0.2f, .key = kFirstDraw}),
+                              {.p = 0.4f, .key = second});
+       }},
+      {"dropout, given mask", {{4, 9}, mask({4, 9})},
+       [](auto& v) { return dropout(v[0], 0.25f, v[1].value); },
+       [](auto& a) { return spec::dropout(a[0], masked(0.25f, a[1])); }},
+      {"dropout, p = 0 is the identity", {{2, 3}}, [](auto& v) { return dropout(v[0], 0); },
+       [](auto& a) { return a[0]; }},
+  };
+}
+
+}  // namespace
+
+TEST_CASE("movement: forward and gradients") { check_rows(movement_rows()); }
+TEST_CASE("movement: planted errors are noticed") { check_planted_errors(movement_rows()); }
+TEST_CASE("elementwise: forward and gradients") { check_rows(elementwise_rows()); }
+TEST_CASE("elementwise: planted errors are noticed") { check_planted_errors(elementwise_rows()); }
+
+TEST_CASE("cast rounds to nearest, ties to even, and keeps what is not finite") {
+  const float inf = std::numeric_limits<float>::infinity();
+  // 1 + 2^-8 lies between 1 and 1 + 2^-7, 1 + 3 * 2^-8 between 1 + 2^-7 and 1 + 2^-6.
+  const std::vector<float> in = {1 + 0x1p-8f, 1 + 3 * 0x1p-8f, -1 - 0x1.01p-8f, 3.4e38f, inf, -inf};
+  const std::vector<float> out = {1, 1 + 0x1p-6f, -1 - 0x1p-7f, inf, inf, -inf};
+  CHECK(cast(Var(Tensor::from({6}, in)), DType::bf16).value.to_vector() == out);
+  const std::vector<float> nan = {std::nanf("")};
+  CHECK(std::isnan(cast(Var(Tensor::from({1}, nan)), DType::bf16).value.to_vector()[0]));
+}
+
+TEST_CASE("dropout without a tape does nothing, with one it keeps about 1 - p") {
+  const Tensor ones = Tensor::full({100, 100}, 1);
+  CHECK(dropout(Var(ones), 0.9f).value.storage() == ones.storage());
+  Tape tape({.seed = 1});
+  double kept = 0;
+  for (const float value : dropout(tape.constant(ones), 0.25f).value.to_vector()) {
+    REQUIRE((value == 0 || value == 1 / 0.75f));
+    kept += value != 0;
+  }
+  CHECK(kept / 1e4 == doctest::Approx(0.75).epsilon(0.02));
+}
+
+}  // namespace mld::test

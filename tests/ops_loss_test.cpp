@@ -1,0 +1,123 @@
+// Rows of the losses. Logits are float32 always, so there is no bfloat16 run.
+#include <doctest/doctest.h>
+
+#include "tests/op_case.h"
+
+namespace mld::test {
+namespace {
+
+// Inputs: logits, targets, and the logits the focusing factor is computed from where the gradient
+// does not flow through it.
+OpCase asl_row(const std::string& what, const Input& logits, const Input& targets,
+               const AslSpec& s) {
+  return {"asymmetric_loss, " + what, {logits, targets, copy_of(0)},
+          [s](auto& v) { return asymmetric_loss(v[0], v[1].value, s); },
+          [s](auto& a) {
+            return spec::asymmetric_loss(a[0], a[1], s, s.detach_weights ? a[2] : a[0]);
+          }};
+}
+
+std::vector<OpCase> asl_rows() {
+  const Shape shape{3, 7};
+  const Input near = f32(shape, uniform(-4, 4)), far = f32(shape, uniform(-25, 25));
+  return {
+      asl_row("the training default", near, labels(shape), {}),
+      asl_row("through the weights", near, labels(shape), {.detach_weights = false}),
+      asl_row("the class default", near, labels(shape), {.gamma_pos = 1, .detach_weights = false}),
+      asl_row("the class default, detached", near, labels(shape), {.gamma_pos = 1}),
+      asl_row("no shift", near, labels(shape),
+              {.gamma_pos = 1, .clip = 0, .detach_weights = false}),
+      asl_row("no focusing", near, labels(shape), {.gamma_neg = 0}),
+      asl_row("no focusing, no shift: BCE", near, labels(shape), {.gamma_neg = 0, .clip = 0}),
+      asl_row("fractional gammas", near, labels(shape),
+              {.gamma_neg = 2.5f, .gamma_pos = 0.5f, .detach_weights = false}),
+      asl_row("gamma 3 and 2", near, labels(shape),
+              {.gamma_neg = 3, .gamma_pos = 2, .detach_weights = false}),
+      asl_row("soft targets", near, soft_labels(shape), {.gamma_pos = 1}),
+      asl_row("soft targets, through the weights", near, soft_labels(shape),
+              {.gamma_pos = 1, .detach_weights = false}),
+      asl_row("far logits, clamped by eps", far, labels(shape), {.gamma_pos = 1}),
+      asl_row("far logits, through the weights", far, labels(shape), {.detach_weights = false}),
+      asl_row("far logits, large eps", far, labels(shape), {.clip = 0, .eps = 1e-3f}),
+      asl_row("one logit", f32({1, 1}, uniform(0.5, 1)), labels({1, 1}), {.gamma_pos = 1}),
+      asl_row("many", f32({20, 81}, uniform(-4, 4)), labels({20, 81}), {}),
+  };
+}
+
+OpCase single_row(const std::string& what, const Input& logits, const AslSingleSpec& s) {
+  return {"asl_single_label, " + what, {logits, one_hot(logits.shape)},
+          [s](auto& v) { return asl_single_label(v[0], v[1].value, s); },
+          [s](auto& a) { return spec::asl_single_label(a[0], a[1], s); }};
+}
+
+OpCase bce_row(const std::string& what, const Input& logits, const Input& targets) {
+  return {"binary_cross_entropy, " + what, {logits, targets},
+          [](auto& v) { return binary_cross_entropy(v[0], v[1].value); },
+          [](auto& a) { return spec::binary_cross_entropy(a[0], a[1]); }};
+}
+
+OpCase ce_row(const std::string& what, const Input& logits, const Input& targets) {
+  return {"cross_entropy, " + what, {logits, targets},
+          [](auto& v) { return cross_entropy(v[0], v[1].value); },
+          [](auto& a) { return spec::cross_entropy(a[0], a[1]); }};
+}
+
+std::vector<OpCase> other_rows() {
+  const Shape shape{3, 7};
+  const Input near = f32(shape, uniform(-4, 4)), far = f32(shape, uniform(-60, 60));
+  return {
+      bce_row("hard targets", near, labels(shape)),
+      bce_row("soft targets", near, soft_labels(shape)),
+      bce_row("far logits", far, labels(shape)),
+      bce_row("one logit", f32({1, 1}), soft_labels({1, 1})),
+      bce_row("many", f32({20, 81}), labels({20, 81})),
+      ce_row("one label", near, one_hot(shape)),
+      ce_row("targets that do not sum to one", near, soft_labels(shape)),
+      ce_row("far logits", far, one_hot(shape)),
+      ce_row("one image, two classes", f32({1, 2}), one_hot({1, 2})),
+      ce_row("many", f32({10, 100}), one_hot({10, 100})),
+      single_row("default", near, {}),
+      single_row("no smoothing", near, {.smoothing = 0}),
+      single_row("both gammas", near, {.gamma_neg = 2, .gamma_pos = 1}),
+      single_row("no focusing", near, {.gamma_neg = 0, .gamma_pos = 0}),
+      single_row("fractional gammas", near, {.gamma_neg = 1.5f, .gamma_pos = 0.5f}),
+      single_row("one image, two classes", f32({1, 2}), {}),
+      single_row("many", f32({10, 100}), {}),
+  };
+}
+
+}  // namespace
+
+TEST_CASE("asymmetric loss: forward and gradients") { check_rows(asl_rows()); }
+TEST_CASE("asymmetric loss: planted errors are noticed") { check_planted_errors(asl_rows()); }
+TEST_CASE("other losses: forward and gradients") { check_rows(other_rows()); }
+TEST_CASE("other losses: planted errors are noticed") { check_planted_errors(other_rows()); }
+
+TEST_CASE("losses stay finite where float32 saturates") {
+  const std::vector<float> extreme = {1e4f, -1e4f, 200, -200, 0, 88};
+  const std::vector<float> target = {0, 1, 1, 0, 1, 0};
+  const Tensor y = Tensor::from({1, 6}, target);
+  const auto finite = [&](const auto& loss_of) {
+    Tape tape;
+    const Var x = tape.variable(Tensor::from({1, 6}, extreme));
+    const Var loss = loss_of(x);
+    tape.backward(sum(loss));
+    bool all = std::isfinite(sum(loss).value.item());
+    for (const float g : tape.grad(x).to_vector()) {
+      all = all && std::isfinite(g);
+    }
+    return all;
+  };
+  for (const bool detach : {true, false}) {
+    CHECK(finite([&](const Var& x) { return asymmetric_loss(x, y, {.detach_weights = detach}); }));
+    CHECK(finite([&](const Var& x) {
+      return asymmetric_loss(x, y, {.gamma_pos = 0.5f, .clip = 0, .detach_weights = detach});
+    }));
+  }
+  CHECK(finite([&](const Var& x) { return binary_cross_entropy(x, y); }));
+  CHECK(finite([&](const Var& x) { return cross_entropy(x, y); }));
+  const std::vector<float> one = {0, 1, 0, 0, 0, 0};
+  CHECK(finite([&](const Var& x) { return asl_single_label(x, Tensor::from({1, 6}, one)); }));
+}
+
+}  // namespace mld::test

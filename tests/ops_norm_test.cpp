@@ -1,0 +1,111 @@
+// Rows of the normalisations.
+#include <doctest/doctest.h>
+
+#include "tests/op_case.h"
+
+namespace mld::test {
+namespace {
+
+// Inputs: x, w, b, running mean and variance [, residual]. Running values are cloned because
+// training updates them.
+OpCase batch_norm_row(const std::string& what, const Shape& x, const BatchNormSpec& s,
+                      bool residual = false) {
+  const Shape C{x[3]};
+  OpCase row{"batch_norm, " + what,
+             {{x, uniform(-1, 3)}, f32(C), f32(C), f32(C).constant(),
+              f32(C, uniform(0.5, 2)).constant()},
+             [s](auto& v) {
+               const Tensor mean = v[3].value.clone(), var = v[4].value.clone();
+               return v.size() > 5 ? batch_norm(v[0], v[1], v[2], v[5], mean, var, s)
+                                   : batch_norm(v[0], v[1], v[2], mean, var, s);
+             },
+             [s](auto& a) {
+               Array z = spec::batch_norm(a[0], a[1], a[2], a[3], a[4], s);
+               return spec::activation(a.size() > 5 ? spec::add(z, a[5]) : z, s.act);
+             }};
+  if (residual) {
+    row.inputs.emplace_back(x, uniform(-2, 2));
+  }
+  return row;
+}
+
+std::vector<OpCase> batch_norm_rows() {
+  const ActivationSpec relu{.kind = Act::relu}, leaky{.kind = Act::leaky_relu, .slope = 1e-2f};
+  return {
+      batch_norm_row("plain", {2, 3, 4, 5}, {}),
+      batch_norm_row("one pixel", {4, 1, 1, 3}, {}),
+      batch_norm_row("one image, one channel", {1, 3, 5, 1}, {}),
+      batch_norm_row("16 channels", {2, 3, 2, 16}, {}),
+      batch_norm_row("many pixels", {1, 17, 19, 3}, {}),
+      batch_norm_row("more channels than a block", {2, 2, 2, 70}, {}),
+      batch_norm_row("large eps", {2, 3, 3, 4}, {.eps = 0.5f}),
+      batch_norm_row("relu", {2, 3, 4, 5}, {.act = relu}),
+      batch_norm_row("leaky relu", {2, 3, 4, 5}, {.act = leaky}),
+      batch_norm_row("residual", {2, 3, 4, 5}, {}, true),
+      batch_norm_row("residual, relu", {2, 3, 4, 5}, {.act = relu}, true),
+      batch_norm_row("residual, leaky relu, one channel", {3, 2, 3, 1}, {.act = leaky}, true),
+      batch_norm_row("running statistics", {2, 3, 4, 5}, {.training = false}),
+      batch_norm_row("running statistics, one pixel", {1, 1, 1, 3}, {.training = false}),
+      batch_norm_row("running statistics, relu", {2, 3, 4, 5}, {.training = false, .act = relu}),
+      batch_norm_row("running statistics, residual, relu", {2, 3, 4, 5},
+                     {.training = false, .act = relu}, true),
+  };
+}
+
+OpCase layer_norm_row(const std::string& what, const Shape& x, const LayerNormSpec& s = {}) {
+  const Shape C{x[-1]};
+  return {"layer_norm, " + what, {{x, uniform(-1, 3)}, f32(C), f32(C)},
+          [s](auto& v) { return layer_norm(v[0], v[1], v[2], s); },
+          [s](auto& a) { return spec::layer_norm(a[0], a[1], a[2], s); }};
+}
+
+std::vector<OpCase> row_norm_rows() {
+  return {
+      layer_norm_row("three dimensions", {2, 3, 8}),
+      layer_norm_row("one row", {1, 768}),
+      layer_norm_row("one row without a batch", {9}),
+      layer_norm_row("odd size", {5, 7}),
+      layer_norm_row("many rows", {150, 3}),
+      layer_norm_row("large eps", {4, 6}, {.eps = 0.5f}),
+      {"layer_norm, no affine map", {{2, 3, 8}}, [](auto& v) { return layer_norm(v[0]); },
+       [](auto& a) { return spec::layer_norm(a[0]); }},
+      {"l2_normalize", {{3, 7}}, [](auto& v) { return l2_normalize(v[0]); },
+       [](auto& a) { return spec::l2_normalize(a[0]); }},
+      {"l2_normalize, three dimensions", {{2, 3, 5}}, [](auto& v) { return l2_normalize(v[0]); },
+       [](auto& a) { return spec::l2_normalize(a[0]); }},
+      {"l2_normalize, long rows", {{2, 300}}, [](auto& v) { return l2_normalize(v[0]); },
+       [](auto& a) { return spec::l2_normalize(a[0]); }},
+  };
+}
+
+}  // namespace
+
+TEST_CASE("batch norm: forward and gradients") { check_rows(batch_norm_rows()); }
+TEST_CASE("batch norm: planted errors are noticed") { check_planted_errors(batch_norm_rows()); }
+TEST_CASE("row norms: forward and gradients") { check_rows(row_norm_rows()); }
+TEST_CASE("row norms: planted errors are noticed") { check_planted_errors(row_norm_rows()); }
+
+TEST_CASE("batch norm updates its running statistics in training only") {
+  const std::vector<float> pixels = {1, 2, 3, 6};  // mean 3, unbiased variance 14 / 3
+  const Tensor x = Tensor::from({4, 1, 1, 1}, pixels);
+  const Var w(Tensor::full({1}, 1)), b(Tensor::zeros({1}));
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    Tensor mean = Tensor::full({1}, 1), var = Tensor::full({1}, 2);
+    batch_norm(cast(Var(x), dtype), w, b, mean, var, {.momentum = 0.25f});
+    CHECK(mean.item() == doctest::Approx(0.75 * 1 + 0.25 * 3));
+    CHECK(var.item() == doctest::Approx(0.75 * 2 + 0.25 * 14 / 3));
+    const float mean_before = mean.item(), var_before = var.item();
+    batch_norm(cast(Var(x), dtype), w, b, mean, var, {.training = false});
+    CHECK(mean.item() == mean_before);
+    CHECK(var.item() == var_before);
+  }
+}
+
+TEST_CASE("a row of zeros has no direction: l2_normalize gives zeros and no NaN") {
+  Tape tape;
+  const Var x = tape.variable(Tensor::zeros({1, 4}));
+  const Var y = l2_normalize(x);
+  CHECK(y.value.to_vector() == std::vector<float>(4, 0.0f));
+}
+
+}  // namespace mld::test

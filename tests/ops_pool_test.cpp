@@ -1,0 +1,90 @@
+// Rows of the poolings and of channel scaling.
+#include <doctest/doctest.h>
+
+#include "tests/op_case.h"
+
+namespace mld::test {
+namespace {
+
+OpCase max_row(const std::string& what, const Shape& x, const PoolSpec& s) {
+  return {"max_pool, " + what, {distinct(x)}, [s](auto& v) { return max_pool(v[0], s); },
+          [s](auto& a) { return spec::max_pool(a[0], s); }};
+}
+
+OpCase avg_row(const std::string& what, const Shape& x, const PoolSpec& s) {
+  return {"avg_pool, " + what, {{x, uniform(-2, 2)}}, [s](auto& v) { return avg_pool(v[0], s); },
+          [s](auto& a) { return spec::avg_pool(a[0], s); }};
+}
+
+// The same windows for both kinds.
+template <class Row>
+std::vector<OpCase> window_rows(Row row) {
+  return {
+      row("one pixel", {1, 1, 1, 3}, {.kernel = 1, .stride = 1}),
+      row("2x2", {2, 4, 6, 3}, {}),
+      row("2x2, pixels left over", {1, 5, 7, 2}, {}),
+      row("2x2, one channel, ceil mode", {1, 5, 7, 1}, {.ceil_mode = true}),
+      row("3x3, stride 2, the stem's", {1, 7, 8, 3}, {.kernel = 3, .stride = 2, .pad = 1}),
+      row("3x3, stride 1, overlapping", {1, 5, 4, 3}, {.kernel = 3, .stride = 1, .pad = 1}),
+      row("3x3, stride 2, ceil mode", {2, 6, 5, 2},
+          {.kernel = 3, .stride = 2, .pad = 1, .ceil_mode = true}),
+      row("stride beyond the window, ceil mode", {1, 6, 9, 2},
+          {.kernel = 2, .stride = 4, .ceil_mode = true}),
+      row("the whole picture", {2, 4, 4, 5}, {.kernel = 4, .stride = 4}),
+      row("16 channels", {1, 4, 4, 16}, {.kernel = 2, .stride = 2}),
+  };
+}
+
+std::vector<OpCase> channel_rows() {
+  return {
+      {"mean_tokens", {{2, 5, 3}}, [](auto& v) { return mean_tokens(v[0]); },
+       [](auto& a) { return spec::mean_tokens(a[0]); }},
+      {"mean_tokens, one token", {{2, 1, 3}}, [](auto& v) { return mean_tokens(v[0]); },
+       [](auto& a) { return spec::mean_tokens(a[0]); }},
+      {"mean_tokens, many", {{1, 49, 70}}, [](auto& v) { return mean_tokens(v[0]); },
+       [](auto& a) { return spec::mean_tokens(a[0]); }},
+      {"global_avg_pool", {{2, 3, 4, 5}}, [](auto& v) { return global_avg_pool(v[0]); },
+       [](auto& a) {
+         return spec::reshape(spec::mean_tokens(spec::reshape(a[0], {2, 12, 5})), {2, 1, 1, 5});
+       }},
+      {"global_avg_pool, one pixel, one channel", {{1, 1, 1, 1}},
+       [](auto& v) { return global_avg_pool(v[0]); }, [](auto& a) { return a[0]; }},
+      {"variance_tokens", {{2, 5, 3}}, [](auto& v) { return variance_tokens(v[0]); },
+       [](auto& a) { return spec::variance_tokens(a[0]); }},
+      {"variance_tokens, two tokens, one channel", {{3, 2, 1}},
+       [](auto& v) { return variance_tokens(v[0]); },
+       [](auto& a) { return spec::variance_tokens(a[0]); }},
+      {"variance_tokens, far from zero", {{{1, 9, 4}, uniform(29, 31)}},
+       [](auto& v) { return variance_tokens(v[0]); },
+       [](auto& a) { return spec::variance_tokens(a[0]); }},
+      {"scale_channels", {{2, 3, 4, 5}, {2, 1, 1, 5}},
+       [](auto& v) { return scale_channels(v[0], v[1]); },
+       [](auto& a) { return spec::scale_channels(a[0], a[1]); }},
+      {"scale_channels, one pixel, one channel", {{1, 1, 1, 1}, {1, 1, 1, 1}},
+       [](auto& v) { return scale_channels(v[0], v[1]); },
+       [](auto& a) { return spec::scale_channels(a[0], a[1]); }},
+      {"scale_channels, many", {{1, 7, 7, 40}, {1, 1, 1, 40}},
+       [](auto& v) { return scale_channels(v[0], v[1]); },
+       [](auto& a) { return spec::scale_channels(a[0], a[1]); }},
+  };
+}
+
+}  // namespace
+
+TEST_CASE("max pooling: forward and gradients") { check_rows(window_rows(max_row)); }
+TEST_CASE("max pooling: planted errors are noticed") { check_planted_errors(window_rows(max_row)); }
+TEST_CASE("average pooling: forward and gradients") { check_rows(window_rows(avg_row)); }
+TEST_CASE("average pooling: planted errors are noticed") {
+  check_planted_errors(window_rows(avg_row));
+}
+TEST_CASE("channels: forward and gradients") { check_rows(channel_rows()); }
+TEST_CASE("channels: planted errors are noticed") { check_planted_errors(channel_rows()); }
+
+TEST_CASE("max pooling sends the gradient of a tie to the first maximum") {
+  Tape tape;
+  const Var x = tape.variable(Tensor::full({1, 2, 2, 1}, 3));
+  tape.backward(max_pool(x, {}));
+  CHECK(tape.grad(x).to_vector() == std::vector<float>{1, 0, 0, 0});
+}
+
+}  // namespace mld::test

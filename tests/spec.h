@@ -1,0 +1,298 @@
+// The specification: what every op computes, as plain loops in float64.
+//
+// Nothing here is fast or clever. Every backend's forward result is compared with these functions,
+// and every gradient with their numeric derivative (op_case.h). Shape letters are ops.h's.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "core/specs.h"
+#include "tests/array.h"
+
+namespace mld::spec {
+
+// y[i] = f(x[i])
+template <class F>
+Array map(const Array& x, F f) {
+  Array y(x.shape);
+  for (int64_t i = 0; i < x.numel(); ++i) {
+    y[i] = f(x[i]);
+  }
+  return y;
+}
+
+// ---- elementwise --------------------------------------------------------------------------------
+
+inline double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
+inline double softplus(double x) { return std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x))); }
+
+inline double act(double x, const ActivationSpec& spec) {
+  switch (spec.kind) {
+    case Act::identity: return x;
+    case Act::relu: return std::max(x, 0.0);
+    case Act::leaky_relu: return x > 0 ? x : spec.slope * x;
+    case Act::gelu: return x * 0.5 * std::erfc(-x / std::sqrt(2.0));
+    case Act::quick_gelu: return x * sigmoid(1.702 * x);
+    case Act::sigmoid: return sigmoid(x);
+    case Act::softplus: return softplus(x);
+  }
+  return std::numeric_limits<double>::quiet_NaN();
+}
+
+inline Array activation(const Array& x, const ActivationSpec& spec) {
+  return map(x, [&](double v) { return act(v, spec); });
+}
+
+inline Array add(const Array& a, const Array& b) {
+  Array y(a.shape);
+  for (int64_t i = 0; i < y.numel(); ++i) {
+    y[i] = a[i] + b[i];
+  }
+  return y;
+}
+
+inline Array scale(const Array& x, double factor) {
+  return map(x, [&](double v) { return factor * v; });
+}
+
+// What dropout multiplies element i by: 0, or 1 / (1 - p) for what it keeps.
+inline double dropout_factor(const DropoutSpec& spec, int64_t i) {
+  const bool keep = spec.keep.defined()
+                        ? spec.keep.data<uint8_t>()[i] != 0
+                        : random_uniform(spec.key, static_cast<uint64_t>(i)) >= spec.p;
+  return keep ? 1 / (1 - static_cast<double>(spec.p)) : 0;
+}
+
+inline Array dropout(const Array& x, const DropoutSpec& spec) {
+  Array y(x.shape);
+  for (int64_t i = 0; i < x.numel(); ++i) {
+    y[i] = x[i] * dropout_factor(spec, i);
+  }
+  return y;
+}
+
+// ---- movement -----------------------------------------------------------------------------------
+
+inline Array reshape(const Array& x, const Shape& shape) {
+  Array y(shape);
+  y.values = x.values;
+  return y;
+}
+
+inline Array repeat_batch(const Array& x, int64_t N) {  // [R, D] -> [N, R, D]
+  Array y({N, x.dim(0), x.dim(1)});
+  for (int64_t i = 0; i < y.numel(); ++i) {
+    y[i] = x[i % x.numel()];
+  }
+  return y;
+}
+
+inline Array transpose(const Array& x) {  // [B, M, C] -> [B, C, M]
+  Array y({x.dim(0), x.dim(2), x.dim(1)});
+  for (int64_t b = 0; b < x.dim(0); ++b) {
+    for (int64_t m = 0; m < x.dim(1); ++m) {
+      for (int64_t c = 0; c < x.dim(2); ++c) {
+        y(b, c, m) = x(b, m, c);
+      }
+    }
+  }
+  return y;
+}
+
+inline Array rows(const Array& x, int64_t begin, int64_t end) {  // [R, C] -> [end - begin, C]
+  Array y({end - begin, x.dim(1)});
+  for (int64_t i = 0; i < y.numel(); ++i) {
+    y[i] = x[begin * x.dim(1) + i];
+  }
+  return y;
+}
+
+// ---- convolution --------------------------------------------------------------------------------
+
+// How many windows of `reach` pixels, `stride` apart, fit on an axis padded on both sides. With
+// ceil_mode one more if pixels are left over, unless it would start in the padding on the right.
+inline int64_t windows(int64_t in, int64_t reach, int64_t stride, int64_t pad, bool ceil = false) {
+  int64_t count = 0, start = -pad;
+  while (start + reach <= in + pad) {
+    ++count;
+    start += stride;
+  }
+  const bool left_over = count > 0 && start - stride + reach < in + pad;
+  return count + (ceil && left_over && start < in ? 1 : 0);
+}
+
+// y[n, oh, ow, o] = sum over kh, kw, c of x[n, h, w, c] * weight[o, kh, kw, c], zero outside x.
+//   x [N, H, W, C], w [O, KH, KW, C/groups] -> [N, OH, OW, O]
+inline Array conv2d(const Array& x, const Array& w, const Conv2dSpec& s) {
+  const int64_t N = x.dim(0), H = x.dim(1), W = x.dim(2);
+  const int64_t O = w.dim(0), KH = w.dim(1), KW = w.dim(2), per_group = w.dim(3);
+  const int64_t OH = windows(H, s.dilation * (KH - 1) + 1, s.stride, s.pad);
+  const int64_t OW = windows(W, s.dilation * (KW - 1) + 1, s.stride, s.pad);
+  Array y({N, OH, OW, O});
+  for (int64_t n = 0; n < N; ++n)
+    for (int64_t oh = 0; oh < OH; ++oh)
+      for (int64_t ow = 0; ow < OW; ++ow)
+        for (int64_t o = 0; o < O; ++o) {
+          const int64_t first_channel = o / (O / s.groups) * per_group;
+          double sum = 0;
+          for (int64_t kh = 0; kh < KH; ++kh)
+            for (int64_t kw = 0; kw < KW; ++kw) {
+              const int64_t ih = oh * s.stride - s.pad + kh * s.dilation;
+              const int64_t iw = ow * s.stride - s.pad + kw * s.dilation;
+              if (ih < 0 || ih >= H || iw < 0 || iw >= W) continue;
+              for (int64_t c = 0; c < per_group; ++c) {
+                sum += x(n, ih, iw, first_channel + c) * w(o, kh, kw, c);
+              }
+            }
+          y(n, oh, ow, o) = sum;
+        }
+  return y;
+}
+
+// x + bias over the last dimension.   x [..., O], bias [O]
+inline Array add_bias(const Array& x, const Array& bias) {
+  Array y(x.shape);
+  for (int64_t i = 0; i < x.numel(); ++i) {
+    y[i] = x[i] + bias[i % bias.numel()];
+  }
+  return y;
+}
+
+// ---- normalisation ------------------------------------------------------------------------------
+
+struct Moments {
+  double mean = 0, variance = 0;  // variance: divided by the count, not the count - 1
+};
+
+// Of x[first], x[first + step], ... (count elements).
+inline Moments moments(const Array& x, int64_t first, int64_t step, int64_t count) {
+  Moments m;
+  for (int64_t i = 0; i < count; ++i) {
+    m.mean += x[first + i * step] / static_cast<double>(count);
+  }
+  for (int64_t i = 0; i < count; ++i) {
+    m.variance += std::pow(x[first + i * step] - m.mean, 2) / static_cast<double>(count);
+  }
+  return m;
+}
+
+// w * (x - mean) / sqrt(var + eps) + b per channel; mean and var are the batch's in training, else
+// the running ones.   x [N, H, W, C]; w, b, running_mean, running_var [C]
+inline Array batch_norm(const Array& x, const Array& w, const Array& b, const Array& running_mean,
+                        const Array& running_var, const BatchNormSpec& spec) {
+  const int64_t C = x.dim(3), count = x.numel() / C;
+  Array y(x.shape);
+  for (int64_t c = 0; c < C; ++c) {
+    const Moments m = spec.training ? moments(x, c, C, count)
+                                    : Moments{running_mean[c], running_var[c]};
+    for (int64_t i = c; i < x.numel(); i += C) {
+      y[i] = w[c] * (x[i] - m.mean) / std::sqrt(m.variance + spec.eps) + b[c];
+    }
+  }
+  return y;
+}
+
+// (x - mean) / sqrt(var + eps) of each row.   x [..., C]
+inline Array layer_norm(const Array& x, const LayerNormSpec& spec = {}) {
+  const int64_t C = x.dim(-1);
+  Array y(x.shape);
+  for (int64_t row = 0; row < x.numel(); row += C) {
+    const Moments m = moments(x, row, 1, C);
+    for (int64_t i = row; i < row + C; ++i) {
+      y[i] = (x[i] - m.mean) / std::sqrt(m.variance + spec.eps);
+    }
+  }
+  return y;
+}
+
+// The same, times w, plus b.   w, b [C]
+inline Array layer_norm(const Array& x, const Array& w, const Array& b,
+                        const LayerNormSpec& spec = {}) {
+  Array y = layer_norm(x, spec);
+  for (int64_t i = 0; i < y.numel(); ++i) {
+    y[i] = y[i] * w[i % w.numel()] + b[i % b.numel()];
+  }
+  return y;
+}
+
+inline Array l2_normalize(const Array& x) {  // rows of [..., C] to length one
+  const int64_t C = x.dim(-1);
+  Array y(x.shape);
+  for (int64_t row = 0; row < x.numel(); row += C) {
+    double squares = 0;
+    for (int64_t i = row; i < row + C; ++i) {
+      squares += x[i] * x[i];
+    }
+    for (int64_t i = row; i < row + C; ++i) {
+      y[i] = x[i] / std::max(std::sqrt(squares), 1e-12);
+    }
+  }
+  return y;
+}
+
+// ---- pooling and channels -----------------------------------------------------------------------
+
+// reduce(sum, largest, count) of each window's pixels inside x.   [N, H, W, C] -> [N, OH, OW, C]
+template <class Reduce>
+Array pool(const Array& x, const PoolSpec& s, Reduce reduce) {
+  const int64_t H = x.dim(1), W = x.dim(2), C = x.dim(3);
+  Array y({x.dim(0), windows(H, s.kernel, s.stride, s.pad, s.ceil_mode),
+           windows(W, s.kernel, s.stride, s.pad, s.ceil_mode), C});
+  for (int64_t n = 0; n < y.dim(0); ++n)
+    for (int64_t oh = 0; oh < y.dim(1); ++oh)
+      for (int64_t ow = 0; ow < y.dim(2); ++ow)
+        for (int64_t c = 0; c < C; ++c) {
+          double sum = 0, largest = -std::numeric_limits<double>::infinity();
+          int count = 0;
+          for (int64_t h = oh * s.stride - s.pad; h < oh * s.stride - s.pad + s.kernel; ++h)
+            for (int64_t w = ow * s.stride - s.pad; w < ow * s.stride - s.pad + s.kernel; ++w) {
+              if (h < 0 || h >= H || w < 0 || w >= W) continue;
+              sum += x(n, h, w, c);
+              largest = std::max(largest, x(n, h, w, c));
+              ++count;
+            }
+          y(n, oh, ow, c) = reduce(sum, largest, count);
+        }
+  return y;
+}
+
+inline Array max_pool(const Array& x, const PoolSpec& spec) {
+  return pool(x, spec, [](double, double largest, int) { return largest; });
+}
+inline Array avg_pool(const Array& x, const PoolSpec& spec) {  // padding is not counted
+  return pool(x, spec, [](double sum, double, int count) { return sum / count; });
+}
+
+// Mean and unbiased variance over the positions.   [N, L, C] -> [N, C]
+inline Array mean_tokens(const Array& x) {
+  const int64_t N = x.dim(0), L = x.dim(1), C = x.dim(2);
+  Array y({N, C});
+  for (int64_t i = 0; i < N * C; ++i) {
+    y[i] = moments(x, i / C * L * C + i % C, C, L).mean;
+  }
+  return y;
+}
+inline Array variance_tokens(const Array& x) {
+  const int64_t N = x.dim(0), L = x.dim(1), C = x.dim(2);
+  Array y({N, C});
+  for (int64_t i = 0; i < N * C; ++i) {
+    const double biased = moments(x, i / C * L * C + i % C, C, L).variance;
+    y[i] = biased * static_cast<double>(L) / static_cast<double>(L - 1);
+  }
+  return y;
+}
+
+inline Array scale_channels(const Array& x, const Array& gate) {  // [N, H, W, C], [N, 1, 1, C]
+  const int64_t C = x.dim(3), image = x.numel() / x.dim(0);
+  Array y(x.shape);
+  for (int64_t i = 0; i < x.numel(); ++i) {
+    y[i] = x[i] * gate(i / image, 0, 0, i % C);
+  }
+  return y;
+}
+
+}  // namespace mld::spec
+
+#include "tests/spec_heads.h"
