@@ -84,7 +84,7 @@ Var attention(const Var& q, const Var& k, const Var& v, const AttentionSpec& spe
 Var softmax(const Var& x);      // over the last dimension
 Var log_softmax(const Var& x);
 
-// ---- losses: logits float32, a scalar [1] unless said otherwise ------------------------------------
+// ---- losses: logits float32, a scalar [1] unless said otherwise ---------------------------------
 // ASL, summed over batch and classes.   logits, targets f32 [N, K]
 Var asymmetric_loss(const Var& logits, const Tensor& targets, const AslSpec& spec = {});
 // BCE with logits, mean over batch and classes.

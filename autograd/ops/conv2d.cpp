@@ -13,8 +13,8 @@ Shape checked_shape(const char* op, const Var& x, const Var& w, const Var& bias,
   ops::check_operand(op, x.value, "w", w.value);
   ops::check_rank(op, "w", w.value, "[O, KH, KW, C/groups]");
   require(spec.stride >= 1 && spec.pad >= 0 && spec.dilation >= 1 && spec.groups >= 1,
-          "{}: stride, dilation and groups must be positive and pad not negative, got {}, {}, {}, {}",
-          op, spec.stride, spec.dilation, spec.groups, spec.pad);
+          "{}: stride, dilation and groups must be positive and pad not negative, got {}, {}, {}, "
+          "{}", op, spec.stride, spec.dilation, spec.groups, spec.pad);
   const int64_t C = x.shape()[3], O = w.shape()[0], KH = w.shape()[1], KW = w.shape()[2];
   require(C % spec.groups == 0 && O % spec.groups == 0,
           "{}: {} groups do not divide {} input and {} output channels", op, spec.groups, C, O);

@@ -23,7 +23,8 @@ Var group_linear(const Var& h, const Var& w, const Var& bias) {
   Tensor y({N, bias.shape()[0]}, h.dtype(), h.device());
   KERNEL(h.device(), group_linear_forward)(h.value, w.value, bias.value, y);
   return record(op, y, {h, w, bias},
-                [h = h.value, w = w.value, want_bias = bias.needs_grad()](const Tensor& dy) -> Grads {
+                [h = h.value, w = w.value,
+                 want_bias = bias.needs_grad()](const Tensor& dy) -> Grads {
     Tensor dh = h.like(), dw = w.like();
     KERNEL(dy.device(), group_linear_backward)(dy, h, w, dh, dw);
     return {dh, dw, want_bias ? ops::bias_gradient(dy) : Tensor{}};

@@ -13,7 +13,8 @@ Var l2_normalize(const Var& x) {
   KERNEL(x.device(), l2_normalize_forward)(rows, norm, y_rows);
   return record("l2_normalize", y, {x}, [y, norm](const Tensor& dy) -> Grads {
     Tensor dx = y.like(), dx_rows = ops::as_matrix(dx);
-    KERNEL(dy.device(), l2_normalize_backward)(ops::as_matrix(dy), ops::as_matrix(y), norm, dx_rows);
+    KERNEL(dy.device(), l2_normalize_backward)(ops::as_matrix(dy), ops::as_matrix(y), norm,
+                                               dx_rows);
     return {dx};
   });
 }

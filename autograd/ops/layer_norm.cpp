@@ -1,4 +1,4 @@
-// layer_norm: y = (x - mean) * rstd * w + b over the last dimension, with or without the affine map.
+// layer_norm: y = (x - mean) * rstd * w + b over the last dimension; without w and b, too.
 #include "autograd/ops.h"
 #include "autograd/ops/common.h"
 

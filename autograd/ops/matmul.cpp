@@ -13,8 +13,8 @@ Var matmul(const Var& a, const Var& b) {
           "matmul: a is {} on {}, b is {} on {}; they must agree", name_of(a.dtype()),
           a.device().str(), name_of(b.dtype()), b.device().str());
   const int64_t B = a.shape()[0], M = a.shape()[1], C = a.shape()[2], O = b.shape()[2];
-  require(b.shape()[0] == B && b.shape()[1] == C, "matmul: a is {}, so b must be [{}, {}, *], got {}",
-          a.shape(), B, C, b.shape());
+  require(b.shape()[0] == B && b.shape()[1] == C,
+          "matmul: a is {}, so b must be [{}, {}, *], got {}", a.shape(), B, C, b.shape());
   Tensor y({B, M, O}, a.dtype(), a.device());
   KERNEL(a.device(), matmul)(a.value, b.value, {}, y);
   return record("matmul", y, {a, b},
