@@ -11,9 +11,17 @@
 #include "data/image_ops.h"
 #include "tests/image_fixtures.h"
 
-using namespace mld::test;
 using mld::Image;
 using mld::Interpolation;
+using mld::test::check_same;
+using mld::test::fixtures;
+using mld::test::fnv1a;
+using mld::test::noise;
+using mld::test::read_tsv;
+using mld::test::sha256_16;
+using mld::test::shared_folder;
+using mld::test::split;
+using mld::test::to_image;
 
 namespace {
 
