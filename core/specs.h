@@ -109,7 +109,8 @@ struct SgdSpec {
 struct LambSpec {
   float lr = 4e-3f, beta1 = 0.9f, beta2 = 0.999f, eps = 1e-6f;
   int64_t step = 1;
-  // true: timm's form (bias correction, trust ratio for decayed tensors only);
+  float max_grad_norm = 1;  // timm's form: the gradients of all slots together are clipped to it
+  // true: timm's form (clipping, bias correction, trust ratio for decayed tensors only);
   // false: the older form (no bias correction, |theta| clamped to 10, ratio for every tensor).
   bool timm = true;
 };

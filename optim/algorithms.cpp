@@ -1,6 +1,4 @@
 // The update rules (spec/losses-optim-schedule.md 6 and 7); the arithmetic is in the kernels.
-#include <cmath>
-
 #include "core/kernels.h"
 #include "optim/optimizer.h"
 
@@ -43,17 +41,12 @@ class Adam : public TwoMoments {
   AdamSpec spec_;
 };
 
-// The A2 recipe's LAMB clips the gradients of all tensors together to a norm (1 there) first.
 class Lamb : public TwoMoments {
  public:
-  Lamb(std::vector<Trained> trained, const LambSpec& spec, float max_norm)
-      : TwoMoments(std::move(trained)), spec_(spec), max_norm_(max_norm) {}
+  Lamb(std::vector<Trained> trained, const LambSpec& spec)
+      : TwoMoments(std::move(trained)), spec_(spec) {}
 
   void step(const Rates& rates) override {
-    if (spec_.timm) {
-      const float norm = gradient_norm(trained());
-      scale_gradients(trained(), 1.0f / std::max(1.0f, norm / max_norm_));
-    }
     spec_.lr = static_cast<float>(rates.lr);
     spec_.beta1 = static_cast<float>(rates.beta1);
     spec_.step = ++steps_;
@@ -62,7 +55,6 @@ class Lamb : public TwoMoments {
 
  private:
   LambSpec spec_;
-  float max_norm_;
 };
 
 class Sgd : public Optimizer {
@@ -101,8 +93,9 @@ std::unique_ptr<Optimizer> make_optimizer(const OptimizerSpec& spec, Module& mod
   if (spec.name == "lamb" || spec.name == "lamb_v3") {
     const LambSpec lamb{.beta2 = spec.beta2,
                         .eps = spec.eps > 0 ? spec.eps : kLambEps,
+                        .max_grad_norm = spec.max_grad_norm,
                         .timm = spec.name == "lamb"};
-    return std::make_unique<Lamb>(std::move(trained), lamb, spec.max_grad_norm);
+    return std::make_unique<Lamb>(std::move(trained), lamb);
   }
   if (spec.name == "sgd") {
     return std::make_unique<Sgd>(std::move(trained));

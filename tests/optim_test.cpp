@@ -1,4 +1,6 @@
 // Optimisers, schedules and the moving average against the published implementations' trajectories.
+#include <algorithm>
+#include <cmath>
 #include <limits>
 #include <map>
 
@@ -79,6 +81,25 @@ TEST_CASE("optimisers follow the published trajectories") {
   CHECK_GT(follow("opt_adamw.safetensors", with("adam_l2", 0.01f), slow), 1e-3);
   CHECK_GT(follow("opt_lamb_v3.safetensors", with("lamb", 0.02f), lamb), 1e-3);
   CHECK_GT(follow("opt_adam_l2.safetensors", with("adam_l2", 0.02f), slow), 1e-3);
+}
+
+TEST_CASE("LAMB of the A2 recipe clips the gradients of all tensors together to norm 1") {
+  const SafeTensorsFile file(reference::fixture("opt_lamb_timm.safetensors"));
+  const auto run = [&](const char* name, bool clip_before) {
+    Tensors tensors = start(file);
+    const auto lamb = make_optimizer({.name = name, .weight_decay = 0.02f}, tensors);
+    for (int t = 0; t < 3; ++t) {
+      set_gradients(tensors, file, t);
+      scale_gradients(lamb->trained(), t == 1 ? 100.0f : 1.0f);
+      if (clip_before) {
+        scale_gradients(lamb->trained(), 1 / std::max(1.0f, gradient_norm(lamb->trained())));
+      }
+      lamb->step({0.004, 0.9});
+    }
+    return tensors.members[0].second->value.to_vector();
+  };
+  CHECK_EQ(run("lamb", false), run("lamb", true));
+  CHECK_NE(run("lamb_v3", false), run("lamb_v3", true));  // it is not just invariant
 }
 
 TEST_CASE("Adam under one-cycle: beta1 cycles and the bias correction uses the current one") {
