@@ -44,25 +44,46 @@ ConvAlgorithm choose_algorithm(ConvDirection direction, const ConvProblem& probl
 
 namespace {
 
-// y = act(y + bias [+ residual]) over rows of O channels.
-void epilogue(const Tensor& bias, const Tensor& residual, const ActivationSpec& act, Tensor& y) {
-  const int64_t O = y.shape()[-1], M = y.numel() / O;
-  const float slope = act.kind == Act::identity ? 1.0f : act.kind == Act::relu ? 0.0f : act.slope;
-  const float* b = bias.defined() ? bias.data<float>() : nullptr;
-  const float* r = residual.defined() ? residual.data<float>() : nullptr;
-  parallel_for(M, row_grain(O), [&, y = y.data<float>()](int64_t begin, int64_t end) {
+// y = act(y + bias [+ residual]) for rows of O channels; act(z) as a callable.
+template <class Activation>
+void epilogue_rows(const float* bias, const float* residual, int64_t M, int64_t O, Activation act,
+                   float* y) {
+  parallel_for(M, row_grain(O), [=](int64_t begin, int64_t end) {
     for (int64_t m = begin; m < end; ++m) {
       float* row = y + m * O;
-      const float* add = r != nullptr ? r + m * O : nullptr;
-      for (int64_t o = 0; o < O; ++o) {
-        const float z = row[o] + (b != nullptr ? b[o] : 0.0f) + (add != nullptr ? add[o] : 0.0f);
-        row[o] = z > 0 ? z : z * slope;
+      if (residual == nullptr) {
+#pragma omp simd
+        for (int64_t o = 0; o < O; ++o) {
+          row[o] = act(row[o] + bias[o]);
+        }
+      } else {
+        const float* add = residual + m * O;
+#pragma omp simd
+        for (int64_t o = 0; o < O; ++o) {
+          row[o] = act(row[o] + bias[o] + add[o]);
+        }
       }
     }
   });
 }
 
 }  // namespace
+
+void conv2d_epilogue(const Tensor& bias, const Tensor& residual, const ActivationSpec& act,
+                     Tensor& y) {
+  const int64_t O = y.shape()[-1], M = y.numel() / O;
+  const Tensor b = bias.defined() ? bias : Tensor::zeros({O});
+  const float* r = residual.defined() ? residual.data<float>() : nullptr;
+  const auto run = [&](auto f) { epilogue_rows(b.data<float>(), r, M, O, f, y.data<float>()); };
+  switch (act.kind) {
+    case Act::relu:
+      return run([](float z) { return z < 0 ? 0.0f : z; });
+    case Act::leaky_relu:
+      return run([slope = act.slope](float z) { return z < 0 ? z * slope : z; });
+    default:
+      return run([](float z) { return z; });
+  }
+}
 
 void conv2d_forward_with(ConvAlgorithm algorithm, const Tensor& x, const Tensor& w,
                          const Tensor& bias, const Tensor& residual, const Conv2dSpec& spec,
@@ -74,7 +95,7 @@ void conv2d_forward_with(ConvAlgorithm algorithm, const Tensor& x, const Tensor&
   const int64_t C = x.shape()[-1], O = w.shape()[0], M = x.numel() / C;
   gemm(false, true, M, O, C, x.data<float>(), C, w.data<float>(), C, 0.0f, y.data<float>(), O);
   if (bias.defined() || residual.defined() || spec.act.kind != Act::identity) {
-    epilogue(bias, residual, spec.act, y);
+    conv2d_epilogue(bias, residual, spec.act, y);
   }
 }
 

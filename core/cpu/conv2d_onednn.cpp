@@ -1,4 +1,6 @@
 // Convolution by oneDNN, from and to NHWC tensors. Primitives are built once per shape.
+#include <mutex>
+
 #include "core/cpu/conv2d.h"
 #include "core/cpu/onednn.h"
 #include "core/kernels.h"
@@ -140,6 +142,7 @@ class Operand {
 
 // The weight in the plan's layout. See Note [Packed weights] in core/tensor.h.
 struct PackedWeight {
+  const void* source;  // storages are shared: which view of this one was packed
   Memory::desc desc;
   Tensor block;
 };
@@ -149,10 +152,12 @@ Tensor packed_weight(const Tensor& w, const Geometry& g, const Memory::desc& wan
   if (wanted == plain) {
     return w;
   }
+  static std::mutex mutex;
   Storage& storage = *w.storage();
-  if (storage.constant && storage.packed != nullptr) {
+  if (storage.constant) {
+    const std::lock_guard lock(mutex);
     const auto kept = std::static_pointer_cast<PackedWeight>(storage.packed);
-    if (kept->desc == wanted) {
+    if (kept != nullptr && kept->source == w.raw() && kept->desc == wanted) {
       return kept->block;
     }
   }
@@ -160,9 +165,32 @@ Tensor packed_weight(const Tensor& w, const Geometry& g, const Memory::desc& wan
   Memory source = onednn_memory(plain, w), packed = onednn_memory(wanted, block);
   dnnl::reorder(source, packed).execute(onednn_stream(), source, packed);
   if (storage.constant) {
-    storage.packed = std::make_shared<PackedWeight>(PackedWeight{wanted, block});
+    const std::lock_guard lock(mutex);
+    storage.packed = std::make_shared<PackedWeight>(PackedWeight{w.raw(), wanted, block});
   }
   return block;
+}
+
+// Whether some output along this axis sees nothing but padding.
+bool has_blind_window(int64_t in, int64_t kernel, const Conv2dSpec& spec) {
+  for (int64_t o = 0; o < spec.out(in, kernel); ++o) {
+    bool sees = false;
+    for (int64_t k = 0; k < kernel; ++k) {
+      const int64_t i = o * spec.stride - spec.pad + k * spec.dilation;
+      sees = sees || (i >= 0 && i < in);
+    }
+    if (!sees) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// oneDNN 2.6 drops or garbles a binary post-op where a window sees nothing but padding, and in
+// some grouped convolutions (AVX2).
+bool can_fuse_residual(const ConvProblem& p) {
+  return p.spec.groups == 1 && !has_blind_window(p.x[1], p.w[1], p.spec) &&
+         !has_blind_window(p.x[2], p.w[2], p.spec);
 }
 
 void execute(const Plan& plan, Arguments arguments) {
@@ -176,18 +204,27 @@ void execute(const Plan& plan, Arguments arguments) {
 void onednn_forward(bool blocked, const Tensor& x, const Tensor& w, const Tensor& bias,
                     const Tensor& residual, const Conv2dSpec& spec, Tensor& y) {
   const Geometry g{{x.shape(), w.shape(), y.shape(), spec}, blocked};
+  if (residual.defined() && !can_fuse_residual(g.p)) {
+    Conv2dSpec linear = spec;
+    linear.act = {};
+    onednn_forward(blocked, x, w, bias, {}, linear, y);
+    conv2d_epilogue({}, residual, spec.act, y);
+    return;
+  }
   const auto plan = plan_of(g.key("forward", bias.defined(), residual.defined()), [&] {
     const auto d = forward_desc(g, bias.defined(), residual.defined());
     return Plan{dnnl::convolution_forward(d), d.src_desc(), d.weights_desc(), d.dst_desc(),
                 d.scratchpad_desc()};
   });
-  Operand source(plan->x, Geometry::nhwc(x.shape()), x), result(plan->y, Geometry::nhwc(y.shape()), y);
+  Operand source(plan->x, Geometry::nhwc(x.shape()), x);
+  Operand result(plan->y, Geometry::nhwc(y.shape()), y);
   const Tensor weight = packed_weight(w, g, plan->w);
   Arguments arguments = {{DNNL_ARG_SRC, source.load()},
                          {DNNL_ARG_WEIGHTS, onednn_memory(plan->w, weight)},
                          {DNNL_ARG_DST, result.target()}};
   if (bias.defined()) {
-    arguments.emplace(DNNL_ARG_BIAS, onednn_memory({{w.shape()[0]}, kF32, Memory::format_tag::a}, bias));
+    arguments.emplace(DNNL_ARG_BIAS,
+                      onednn_memory({{w.shape()[0]}, kF32, Memory::format_tag::a}, bias));
   }
   if (residual.defined()) {
     arguments.emplace(DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1,
