@@ -12,7 +12,7 @@ namespace {
 struct Factors {
   float beta1, one_beta1, beta2, one_beta2, m_correction, root_correction, eps, grad_scale;
 
-  // grad_scale divides by max(1, |all gradients|) in timm's form.
+  // grad_scale divides by max(1, |all gradients| / max_grad_norm) in timm's form.
   Factors(const LambSpec& spec, float grad_scale) : grad_scale(grad_scale) {
     const double b1 = spec.beta1, b2 = spec.beta2, t = static_cast<double>(spec.step);
     beta1 = spec.beta1;
@@ -58,20 +58,20 @@ float trust_ratio(const LambSpec& spec, float weight_decay, double value_squares
   return value == 0 || u == 0 ? 1.0f : static_cast<float>(value / u);
 }
 
-float clip_factor(const std::vector<AdamSlot>& slots) {
+float clip_factor(const std::vector<AdamSlot>& slots, float max_norm) {
   std::vector<Tensor> gradients;
   for (const AdamSlot& slot : slots) {
     gradients.push_back(slot.grad);
   }
   Tensor norm({1});
   global_norm(gradients, norm);
-  return 1.0f / std::max(1.0f, norm.data<float>()[0]);
+  return 1.0f / std::max(1.0f, norm.data<float>()[0] / max_norm);
 }
 
 }  // namespace
 
 void lamb_step(const std::vector<AdamSlot>& slots, const LambSpec& spec) {
-  const Factors f(spec, spec.timm ? clip_factor(slots) : 1.0f);
+  const Factors f(spec, spec.timm ? clip_factor(slots, spec.max_grad_norm) : 1.0f);
   const auto chunks = cut(slots.size(), [&](size_t i) { return slots[i].value.numel(); });
   std::vector<std::array<double, 2>> parts(chunks.size());
   for_each_chunk(chunks, [&](const Chunk& chunk) {
