@@ -27,7 +27,7 @@ FileDescriptor open_regular(const std::filesystem::path& path, size_t& size) {
   require<DataError>(file.open(), "{}: cannot open: {}", path.string(), reason());
   struct stat status {};
   require<DataError>(::fstat(file.get(), &status) == 0, "{}: cannot read: {}", path.string(),
-                     reason());
+                 reason());
   require<DataError>(S_ISREG(status.st_mode), "{}: {}, expected a file", path.string(),
                      S_ISDIR(status.st_mode) ? "is a folder" : "is not a regular file");
   size = static_cast<size_t>(status.st_size);
@@ -124,7 +124,7 @@ FolderLock::FolderLock(const std::filesystem::path& folder) {
 void write_file_atomically(const std::filesystem::path& path, std::span<const uint8_t> bytes) {
   const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
   const auto check = [&](bool ok, const char* step) {
-    require<DataError>(ok, "{}: cannot save: {} failed: {}; the old file, if any, is untouched",
+    require<Error>(ok, "{}: cannot save: {} failed: {}; the old file, if any, is untouched",
                        path.string(), step, reason());
   };
   Temporary temporary{folder / fmt::format(".{}.tmp", path.filename().string())};
@@ -138,9 +138,9 @@ void write_file_atomically(const std::filesystem::path& path, std::span<const ui
   temporary.renamed = true;
   // From here the new file is in place; not every file system lets folders be synchronised.
   const FileDescriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  require<DataError>(directory.open() && (::fsync(directory.get()) == 0 || errno == EINVAL),
-                     "{}: saved, but the folder cannot be synchronised: {}", path.string(),
-                     reason());
+  require<Error>(directory.open() && (::fsync(directory.get()) == 0 || errno == EINVAL),
+                 "{}: saved, but the folder cannot be synchronised: {}", path.string(),
+                 reason());
 }
 
 }  // namespace mld

@@ -253,7 +253,7 @@ TEST_CASE("a file is replaced as a whole") {
   CHECK(read(path) == "second");
   CHECK(std::distance(fs::directory_iterator(folder.path), {}) == 1);
   CHECK_THROWS_AS(mld::write_file_atomically(folder.path / "absent/saved.bin", as_bytes("x")),
-                  mld::DataError);
+                  mld::Error);
 }
 
 TEST_CASE("a full disk leaves the old file and no temporary") {
@@ -270,7 +270,7 @@ TEST_CASE("a full disk leaves the old file and no temporary") {
     int code = 1;
     try {
       mld::write_file_atomically(path, as_bytes(std::string(100000, 'n')));
-    } catch (const mld::DataError& error) {
+    } catch (const mld::Error& error) {
       const bool told = std::string(error.what()).find("saved.bin: cannot save: writing failed") !=
                         std::string::npos;
       code = told ? 3 : 2;

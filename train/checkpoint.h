@@ -24,7 +24,7 @@ struct Checkpoint {
 };
 
 // Writes the file atomically, with a CRC-32C per tensor and one over the metadata. The same input
-// gives the same bytes. Errors: DataError naming the file (the old one is left untouched).
+// gives the same bytes. Errors: Error naming the file (the old one is left untouched).
 void save_checkpoint(const std::filesystem::path& path, const Checkpoint& checkpoint);
 
 // Reads and verifies a file of ours. Errors: DataError naming the file and the tensor: missing,

@@ -34,7 +34,7 @@ void write_text(const fs::path& path, const std::string& text) {
   write_file_atomically(path, {reinterpret_cast<const uint8_t*>(text.data()), text.size()});
 }
 
-// The config a run was started with, and whether the run is over.
+// The config a run was started with, and whether nothing is left to do for it.
 struct SavedRun {
   std::string config, file;
   bool finished = false;
@@ -48,7 +48,7 @@ SavedRun saved_run(const RunFolder& folder) {
   }
   const CheckpointFile file(folder.state(), Verify::metadata_only);
   const TrainingState state = from_metadata(file.metadata(), file.path());
-  return {state.config, file.path(), state.finished};
+  return {state.config, file.path(), state.finished && weights_are_current(folder, state)};
 }
 
 // The saved config with what the command line adds; both must agree on what changes results.

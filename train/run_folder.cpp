@@ -1,6 +1,7 @@
 #include "train/run_folder.h"
 
 #include "core/error.h"
+#include "data/file.h"
 
 namespace mld {
 namespace fs = std::filesystem;
@@ -20,6 +21,8 @@ RunFolder create_run_folder(const fs::path& root, bool overwrite) {
       return fs::exists(path) && !(fs::is_directory(path) && fs::is_empty(path));
     };
     if (overwrite) {
+      fs::create_directories(root);
+      const FolderLock lock(root);  // not under the feet of a run that is still going
       remove_run(run);
     } else {
       for (int n = 2; taken(run.root); ++n) {

@@ -68,4 +68,7 @@ class Trainer {
   std::chrono::steady_clock::time_point last_save_;
 };
 
+// Whether the weight files of a folder are those of its saved state (a kill may leave them behind).
+bool weights_are_current(const RunFolder& folder, const TrainingState& state);
+
 }  // namespace mld

@@ -66,6 +66,11 @@ static bool written_at(const std::filesystem::path& path, int64_t step) {
   }
 }
 
+bool weights_are_current(const RunFolder& folder, const TrainingState& state) {
+  return written_at(folder.last(), state.step) &&
+         (state.best_step != state.step || written_at(folder.best(), state.step));
+}
+
 void Trainer::resume() {
   if (!std::filesystem::exists(folder_.state())) {
     log_.open(folder_, 0);
