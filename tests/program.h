@@ -1,0 +1,91 @@
+// Running the programs under test: mltrain and mlinfer of this build.
+#pragma once
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "tests/data_files.h"
+
+namespace mld::test {
+
+// A run of a program whose output goes to files.
+class Program {
+ public:
+  // `name` is the program, `arguments` what follows; `file_limit` bytes per written file, 0: none
+  // (a stand-in for a full disk).
+  Program(const std::string& name, const std::vector<std::string>& arguments,
+          const TemporaryFolder& folder, rlim_t file_limit = 0)
+      : out_(folder.path() / "stdout"), err_(folder.path() / "stderr") {
+    child_ = ::fork();
+    if (child_ == 0) {
+      start(fs::path(MLD_BINARY_DIR) / name, arguments, file_limit);
+    }
+  }
+  void signal(int number) const { ::kill(child_, number); }
+  // The exit code; -signal if one ended it.
+  int wait() const {
+    int status = 0;
+    ::waitpid(child_, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+  }
+  std::string out() const { return read(out_); }
+  std::string err() const { return read(err_); }
+
+  static std::string read(const fs::path& path) {
+    std::ifstream file(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+
+ private:
+  [[noreturn]] void start(const fs::path& program, const std::vector<std::string>& arguments,
+                          rlim_t file_limit) const {
+    const auto redirect = [](const fs::path& path, int to) {
+      ::dup2(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0666), to);
+    };
+    redirect(out_, STDOUT_FILENO);
+    redirect(err_, STDERR_FILENO);
+    if (file_limit > 0) {
+      std::signal(SIGXFSZ, SIG_IGN);
+      const rlimit limit = {file_limit, file_limit};
+      ::setrlimit(RLIMIT_FSIZE, &limit);
+    }
+    std::vector<std::string> words = {program.string()};
+    words.insert(words.end(), arguments.begin(), arguments.end());
+    std::vector<char*> argv;
+    for (std::string& word : words) {
+      argv.push_back(word.data());
+    }
+    argv.push_back(nullptr);
+    ::execv(argv[0], argv.data());
+    ::_exit(127);
+  }
+
+  fs::path out_, err_;
+  pid_t child_ = -1;
+};
+
+inline int run(const std::string& name, const std::vector<std::string>& arguments,
+               const TemporaryFolder& folder) {
+  return Program(name, arguments, folder).wait();
+}
+
+// A run of a few seconds on the embedded data, with all that a resume has to restore.
+inline std::vector<std::string> tiny_run(const fs::path& out,
+                                         const std::vector<std::string>& more = {}) {
+  std::vector<std::string> arguments = {
+      std::string(MLD_SOURCE_DIR) + "/configs/shapes_resnet18.toml",
+      "data.image_size=32", "data.train_size=96", "data.val_size=32", "augment.cutout=0.5",
+      "augment.aa=randaugment", "model.embed_dim=32", "train.epochs=3", "train.batch_size=16",
+      "threads=2", "--out", out.string(), "--quiet"};
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  return arguments;
+}
+
+}  // namespace mld::test
