@@ -13,33 +13,46 @@ static bool has_avx512() {
   return (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core;
 }
 
-// Note [Which convolution runs]. Measured per convolution of ResNet-50 (224 px, batch 8) and
-// ResNet-18 (128 px, batch 32), one thread, GFLOP/s, forward / backward data / backward weight:
+// Note [Which convolution runs]. Measured for every convolution of ResNet-50 (224 px, batch 8), one
+// thread; GFLOP/s forward / backward data / backward weight, reorders included:
 //
-//                                        nhwc            blocked, reorders included   gemm
-//   AVX-512  56 px 1x1   64 -> 256    91 /  89 /  62       73 /  60 /  59        99 /  93 /  90
-//            14 px 1x1 1024 -> 256   105 / 105 /  94       90 /  96 /  89       101 / 108 / 102
-//            28 px 3x3  128 -> 128   114 / 111 / 105      108 / 107 / 104
-//            28 px 3x3/2 256 -> 256  107 / 103 /  74       87 /  94 /  83
-//   AVX2     28 px 3x3  128 -> 128    86 /  89 /  77      104 / 106 /  92
-//            28 px 3x3/2 256 -> 256   74 /  82 /  55       93 /  87 /  79
+//                                        nhwc              blocked             gemm
+//   AVX-512  56 px 1x1    64 ->  256    92 /  95 /  68     73 /  62 /  62    100 /  95 /  88
+//            14 px 1x1  1024 ->  256   108 / 108 / 109     92 /  93 / 103    103 / 113 / 107
+//            28 px 3x3   128 ->  128   117 / 116 / 109    111 / 109 / 105
+//            28 px 3x3/2 256 ->  256   113 / 110 /  83     86 / 101 /  85
+//            14 px 1x1/2 1024 -> 2048   78 / 104 /  96     95 /  91 /  93
+//   AVX2     14 px 1x1  1024 ->  256   104 /  96 /  71     90 /  89 /  81     89 / 105 /  47
+//            28 px 3x3   128 ->  128    84 /  95 /  83    106 / 108 /  95
+//            28 px 3x3/2 256 ->  256    79 /  84 /  58     97 /  86 /  80
+//            28 px 1x1/2 512 -> 1024   107 /  97 /  54     87 /  77 /  76
 //
-// So a plain 1x1 is a matrix product; other kernels take oneDNN's blocked layout on AVX2, where the
-// gain pays for the reorders, and stay NHWC on AVX-512 but for strided weight gradients. A strided
-// 1x1 and the first layer (few channels) stay NHWC: reordering costs more than it brings. The rule
-// depends on shapes and the instruction set only, so a run repeats bit for bit.
+// So a plain 1x1 is a matrix product. (The exception: on AVX2 oneDNN's transposed product halves
+// its speed on rows of 4 KiB, which alias in the cache, unless both sides are wide.) Other kernels
+// take the blocked layout on AVX2, where the gain pays for the reorders, and stay NHWC on AVX-512,
+// where only strided weight gradients and wide strided layers gain. A strided 1x1 and the first
+// layer (few channels) have too little work per element to pay for reorders. The rule depends on
+// shapes and the instruction set only, so a run repeats bit for bit.
 ConvAlgorithm choose_algorithm(ConvDirection direction, const ConvProblem& problem) {
+  static const bool avx512 = has_avx512();
+  const int64_t C = problem.x[3], O = problem.y[3];
+  const bool weight = direction == ConvDirection::backward_weight;
   if (problem.is_matrix_product()) {
-    return ConvAlgorithm::gemm;
+    const bool aliases = std::max(C, O) % 1024 == 0 && std::min(C, O) <= 256;
+    return weight && aliases && !avx512 ? ConvAlgorithm::blocked : ConvAlgorithm::gemm;
   }
-  constexpr int64_t kFewChannels = 8;
-  if (problem.w[1] * problem.w[2] == 1 || problem.x[3] < kFewChannels) {
+  constexpr int64_t kFewChannels = 8, kWide = 512;
+  const bool strided = problem.spec.stride > 1, pointwise = problem.w[1] * problem.w[2] == 1;
+  const bool wide_strided = strided && C >= kWide && O >= kWide;
+  if (C < kFewChannels) {
     return ConvAlgorithm::nhwc;
   }
-  static const bool avx512 = has_avx512();
-  const bool strided_weights =
-      direction == ConvDirection::backward_weight && problem.spec.stride > 1;
-  return avx512 && !strided_weights ? ConvAlgorithm::nhwc : ConvAlgorithm::blocked;
+  if (avx512) {
+    const bool gains = direction == ConvDirection::forward ? wide_strided
+                                                           : weight && strided && !pointwise;
+    return gains ? ConvAlgorithm::blocked : ConvAlgorithm::nhwc;
+  }
+  return pointwise && !(weight && wide_strided) ? ConvAlgorithm::nhwc : ConvAlgorithm::blocked;
 }
 
 namespace {

@@ -91,11 +91,9 @@ dnnl::convolution_forward::primitive_desc forward_desc(const Geometry& g, bool b
   attr.set_post_ops(post);
   const Memory::desc bias_desc =
       bias ? Memory::desc({g.p.w[0]}, kF32, Memory::format_tag::a) : Memory::desc();
-  // A residual is read as it lies, so the output must lie the same way.
-  const Memory::desc y = residual ? Geometry::nhwc(g.p.y) : g.activation(g.p.y);
   return {{dnnl::prop_kind::forward_training, dnnl::algorithm::convolution_direct,
-           g.activation(g.p.x), g.weight_any(), bias_desc, y, g.strides(), g.dilates(),
-           g.pad_left(), g.pad_right()},
+           g.activation(g.p.x), g.weight_any(), bias_desc, g.activation(g.p.y), g.strides(),
+           g.dilates(), g.pad_left(), g.pad_right()},
           attr, onednn_engine()};
 }
 
@@ -187,9 +185,10 @@ bool has_blind_window(int64_t in, int64_t kernel, const Conv2dSpec& spec) {
 }
 
 // oneDNN 2.6 drops or garbles a binary post-op where a window sees nothing but padding, and in
-// some grouped convolutions (AVX2).
-bool can_fuse_residual(const ConvProblem& p) {
-  return p.spec.groups == 1 && !has_blind_window(p.x[1], p.w[1], p.spec) &&
+// some grouped convolutions (AVX2). In the blocked layout the residual would have to be reordered
+// too: one in NHWC sends oneDNN to its reference code, 200 times slower.
+bool can_fuse_residual(const ConvProblem& p, bool blocked) {
+  return !blocked && p.spec.groups == 1 && !has_blind_window(p.x[1], p.w[1], p.spec) &&
          !has_blind_window(p.x[2], p.w[2], p.spec);
 }
 
@@ -204,7 +203,7 @@ void execute(const Plan& plan, Arguments arguments) {
 void onednn_forward(bool blocked, const Tensor& x, const Tensor& w, const Tensor& bias,
                     const Tensor& residual, const Conv2dSpec& spec, Tensor& y) {
   const Geometry g{{x.shape(), w.shape(), y.shape(), spec}, blocked};
-  if (residual.defined() && !can_fuse_residual(g.p)) {
+  if (residual.defined() && !can_fuse_residual(g.p, blocked)) {
     Conv2dSpec linear = spec;
     linear.act = {};
     onednn_forward(blocked, x, w, bias, {}, linear, y);
