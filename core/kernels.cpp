@@ -17,6 +17,8 @@ const KernelTable kCpu = {
     .synchronize = [](int) {},
 };
 
+const KernelTable* cpu_table = &kCpu;
+
 // The plug-in's one entry: its table, or nullptr with the reason why it cannot serve.
 using CudaEntry = const KernelTable* (*)(const char** reason);
 
@@ -48,12 +50,14 @@ const CudaBackend& cuda_backend() {
 
 const KernelTable& backend(Device device) {
   if (device.is_cpu()) [[likely]] {
-    return kCpu;
+    return *cpu_table;
   }
   const CudaBackend& cuda = cuda_backend();
   require(cuda.table != nullptr, "device {}: {}; try --device cpu", device.str(), cuda.reason);
   return *cuda.table;
 }
+
+void override_cpu_kernels(const KernelTable* table) { cpu_table = table ? table : &kCpu; }
 
 Device parse_device(const std::string& text) {
   if (text == "cpu") {
