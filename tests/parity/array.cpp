@@ -3,6 +3,7 @@
 #include <numeric>
 
 #include "core/error.h"
+#include "tests/parity/float64.h"
 
 namespace mld::parity {
 namespace {
@@ -92,6 +93,8 @@ Array to_array(const Tensor& x, const Order& order) {
   }
   if (x.dtype() == DType::i64) {  // float would round counters beyond 2^24
     append<int64_t>(x.to(Device{}), y.values);
+  } else if (x.dtype() == DType::f32 && x.device().is_cpu()) {
+    y.values = read_doubles(x);  // float64's, if that is how it was computed
   } else {
     const std::vector<float> values = x.to_vector();
     y.values.assign(values.begin(), values.end());

@@ -133,6 +133,12 @@ void Fixture::record(const std::string& what, double error, double limit) {
   }
 }
 
+void Fixture::expect(bool condition, std::string message) {
+  if (!condition) {
+    fail_with(std::move(message));
+  }
+}
+
 void Fixture::compare(const std::string& key, const Array& ours) {
   const Array theirs = array(key);
   if (ours.shape != theirs.shape) {

@@ -64,6 +64,8 @@ class Fixture {
   void compare_samples(const std::string& group, const std::string& name, const Array& ours);
   // Any other measure: an error and the most it may be.
   void record(const std::string& what, double error, double limit);
+  // Anything without a measure: a failure with this message unless the condition holds.
+  void expect(bool condition, std::string message);
   // A stored tensor that is not compared, with the reason.
   void ignore(const std::string& key, std::string_view reason);
   // Everything stored or filled but never used becomes a failure.

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "models/registry.h"
+#include "tests/parity/float64.h"
 #include "tests/parity/fixture.h"
 #include "tests/parity/modules.h"
 
@@ -117,20 +118,47 @@ void run_eval(Fixture& fixture) {
   fixture.compare("logits", to_array((*model)(images, comparing_tap(fixture)).value));
 }
 
-void run_train(Fixture& fixture) {
-  const std::unique_ptr<Classifier> model = load_model(fixture);
+// Forward and backward of sum(logits * R) in training mode; compares logits and stages.
+std::unique_ptr<Classifier> train_once(Fixture& fixture) {
+  std::unique_ptr<Classifier> model = load_model(fixture);
   set_training(*model, true);
   Tape tape;
   const Var images = tape.constant(to_tensor(fixture.input("x", "input"), kToNhwc));
   const Var logits = (*model)(images, comparing_tap(fixture));
   fixture.compare("logits", to_array(logits.value));
   tape.backward(logits, to_tensor(fixture.input("R")));
-  compare_gradients(fixture, *model, "grad");
-  for (const auto& [name, buffer] : buffers(*model)) {
+  return model;
+}
+
+// The buffers after the step: after/<name> in whole, or after_sum/<name>.
+void compare_buffers(Fixture& fixture, Module& model) {
+  for (const auto& [name, buffer] : buffers(model)) {
+    const Array ours = to_array(buffer->value);
     if (const std::string key = "after/" + name; fixture.has(key)) {
-      const Array ours = to_array(buffer->value);
       fixture.compare(key, buffer->dtype == DType::i64 ? reshape(ours, {}) : ours);
     }
+    if (const std::string key = "after_sum/" + name; fixture.has(key)) {
+      fixture.compare(key, std::accumulate(ours.values.begin(), ours.values.end(), 0.0));
+    }
+  }
+}
+
+// See Note [Float64 parity]: in float32 the forward pass is compared, in float64 everything.
+void run_train(Fixture& fixture) {
+  const std::unique_ptr<Classifier> single = train_once(fixture);
+  const Float64 arithmetic;
+  const std::unique_ptr<Classifier> exact = train_once(fixture);
+  compare_gradients(fixture, *exact, "grad");
+  compare_buffers(fixture, *exact);
+  const NamedParameters ours = parameters(*single), wanted = parameters(*exact);
+  for (size_t i = 0; i < ours.size(); ++i) {
+    expect_close(fixture, "float32 gradient of " + ours[i].first, gradient_of(*ours[i].second),
+                 gradient_of(*wanted[i].second));
+  }
+  const NamedBuffers after = buffers(*single), wanted_after = buffers(*exact);
+  for (size_t i = 0; i < after.size(); ++i) {
+    expect_close(fixture, "float32's " + after[i].first, to_array(after[i].second->value),
+                 to_array(wanted_after[i].second->value));
   }
 }
 

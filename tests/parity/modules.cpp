@@ -1,6 +1,9 @@
 #include "tests/parity/modules.h"
 
 #include <algorithm>
+#include <cmath>
+
+#include <fmt/core.h>
 
 #include "core/error.h"
 
@@ -11,6 +14,14 @@ bool is_counter(const std::string& name) { return name.ends_with("num_batches_tr
 
 Order disk_order(const Parameter& parameter) {
   return parameter.layout == Parameter::Layout::conv ? kFromNhwc : Order{};
+}
+
+// Whether the reference has a gradient of the parameter, in whole or in samples.
+bool has_gradient(const Fixture& fixture, const std::string& name) {
+  const std::vector<std::string> keys = fixture.keys();
+  return std::any_of(keys.begin(), keys.end(), [&](const std::string& key) {
+    return key.find("grad") != std::string::npos && key.ends_with("/" + name);
+  });
 }
 
 // The stored or filled tensor `name`; `prefix` applies to stored ones.
@@ -28,7 +39,7 @@ void load_module(Fixture& fixture, Module& model, const std::string& parameters_
                  const std::string& buffers_prefix) {
   StateDict state;
   for (const auto& [name, parameter] : parameters(model)) {
-    parameter->trainable = true;
+    parameter->trainable = parameter->trainable || has_gradient(fixture, name);
     state.emplace_back(name, to_tensor(named(fixture, parameters_prefix, name)));
   }
   for (const auto& [name, buffer] : buffers(model)) {
@@ -68,8 +79,24 @@ void compare_gradient(Fixture& fixture, const std::string& group, const std::str
 
 void compare_gradients(Fixture& fixture, Module& model, const std::string& group) {
   for (const auto& [name, parameter] : parameters(model)) {
-    compare_gradient(fixture, group, name, gradient_of(*parameter));
+    if (parameter->trainable) {  // a frozen one's gradient is compared where there is one
+      compare_gradient(fixture, group, name, gradient_of(*parameter));
+    }
   }
+}
+
+void expect_close(Fixture& fixture, const std::string& what, const Array& ours,
+                  const Array& exact) {
+  double difference = 0, norm = 0;
+  for (size_t i = 0; i < exact.values.size(); ++i) {
+    difference += std::pow(ours.values.at(i) - exact.values[i], 2);
+    norm += std::pow(exact.values[i], 2);
+  }
+  constexpr double kFloor = 1e-6;
+  const double distance = std::sqrt(difference) / std::max(std::sqrt(norm), kFloor);
+  fixture.expect(distance <= kFloat32Distance,
+                 fmt::format("{}: distance {:.3g} from float64's, at most {}", what, distance,
+                             kFloat32Distance));
 }
 
 void TensorTable::each(Visitor& v) {

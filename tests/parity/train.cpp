@@ -7,6 +7,7 @@
 #include "models/registry.h"
 #include "models/resnet.h"
 #include "optim/optimizer.h"
+#include "tests/parity/float64.h"
 #include "tests/parity/fixture.h"
 #include "tests/parity/modules.h"
 
@@ -63,11 +64,11 @@ Tensor pictures(const Json& config, uint64_t seed, const std::string& name) {
                    kToNhwc);
 }
 
-void run_a2(Fixture& fixture) {
-  require<DataError>(fixture.fill() != nullptr, "{}: no fill table", fixture.name());
+// The whole training; compares the logits, losses and rates on the way and the logits after it.
+std::unique_ptr<Classifier> train_a2(Fixture& fixture) {
   const Json& config = fixture.config();
   const uint64_t seed = fixture.fill()->seed();
-  const std::unique_ptr<Classifier> model = make_tiny(fixture);
+  std::unique_ptr<Classifier> model = make_tiny(fixture);
   load_module(fixture, *model);
   // The published head trains everything but its random queries.
   dynamic_cast<MlDecoder&>(*model->head).query_embed.trainable = false;
@@ -81,14 +82,14 @@ void run_a2(Fixture& fixture) {
   const int64_t steps = integer(config, "steps");
   Array losses{{steps}, {}}, used{{steps, 2}, {}};
   for (int64_t t = 0; t < steps; ++t) {
+    const std::string step = std::to_string(t);
     Tape tape;
-    const Var logits =
-        (*model)(tape.constant(pictures(config, seed, "x" + std::to_string(t))));
+    const Var logits = (*model)(tape.constant(pictures(config, seed, "x" + step)));
     const Var loss = binary_cross_entropy(logits, mixed_targets(config, seed, t));
-    if (const std::string key = "logits_step" + std::to_string(t); fixture.has(key)) {
-      fixture.compare(key, to_array(logits.value));
+    if (fixture.has("logits_step" + step)) {
+      fixture.compare("logits_step" + step, to_array(logits.value));
     }
-    losses.values.push_back(loss.value.item());
+    losses.values.push_back(scalar(loss.value).values[0]);
     used.values.insert(used.values.end(), {rates.lr, rates.beta1});
     tape.backward(loss);
     optimizer->step(rates);
@@ -98,9 +99,23 @@ void run_a2(Fixture& fixture) {
   fixture.compare("lr_beta1", used);
   set_training(*model, false);
   fixture.compare("eval_logits", to_array((*model)(Var(pictures(config, seed, "xe"))).value));
-  for (const auto& [name, tensor] : state_dict(*model)) {
+  return model;
+}
+
+// See Note [Float64 parity]: in float32 losses and logits are compared, in float64 the final values
+// too.
+void run_a2(Fixture& fixture) {
+  require<DataError>(fixture.fill() != nullptr, "{}: no fill table", fixture.name());
+  const std::unique_ptr<Classifier> single = train_a2(fixture);
+  const Float64 arithmetic;
+  const std::unique_ptr<Classifier> exact = train_a2(fixture);
+  const StateDict ours = state_dict(*single), wanted = state_dict(*exact);
+  for (size_t i = 0; i < ours.size(); ++i) {
+    const std::string& name = wanted[i].first;
     if (fixture.has("final_val/" + name)) {
-      fixture.compare_samples("final_", name, to_array(tensor));
+      const Array final = to_array(wanted[i].second);
+      fixture.compare_samples("final_", name, final);
+      expect_close(fixture, "float32's final " + name, to_array(ours[i].second), final);
     }
   }
 }

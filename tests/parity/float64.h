@@ -1,0 +1,49 @@
+// The engine in float64: while a Float64 object lives, the CPU's kernels that a ResNet with either
+// head needs for training (and BCE and LAMB) compute in double.
+//
+// Note [Float64 parity]. A whole network in training mode cannot be compared with a float64
+// reference gradient by gradient in float32. Among its millions of activations a few lie within
+// float32's rounding of a ReLU's corner and fall on the other side; each one changes the gradients
+// of everything below it by up to some percent. (full_resnet50_mld_train_96: PyTorch in float32 has
+// 5 such activations and sampled gradients up to 5 % off; the limit is 0.2 %.) So the models, the
+// tape and the optimisers run once more, unchanged, on the kernels declared here, and that run is
+// held to the limits. The float32 run is held to them in all that does not depend on corners, and
+// its gradients to the float64 run's by their distance as vectors.
+//
+// A tensor keeps its float32 elements; the doubles behind them lie in its storage beside them. An
+// element that somebody else has changed since is taken as it is. Kernels that are not in
+// float64*.cpp compute in float32.
+#pragma once
+
+#include <vector>
+
+#include "core/kernels.h"
+#include "core/tensor.h"
+
+namespace mld::parity {
+
+class Float64 {
+ public:
+  Float64();
+  ~Float64();
+  Float64(const Float64&) = delete;
+  Float64& operator=(const Float64&) = delete;
+};
+
+using Doubles = std::vector<double>;
+
+// The elements of a float32 CPU tensor: the doubles behind them where there are any.
+Doubles read_doubles(const Tensor& x);
+// Sets the elements and the doubles behind them.
+void write_doubles(const Tensor& y, const Doubles& values);
+
+// y [M, N] = a [M, K] b [K, N]
+Doubles multiply(const Doubles& a, const Doubles& b, size_t M, size_t N, size_t K);
+Doubles transposed(const Doubles& x, size_t rows, size_t columns);
+
+// Each group of kernels puts itself into the table.
+void add_float64_convolution(KernelTable& table);  // and pooling, batch norm
+void add_float64_layers(KernelTable& table);       // linear, layer norm, attention, group linear
+void add_float64_updates(KernelTable& table);      // movement, losses, LAMB
+
+}  // namespace mld::parity

@@ -1,0 +1,147 @@
+// Float64 kernels of the rest: movement, ReLU, the binary cross-entropy, LAMB.
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "core/error.h"
+#include "tests/parity/float64.h"
+
+namespace mld::parity {
+namespace {
+
+void copy(const Tensor& x, Tensor& y) {
+  if (x.dtype() == DType::f32) {
+    write_doubles(y, read_doubles(x));
+  } else {
+    cpu::copy(x, y);
+  }
+}
+
+void add(const Tensor& a, const Tensor& b, Tensor& y) {
+  Doubles out = read_doubles(a);
+  const Doubles other = read_doubles(b);
+  std::transform(out.begin(), out.end(), other.begin(), out.begin(), std::plus<>());
+  write_doubles(y, out);
+}
+
+void scale(const Tensor& x, float factor, Tensor& y) {
+  Doubles out = read_doubles(x);
+  for (double& value : out) {
+    value *= static_cast<double>(factor);
+  }
+  write_doubles(y, out);
+}
+
+void accumulate(const Tensor& x, Tensor& y) { add(x, y, y); }
+
+void repeat_rows(const Tensor& x, Tensor& y) {
+  const Doubles in = read_doubles(x);
+  Doubles out;
+  out.reserve(static_cast<size_t>(y.numel()));
+  while (out.size() < static_cast<size_t>(y.numel())) {
+    out.insert(out.end(), in.begin(), in.end());
+  }
+  write_doubles(y, out);
+}
+
+void sum_rows(const Tensor& x, Tensor& y) {
+  const Doubles in = read_doubles(x);
+  Doubles out(static_cast<size_t>(y.numel()), 0.0);
+  for (size_t i = 0; i < in.size(); ++i) {
+    out[i % out.size()] += in[i];
+  }
+  write_doubles(y, out);
+}
+
+void activation_forward(const Tensor& x, const ActivationSpec& spec, Tensor& y) {
+  require(spec.kind == Act::relu, "float64: of the activations only relu");
+  Doubles out = read_doubles(x);
+  for (double& value : out) {
+    value = std::max(value, 0.0);
+  }
+  write_doubles(y, out);
+}
+
+void activation_backward(const Tensor& dy, const Tensor& x, const ActivationSpec& spec, Tensor& dx) {
+  require(spec.kind == Act::relu, "float64: of the activations only relu");
+  Doubles out = read_doubles(dy);
+  const Doubles in = read_doubles(x);
+  for (size_t i = 0; i < out.size(); ++i) {
+    out[i] = in[i] > 0 ? out[i] : 0;
+  }
+  write_doubles(dx, out);
+}
+
+void binary_cross_entropy_forward(const Tensor& x, const Tensor& y, Tensor& loss) {
+  const Doubles in = read_doubles(x), target = read_doubles(y);
+  double sum = 0;
+  for (size_t i = 0; i < in.size(); ++i) {
+    sum += std::max(in[i], 0.0) - in[i] * target[i] + std::log1p(std::exp(-std::abs(in[i])));
+  }
+  write_doubles(loss, {sum / static_cast<double>(in.size())});
+}
+
+void binary_cross_entropy_backward(const Tensor& dloss, const Tensor& x, const Tensor& y,
+                                   Tensor& dx) {
+  Doubles out = read_doubles(x);
+  const Doubles target = read_doubles(y);
+  const double factor = read_doubles(dloss)[0] / static_cast<double>(out.size());
+  for (size_t i = 0; i < out.size(); ++i) {
+    out[i] = factor * (1 / (1 + std::exp(-out[i])) - target[i]);
+  }
+  write_doubles(dx, out);
+}
+
+double norm(const Doubles& x) {
+  return std::sqrt(std::inner_product(x.begin(), x.end(), x.begin(), 0.0));
+}
+
+void lamb_step(const std::vector<AdamSlot>& slots, const LambSpec& spec) {
+  require(spec.timm, "float64: LAMB in timm's form only");
+  double squares = 0;
+  for (const AdamSlot& slot : slots) {
+    squares += std::pow(norm(read_doubles(slot.grad)), 2);
+  }
+  const double clip = std::max(1.0, std::sqrt(squares) / static_cast<double>(spec.max_grad_norm));
+  const double b1 = spec.beta1, b2 = spec.beta2, t = static_cast<double>(spec.step);
+  const double m_scale = 1 / (1 - std::pow(b1, t)), v_scale = 1 / std::sqrt(1 - std::pow(b2, t));
+  for (const AdamSlot& slot : slots) {
+    Doubles value = read_doubles(slot.value), m = read_doubles(slot.m), v = read_doubles(slot.v);
+    const Doubles grad = read_doubles(slot.grad);
+    const double decay = slot.weight_decay;
+    Doubles u(value.size());
+    for (size_t i = 0; i < u.size(); ++i) {
+      const double g = grad[i] / clip;
+      m[i] = b1 * m[i] + (1 - b1) * g;
+      v[i] = b2 * v[i] + (1 - b2) * g * g;
+      u[i] = m[i] * m_scale / (std::sqrt(v[i]) * v_scale + static_cast<double>(spec.eps)) +
+             decay * value[i];
+    }
+    const double weights = norm(value), update = norm(u);
+    const double ratio = decay != 0 && weights > 0 && update > 0 ? weights / update : 1;
+    for (size_t i = 0; i < u.size(); ++i) {
+      value[i] -= static_cast<double>(spec.lr) * ratio * u[i];
+    }
+    write_doubles(slot.value, value);
+    write_doubles(slot.m, m);
+    write_doubles(slot.v, v);
+  }
+}
+
+}  // namespace
+
+void add_float64_updates(KernelTable& table) {
+  table.copy = copy;
+  table.add = add;
+  table.scale = scale;
+  table.accumulate = accumulate;
+  table.repeat_rows = repeat_rows;
+  table.sum_rows = sum_rows;
+  table.activation_forward = activation_forward;
+  table.activation_backward = activation_backward;
+  table.binary_cross_entropy_forward = binary_cross_entropy_forward;
+  table.binary_cross_entropy_backward = binary_cross_entropy_backward;
+  table.lamb_step = lamb_step;
+}
+
+}  // namespace mld::parity
