@@ -68,8 +68,8 @@ LoadReport load_pretrained(Classifier& model, std::span<const StateView> state, 
   }
   const LoadReport report = load_state(model, ours, LoadPolicy::matching);
   require<DataError>(report.unexpected.size() + report.mismatched.size() < ours.size(),
-                     "pretrained weights: none of the file's {} tensors fits the model; is it a {}?",
-                     ours.size(), model.spec.backbone);
+                     "pretrained weights: none of the file's {} tensors fits the model; is it a "
+                     "{}?", ours.size(), model.spec.backbone);
   return report;
 }
 

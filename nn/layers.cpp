@@ -99,10 +99,11 @@ BatchNorm2d::Folded fold(const Conv2d& conv, const BatchNorm2d& bn, DType dtype)
   const int64_t O = w.shape()[0], row = w.shape().row();
   Tensor scale(Shape{O}), bias(Shape{O});
   for (int64_t o = 0; o < O; ++o) {
+    const double m = mean.data<float>()[o];
     const double s = gamma.data<float>()[o] / std::sqrt(double{var.data<float>()[o]} + bn.spec.eps);
     const double b = conv.bias ? double{host(conv.bias->value).data<float>()[o]} : 0.0;
     scale.data<float>()[o] = static_cast<float>(s);
-    bias.data<float>()[o] = static_cast<float>(beta.data<float>()[o] + (b - mean.data<float>()[o]) * s);
+    bias.data<float>()[o] = static_cast<float>(beta.data<float>()[o] + (b - m) * s);
   }
   Tensor folded(w.shape());
   const float *from = w.data<float>(), *factor = scale.data<float>();

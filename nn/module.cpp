@@ -72,8 +72,9 @@ uint64_t hash(std::string_view text) {
 // ---- walks --------------------------------------------------------------------------------------
 
 Var lift(Parameter& p, const Var& x) {
-  require(p.value.defined(), "lift: a parameter of shape {} has no value; initialize() the model or "
-          "load_state() first", p.shape);
+  require(p.value.defined(),
+          "lift: a parameter of shape {} has no value; initialize() the model or load_state() "
+          "first", p.shape);
   if (x.tape != nullptr && p.trainable) {
     return x.tape->parameter(p.value, &p.grad);
   }

@@ -132,9 +132,11 @@ struct StateView {
   const void* data = nullptr;  // aligned for dtype
 };
 
-// Copies values in, widening bfloat16; the model's device is kept. A missing "num_batches_tracked" is never an error (old files lack it).
+// Copies values in, widening bfloat16; the model's device is kept. A missing "num_batches_tracked"
+// is never an error (old files lack it): the model's stays, or is zero if it had none.
 // Errors (strict): DataError listing the missing, unexpected and mis-shaped names.
-LoadReport load_state(Module& model, const StateDict& state, LoadPolicy policy = LoadPolicy::strict);
+LoadReport load_state(Module& model, const StateDict& state,
+                      LoadPolicy policy = LoadPolicy::strict);
 LoadReport load_state(Module& model, std::span<const StateView> state,
                       LoadPolicy policy = LoadPolicy::strict);
 

@@ -1,4 +1,4 @@
-// The moving average of a model: after every update, for every tensor, e <- d * e + (1 - d) * theta.
+// The moving average of a model: after every update e <- d * e + (1 - d) * theta, every tensor.
 #pragma once
 
 #include <utility>

@@ -19,7 +19,7 @@ struct Trained {
 // ".bias" are not decayed, everything else is.
 std::vector<Trained> decay_groups(Module& model, float weight_decay);
 
-// ---- gradients of a group, between backward() and step() -------------------------------------------
+// ---- gradients of a group, between backward() and step() ----------------------------------------
 
 // The 2-norm of all gradients together. NaN or Inf if any of them holds one.
 float gradient_norm(const std::vector<Trained>& trained);

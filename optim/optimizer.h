@@ -26,8 +26,8 @@ class Optimizer {
  public:
   virtual ~Optimizer() = default;
 
-  // One update. rates.beta1 is Adam's and LAMB's beta1, SGD's momentum. An undefined gradient counts
-  // as zero. Gradients stay as they are: clear_gradients() afterwards.
+  // One update. rates.beta1 is Adam's and LAMB's beta1, SGD's momentum. An undefined gradient
+  // counts as zero. Gradients stay as they are: clear_gradients() afterwards.
   virtual void step(const Rates& rates) = 0;
 
   // Updates made so far, and the moments: what a resumed run needs to continue bit for bit.

@@ -199,11 +199,13 @@ TEST_CASE("errors: descriptions that contradict themselves or the tensors") {
   CHECK_EQ(with("metrics", "{\"a\":\"1\"}"), "FILE: metadata \"metrics\": a must be a number");
   CHECK_EQ(with("preprocessing", "{\"image_size\":64}"),
            "FILE: metadata \"preprocessing\" lack \"resize\"");
-  CHECK_EQ(with("preprocessing",
-                R"({"image_size":64,"resize":"zoom","interpolation":"bilinear","normalize":"none"})"),
+  const auto pictures = [](int size, const char* resize) {
+    return fmt::format(R"({{"image_size":{},"resize":"{}","interpolation":"bilinear",)"
+                       R"("normalize":"none"}})", size, resize);
+  };
+  CHECK_EQ(with("preprocessing", pictures(64, "zoom")),
            "FILE: metadata \"preprocessing\": resize is zoom, known are squash, crop, pad");
-  CHECK_EQ(with("preprocessing",
-                R"({"image_size":-1,"resize":"crop","interpolation":"bilinear","normalize":"none"})"),
+  CHECK_EQ(with("preprocessing", pictures(-1, "crop")),
            "FILE: image_size must be in 1..65535, got -1");
   const auto model_json = [](const char* backbone, const char* embed_dim, const char* ffn) {
     return fmt::format(R"({{"backbone":"{}","head":"ml_decoder","classes":3,"groups":2,)"

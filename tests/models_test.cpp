@@ -42,7 +42,7 @@ void randomise_norms(Module& model) {
   }
 }
 
-// ---- blocks -----------------------------------------------------------------------------------------
+// ---- blocks -------------------------------------------------------------------------------------
 
 // Forward and every gradient, in training and in evaluation, and the statistics after training.
 void check_block(ResNetBlock& block, const SafeTensorsFile& file) {
@@ -79,7 +79,7 @@ TEST_CASE("ResNet blocks are the published ones") {
   check_block(bottleneck_block, bottleneck);
 }
 
-// ---- heads ------------------------------------------------------------------------------------------
+// ---- heads --------------------------------------------------------------------------------------
 
 void check_head(Head& head, const SafeTensorsFile& file, const Tensor& input,
                 const std::function<Tensor(const Tensor&)>& to_disk) {
@@ -199,7 +199,7 @@ TEST_CASE("ML-Decoder: dropout depends on seed and step only, and is off in eval
   CHECK_NE(run(1, 1), plain);
 }
 
-// ---- whole models -----------------------------------------------------------------------------------
+// ---- whole models -------------------------------------------------------------------------------
 
 TEST_CASE("a folded model computes the same, in float32 and bfloat16") {
   for (const char* head : {"gap", "ml_decoder"}) {
@@ -276,7 +276,7 @@ TEST_CASE("errors: model descriptions and inputs") {
               (*model)(Var(Tensor::zeros({2, 3, 8, 8}))));
 }
 
-// ---- other people's weights -------------------------------------------------------------------------
+// ---- other people's weights ---------------------------------------------------------------------
 
 ModelSpec small_decoder(int64_t classes) {
   return {.backbone = "resnet18", .head = "ml_decoder", .classes = classes, .embed_dim = 16,

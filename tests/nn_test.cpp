@@ -176,7 +176,8 @@ TEST_CASE("state: bfloat16 files are widened, an absent batch counter is zero") 
   Inner other;
   load_state(other, state);
   CHECK_EQ(other.norm.num_batches_tracked.value.data<int64_t>()[0], 0);
-  const auto exact = model.conv.weight.value.to_vector(), wide = other.conv.weight.value.to_vector();
+  const std::vector<float> exact = model.conv.weight.value.to_vector();
+  const std::vector<float> wide = other.conv.weight.value.to_vector();
   for (size_t i = 0; i < exact.size(); ++i) {
     CHECK_EQ(wide[i], static_cast<float>(bf16(exact[i])));
   }

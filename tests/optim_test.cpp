@@ -283,7 +283,7 @@ TEST_CASE("clipping: the norm over all tensors; smaller gradients and NaN stay")
   CHECK_EQ(tensors.members[0].second->grad.to_vector()[0], 1.0f);
 }
 
-// ---- the moving average -----------------------------------------------------------------------------
+// ---- the moving average -------------------------------------------------------------------------
 
 // The fixture's model: a 1x1 convolution and a norm.
 struct TinyNet : Module {

@@ -50,7 +50,7 @@ auto naming(const std::string& file, F&& f) {
 
 }  // namespace
 
-// ---- named tensors with checksums ------------------------------------------------------------------
+// ---- named tensors with checksums ---------------------------------------------------------------
 
 void save_checkpoint(const std::filesystem::path& path, const Checkpoint& checkpoint) {
   StateDict tensors;
@@ -172,7 +172,7 @@ StateDict part(const StateDict& all, std::string_view prefix) {
   return found;
 }
 
-// ---- models ------------------------------------------------------------------------------------------
+// ---- models -------------------------------------------------------------------------------------
 
 Metadata to_metadata(const CheckpointInfo& info) {
   const auto quoted = [](const std::string& text) { return json_string(text); };
@@ -227,8 +227,8 @@ CheckpointInfo checkpoint_info(const Metadata& metadata, const std::string& file
   info.interpolation = pictures.one_of("interpolation", {"bilinear", "bicubic"});
   info.normalize = pictures.one_of("normalize", {"none", "imagenet"});
   const auto one_of = [&](const char* key, const std::string& value, const char* a, const char* b) {
-    require<DataError>(value == a || value == b, "{}: metadata \"{}\" is {}, known are {}, {}", file,
-                       key, printable(value), a, b);
+    require<DataError>(value == a || value == b, "{}: metadata \"{}\" is {}, known are {}, {}",
+                       file, key, printable(value), a, b);
   };
   one_of("task", info.task, "multi-label", "single-label");
   one_of("weights", info.weights, "raw", "ema");

@@ -16,7 +16,7 @@ namespace mld {
 
 using Metadata = std::map<std::string, std::string>;
 
-// ---- named tensors with checksums ------------------------------------------------------------------
+// ---- named tensors with checksums ---------------------------------------------------------------
 
 struct Checkpoint {
   StateDict tensors;
@@ -63,7 +63,7 @@ class CheckpointFile {
 void append(StateDict& all, std::string_view prefix, const StateDict& part);
 StateDict part(const StateDict& all, std::string_view prefix);
 
-// ---- models ------------------------------------------------------------------------------------------
+// ---- models -------------------------------------------------------------------------------------
 
 // What inference needs to know besides the tensors.
 struct CheckpointInfo {
@@ -95,7 +95,7 @@ struct LoadedModel {
 };
 
 // The model a checkpoint describes, with its weights: copied once, from the mapped file.
-// Errors: DataError naming the file: as load_checkpoint, or tensors that do not fit the description.
+// Errors: DataError naming the file: as load_checkpoint, or tensors unlike the description.
 LoadedModel model_from_checkpoint(const std::filesystem::path& path);
 
 // The info alone, for those who do not need the tensors. Errors: as model_from_checkpoint.
