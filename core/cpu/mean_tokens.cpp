@@ -13,8 +13,9 @@ void mean_tokens_forward(const Tensor& x, Tensor& y) {
     for_each_channel_block(N, L, C, [=](int64_t n, int64_t c0, int64_t c1) {
       double sums[kChannelBlock];
       const T* image = px + n * L * C;
-      sum_tokens(L, c0, c1, [=](int64_t l, int64_t c) { return static_cast<float>(image[l * C + c]); },
-                 sums);
+      sum_tokens(
+          L, c0, c1, [=](int64_t l, int64_t c) { return static_cast<float>(image[l * C + c]); },
+          sums);
       for (int64_t c = c0; c < c1; ++c) {
         store(static_cast<float>(sums[c - c0] / static_cast<double>(L)), py[n * C + c]);
       }

@@ -15,8 +15,9 @@ void variance_forward(const Tensor& x, Tensor& mean, Tensor& y) {
       double sums[kChannelBlock];
       const T* image = px + n * L * C;
       float* mu = pmean + n * C;
-      sum_tokens(L, c0, c1, [=](int64_t l, int64_t c) { return static_cast<float>(image[l * C + c]); },
-                 sums);
+      sum_tokens(
+          L, c0, c1, [=](int64_t l, int64_t c) { return static_cast<float>(image[l * C + c]); },
+          sums);
       for (int64_t c = c0; c < c1; ++c) {
         mu[c] = static_cast<float>(sums[c - c0] / static_cast<double>(L));
       }
