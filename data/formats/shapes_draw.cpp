@@ -29,14 +29,15 @@ class Canvas {
   Rgb& at(int x, int y) { return pixels_[static_cast<size_t>(y) * size_ + x]; }
 
   // Blends colour(u, v) over the pixels whose points satisfy inside(u, v), in picture units, within
-  // the box around (x, y). Calls hit(px, py) where the pixel's centre is inside.
+  // `reach` of the centre. Calls hit(px, py) where the pixel's centre is inside.
   template <class Inside, class Colour, class Hit>
-  void fill(Point centre, double reach, Inside&& inside, Colour&& colour, Hit&& hit) {
-    const auto low = [&](double v) { return std::clamp(int(std::floor((v - reach) * size_)), 0, size_); };
-    const auto high = [&](double v) { return std::clamp(int(std::ceil((v + reach) * size_)), 0, size_); };
+  void fill(Point centre, Point reach, Inside&& inside, Colour&& colour, Hit&& hit) {
+    const auto edge = [&](double v) { return std::clamp(static_cast<int>(v * size_), 0, size_); };
+    const int left = edge(centre.x - reach.x), right = edge(centre.x + reach.x + 1.0 / size_);
+    const int top = edge(centre.y - reach.y), bottom = edge(centre.y + reach.y + 1.0 / size_);
     const double unit = 1.0 / size_;
-    for (int y = low(centre.y); y < high(centre.y); ++y) {
-      for (int x = low(centre.x); x < high(centre.x); ++x) {
+    for (int y = top; y < bottom; ++y) {
+      for (int x = left; x < right; ++x) {
         int covered = 0;
         for (int i = 0; i < kSubpixels * kSubpixels; ++i) {
           const double u = (x + (i % kSubpixels + 0.5) / kSubpixels) * unit;
@@ -101,8 +102,11 @@ void draw_clutter(Canvas& canvas, RandomStream& random) {
     const bool line = random.coin();
     const double length = line ? random.uniform(0.1, 0.4) : random.uniform(0.02, 0.06);
     const double width = line ? random.uniform(0.005, 0.015) : length * random.uniform(0.4, 1.0);
+    const Point reach = line ? Point{length * std::abs(cosine) + width * std::abs(sine),
+                                     length * std::abs(sine) + width * std::abs(cosine)}
+                             : Point{length, length};
     canvas.fill(
-        centre, length,
+        centre, reach,
         [&](double u, double v) {
           const double a = ((u - centre.x) * cosine + (v - centre.y) * sine) / length;
           const double b = ((v - centre.y) * cosine - (u - centre.x) * sine) / width;
@@ -171,7 +175,7 @@ void draw_shape(Canvas& canvas, const SceneShape& shape, int8_t index, std::vect
     return Point{x * cosine + y * sine, y * cosine - x * sine};
   };
   canvas.fill(
-      {shape.x, shape.y}, shape.radius,
+      {shape.x, shape.y}, {shape.radius, shape.radius},
       [&](double u, double v) {
         const Point p = turned(u, v);
         return in_form(shape.form, p.x / shape.radius, p.y / shape.radius);
