@@ -24,7 +24,7 @@ using Vars = std::vector<Var>;
 
 inline constexpr double kLimitF32 = 1e-5, kLimitBf16 = 0x1p-7;
 inline constexpr int64_t kFull = 200;  // more elements than this: random directions
-inline constexpr int kDirections = 8;
+inline constexpr int kDirections = 8;  // enough for the largest to tell the gradient's size
 // The rows' tape; its first op that draws random numbers gets the key kFirstDraw.
 inline constexpr RandomKey kTapeKey{.seed = 11, .step = 3};
 inline constexpr RandomKey kFirstDraw{.seed = 11, .step = 3, .stream = 1u << 16};

@@ -34,6 +34,8 @@ std::vector<OpCase> conv_rows() {
       conv("3x3, wide", {1, 6, 6, 16}, {16, 3, 3, 16}, {.pad = 1}),
       conv("3x3, channels not a multiple of eight", {1, 5, 5, 19}, {13, 3, 3, 19}, {.pad = 1}),
       conv("3x3, many pixels", {2, 9, 11, 32}, {32, 3, 3, 32}, {.pad = 1}),
+      conv("3x3, enough for several threads", {2, 23, 22, 16}, {16, 3, 3, 16}, {.pad = 1}),
+      conv("1x1, enough for several threads", {2, 24, 22, 16}, {40, 1, 1, 16}),
       conv("3x3, padding as wide as the kernel", {1, 3, 4, 2}, {2, 3, 3, 2}, {.pad = 3}),
       conv("7x7 stem", {1, 9, 8, 3}, {5, 7, 7, 3}, {.stride = 2, .pad = 3}),
       conv("5x3 kernel", {1, 7, 6, 2}, {3, 5, 3, 2}, {.pad = 1}),

@@ -40,7 +40,7 @@ std::vector<OpCase> asl_rows() {
       asl_row("far logits, through the weights", far, labels(shape), {.detach_weights = false}),
       asl_row("far logits, large eps", far, labels(shape), {.clip = 0, .eps = 1e-3f}),
       asl_row("one logit", f32({1, 1}, uniform(0.5, 1)), labels({1, 1}), {.gamma_pos = 1}),
-      asl_row("many", f32({20, 81}, uniform(-4, 4)), labels({20, 81}), {}),
+      asl_row("enough for several threads", f32({200, 81}, uniform(-4, 4)), labels({200, 81}), {}),
   };
 }
 
@@ -70,19 +70,19 @@ std::vector<OpCase> other_rows() {
       bce_row("soft targets", near, soft_labels(shape)),
       bce_row("far logits", far, labels(shape)),
       bce_row("one logit", f32({1, 1}), soft_labels({1, 1})),
-      bce_row("many", f32({20, 81}), labels({20, 81})),
+      bce_row("enough for several threads", f32({300, 81}), labels({300, 81})),
       ce_row("one label", near, one_hot(shape)),
       ce_row("targets that do not sum to one", near, soft_labels(shape)),
       ce_row("far logits", far, one_hot(shape)),
       ce_row("one image, two classes", f32({1, 2}), one_hot({1, 2})),
-      ce_row("many", f32({10, 100}), one_hot({10, 100})),
+      ce_row("enough for several threads", f32({200, 100}), one_hot({200, 100})),
       single_row("default", near, {}),
       single_row("no smoothing", near, {.smoothing = 0}),
       single_row("both gammas", near, {.gamma_neg = 2, .gamma_pos = 1}),
       single_row("no focusing", near, {.gamma_neg = 0, .gamma_pos = 0}),
       single_row("fractional gammas", near, {.gamma_neg = 1.5f, .gamma_pos = 0.5f}),
       single_row("one image, two classes", f32({1, 2}), {}),
-      single_row("many", f32({10, 100}), {}),
+      single_row("enough for several threads", f32({100, 100}), {}),
   };
 }
 

@@ -35,6 +35,14 @@ std::vector<OpCase> window_rows(Row row) {
   };
 }
 
+// In float32, where random values are never equal, and large enough for several threads.
+std::vector<OpCase> large_rows() {
+  const PoolSpec stem{.kernel = 3, .stride = 2, .pad = 1};
+  OpCase largest = max_row("enough for several threads", {1, 1, 1, 1}, stem);
+  largest.inputs = {f32({3, 41, 40, 16})};
+  return {largest, avg_row("enough for several threads", {3, 41, 40, 16}, stem)};
+}
+
 std::vector<OpCase> channel_rows() {
   return {
       {"mean_tokens", {{2, 5, 3}}, [](auto& v) { return mean_tokens(v[0]); },
@@ -63,7 +71,9 @@ std::vector<OpCase> channel_rows() {
       {"scale_channels, one pixel, one channel", {{1, 1, 1, 1}, {1, 1, 1, 1}},
        [](auto& v) { return scale_channels(v[0], v[1]); },
        [](auto& a) { return spec::scale_channels(a[0], a[1]); }},
-      {"scale_channels, many", {{1, 7, 7, 40}, {1, 1, 1, 40}},
+      {"mean_tokens, enough for several threads", {{8, 49, 200}},
+       [](auto& v) { return mean_tokens(v[0]); }, [](auto& a) { return spec::mean_tokens(a[0]); }},
+      {"scale_channels, enough for several threads", {{3, 27, 27, 40}, {3, 1, 1, 40}},
        [](auto& v) { return scale_channels(v[0], v[1]); },
        [](auto& a) { return spec::scale_channels(a[0], a[1]); }},
   };
@@ -77,6 +87,8 @@ TEST_CASE("average pooling: forward and gradients") { check_rows(window_rows(avg
 TEST_CASE("average pooling: planted errors are noticed") {
   check_planted_errors(window_rows(avg_row));
 }
+TEST_CASE("large pooling: forward and gradients") { check_rows(large_rows()); }
+TEST_CASE("large pooling: planted errors are noticed") { check_planted_errors(large_rows()); }
 TEST_CASE("channels: forward and gradients") { check_rows(channel_rows()); }
 TEST_CASE("channels: planted errors are noticed") { check_planted_errors(channel_rows()); }
 
