@@ -137,7 +137,11 @@ TEST_CASE("a full disk stops the run with what was saved intact") {
 TEST_CASE("NaN stops the run with exit code 4 and keeps what was saved") {
   const TemporaryFolder folder;
   const fs::path out = folder.path() / "run";
-  Program diverging("mltrain", tiny_run(out, {"optim.lr=1e30", "schedule.name=constant"}), folder);
+  // Decay that overshoots: every step multiplies the weights by about -1000.
+  Program diverging("mltrain",
+                    tiny_run(out, {"optim.name=adamw", "optim.lr=1000", "optim.weight_decay=1",
+                                   "schedule.name=constant"}),
+                    folder);
   CHECK(diverging.wait() == 4);
   CHECK(contains(diverging.err(), "the last save is kept"));
 }
