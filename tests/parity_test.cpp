@@ -1,15 +1,19 @@
 // The reference runner itself: its hash fill, its checksums, and that it can fail.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
 #include <sys/wait.h>
 
+#include "autograd/ops.h"
 #include "core/error.h"
 #include "data/safetensors.h"
 #include "tests/parity/fixture.h"
+#include "tests/parity/float64.h"
 #include "tests/parity/sha256.h"
 
 using namespace mld;
@@ -87,7 +91,8 @@ TEST_CASE("hash fill: the published check values") {
 
 TEST_CASE("hash fill: values are rounded to float32 once, in [lo, hi]") {
   const HashStream stream(1, "a");
-  CHECK(stream.value(0, -2, 2) == static_cast<double>(static_cast<float>(-2 + 4 * stream.uniform(0))));
+  const float rounded = static_cast<float>(-2 + 4 * stream.uniform(0));
+  CHECK(stream.value(0, -2, 2) == static_cast<double>(rounded));
   const Array filled = fill_array(1, "a", {2, 3}, -2, 2);
   CHECK(filled.values.size() == 6);
   CHECK(filled.values[1] == stream.value(1, -2, 2));
@@ -140,11 +145,10 @@ TEST_CASE("parity: a stored tensor nobody compares fails") {
 TEST_CASE("parity: a damaged file fails, even where nothing is computed") {
   const Folder folder("damaged");
   write(folder.path / "data.bin", "abd");
+  const std::string hash = sha256({reinterpret_cast<const unsigned char*>("abc"), 3});
   write(folder.path / "manifest.json",
         "{\"files\": {" +
-            manifest_entry("data.bin", "data",
-                           ", \"sha256\": \"" + sha256({reinterpret_cast<const unsigned char*>("abc"), 3}) +
-                               "\"") + "}}");
+            manifest_entry("data.bin", "data", ", \"sha256\": \"" + hash + "\"") + "}}");
   CHECK(run(folder.path).code == 1);
   write(folder.path / "data.bin", "abc");
   CHECK(run(folder.path).code == 0);
@@ -171,4 +175,42 @@ TEST_CASE("parity: nothing to run, uncovered kinds and filters") {
   CHECK(run(folder.path, "--strict --kind losses/bce_ce").code == 0);
   CHECK(run(folder.path, "--group optim").code == 1);  // nothing was run
   CHECK(run(folder.path, "--frobnicate").code == 2);
+}
+
+// x [1, 4, 4, 2] through a strided padded convolution, batch norm with ReLU, and a linear layer:
+// float64's result and gradients lie within float32's rounding, and are not float32's.
+TEST_CASE("float64: the same ops, more digits") {
+  const auto values = [](const Shape& shape, const char* name) {
+    const std::vector<int64_t> dims(shape.dims().begin(), shape.dims().end());
+    return to_tensor(fill_array(1, name, dims, -1, 1));
+  };
+  const Tensor x = values({1, 4, 4, 2}, "x"), w = values({3, 3, 3, 2}, "w");
+  const Tensor v = values({2, 3}, "v");
+  const auto compute = [&] {
+    Tape tape;
+    const Var in = tape.variable(x), kernel = tape.variable(w), rows = tape.variable(v);
+    const Var ones = tape.constant(Tensor::full({3}, 1)), zeros(Tensor::zeros({3}));
+    const Var z = batch_norm(conv2d(in, kernel, {.stride = 2, .pad = 1}), ones, zeros,
+                             Tensor::zeros({3}), Tensor::full({3}, 1),
+                             {.act = {.kind = Act::relu}});
+    tape.backward(sum(linear(z, rows)), {});
+    return std::vector<Array>{to_array(z.value), to_array(tape.grad(in)),
+                              to_array(tape.grad(kernel)), to_array(tape.grad(rows))};
+  };
+  const std::vector<Array> single = compute();
+  std::vector<Array> exact;
+  {
+    const Float64 arithmetic;
+    exact = compute();
+  }
+  for (size_t i = 0; i < exact.size(); ++i) {
+    double difference = 0, largest = 0;
+    for (size_t j = 0; j < exact[i].values.size(); ++j) {
+      difference = std::max(difference, std::abs(single[i].values[j] - exact[i].values[j]));
+      largest = std::max(largest, std::abs(exact[i].values[j]));
+    }
+    CHECK(difference > 0);
+    CHECK(difference < 2e-6 * largest);
+  }
+  CHECK(to_array(Tensor::full({1}, 0.1f)).values[0] == double{0.1f});  // and it is over
 }

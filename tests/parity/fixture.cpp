@@ -186,8 +186,8 @@ void Fixture::compare_samples(const std::string& group, const std::string& name,
   double worst = 0;
   for (size_t i = 0; i < idx.values.size(); ++i) {
     const auto at = static_cast<size_t>(idx.values[i]);
-    require<DataError>(at < ours.values.size(), "{}: index {} of {} elements", group + "idx/" + name,
-                       at, ours.values.size());
+    require<DataError>(at < ours.values.size(), "{}idx/{}: index {} of {} elements", group,
+                       name, at, ours.values.size());
     const double scale = std::max({std::abs(val.values.at(i)), norm / size, kFloor});
     worst = std::max(worst, difference(ours.values[at], val.values[i]) / scale);
   }

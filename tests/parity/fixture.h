@@ -1,4 +1,4 @@
-// What a kind works with: one entry of a manifest, its tensors, and the record of what was compared.
+// What a kind works with: one entry of a manifest, its tensors, the record of what was compared.
 //
 // An entry passes only if every tensor it stores was read as an input or compared with a result:
 // finish() names what was left over, so nothing is skipped in silence.
@@ -48,13 +48,13 @@ class Fixture {
   std::string dtype(const std::string& key) const;     // "F64", "I64", ...
   Array array(const std::string& key);                 // stored only; marks the key as used
   std::vector<uint8_t> bytes(const std::string& key);  // of a U8 tensor
-  // "x", "R" and the like: stored under `name`; or described by config.<role> ({name, shape, lo, hi}
-  // or a name in the fill table); or `name` in the fill table. `role` defaults to the name.
+  // "x", "R" and the like: stored under `name`; or described by config.<role>, which is {name,
+  // shape, lo, hi} or a name in the fill table; or `name` there. `role` defaults to the name.
   Array input(const std::string& name, const char* role = nullptr);
   bool has_input(const std::string& name) const;
   Fill* fill() { return fill_ ? &*fill_ : nullptr; }
 
-  // ---- comparisons --------------------------------------------------------------------------------
+  // ---- comparisons ------------------------------------------------------------------------------
   // max|ours - stored| / max(max|stored|, 1e-6); stored integers must be equal.
   void compare(const std::string& key, const Array& ours);
   void compare(const std::string& key, double ours) { compare(key, Array{{}, {ours}}); }

@@ -51,7 +51,9 @@ void write_doubles(const Tensor& y, const Doubles& values) {
   require(static_cast<int64_t>(values.size()) == y.numel(), "float64: {} values for {}",
           values.size(), y.shape());
   float* data = y.data<float>();
-  std::transform(values.begin(), values.end(), data, [](double v) { return static_cast<float>(v); });
+  for (size_t i = 0; i < values.size(); ++i) {
+    data[i] = static_cast<float>(values[i]);
+  }
   Shadow* shadow = shadow_of(y);
   if (shadow == nullptr) {
     const auto* first = static_cast<const float*>(y.storage()->data());

@@ -7,8 +7,8 @@
 // of everything below it by up to some percent. (full_resnet50_mld_train_96: PyTorch in float32 has
 // 5 such activations and sampled gradients up to 5 % off; the limit is 0.2 %.) So the models, the
 // tape and the optimisers run once more, unchanged, on the kernels declared here, and that run is
-// held to the limits. The float32 run is held to them in all that does not depend on corners, and
-// its gradients to the float64 run's by their distance as vectors.
+// held to the limits. The float32 run's forward pass is held to them too; its gradients, and what
+// several of its steps lead to, to the float64 run's by their distance as vectors.
 //
 // A tensor keeps its float32 elements; the doubles behind them lie in its storage beside them. An
 // element that somebody else has changed since is taken as it is. Kernels that are not in

@@ -131,7 +131,7 @@ void conv2d_backward_weight(const Tensor& dy, const Tensor& x, const Conv2dSpec&
   write_doubles(dw, out);
 }
 
-// ---- batch norm -----------------------------------------------------------------------------------
+// ---- batch norm ---------------------------------------------------------------------------------
 
 // sum over rows of f(row, channel), per channel
 template <class F>
@@ -153,7 +153,7 @@ void batch_statistics(const Doubles& in, size_t C, const BatchNormSpec& spec, Te
   for (double& value : mu) {
     value /= n;
   }
-  variance = channel_sum(M, C, [&](size_t i, size_t c) { return (in[i] - mu[c]) * (in[i] - mu[c]); });
+  variance = channel_sum(M, C, [&](size_t i, size_t c) { return std::pow(in[i] - mu[c], 2); });
   Doubles mean_after = read_doubles(running_mean), var_after = read_doubles(running_var);
   for (size_t c = 0; c < C; ++c) {
     mean_after[c] += momentum * (mu[c] - mean_after[c]);
@@ -218,7 +218,7 @@ void batch_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& y, con
   write_doubles(dx, dz);
 }
 
-// ---- pooling --------------------------------------------------------------------------------------
+// ---- pooling ------------------------------------------------------------------------------------
 
 void max_pool_forward(const Tensor& x, const PoolSpec& spec, Tensor& argmax, Tensor& y) {
   const Doubles in = read_doubles(x);
@@ -256,7 +256,8 @@ void max_pool_backward(const Tensor& dy, const Tensor& argmax, const PoolSpec& s
     const int64_t n = i / (o[3] * o[2] * o[1]);
     const int64_t h = oh * spec.stride - spec.pad + best[i] / spec.kernel;
     const int64_t w = ow * spec.stride - spec.pad + best[i] % spec.kernel;
-    out[static_cast<size_t>(((n * s[1] + h) * s[2] + w) * s[3] + c)] += grad[static_cast<size_t>(i)];
+    const int64_t to = ((n * s[1] + h) * s[2] + w) * s[3] + c;
+    out[static_cast<size_t>(to)] += grad[static_cast<size_t>(i)];
   }
   write_doubles(dx, out);
 }

@@ -32,8 +32,8 @@ void linear_backward_weight(const Tensor& dy, const Tensor& x, Tensor& dw) {
   write_doubles(dw, multiply(transposed(read_doubles(dy), M, O), read_doubles(x), O, C, M));
 }
 
-void layer_norm_forward(const Tensor& x, const Tensor& w, const Tensor& b, const LayerNormSpec& spec,
-                        Tensor& mean, Tensor& rstd, Tensor& y) {
+void layer_norm_forward(const Tensor& x, const Tensor& w, const Tensor& b,
+                        const LayerNormSpec& spec, Tensor& mean, Tensor& rstd, Tensor& y) {
   const size_t M = size_of_dim(x, 0), C = size_of_dim(x, 1);
   const Doubles in = read_doubles(x);
   const Doubles gamma = w.defined() ? read_doubles(w) : Doubles(C, 1.0);
@@ -88,7 +88,7 @@ void layer_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& w, con
   }
 }
 
-// ---- attention ------------------------------------------------------------------------------------
+// ---- attention ----------------------------------------------------------------------------------
 
 // One head of one image: where its rows lie and its probabilities.
 struct Head {
@@ -102,7 +102,9 @@ struct Head {
         shared(size_of_dim(q, 0) == 1), causal(spec.causal) {
     require(!spec.dropout.active(), "float64: attention has no dropout");
   }
-  size_t query(size_t n, size_t e, size_t i) const { return ((shared ? 0 : n) * Q + i) * D + e * d; }
+  size_t query(size_t n, size_t e, size_t i) const {
+    return ((shared ? 0 : n) * Q + i) * D + e * d;
+  }
   size_t key(size_t n, size_t e, size_t l) const { return (n * L + l) * D + e * d; }
   size_t out(size_t n, size_t e, size_t i) const { return (n * Q + i) * D + e * d; }
   double scale() const { return 1 / std::sqrt(static_cast<double>(d)); }
@@ -190,7 +192,7 @@ void attention_backward(const Tensor& dy, const Tensor& q, const Tensor& k, cons
   write_doubles(dv, gv);
 }
 
-// ---- group linear and token means -----------------------------------------------------------------
+// ---- group linear and token means ---------------------------------------------------------------
 
 // visit(logit, first of the query's features in h, place of the first weight, step between weights)
 template <class Visit>

@@ -62,7 +62,8 @@ void activation_forward(const Tensor& x, const ActivationSpec& spec, Tensor& y) 
   write_doubles(y, out);
 }
 
-void activation_backward(const Tensor& dy, const Tensor& x, const ActivationSpec& spec, Tensor& dx) {
+void activation_backward(const Tensor& dy, const Tensor& x, const ActivationSpec& spec,
+                         Tensor& dx) {
   require(spec.kind == Act::relu, "float64: of the activations only relu");
   Doubles out = read_doubles(dy);
   const Doubles in = read_doubles(x);

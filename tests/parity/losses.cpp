@@ -66,13 +66,14 @@ void run_asl_single(Fixture& fixture) {
   }
 }
 
-// A class index becomes a smoothed one-hot: off = s / K, on = 1 - s + s / K (timm). With a threshold
-// the target is then 1 where it is strictly above it, else 0: compared in the reference's double,
-// since a target may be the threshold itself.
+// A class index becomes a smoothed one-hot: off = s / K, on = 1 - s + s / K (timm). With a
+// threshold the target is then 1 where it is strictly above it, else 0: compared in the reference's
+// double, since a target may be the threshold itself.
 Tensor targets_of(Fixture& fixture, const Json& config, int64_t K) {
   Array targets = fixture.array(text(config, "target"));
   if (targets.shape.size() == 1) {
-    const double smoothing = number(config, "smoothing", 0), off = smoothing / static_cast<double>(K);
+    const double smoothing = number(config, "smoothing", 0);
+    const double off = smoothing / static_cast<double>(K);
     targets = expand(targets, K, off, 1 - smoothing + off);
   }
   if (has(config, "threshold")) {

@@ -71,7 +71,8 @@ Var multihead(const Vars& v, const AttentionSpec& spec) {
   const Var& memory = v.size() > 5 ? v[5] : v[0];
   const int64_t D = q.shape()[2];
   const auto project = [&](const Var& x, int64_t which) {
-    return linear(x, rows(v[1], which * D, (which + 1) * D), rows(v[2], which * D, (which + 1) * D));
+    const int64_t begin = which * D, end = begin + D;
+    return linear(x, rows(v[1], begin, end), rows(v[2], begin, end));
   };
   return linear(attention(project(q, 0), project(memory, 1), project(memory, 2), spec), v[3], v[4]);
 }
@@ -140,9 +141,11 @@ void run_batch_norm(Fixture& fixture, const std::string& name, const Json& confi
   const BatchNormSpec spec{.training = training,
                            .eps = static_cast<float>(number(config, "eps", 1e-5)),
                            .momentum = static_cast<float>(number(config, "momentum", 0.1))};
+  const auto apply = [&](const Vars& v) {
+    return batch_norm(v[0], v[1], v[2], mean, var, spec);
+  };
   run_operator(fixture, name,
-               {.apply = [&](const Vars& v) { return batch_norm(v[0], v[1], v[2], mean, var, spec); },
-                .to_ours = kToNhwc, .from_ours = kFromNhwc, .reordered = 1});
+               {.apply = apply, .to_ours = kToNhwc, .from_ours = kFromNhwc, .reordered = 1});
   fixture.compare(name + "/rm_after", to_array(mean));
   fixture.compare(name + "/rv_after", to_array(var));
 }
