@@ -88,29 +88,24 @@ void batch_statistics(const T* x, int64_t M, int64_t C, const BatchNormSpec& spe
   }
 }
 
-// y = act((x - mean) * factor + b [+ residual])   x, residual, y [M, C]; the rest [C]
+// One row of y = act((x - mean) * factor + b [+ residual]); every array [C]. A function with
+// arguments by value: inside a threaded lambda the compiler (GCC 12) would reread what the lambda
+// captured for every element instead of using SIMD.
 template <class T, class Activation>
-void apply(const T* x, const T* residual, const float* mean, const float* factor, const float* b,
-           int64_t M, int64_t C, const Activation& act, T* y) {
-  parallel_for(M, row_grain(C), [=](int64_t begin, int64_t end) {
-    for (int64_t m = end - 1; m >= begin; --m) {
-      const T* in = x + m * C;
-      T* out = y + m * C;
-      if (residual == nullptr) {
+void apply_row(const T* x, const T* residual, const float* mean, const float* factor,
+               const float* b, int64_t C, Activation act, T* y) {
+  if (residual == nullptr) {
 #pragma omp simd
-        for (int64_t c = 0; c < C; ++c) {
-          store(act((static_cast<float>(in[c]) - mean[c]) * factor[c] + b[c]), out[c]);
-        }
-      } else {
-        const T* add = residual + m * C;
-#pragma omp simd
-        for (int64_t c = 0; c < C; ++c) {
-          store(act((static_cast<float>(in[c]) - mean[c]) * factor[c] + b[c] +
-                    static_cast<float>(add[c])), out[c]);
-        }
-      }
+    for (int64_t c = 0; c < C; ++c) {
+      store(act((static_cast<float>(x[c]) - mean[c]) * factor[c] + b[c]), y[c]);
     }
-  });
+  } else {
+#pragma omp simd
+    for (int64_t c = 0; c < C; ++c) {
+      const float z = (static_cast<float>(x[c]) - mean[c]) * factor[c] + b[c];
+      store(act(z + static_cast<float>(residual[c])), y[c]);
+    }
+  }
 }
 
 }  // namespace
@@ -132,9 +127,13 @@ void batch_norm_forward(const Tensor& x, const Tensor& w, const Tensor& b, const
     }
     std::vector<float> factor(static_cast<size_t>(C));
     std::transform(rs, rs + C, w.data<float>(), factor.begin(), std::multiplies<float>());
-    const T* add = residual.defined() ? residual.data<T>() : nullptr;
-    const auto run = [&](const auto& act) {
-      apply(x.data<T>(), add, mu, factor.data(), b.data<float>(), M, C, act, y.data<T>());
+    const auto run = [&](auto act) {
+      parallel_for(M, row_grain(C), [&](int64_t begin, int64_t end) {
+        for (int64_t m = end - 1; m >= begin; --m) {
+          apply_row(x.data<T>() + m * C, residual.defined() ? residual.data<T>() + m * C : nullptr,
+                    mu, factor.data(), b.data<float>(), C, act, y.data<T>() + m * C);
+        }
+      });
     };
     switch (spec.act.kind) {
       case Act::relu:

@@ -49,21 +49,15 @@ struct Inputs {
   float centred(int64_t i, int64_t c) const { return static_cast<float>(x[i]) - mean[c]; }
 };
 
-// dx = factor * (dz - offset - (x - mean) * tilt), dz given by dz_of(i).
-//   factor, offset, tilt [C], one after the other
+// One row of dx = factor * (dz - offset - (x - mean) * tilt); i is its first element, dz_of(i) gives
+// dz. By value, for the reason given at apply_row in batch_norm.cpp.   factor, offset, tilt [C]
 template <class T, class DzOf>
-void apply(Inputs<T> in, DzOf dz_of, const float* factor, int64_t M, int64_t C,
-           T* dx) {
-  const float *offset = factor + C, *tilt = offset + C;
-  parallel_for(M, row_grain(C), [=](int64_t begin, int64_t end) {
-    for (int64_t m = end - 1; m >= begin; --m) {  // backwards: see batch_norm.cpp
-      const int64_t i = m * C;
+void apply_row(Inputs<T> in, DzOf dz_of, const float* factor, const float* offset,
+               const float* tilt, int64_t i, int64_t C, T* dx) {
 #pragma omp simd
-      for (int64_t c = 0; c < C; ++c) {
-        store(factor[c] * (dz_of(i + c) - offset[c] - in.centred(i + c, c) * tilt[c]), dx[i + c]);
-      }
-    }
-  });
+  for (int64_t c = 0; c < C; ++c) {
+    store(factor[c] * (dz_of(i + c) - offset[c] - in.centred(i + c, c) * tilt[c]), dx[i + c]);
+  }
 }
 
 }  // namespace
@@ -101,11 +95,17 @@ void batch_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& y, con
       line[i + static_cast<size_t>(2 * C)] =
           spec.training ? static_cast<float>(sum_x[i] * rstd_c * rstd_c / rows) : 0.0f;
     }
+    const auto run = [&](auto dz_of) {
+      parallel_for(M, row_grain(C), [&, factor = line.data()](int64_t begin, int64_t end) {
+        for (int64_t m = end - 1; m >= begin; --m) {  // backwards: see batch_norm.cpp
+          apply_row(in, dz_of, factor, factor + C, factor + 2 * C, m * C, C, dx.data<T>());
+        }
+      });
+    };
     if (dz == nullptr) {
-      apply(in, [in](int64_t i) { return in.dz(i); }, line.data(), M, C, dx.data<T>());
+      run([in](int64_t i) { return in.dz(i); });
     } else {
-      apply(in, [dz](int64_t i) { return static_cast<float>(dz[i]); }, line.data(), M, C,
-            dx.data<T>());
+      run([dz](int64_t i) { return static_cast<float>(dz[i]); });
     }
   });
 }

@@ -3,8 +3,8 @@
 
 #include <dnnl.h>
 
+#include "core/cpu/epilogue.h"
 #include "core/cpu/gemm.h"
-#include "core/cpu/values.h"
 #include "core/kernels.h"
 
 namespace mld::cpu {
@@ -55,49 +55,6 @@ ConvAlgorithm choose_algorithm(ConvDirection direction, const ConvProblem& probl
   return pointwise && !(weight && wide_strided) ? ConvAlgorithm::nhwc : ConvAlgorithm::blocked;
 }
 
-namespace {
-
-// y = act(y + bias [+ residual]) for rows of O channels; act(z) as a callable.
-template <class Activation>
-void epilogue_rows(const float* bias, const float* residual, int64_t M, int64_t O, Activation act,
-                   float* y) {
-  parallel_for(M, row_grain(O), [=](int64_t begin, int64_t end) {
-    for (int64_t m = begin; m < end; ++m) {
-      float* row = y + m * O;
-      if (residual == nullptr) {
-#pragma omp simd
-        for (int64_t o = 0; o < O; ++o) {
-          row[o] = act(row[o] + bias[o]);
-        }
-      } else {
-        const float* add = residual + m * O;
-#pragma omp simd
-        for (int64_t o = 0; o < O; ++o) {
-          row[o] = act(row[o] + bias[o] + add[o]);
-        }
-      }
-    }
-  });
-}
-
-}  // namespace
-
-void conv2d_epilogue(const Tensor& bias, const Tensor& residual, const ActivationSpec& act,
-                     Tensor& y) {
-  const int64_t O = y.shape()[-1], M = y.numel() / O;
-  const Tensor b = bias.defined() ? bias : Tensor::zeros({O});
-  const float* r = residual.defined() ? residual.data<float>() : nullptr;
-  const auto run = [&](auto f) { epilogue_rows(b.data<float>(), r, M, O, f, y.data<float>()); };
-  switch (act.kind) {
-    case Act::relu:
-      return run([](float z) { return z < 0 ? 0.0f : z; });
-    case Act::leaky_relu:
-      return run([slope = act.slope](float z) { return z < 0 ? z * slope : z; });
-    default:
-      return run([](float z) { return z; });
-  }
-}
-
 void conv2d_forward_with(ConvAlgorithm algorithm, const Tensor& x, const Tensor& w,
                          const Tensor& bias, const Tensor& residual, const Conv2dSpec& spec,
                          Tensor& y) {
@@ -108,7 +65,7 @@ void conv2d_forward_with(ConvAlgorithm algorithm, const Tensor& x, const Tensor&
   const int64_t C = x.shape()[-1], O = w.shape()[0], M = x.numel() / C;
   gemm(false, true, M, O, C, x.data<float>(), C, w.data<float>(), C, 0.0f, y.data<float>(), O);
   if (bias.defined() || residual.defined() || spec.act.kind != Act::identity) {
-    conv2d_epilogue(bias, residual, spec.act, y);
+    epilogue(bias, residual, spec.act, y);
   }
 }
 

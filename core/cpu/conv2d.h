@@ -35,10 +35,6 @@ void conv2d_backward_data_with(ConvAlgorithm algorithm, const Tensor& dy, const 
 void conv2d_backward_weight_with(ConvAlgorithm algorithm, const Tensor& dy, const Tensor& x,
                                  const Conv2dSpec& spec, Tensor& dw);
 
-// y = act(y + bias [+ residual]) in place.   bias [O]; residual, y [N, OH, OW, O], float32
-void conv2d_epilogue(const Tensor& bias, const Tensor& residual, const ActivationSpec& act,
-                     Tensor& y);
-
 // oneDNN's part (conv2d_onednn.cpp): `blocked` lets it choose the activations' layout too.
 void onednn_forward(bool blocked, const Tensor& x, const Tensor& w, const Tensor& bias,
                     const Tensor& residual, const Conv2dSpec& spec, Tensor& y);

@@ -2,6 +2,7 @@
 #include <mutex>
 
 #include "core/cpu/conv2d.h"
+#include "core/cpu/epilogue.h"
 #include "core/cpu/onednn.h"
 #include "core/kernels.h"
 #include "core/parallel.h"
@@ -207,7 +208,7 @@ void onednn_forward(bool blocked, const Tensor& x, const Tensor& w, const Tensor
     Conv2dSpec linear = spec;
     linear.act = {};
     onednn_forward(blocked, x, w, bias, {}, linear, y);
-    conv2d_epilogue({}, residual, spec.act, y);
+    epilogue({}, residual, spec.act, y);
     return;
   }
   const auto plan = plan_of(g.key("forward", bias.defined(), residual.defined()), [&] {

@@ -1,8 +1,6 @@
 // Linear layers: one matrix product, then bias and activation in one pass.
-#include <algorithm>
-
+#include "core/cpu/epilogue.h"
 #include "core/cpu/gemm.h"
-#include "core/cpu/values.h"
 #include "core/kernels.h"
 
 namespace mld::cpu {
@@ -13,17 +11,8 @@ void linear_forward(const Tensor& x, const Tensor& w, const Tensor& bias, const 
   const Tensor wx = widened(x), ww = widened(w);
   Tensor wy = wide_like(y);
   gemm(false, true, M, O, C, wx.data<float>(), C, ww.data<float>(), C, 0.0f, wy.data<float>(), O);
-  const bool relu = spec.act.kind == Act::relu;
-  if (bias.defined() || relu) {
-    const float* b = bias.defined() ? bias.data<float>() : nullptr;
-    parallel_for(M, row_grain(O), [&, y = wy.data<float>()](int64_t begin, int64_t end) {
-      for (int64_t m = begin; m < end; ++m) {
-        for (int64_t o = 0; o < O; ++o) {
-          const float value = y[m * O + o] + (b != nullptr ? b[o] : 0.0f);
-          y[m * O + o] = relu ? std::max(value, 0.0f) : value;
-        }
-      }
-    });
+  if (bias.defined() || spec.act.kind != Act::identity) {
+    epilogue(bias, {}, spec.act, wy);
   }
   narrow(wy, y);
 }

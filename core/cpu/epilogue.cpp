@@ -1,0 +1,48 @@
+#include "core/cpu/epilogue.h"
+
+#include "core/cpu/values.h"
+
+namespace mld::cpu {
+namespace {
+
+// y = act(y + bias [+ residual]) for one row of O channels; act(z) as a callable.
+template <class Activation>
+void epilogue_row(const float* bias, const float* residual, int64_t O, Activation act, float* y) {
+  if (residual == nullptr) {
+#pragma omp simd
+    for (int64_t o = 0; o < O; ++o) {
+      y[o] = act(y[o] + bias[o]);
+    }
+  } else {
+#pragma omp simd
+    for (int64_t o = 0; o < O; ++o) {
+      y[o] = act(y[o] + bias[o] + residual[o]);
+    }
+  }
+}
+
+}  // namespace
+
+void epilogue(const Tensor& bias, const Tensor& residual, const ActivationSpec& act, Tensor& y) {
+  const int64_t O = y.shape()[-1], M = y.numel() / O;
+  const Tensor b = bias.defined() ? bias : Tensor::zeros({O});
+  const float* r = residual.defined() ? residual.data<float>() : nullptr;
+  const auto run = [&](auto f) {
+    parallel_for(M, row_grain(O), [&](int64_t begin, int64_t end) {
+      for (int64_t m = begin; m < end; ++m) {
+        epilogue_row(b.data<float>(), r != nullptr ? r + m * O : nullptr, O, f,
+                     y.data<float>() + m * O);
+      }
+    });
+  };
+  switch (act.kind) {
+    case Act::relu:
+      return run([](float z) { return z < 0 ? 0.0f : z; });
+    case Act::leaky_relu:
+      return run([slope = act.slope](float z) { return z < 0 ? z * slope : z; });
+    default:
+      return run([](float z) { return z; });
+  }
+}
+
+}  // namespace mld::cpu
