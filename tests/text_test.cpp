@@ -1,0 +1,83 @@
+// Strings from outside: UTF-8, escapes, nearest names, safe paths.
+#include "data/text.h"
+#include "tests/data_files.h"
+
+namespace mld::test {
+
+TEST_CASE("text: UTF-8 is what the Unicode standard says") {
+  CHECK(is_utf8(""));
+  CHECK(is_utf8("a\x7F"));
+  CHECK(is_utf8("\xC2\x80 \xDF\xBF"));
+  CHECK(is_utf8("\xE0\xA0\x80 \xEF\xBF\xBF"));
+  CHECK(is_utf8("\xF0\x90\x80\x80 \xF4\x8F\xBF\xBF"));
+  CHECK(!is_utf8("\x80"));              // a continuation alone
+  CHECK(!is_utf8("\xC1\xBF"));          // overlong
+  CHECK(!is_utf8("\xE0\x9F\xBF"));      // overlong
+  CHECK(!is_utf8("\xF0\x8F\xBF\xBF"));  // overlong
+  CHECK(!is_utf8("\xED\xA0\x80"));      // a surrogate
+  CHECK(!is_utf8("\xF4\x90\x80\x80"));  // beyond U+10FFFF
+  CHECK(!is_utf8("\xE2\x82"));          // cut short
+  CHECK(!is_utf8("\xFF"));
+}
+
+TEST_CASE("text: escapes for a terminal, CSV, JSON and HTML") {
+  CHECK(printable("Zoë \xE7\x8C\xAB") == "Zoë \xE7\x8C\xAB");
+  CHECK(printable("a\n\t\r\x1b[2J\x7f") == "a\\n\\t\\r\\x1b[2J\\x7f");
+  CHECK(printable("caf\xe9") == "caf\\xe9");
+  CHECK(printable("gpj.\xE2\x80\xAE" "exe") == "gpj.\\u202eexe");  // right-to-left override
+  CHECK(printable("\xC2\x9B") == "\\u009b");                        // an 8-bit escape
+  CHECK(printable(printable("\x01\xff")) == printable("\x01\xff"));
+  CHECK(csv_field("plain name") == "plain name");
+  CHECK(csv_field("a,b") == "\"a,b\"");
+  CHECK(csv_field("say \"x\"\n") == "\"say \"\"x\"\"\n\"");
+  CHECK(json_string("a\"b\\c\n\x01") == "\"a\\\"b\\\\c\\n\\u0001\"");
+  CHECK(json_string("\xff") == "\"\\\\xff\"");
+  CHECK(json_string("\xE2\x80\xA8") == "\"\\u2028\"");
+  CHECK(html_text("<a href='x'>\"&\x01") == "&lt;a href=&#39;x&#39;&gt;&quot;&amp;\\x01");
+}
+
+TEST_CASE("text: nearest names") {
+  const std::vector<std::string> names = {"person", "bicycle", "car"};
+  CHECK(edit_distance("", "abc") == 3);
+  CHECK(edit_distance("kitten", "sitting") == 3);
+  CHECK(edit_distance("voc", "vco") == 1);
+  CHECK(nearest_name("persno", names) == "person");
+  CHECK(nearest_name("cat", names) == "car");
+  CHECK(nearest_name("zebra", names).empty());
+  CHECK(did_you_mean("bycicle", names) == ", did you mean 'bicycle'?");
+  CHECK(did_you_mean("zebra", names).empty());
+  CHECK(nearest_name(std::string(100000, 'x'), names).empty());
+}
+
+TEST_CASE("text: counts and lists") {
+  CHECK(counted(1, "picture") == "1 picture");
+  CHECK(counted(0, "picture") == "0 pictures");
+  CHECK(counted(2, "class") == "2 classes");
+  const std::vector<std::string> names = {"a", "b\n", "c"};
+  CHECK(name_list(names) == "a, b\\n, c");
+  CHECK(name_list(names, 2) == "a, b\\n and 1 more");
+  CHECK(trimmed(" \t a b\r\n") == "a b");
+  CHECK(trimmed(" \n").empty());
+}
+
+TEST_CASE("text: paths stay below the folder") {
+  CHECK(safe_relative_path("a/b.jpg", "list:1") == fs::path("a/b.jpg"));
+  CHECK(safe_relative_path("a/..b..jpg", "list:1") == fs::path("a/..b..jpg"));
+  for (const char* bad : {"", "/a", "..", "../a", "a/..", "a/../../b", "./../a"}) {
+    CAPTURE(bad);
+    CHECK_THROWS_AS(safe_relative_path(bad, "list:1"), DataError);
+  }
+  TemporaryFolder folder;
+  folder.write("data/x", "x");
+  folder.write("data-other/y", "y");  // its name starts like the folder's
+  fs::create_symlink("../data-other/y", folder.path() / "data/link");
+  fs::create_directory_symlink(folder.path() / "data", folder.path() / "alias");
+  CHECK(resolve_below(folder.path() / "data", "x") ==
+        fs::canonical(folder.path() / "data/x"));
+  CHECK(resolve_below(folder.path() / "alias", "x") ==
+        fs::canonical(folder.path() / "data/x"));  // the folder itself may be a link
+  CHECK_THROWS_AS(resolve_below(folder.path() / "data", "link"), DataError);
+  CHECK(resolve_below(folder.path() / "data", "none") == folder.path() / "data/none");
+}
+
+}  // namespace mld::test
