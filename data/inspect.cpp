@@ -54,7 +54,8 @@ void look(const Dataset& data, DatasetReport& report, Progress& progress) {
       report.decode_seconds += seconds.count();
       if (report.decoded) {
         const auto [low, high] = std::minmax(image.width, image.height);
-        report.smallest_side = report.smallest_side == 0 ? low : std::min(report.smallest_side, low);
+        const int smallest = report.smallest_side;
+        report.smallest_side = smallest == 0 ? low : std::min(smallest, low);
         report.largest_side = std::max(report.largest_side, high);
       }
     } catch (const DataError& error) {

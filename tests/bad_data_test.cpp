@@ -61,15 +61,15 @@ TEST_CASE("bad data: no folder, an empty one, none of the formats") {
   CHECK(open_error(folder, DataFormat::auto_detect) == "ROOT: the folder is empty (data.root)");
   folder.write("readme.txt", "x");
   CHECK(open_error(folder, DataFormat::auto_detect) ==
-        "ROOT: cannot tell the data's format: looked for annotations/*.json (coco), Annotations and "
-        "JPEGImages (voc), data.csv or train.csv (csv), batches.meta.txt or fine_label_names.txt "
+        "ROOT: cannot tell the data's format: looked for annotations/*.json (coco), Annotations "
+        "and JPEGImages (voc), data.csv or train.csv (csv), batches.meta.txt or fine_label_names.txt "
         "(cifar) and folders of pictures (folder); set data.format");
   options.root = folder.path() / "readme.txt";
   CHECK(message_of<DataError>([&] { open_dataset(options, "train"); }, folder.path()) ==
         "ROOT/readme.txt: not a folder (data.root)");
   CHECK(open_error(folder, DataFormat::coco) ==
-        "ROOT: no COCO annotations for split 'train': looked for annotations/instances_train*.json; "
-        "name the file in data.train");
+        "ROOT: no COCO annotations for split 'train': looked for annotations/instances_train*.json"
+        "; name the file in data.train");
   CHECK(open_error(folder, DataFormat::voc) ==
         "ROOT: no VOC data: looked for the folders Annotations and JPEGImages here, in VOC* and in "
         "VOCdevkit/VOC*");
@@ -80,8 +80,8 @@ TEST_CASE("bad data: no folder, an empty one, none of the formats") {
         "ROOT: no CIFAR data: looked for batches.meta.txt or fine_label_names.txt here, in "
         "cifar-10-batches-bin and in cifar-100-binary");
   CHECK(open_error(folder, DataFormat::folder) ==
-        "ROOT: no pictures, expected one folder per class with .jpg, .png, .bmp, .gif or .ppm files "
-        "in it");
+        "ROOT: no pictures, expected one folder per class with .jpg, .png, .bmp, .gif or .ppm "
+        "files in it");
   CHECK(open_error(folder, DataFormat::folder, "val") ==
         "ROOT: no folder for split 'val'; make val/<class>/, or name the folder in data.val (\".\" "
         "is the root itself)");
@@ -159,8 +159,8 @@ TEST_CASE("bad data: COCO folders") {
     return open_error(folder, DataFormat::coco);
   };
   CHECK(with(R"({"id": 1, "file_name": "/etc/passwd"})") ==
-        "ROOT/annotations/instances_train.json: images[0]: path '/etc/passwd' is absolute, expected "
-        "a path below the data folder");
+        "ROOT/annotations/instances_train.json: images[0]: path '/etc/passwd' is absolute, "
+        "expected a path below the data folder");
   CHECK(with(R"({"id": 1, "file_name": "a/../../b.jpg"})") ==
         "ROOT/annotations/instances_train.json: images[0]: path 'a/../../b.jpg' contains '..', "
         "expected a path below the data folder");
@@ -181,8 +181,8 @@ TEST_CASE("bad data: COCO folders") {
   DataOptions options;
   options.class_names = {"cats", "dog"};
   CHECK(open_error(folder, DataFormat::coco, "train", options) ==
-        "ROOT/annotations/instances_train.json: 1 class is not in the class list of 2: cat, did you "
-        "mean 'cats'?; every split must use the classes of the training split");
+        "ROOT/annotations/instances_train.json: 1 class is not in the class list of 2: cat, did "
+        "you mean 'cats'?; every split must use the classes of the training split");
 
   options.root = folder.path();
   options.class_names.clear();

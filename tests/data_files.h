@@ -23,8 +23,8 @@ inline const fs::path kFixtures = fs::path(MLD_SOURCE_DIR) / "tests/fixtures";
 // The folder of real data sets: $MLD_SHARED or ../shared, below it `name`; empty if absent.
 inline fs::path shared_data(const std::string& name) {
   const char* shared = std::getenv("MLD_SHARED");
-  const fs::path folder =
-      (shared != nullptr ? fs::path(shared) : fs::path(MLD_SOURCE_DIR) / "../shared") / "data" / name;
+  const fs::path base = shared != nullptr ? shared : fs::path(MLD_SOURCE_DIR) / "../shared";
+  const fs::path folder = base / "data" / name;
   if (!fs::is_directory(folder)) {
     MESSAGE("SKIPPED: no ", folder.string());
     return {};

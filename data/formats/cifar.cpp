@@ -19,10 +19,11 @@ namespace fs = std::filesystem;
 std::vector<int32_t> cifar_labels(std::span<const uint8_t> file, const CifarLayout& layout,
                                   int64_t classes, const std::string& name) {
   const int64_t bytes = static_cast<int64_t>(file.size()), record = layout.record();
-  require<DataError>(bytes > 0, "{}: the file is empty, expected records of {} bytes", name, record);
+  require<DataError>(bytes > 0, "{}: the file is empty, expected records of {} bytes", name,
+                     record);
   require<DataError>(bytes % record == 0,
-                     "{}: byte {}: the last record has {} of {} bytes; the file is truncated or not "
-                     "in CIFAR's binary format",
+                     "{}: byte {}: the last record has {} of {} bytes; the file is truncated or "
+                     "not in CIFAR's binary format",
                      name, bytes / record * record, bytes % record, record);
   std::vector<int32_t> labels;
   for (int64_t at = layout.label_bytes - 1; at < bytes; at += record) {
@@ -77,7 +78,8 @@ class CifarDataset : public Dataset {
     const int64_t at = (i - file.first) * layout_.record() + layout_.label_bytes;
     const ssize_t count = ::pread(file.descriptor.get(), pixels.data(), pixels.size(), at);
     require<DataError>(count == kCifarPixels, "{}: byte {}: cannot read a record: {}",
-                       printable(file.name), at, count < 0 ? std::strerror(errno) : "file is shorter now");
+                       printable(file.name), at,
+                       count < 0 ? std::strerror(errno) : "the file is shorter now");
     return cifar_picture(pixels);
   }
 

@@ -54,8 +54,8 @@ CocoSizeTargets coco_size_targets(const CocoAnnotations& coco, int64_t classes) 
   const CocoIndex index = index_coco(coco);
   CocoSizeTargets result;
   const int64_t categories = static_cast<int64_t>(coco.categories.size());
-  require<DataError>(classes == 0 || categories <= classes, "{}: {} categories, expected at most {}",
-                     coco.name, categories, classes);
+  require<DataError>(classes == 0 || categories <= classes,
+                     "{}: {} categories, expected at most {}", coco.name, categories, classes);
   result.classes = classes == 0 ? categories : classes;
   require<DataError>(index.annotated * 3 <= kMostBytes / std::max<int64_t>(result.classes, 1),
                      "{}: size targets of {} images x 3 x {} categories need more than 4 GiB",

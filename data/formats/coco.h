@@ -30,8 +30,8 @@ struct CocoAnnotations {
   std::vector<Category> categories;    // a category's column is its place in this list
 };
 
-// Errors: DataError with the byte for malformed JSON, a missing or mistyped id, file_name, image_id,
-// category_id, area or name; for a repeated image or category id; a missing section.
+// Errors: DataError with the byte for malformed JSON, a missing or mistyped id, file_name,
+// image_id, category_id, area or name; for a repeated image or category id; a missing section.
 // Keys other than these are ignored, whatever they hold.
 CocoAnnotations read_coco(const std::filesystem::path& path);
 CocoAnnotations read_coco(std::span<const uint8_t> json, const std::string& name);

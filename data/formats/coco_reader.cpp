@@ -170,7 +170,8 @@ class CocoHandler {
       return error(fmt::format("\"{}\" is {}, expected an array", name_of(section_), what));
     }
     if (depth_ == 2 && section_ != Section::other) {
-      return error(fmt::format("{}[{}] is {}, expected an object", name_of(section_), index_, what));
+      return error(fmt::format("{}[{}] is {}, expected an object", name_of(section_), index_,
+                               what));
     }
     if (depth_ == 3 && section_ != Section::other && field_ != Field::none) {
       if (!take(field_)) {

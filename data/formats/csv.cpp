@@ -206,8 +206,8 @@ CsvChoice choose_csv(const fs::path& root, const std::string& word, const std::s
     return {whole, word.empty() ? split : word, true};
   }
   require<DataError>(fs::exists(own, error),
-                     "{}: no CSV list for split '{}': looked for data.csv and {}.csv; name the file "
-                     "in data.{}",
+                     "{}: no CSV list for split '{}': looked for data.csv and {}.csv; name the "
+                     "file in data.{}",
                      printable(root.native()), split, split, split);
   return {own, split, false};
 }

@@ -35,8 +35,8 @@ void LabelTable::add(std::span<const std::pair<int32_t, Label>> labels) {
   if (is_new) {
     const int64_t count = static_cast<int64_t>(rows_.size()) + 1;
     require<DataError>(count <= most_bytes_ / classes_,
-                       "{}: the labels of {} different rows x {} classes need more than {} MiB; use "
-                       "fewer samples or classes",
+                       "{}: the labels of {} different rows x {} classes need more than {} MiB; "
+                       "use fewer samples or classes",
                        name_, count, classes_, most_bytes_ >> 20);
     rows_.emplace_back(static_cast<size_t>(classes_), Label::absent);
     for (const auto& [column, label] : sorted) {

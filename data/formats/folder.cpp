@@ -94,8 +94,8 @@ std::unique_ptr<Dataset> open_folder(const DataOptions& options, const std::stri
     }
   }
   require<DataError>(!names.empty(),
-                     "{}: no pictures, expected one folder per class with .jpg, .png, .bmp, .gif or "
-                     ".ppm files in it",
+                     "{}: no pictures, expected one folder per class with .jpg, .png, .bmp, .gif "
+                     "or .ppm files in it",
                      where);
   const bool derive = options.class_names.empty();
   ClassList classes(derive ? names : options.class_names, derive ? where : "class list");

@@ -25,7 +25,8 @@ std::vector<uint8_t> encode_png(const Image& image, const std::string& name) {
   png.format = PNG_FORMAT_RGB;
   png_alloc_size_t bytes = PNG_IMAGE_PNG_SIZE_MAX(png);
   std::vector<uint8_t> out(bytes);
-  const int good = png_image_write_to_memory(&png, out.data(), &bytes, 0, image.rgb.data(), 0, nullptr);
+  const int good =
+      png_image_write_to_memory(&png, out.data(), &bytes, 0, image.rgb.data(), 0, nullptr);
   require<DataError>(good != 0, "{}: libpng: {}", name, png.message);
   out.resize(bytes);
   return out;
@@ -86,7 +87,8 @@ void export_split(const fs::path& folder, const std::string& split, int64_t coun
   for (int64_t i = 0; i < count; ++i) {
     const Scene scene = shapes_scene(options.seed, split, i);
     const Image image = draw_scene(scene, options.image_size, &owner);
-    const std::string file = fmt::format("shapes_{}_{:08}.{}", split, i, options.jpeg ? "jpg" : "png");
+    const std::string file =
+        fmt::format("shapes_{}_{:08}.{}", split, i, options.jpeg ? "jpg" : "png");
     const std::vector<uint8_t> bytes =
         options.jpeg ? encode_jpeg(image, options.jpeg_quality, file) : encode_png(image, file);
     write_file(folder / split / file, bytes.data(), bytes.size());
