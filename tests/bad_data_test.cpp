@@ -62,8 +62,8 @@ TEST_CASE("bad data: no folder, an empty one, none of the formats") {
   folder.write("readme.txt", "x");
   CHECK(open_error(folder, DataFormat::auto_detect) ==
         "ROOT: cannot tell the data's format: looked for annotations/*.json (coco), Annotations "
-        "and JPEGImages (voc), data.csv or train.csv (csv), batches.meta.txt or fine_label_names.txt "
-        "(cifar) and folders of pictures (folder); set data.format");
+        "and JPEGImages (voc), data.csv or train.csv (csv), batches.meta.txt or "
+        "fine_label_names.txt (cifar) and folders of pictures (folder); set data.format");
   options.root = folder.path() / "readme.txt";
   CHECK(message_of<DataError>([&] { open_dataset(options, "train"); }, folder.path()) ==
         "ROOT/readme.txt: not a folder (data.root)");
