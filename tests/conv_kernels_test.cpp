@@ -10,41 +10,20 @@
 #include "core/cpu/conv2d.h"
 #include "core/kernels.h"
 #include "core/parallel.h"
-#include "core/random.h"
+#include "tests/kernel_check.h"
 
 namespace mld::cpu {
 namespace {
 
-constexpr double kLimit = 1e-5;  // of the largest value
+using test::error;
+using test::random_tensor;
+using test::same_bits;
 
-Tensor random_tensor(const Shape& shape, uint64_t seed, float low = -1, float high = 1) {
-  Tensor x(shape);
-  for (int64_t i = 0; i < x.numel(); ++i) {
-    const float u = random_uniform({.seed = seed}, static_cast<uint64_t>(i));
-    x.data<float>()[i] = low + (high - low) * u;
-  }
-  return x;
-}
-
-double error(const Tensor& ours, const std::vector<double>& right) {
-  const std::vector<float> values = ours.to_vector();
-  REQUIRE_EQ(values.size(), right.size());
-  double worst = 0, largest = 1e-30;
-  for (size_t i = 0; i < right.size(); ++i) {
-    const double difference = std::abs(double{values[i]} - right[i]);
-    worst = std::isnan(difference) ? std::numeric_limits<double>::infinity()
-                                   : std::max(worst, difference);
-    largest = std::max(largest, std::abs(right[i]));
-  }
-  return worst / largest;
-}
-
-bool same_bits(const Tensor& a, const Tensor& b) {
-  return a.bytes() == b.bytes() && std::memcmp(a.raw(), b.raw(), a.bytes()) == 0;
-}
+constexpr double kLimit = test::kKernelLimit;
 
 double activation(double z, const ActivationSpec& act) {
-  return z > 0 || act.kind == Act::identity ? z : act.kind == Act::relu ? 0.0 : z * double{act.slope};
+  const double slope = act.kind == Act::relu ? 0.0 : double{act.slope};
+  return z > 0 || act.kind == Act::identity ? z : z * slope;
 }
 
 // ---- convolution --------------------------------------------------------------------------------
@@ -113,14 +92,16 @@ const ConvCase kConvCases[] = {
 };
 
 std::string describe(const ConvCase& k, ConvAlgorithm algorithm) {
-  return fmt::format("x {} -> {}, kernel {}, stride {}, pad {}, dilation {}, groups {}, algorithm {}",
-                     k.x, k.O, k.kernel, k.spec.stride, k.spec.pad, k.spec.dilation, k.spec.groups,
+  return fmt::format("x {} -> {}, kernel {}, stride {}, pad {}, dilation {}, groups {}, "
+                     "algorithm {}", k.x, k.O, k.kernel, k.spec.stride, k.spec.pad,
+                     k.spec.dilation, k.spec.groups,
                      static_cast<int>(algorithm));
 }
 
 TEST_CASE("conv2d: every algorithm, direction and epilogue") {
   for (ConvCase k : kConvCases) {
-    const Tensor x = random_tensor(k.x, 1), w = random_tensor(k.w(), 2), dy = random_tensor(k.y(), 3);
+    const Tensor x = random_tensor(k.x, 1), w = random_tensor(k.w(), 2);
+    const Tensor dy = random_tensor(k.y(), 3);
     const Tensor b = random_tensor({k.O}, 4), r = random_tensor(k.y(), 5);
     const float *px = x.data<float>(), *pw = w.data<float>(), *pdy = dy.data<float>();
     std::vector<double> y(static_cast<size_t>(dy.numel())), dx(static_cast<size_t>(x.numel())),
@@ -209,7 +190,8 @@ TEST_CASE("conv2d: ResNet shapes repeat bit for bit on two threads, and agree wi
                             {{2, 64, 64, 3}, 64, 7, {.stride = 2, .pad = 3}}};
   for (const ConvCase& k : cases) {
     CAPTURE(describe(k, ConvAlgorithm::nhwc));
-    const Tensor x = random_tensor(k.x, 1), w = random_tensor(k.w(), 2), dy = random_tensor(k.y(), 3);
+    const Tensor x = random_tensor(k.x, 1), w = random_tensor(k.w(), 2);
+    const Tensor dy = random_tensor(k.y(), 3);
     std::vector<Tensor> runs[3];
     for (int run = 0; run < 3; ++run) {
       set_threads(run == 2 ? 1 : 2);

@@ -33,14 +33,17 @@ struct Moments {
   }
 };
 
-// Moments of rows [begin, end). Deviations are taken from the mean so far (at first from the first
-// row), so they are small however far the values lie from zero.   x [M, C]
+// Moments of rows [begin, end). Deviations are taken from the mean so far (at first that of a few
+// rows), so they are small however far the values lie from zero.   x [M, C]
 template <class T>
 Moments moments_of_rows(const T* x, int64_t begin, int64_t end, int64_t C) {
   Moments moments(C);
   std::vector<float> buffer(static_cast<size_t>(3 * C));
   float *shift = buffer.data(), *first = shift + C, *second = first + C;
-  std::transform(x + begin * C, x + begin * C + C, shift, [](T v) { return static_cast<float>(v); });
+  const int64_t few = std::min<int64_t>(end - begin, 16);
+  for (int64_t i = 0; i < few * C; ++i) {
+    shift[i % C] += static_cast<float>(x[begin * C + i]) / static_cast<float>(few);
+  }
   for (int64_t row = begin; row < end; row += kSumRows) {
     const int64_t stop = std::min(end, row + kSumRows);
     std::fill(first, first + 2 * C, 0.0f);

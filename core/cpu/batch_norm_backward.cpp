@@ -49,8 +49,9 @@ struct Inputs {
   float centred(int64_t i, int64_t c) const { return static_cast<float>(x[i]) - mean[c]; }
 };
 
-// One row of dx = factor * (dz - offset - (x - mean) * tilt); i is its first element, dz_of(i) gives
-// dz. By value, for the reason given at apply_row in batch_norm.cpp.   factor, offset, tilt [C]
+// One row of dx = factor * (dz - offset - (x - mean) * tilt); i is its first element, dz_of(i)
+// gives dz. By value, for the reason given at apply_row in batch_norm.cpp.
+//   factor, offset, tilt [C]
 template <class T, class DzOf>
 void apply_row(Inputs<T> in, DzOf dz_of, const float* factor, const float* offset,
                const float* tilt, int64_t i, int64_t C, T* dx) {

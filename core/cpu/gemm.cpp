@@ -13,8 +13,8 @@ void gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, c
   }
   const dnnl_status_t status = dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', m, n, k,
                                           1.0f, a, lda, b, ldb, beta, c, ldc);
-  require(status == dnnl_success, "gemm: oneDNN refused [{}, {}] x [{}, {}] (status {})", m, k, k, n,
-          static_cast<int>(status));
+  require(status == dnnl_success, "gemm: oneDNN refused [{}, {}] x [{}, {}] (status {})", m, k,
+          k, n, static_cast<int>(status));
 }
 
 Tensor widened(const Tensor& x) {

@@ -21,7 +21,8 @@ void linear_backward_data(const Tensor& dy, const Tensor& w, Tensor& dx) {
   const int64_t M = dy.shape()[0], O = w.shape()[0], C = w.shape()[1];
   const Tensor wdy = widened(dy), ww = widened(w);
   Tensor wdx = wide_like(dx);
-  gemm(false, false, M, C, O, wdy.data<float>(), O, ww.data<float>(), C, 0.0f, wdx.data<float>(), C);
+  gemm(false, false, M, C, O, wdy.data<float>(), O, ww.data<float>(), C, 0.0f,
+       wdx.data<float>(), C);
   narrow(wdx, dx);
 }
 
@@ -29,7 +30,8 @@ void linear_backward_weight(const Tensor& dy, const Tensor& x, Tensor& dw) {
   const int64_t M = dy.shape()[0], O = dy.shape()[1], C = x.shape()[1];
   const Tensor wdy = widened(dy), wx = widened(x);
   Tensor wdw = wide_like(dw);
-  gemm(true, false, O, C, M, wdy.data<float>(), O, wx.data<float>(), C, 0.0f, wdw.data<float>(), C);
+  gemm(true, false, O, C, M, wdy.data<float>(), O, wx.data<float>(), C, 0.0f,
+       wdw.data<float>(), C);
   narrow(wdw, dw);
 }
 

@@ -87,7 +87,8 @@ void max_pool_backward(const Tensor& dy, const Tensor& argmax, const PoolSpec& s
           for (int64_t oh = rows.begin; oh < rows.end; ++oh) {
             for (int64_t ow = columns.begin; ow < columns.end; ++ow) {
               const int64_t at = ((row / H * OH + oh) * OW + ow) * C;
-              const int64_t kh = h - oh * spec.stride + spec.pad, kw = w - ow * spec.stride + spec.pad;
+              const int64_t kh = h - oh * spec.stride + spec.pad;
+              const int64_t kw = w - ow * spec.stride + spec.pad;
               add_if_winner(dy.data<T>() + at, argmax.data<uint8_t>() + at,
                             static_cast<int>(kh * spec.kernel + kw), C, sum.data());
             }
