@@ -26,8 +26,8 @@ FileDescriptor open_regular(const std::filesystem::path& path, size_t& size) {
   FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   require<DataError>(file.open(), "{}: cannot open: {}", path.string(), reason());
   struct stat status {};
-  require<DataError>(::fstat(file.get(), &status) == 0, "{}: cannot read: {}", path.string(),
-                 reason());
+  const bool known = ::fstat(file.get(), &status) == 0;  // before reason() looks at errno
+  require<DataError>(known, "{}: cannot read: {}", path.string(), reason());
   require<DataError>(S_ISREG(status.st_mode), "{}: {}, expected a file", path.string(),
                      S_ISDIR(status.st_mode) ? "is a folder" : "is not a regular file");
   size = static_cast<size_t>(status.st_size);
@@ -138,9 +138,10 @@ void write_file_atomically(const std::filesystem::path& path, std::span<const ui
   temporary.renamed = true;
   // From here the new file is in place; not every file system lets folders be synchronised.
   const FileDescriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  require<Error>(directory.open() && (::fsync(directory.get()) == 0 || errno == EINVAL),
-                 "{}: saved, but the folder cannot be synchronised: {}", path.string(),
-                 reason());
+  const bool synchronised =
+      directory.open() && (::fsync(directory.get()) == 0 || errno == EINVAL);
+  require<Error>(synchronised, "{}: saved, but the folder cannot be synchronised: {}",
+                 path.string(), reason());
 }
 
 }  // namespace mld
