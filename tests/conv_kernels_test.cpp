@@ -18,6 +18,7 @@ namespace {
 using test::error;
 using test::random_tensor;
 using test::same_bits;
+using test::unwritten;
 
 constexpr double kLimit = test::kKernelLimit;
 
@@ -113,7 +114,7 @@ TEST_CASE("conv2d: every algorithm, direction and epilogue") {
     });
     for (const ConvAlgorithm algorithm : k.algorithms()) {
       CAPTURE(describe(k, algorithm));
-      Tensor ours_dx = x.like(), ours_dw = w.like();
+      Tensor ours_dx = unwritten(x.shape()), ours_dw = unwritten(w.shape());
       conv2d_backward_data_with(algorithm, dy, w, k.spec, ours_dx);
       CHECK_LT(error(ours_dx, dx), kLimit);
       conv2d_backward_weight_with(algorithm, dy, x, k.spec, ours_dw);
@@ -129,7 +130,7 @@ TEST_CASE("conv2d: every algorithm, direction and epilogue") {
             const double residual = epilogue & 2 ? double{r.data<float>()[i]} : 0.0;
             z[i] = activation(z[i] + bias + residual, k.spec.act);
           }
-          Tensor ours = dy.like();
+          Tensor ours = unwritten(dy.shape());
           conv2d_forward_with(algorithm, x, w, epilogue & 1 ? b : Tensor(),
                               epilogue & 2 ? r : Tensor(), k.spec, ours);
           CHECK_LT(error(ours, z), kLimit);
@@ -150,7 +151,8 @@ TEST_CASE("conv2d: a constant weight is packed once and stays right in every use
       const Tensor x = random_tensor(c.x, 1), dy = random_tensor(c.y(), 3);
       for (const ConvAlgorithm algorithm : c.algorithms()) {
         CAPTURE(describe(c, algorithm));
-        Tensor y = dy.like(), frozen_y = y.like(), dx = x.like(), frozen_dx = x.like();
+        Tensor y = unwritten(c.y()), frozen_y = unwritten(c.y());
+        Tensor dx = unwritten(c.x), frozen_dx = unwritten(c.x);
         conv2d_forward_with(algorithm, x, w, {}, {}, c.spec, y);
         conv2d_forward_with(algorithm, x, frozen, {}, {}, c.spec, frozen_y);
         CHECK(same_bits(y, frozen_y));
@@ -171,7 +173,7 @@ TEST_CASE("conv2d: two views of one constant storage do not share a packed copy"
   const Conv2dSpec spec{.stride = 1, .pad = 1};
   for (const ConvAlgorithm algorithm : {ConvAlgorithm::nhwc, ConvAlgorithm::blocked}) {
     for (const int64_t first : {0, 32}) {
-      Tensor y({1, 8, 8, 32}), expected = y.like();
+      Tensor y = unwritten({1, 8, 8, 32}), expected = unwritten(y.shape());
       conv2d_forward_with(algorithm, x, both.rows(first, first + 32), {}, {}, spec, y);
       conv2d_forward_with(algorithm, x, plain.rows(first, first + 32), {}, {}, spec, expected);
       CHECK(same_bits(y, expected));
@@ -195,7 +197,7 @@ TEST_CASE("conv2d: ResNet shapes repeat bit for bit on two threads, and agree wi
     std::vector<Tensor> runs[3];
     for (int run = 0; run < 3; ++run) {
       set_threads(run == 2 ? 1 : 2);
-      Tensor y = dy.like(), dx = x.like(), dw = w.like();
+      Tensor y = unwritten(dy.shape()), dx = unwritten(x.shape()), dw = unwritten(w.shape());
       conv2d_forward(x, w, {}, {}, k.spec, y);
       conv2d_backward_data(dy, w, k.spec, dx);
       conv2d_backward_weight(dy, x, k.spec, dw);

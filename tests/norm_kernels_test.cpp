@@ -15,6 +15,7 @@ namespace {
 using test::doubles;
 using test::error;
 using test::random_tensor;
+using test::unwritten;
 
 constexpr double kLimit = test::kKernelLimit;
 
@@ -81,8 +82,9 @@ void check_batch_norm(const BatchNormCase& k) {
                            .act = {.kind = k.act, .slope = 0.1f}};
   const Tensor old_mean = random_tensor(C, 6), old_var = random_tensor(C, 7, 0.5f, 2);
   Tensor running_mean = old_mean.clone(), running_var = old_var.clone();
-  Tensor mean(C), rstd(C), dw(C), db(C), y = x.like(), dx = x.like();
-  Tensor dresidual = k.residual ? x.like() : Tensor();
+  Tensor mean = unwritten(C), rstd = unwritten(C), dw = unwritten(C), db = unwritten(C);
+  Tensor y = unwritten(shape), dx = unwritten(shape);
+  Tensor dresidual = k.residual ? unwritten(x.shape()) : Tensor();
   batch_norm_forward(x, w, b, residual, spec, running_mean, running_var, mean, rstd, y);
   batch_norm_backward(dy, x, y, w, mean, rstd, spec, dx, dw, db, dresidual);
   const BatchNormReference right(x, w, b, residual, dy, y, old_mean, old_var, spec);
@@ -135,7 +137,7 @@ TEST_CASE("batch_norm: an outlier in the first row does not spoil the variance")
   x.data<float>()[0] = 3000.0f;
   const Tensor w = Tensor::full({2}, 1), b = Tensor::full({2}, 0), none;
   Tensor running_mean = Tensor::zeros({2}), running_var = Tensor::full({2}, 1);
-  Tensor mean({2}), rstd({2}), y = x.like();
+  Tensor mean({2}), rstd({2}), y = unwritten(x.shape());
   const BatchNormSpec spec{};
   batch_norm_forward(x, w, b, none, spec, running_mean, running_var, mean, rstd, y);
   const BatchNormReference right(x, w, b, none, x, y, running_mean, running_var, spec);
@@ -149,7 +151,8 @@ TEST_CASE("batch_norm: relu of minus infinity is zero, and NaN stays") {
   const float inf = std::numeric_limits<float>::infinity();
   const Tensor x = Tensor::from({1, 1, 1, 2}, std::vector<float>{-inf, std::nanf("")});
   const Tensor one = Tensor::full({2}, 1), zero = Tensor::full({2}, 0);
-  Tensor running_mean = zero.clone(), running_var = one.clone(), mean({2}), rstd({2}), y = x.like();
+  Tensor running_mean = zero.clone(), running_var = one.clone(), mean({2}), rstd({2});
+  Tensor y = unwritten(x.shape());
   const BatchNormSpec spec{.training = false, .act = {.kind = Act::relu}};
   batch_norm_forward(x, one, zero, {}, spec, running_mean, running_var, mean, rstd, y);
   CHECK_EQ(y.to_vector()[0], 0.0f);
@@ -217,7 +220,7 @@ TEST_CASE("pooling: forward and backward") {
     for (size_t i = 0; i < size; ++i) {
       mean[i] /= count[i], dmax[winner[i]] += vdy[i];
     }
-    Tensor argmax(shape, DType::u8), y(shape), dx(k.x);
+    Tensor argmax(shape, DType::u8), y = unwritten(shape), dx = unwritten(k.x);
     max_pool_forward(x, k.spec, argmax, y);
     CHECK_EQ(error(y, best), 0.0);
     CHECK_EQ(error(argmax, where), 0.0);
@@ -268,12 +271,12 @@ TEST_CASE("linear: forward, backward, with and without bias and relu") {
           z[i] += bias ? vb[i % out] : 0;
           z[i] = act == Act::relu ? std::max(z[i], 0.0) : z[i];
         }
-        Tensor y({M, O});
+        Tensor y = unwritten({M, O});
         linear_forward(x, w, bias ? b : Tensor(), {.act = {.kind = act}}, y);
         CHECK_LT(error(y, z), kLimit);
       }
     }
-    Tensor ours_dx = x.like(), ours_dw = w.like();
+    Tensor ours_dx = unwritten(x.shape()), ours_dw = unwritten(w.shape());
     linear_backward_data(dy, w, ours_dx);
     CHECK_LT(error(ours_dx, dx), kLimit);
     linear_backward_weight(dy, x, ours_dw);
@@ -300,7 +303,7 @@ TEST_CASE("matmul: batches of small and single large products, every transpositi
                 vb[static_cast<size_t>(n * C * O + (tb ? o * C + c : c * O + o))];
           }
         }
-        Tensor y({B, M, O});
+        Tensor y = unwritten({B, M, O});
         matmul(a, b, {.transpose_a = ta, .transpose_b = tb}, y);
         CHECK_LT(error(y, right), kLimit);
       }

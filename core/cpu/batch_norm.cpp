@@ -41,8 +41,10 @@ Moments moments_of_rows(const T* x, int64_t begin, int64_t end, int64_t C) {
   std::vector<float> buffer(static_cast<size_t>(3 * C));
   float *shift = buffer.data(), *first = shift + C, *second = first + C;
   const int64_t few = std::min<int64_t>(end - begin, 16);
-  for (int64_t i = 0; i < few * C; ++i) {
-    shift[i % C] += static_cast<float>(x[begin * C + i]) / static_cast<float>(few);
+  for (int64_t row = begin; row < begin + few; ++row) {
+    for (int64_t c = 0; c < C; ++c) {
+      shift[c] += static_cast<float>(x[row * C + c]) / static_cast<float>(few);
+    }
   }
   for (int64_t row = begin; row < end; row += kSumRows) {
     const int64_t stop = std::min(end, row + kSumRows);
