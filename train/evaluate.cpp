@@ -109,7 +109,8 @@ static std::vector<NamedMetric> named_metrics(const Evaluation& e) {
 
 std::string evaluation_text(const Evaluation& e) {
   std::string text = fmt::format("{}{}\n", counted(e.samples, "picture"),
-                                 e.skipped ? fmt::format(", {} unreadable skipped", e.skipped) : "");
+                                 e.skipped ? fmt::format(", {} unreadable skipped", e.skipped)
+                                           : "");
   for (const NamedMetric& metric : named_metrics(e)) {
     text += fmt::format("{:>20} {:6.2f} %   {}\n", metric.key, metric.value, metric.meaning);
   }
@@ -127,8 +128,9 @@ std::string evaluation_text(const Evaluation& e) {
 }
 
 std::string evaluation_json(const Evaluation& e) {
-  std::string text = fmt::format("{{\"samples\": {}, \"skipped\": {}, \"classes_without_positives\": {}",
-                                 e.samples, e.skipped, e.present.without_positives);
+  std::string text = fmt::format(
+      "{{\"samples\": {}, \"skipped\": {}, \"classes_without_positives\": {}", e.samples, e.skipped,
+      e.present.without_positives);
   for (const NamedMetric& metric : named_metrics(e)) {
     text += fmt::format(", \"{}\": {:.6f}", metric.key, metric.value);
   }

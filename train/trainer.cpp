@@ -29,8 +29,8 @@ Trainer::Trainer(LoadedConfig config, RunFolder folder, Device device, RunLog& l
   if (!config_.model.init.empty()) {
     const LoadReport report = init_from_checkpoint(*model_, config_.model.init,
                                                    parse_init_policy(config_.model.init_policy));
-    log_.message(fmt::format("{}: {} tensors of the model keep their initial values, {} of the file "
-                             "are not used", config_.model.init,
+    log_.message(fmt::format("{}: {} tensors of the model keep their initial values, {} of the "
+                             "file are not used", config_.model.init,
                              report.missing.size() + report.mismatched.size(),
                              report.unexpected.size() + report.mismatched.size()));
   }

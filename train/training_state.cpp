@@ -18,7 +18,8 @@ class Fields {
   const std::string& text(const std::string& key) const {
     const auto found = metadata_.find(key);
     require<DataError>(found != metadata_.end(),
-                       "{}: no field \"{}\" in its metadata; it is not a training state", file_, key);
+                       "{}: no field \"{}\" in its metadata; it is not a training state", file_,
+                       key);
     return found->second;
   }
   template <class T>
