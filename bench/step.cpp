@@ -31,7 +31,7 @@ using Options = std::map<std::string, std::string>;
 Options parse(int argc, char** argv) {
   Options options = {{"--mode", "train"},   {"--backbone", "resnet50"}, {"--head", "ml_decoder"},
                      {"--classes", "80"},   {"--groups", "-1"},         {"--batch", "8"},
-                     {"--size", "224"},     {"--threads", "2"}};
+                     {"--size", "224"},     {"--threads", "2"},        {"--embed", "768"}};
   for (int i = 1; i + 1 < argc; i += 2) {
     require<UsageError>(options.contains(argv[i]), "bench_step: unknown option {}", argv[i]);
     options[argv[i]] = argv[i + 1];
@@ -45,7 +45,8 @@ std::function<void()> make_step(const Options& options) {
   const std::shared_ptr<Classifier> model = make_model({.backbone = options.at("--backbone"),
                                                         .head = options.at("--head"),
                                                         .classes = K,
-                                                        .groups = number("--groups")});
+                                                        .groups = number("--groups"),
+                                                        .embed_dim = number("--embed")});
   initialize(*model, 1);
   Tensor images({N, S, S, 3}), targets({N, K});
   for (int64_t i = 0; i < images.numel(); ++i) {

@@ -12,7 +12,6 @@
 #include <cstring>
 
 #include "core/error.h"
-#include "data/safetensors.h"
 
 namespace mld {
 namespace {
@@ -142,6 +141,10 @@ void write_file_atomically(const std::filesystem::path& path, std::span<const ui
       directory.open() && (::fsync(directory.get()) == 0 || errno == EINVAL);
   require<Error>(synchronised, "{}: saved, but the folder cannot be synchronised: {}",
                  path.string(), reason());
+}
+
+void write_file_atomically(const std::filesystem::path& path, std::string_view text) {
+  write_file_atomically(path, std::span(reinterpret_cast<const uint8_t*>(text.data()), text.size()));
 }
 
 }  // namespace mld

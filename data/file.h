@@ -1,10 +1,11 @@
-// Files as wholes: reading bytes, a lock on a folder. Atomic writing is in data/safetensors.h.
+// Files as wholes: reading bytes, replacing a file safely, a lock on a folder.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace mld {
@@ -57,6 +58,12 @@ class MappedFile {
 // Reads a regular file of at most max_bytes. Errors: DataError naming the file, as MappedFile's and
 // for a longer file.
 std::string read_text_file(const std::filesystem::path& path, int64_t max_bytes);
+
+// Replaces a file so that a crash at any moment leaves the old or the new one: temporary file in
+// the same directory, write, fsync, rename, fsync of the directory. Errors: Error naming the
+// file and the system's reason (a full disk leaves the old file untouched, no temporary behind).
+void write_file_atomically(const std::filesystem::path& path, std::span<const uint8_t> bytes);
+void write_file_atomically(const std::filesystem::path& path, std::string_view text);
 
 // Holds `folder` for one process: two runs that save into the same folder would mix their files.
 // The lock ends with the process, however that ends.

@@ -69,9 +69,4 @@ uint32_t crc32c(std::span<const uint8_t> bytes);
 // The same without the processor's CRC instruction.
 uint32_t crc32c_portable(std::span<const uint8_t> bytes);
 
-// Replaces a file so that a crash at any moment leaves the old or the new one: temporary file in
-// the same directory, write, fsync, rename, fsync of the directory. Errors: Error naming the
-// file and the system's reason (a full disk leaves the old file untouched, no temporary behind).
-void write_file_atomically(const std::filesystem::path& path, std::span<const uint8_t> bytes);
-
 }  // namespace mld

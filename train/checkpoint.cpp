@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "core/parallel.h"
+#include "data/file.h"
 #include "data/text.h"
 #include "train/checkpoint_json.h"
 

@@ -16,7 +16,6 @@
 namespace mld {
 namespace {
 
-constexpr int64_t kMaxFileBytes = 256 << 10;
 constexpr std::string_view kCommandLine = "command line";
 
 // "did you mean" for a key: the nearest in its section, else the same name in another one, else
@@ -173,7 +172,7 @@ LoadedConfig load_config(const std::filesystem::path& file,
                          std::span<const std::string> overrides) {
   std::string text;
   try {
-    text = read_text_file(file, kMaxFileBytes);
+    text = read_text_file(file, kMaxConfigBytes);
   } catch (const DataError& error) {  // a config that cannot be read is a usage error
     throw UsageError(error.what());
   }

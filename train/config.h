@@ -111,6 +111,9 @@ struct LoadedConfig {
   Origins origins;
 };
 
+// A longer file is no config.
+constexpr int64_t kMaxConfigBytes = 256 << 10;
+
 // Reads a file and applies overrides "section.key=value" in order. Values are TOML; bare words are
 // accepted as text, and for a key that holds text everything unquoted is the text itself.
 // Errors: UsageError for a missing or malformed file; every unknown key, wrong type, value out of

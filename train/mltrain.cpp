@@ -18,22 +18,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string read_text(const fs::path& path) {
-  std::FILE* file = std::fopen(path.c_str(), "rb");
-  require<DataError>(file != nullptr, "{}: cannot be read; is it a run folder?", path.string());
-  std::string text;
-  char buffer[4096];
-  for (size_t n; (n = std::fread(buffer, 1, sizeof buffer, file)) > 0;) {
-    text.append(buffer, n);
-  }
-  std::fclose(file);
-  return text;
-}
-
-void write_text(const fs::path& path, const std::string& text) {
-  write_file_atomically(path, {reinterpret_cast<const uint8_t*>(text.data()), text.size()});
-}
-
 // The config a run was started with, and whether nothing is left to do for it.
 struct SavedRun {
   std::string config, file;
@@ -44,7 +28,7 @@ SavedRun saved_run(const RunFolder& folder) {
   require<DataError>(fs::is_directory(folder.root), "{}: there is no such run folder",
                      folder.root.string());
   if (!fs::exists(folder.state())) {
-    return {read_text(folder.config()), folder.config().string(), false};
+    return {read_text_file(folder.config(), kMaxConfigBytes), folder.config().string(), false};
   }
   const CheckpointFile file(folder.state(), Verify::metadata_only);
   const TrainingState state = from_metadata(file.metadata(), file.path());
@@ -95,7 +79,7 @@ ExitCode train(const TrainCommand& command) {
     check_data_opens(config.config);
     folder = create_run_folder(command.out.empty() ? "runs/" + config.config.name : command.out,
                                command.overwrite);
-    write_text(folder.config(), to_toml(config.config, config.origins));
+    write_file_atomically(folder.config(), to_toml(config.config, config.origins));
   }
   const FolderLock lock(folder.root);  // two processes must not save into one run
   log->message("run folder: " + folder.root.string());

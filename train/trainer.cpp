@@ -5,6 +5,7 @@
 #include "autograd/ops.h"
 #include "core/kernels.h"
 #include "core/parallel.h"
+#include "data/file.h"
 #include "train/assemble.h"
 #include "train/stop_signal.h"
 
@@ -169,10 +170,6 @@ void Trainer::finish_epoch() {
   log_.epoch(report);
 }
 
-static void write_text(const std::filesystem::path& path, const std::string& text) {
-  write_file_atomically(path, {reinterpret_cast<const uint8_t*>(text.data()), text.size()});
-}
-
 void Trainer::note_validation(const Evaluation& raw, const std::optional<Evaluation>& average) {
   const std::string& name = config_.train.best_metric;
   state_.validated_step = state_.step;
@@ -186,8 +183,8 @@ void Trainer::note_validation(const Evaluation& raw, const std::optional<Evaluat
     state_.best_step = state_.step;
     state_.best_from = ema_wins ? "ema" : "raw";
     const Evaluation& best = ema_wins ? *average : raw;
-    write_text(folder_.val() / "metrics.json", evaluation_json(best) + "\n");
-    write_text(folder_.val() / "per_class.csv", per_class_csv(best));
+    write_file_atomically(folder_.val() / "metrics.json", evaluation_json(best) + "\n");
+    write_file_atomically(folder_.val() / "per_class.csv", per_class_csv(best));
   }
 }
 
