@@ -42,6 +42,9 @@ struct ConvCase {
     if (ConvProblem{x, w(), y(), spec}.is_matrix_product()) {
       all.push_back(ConvAlgorithm::gemm);
     }
+    if (spec.groups == 1) {
+      all.push_back(ConvAlgorithm::unfolded);
+    }
     return all;
   }
 };
@@ -76,6 +79,8 @@ const ConvCase kConvCases[] = {
     {{1, 8, 8, 5}, 7, 3, {.stride = 1, .pad = 1}},
     {{2, 15, 13, 3}, 16, 7, {.stride = 2, .pad = 3}},
     {{1, 6, 6, 4}, 8, 3, {.stride = 1, .pad = 0}},
+    {{5, 2, 2, 16}, 24, 3, {.stride = 1, .pad = 1}},  // tiny maps
+    {{3, 1, 1, 8}, 8, 3, {.stride = 1, .pad = 1}},
     {{1, 11, 11, 8}, 8, 3, {.stride = 1, .pad = 2, .dilation = 2}},
     {{2, 7, 7, 12}, 18, 3, {.stride = 1, .pad = 1, .groups = 6}},
     {{2, 8, 8, 16}, 16, 3, {.stride = 2, .pad = 1, .groups = 16}},

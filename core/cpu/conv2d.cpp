@@ -58,6 +58,10 @@ ConvAlgorithm choose_algorithm(ConvDirection direction, const ConvProblem& probl
 void conv2d_forward_with(ConvAlgorithm algorithm, const Tensor& x, const Tensor& w,
                          const Tensor& bias, const Tensor& residual, const Conv2dSpec& spec,
                          Tensor& y) {
+  if (algorithm == ConvAlgorithm::unfolded) {
+    unfolded_forward(x, w, bias, residual, spec, y);
+    return;
+  }
   if (algorithm != ConvAlgorithm::gemm) {
     onednn_forward(algorithm == ConvAlgorithm::blocked, x, w, bias, residual, spec, y);
     return;
@@ -71,6 +75,10 @@ void conv2d_forward_with(ConvAlgorithm algorithm, const Tensor& x, const Tensor&
 
 void conv2d_backward_data_with(ConvAlgorithm algorithm, const Tensor& dy, const Tensor& w,
                                const Conv2dSpec& spec, Tensor& dx) {
+  if (algorithm == ConvAlgorithm::unfolded) {
+    unfolded_backward_data(dy, w, spec, dx);
+    return;
+  }
   if (algorithm != ConvAlgorithm::gemm) {
     onednn_backward_data(algorithm == ConvAlgorithm::blocked, dy, w, spec, dx);
     return;
@@ -81,6 +89,10 @@ void conv2d_backward_data_with(ConvAlgorithm algorithm, const Tensor& dy, const 
 
 void conv2d_backward_weight_with(ConvAlgorithm algorithm, const Tensor& dy, const Tensor& x,
                                  const Conv2dSpec& spec, Tensor& dw) {
+  if (algorithm == ConvAlgorithm::unfolded) {
+    unfolded_backward_weight(dy, x, spec, dw);
+    return;
+  }
   if (algorithm != ConvAlgorithm::gemm) {
     onednn_backward_weight(algorithm == ConvAlgorithm::blocked, dy, x, spec, dw);
     return;

@@ -8,9 +8,10 @@ namespace mld::cpu {
 enum class ConvDirection { forward, backward_data, backward_weight };
 
 enum class ConvAlgorithm {
-  nhwc,     // oneDNN on the activations as they lie
-  blocked,  // oneDNN in its own channel-blocked layout; activations are reordered in and out
-  gemm,     // 1x1, stride 1, no padding, one group: a matrix product
+  nhwc,      // oneDNN on the activations as they lie
+  blocked,   // oneDNN in its own channel-blocked layout; activations are reordered in and out
+  gemm,      // 1x1, stride 1, no padding, one group: a matrix product
+  unfolded,  // one group: a matrix product over copied windows
 };
 
 // One convolution's geometry.
@@ -42,5 +43,12 @@ void onednn_backward_data(bool blocked, const Tensor& dy, const Tensor& w, const
                           Tensor& dx);
 void onednn_backward_weight(bool blocked, const Tensor& dy, const Tensor& x,
                             const Conv2dSpec& spec, Tensor& dw);
+
+// The product over unfolded windows (conv2d_unfold.cpp); one group.
+void unfolded_forward(const Tensor& x, const Tensor& w, const Tensor& bias, const Tensor& residual,
+                      const Conv2dSpec& spec, Tensor& y);
+void unfolded_backward_data(const Tensor& dy, const Tensor& w, const Conv2dSpec& spec, Tensor& dx);
+void unfolded_backward_weight(const Tensor& dy, const Tensor& x, const Conv2dSpec& spec,
+                              Tensor& dw);
 
 }  // namespace mld::cpu
