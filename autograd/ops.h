@@ -36,7 +36,8 @@ Var conv2d_fused(const Var& x, const Var& w, const Var& bias, const Var& residua
 
 // act(w * (x - mean) * rstd + b [+ residual]).   x, residual [N, H, W, C]; w, b f32 [C]
 //   running_mean, running_var f32 [C]: updated in training, used otherwise
-// Errors in training: one value per channel only (its variance is undefined).
+// Errors: an activation other than identity, relu and leaky_relu with slope >= 0; in training, one
+// value per channel only (its variance is undefined).
 Var batch_norm(const Var& x, const Var& w, const Var& b, Tensor running_mean, Tensor running_var,
                const BatchNormSpec& spec = {});
 Var batch_norm(const Var& x, const Var& w, const Var& b, const Var& residual, Tensor running_mean,
@@ -47,11 +48,13 @@ Var layer_norm(const Var& x, const LayerNormSpec& spec = {});  // no affine map
 Var l2_normalize(const Var& x);                                // rows of [..., C] to length 1
 
 // ---- pooling and channels -----------------------------------------------------------------------
-Var max_pool(const Var& x, const PoolSpec& spec);  // [N, H, W, C] -> [N, OH, OW, C]
+// [N, H, W, C] -> [N, OH, OW, C]. Errors: padding beyond half the kernel, a window larger than the
+// padded input; max_pool: a kernel beyond 16.
+Var max_pool(const Var& x, const PoolSpec& spec);
 Var avg_pool(const Var& x, const PoolSpec& spec);  // padding is never counted
 Var global_avg_pool(const Var& x);                 // [N, H, W, C] -> [N, 1, 1, C]
 Var mean_tokens(const Var& x);                     // [N, L, C] -> [N, C]
-Var variance_tokens(const Var& x);                 // unbiased, [N, L, C] -> [N, C]
+Var variance_tokens(const Var& x);                 // unbiased, [N, L, C] -> [N, C]; L >= 2
 Var scale_channels(const Var& x, const Var& gate);  // [N, H, W, C] times [N, 1, 1, C]
 
 // ---- elementwise --------------------------------------------------------------------------------
@@ -62,8 +65,8 @@ Var gelu(const Var& x);        // exact, by erf
 Var quick_gelu(const Var& x);  // x * sigmoid(1.702 x)
 Var sigmoid(const Var& x);
 Var softplus(const Var& x);
-// Zeroes with probability p, divides the rest by 1 - p. Identity without a tape or with p = 0.
-// `keep`, if given, is the uint8 mask to use instead of drawing one.
+// Zeroes with probability p in [0, 1), divides the rest by 1 - p. Identity without a tape, or with
+// p = 0 and no mask. `keep`, if given, is the uint8 mask to use instead of drawing one.
 Var dropout(const Var& x, float p, const Tensor& keep = {});
 
 // ---- matrix products ----------------------------------------------------------------------------
@@ -73,9 +76,11 @@ Var linear(const Var& x, const Var& w, const Var& bias);
 Var linear_relu(const Var& x, const Var& w, const Var& bias);  // max(0, linear), fused
 Var matmul(const Var& a, const Var& b);  // [B, M, C] x [B, C, O] -> [B, M, O]
 // Class k = group * g + j reads query `group` only.
-//   h [N, G, D], w [G, D, g], bias f32 [K], K <= G * g -> [N, K]     (ML-Decoder eq. 6)
+//   h [N, G, D], w [G, D, g], bias f32 [K] (never absent: it tells K), K <= G * g -> [N, K]
+//   (ML-Decoder eq. 6)
 Var group_linear(const Var& h, const Var& w, const Var& bias);
-Var embedding(const Tensor& ids, const Var& table);  // int32 [...], [V, D] -> [..., D]
+// ids int32 [...], table [V, D] -> [..., D]. Errors: an id outside [0, V).
+Var embedding(const Tensor& ids, const Var& table);
 
 // ---- attention ----------------------------------------------------------------------------------
 // Scaled dot-product attention with spec.heads heads over already projected inputs.
@@ -86,6 +91,7 @@ Var log_softmax(const Var& x);
 
 // ---- losses: logits float32, a scalar [1] unless said otherwise ---------------------------------
 // ASL, summed over batch and classes.   logits, targets f32 [N, K]
+// Errors: a negative gamma, clip outside [0, 1), eps outside (0, 1).
 Var asymmetric_loss(const Var& logits, const Tensor& targets, const AslSpec& spec = {});
 // BCE with logits, mean over batch and classes.
 Var binary_cross_entropy(const Var& logits, const Tensor& targets);

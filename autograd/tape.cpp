@@ -30,6 +30,11 @@ Var Tape::parameter(const Tensor& value, Tensor* sink) {
   return Var(value, this, found->second);
 }
 
+RandomKey Tape::next_random() {
+  require(streams_ < kStreams, "tape: more than {} ops draw random numbers", kStreams);
+  return {key_.seed, key_.step, kFirstStream + streams_++};
+}
+
 Var record(const char* op, Tensor y, std::initializer_list<Var> inputs, Backward backward) {
   Tape* tape = nullptr;
   bool needs_grad = false;
@@ -68,6 +73,15 @@ void Tape::accumulate(Node& node, const char* from, Tensor grad) {
   node.grad = node.grad.defined() ? sum(node.grad, grad) : std::move(grad);
 }
 
+// A parameter's gradient is scaled in place by gradient clipping, so it owns its memory.
+static void collect(Tensor grad, Tensor& sink) {
+  if (sink.defined()) {
+    sink = sum(sink, grad);
+  } else {
+    sink = grad.shares_memory() ? grad.clone() : std::move(grad);
+  }
+}
+
 void Tape::backward(const Var& y, Tensor dy) {
   require(!done_, "backward: this tape has run already; record the step again on a new one");
   require(y.tape == this && y.needs_grad(), "backward: the value is not on this tape");
@@ -83,10 +97,10 @@ void Tape::backward(const Var& y, Tensor dy) {
       node.backward = nullptr;
       continue;
     }
-    const Tensor grad = std::move(node.grad);
+    Tensor grad = std::move(node.grad);
     node.grad = {};
     if (node.sink != nullptr) {
-      *node.sink = node.sink->defined() ? sum(*node.sink, grad) : grad;
+      collect(std::move(grad), *node.sink);
       continue;
     }
     Grads grads = node.backward(grad);
@@ -104,7 +118,8 @@ void Tape::backward(const Var& y, Tensor dy) {
 Tensor Tape::grad(const Var& variable) const {
   require(variable.tape == this && variable.needs_grad(), "grad: the value is not on this tape");
   const Node& node = nodes_[static_cast<size_t>(variable.slot)];
-  require(node.keep, "grad: only a variable() keeps its gradient, this is the output of {}", node.op);
+  require(node.keep, "grad: only a variable() keeps its gradient, this is the output of {}",
+          node.op);
   return node.grad.defined() ? node.grad : Tensor::zeros(node.shape, node.dtype, node.device);
 }
 

@@ -62,7 +62,8 @@ class Tape {
   Tensor grad(const Var& variable) const;
 
   // The key of the next op that draws random numbers: same seed and step, a stream of its own.
-  RandomKey next_random() { return {key_.seed, key_.step, kFirstStream + streams_++}; }
+  // Errors: more than kStreams draws on one tape.
+  RandomKey next_random();
 
   size_t size() const { return nodes_.size(); }
 
@@ -70,7 +71,7 @@ class Tape {
   friend Var record(const char*, Tensor, std::initializer_list<Var>, Backward);
 
   // Streams below this belong to data and initialisation.
-  static constexpr uint32_t kFirstStream = 1u << 16;
+  static constexpr uint32_t kFirstStream = 1u << 16, kStreams = (1u << 24) - kFirstStream;
 
   struct Node {
     const char* op;

@@ -99,7 +99,8 @@ namespace {
 void* allocate_host(size_t bytes) {
   constexpr size_t kHuge = size_t{2} << 20;
   const bool huge = bytes >= 4 * kHuge;
-  void* block = std::aligned_alloc(huge ? kHuge : 64, huge ? (bytes + kHuge - 1) / kHuge * kHuge : bytes);
+  const size_t alignment = huge ? kHuge : 64;
+  void* block = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
   if (huge && block != nullptr) {
     madvise(block, bytes, MADV_HUGEPAGE);  // a hint: refusal changes speed, not results
   }

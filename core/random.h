@@ -38,11 +38,12 @@ MLD_HOST_DEVICE inline float uniform_from_bits(uint32_t bits) {
   return static_cast<float>(bits >> 8) * 0x1p-24f;
 }
 
-// What a stream of random numbers depends on. Two streams that differ in any part are independent.
+// What a stream of random numbers depends on. Two streams that differ in any part are independent,
+// as long as each draws fewer than 2^40 blocks of four.
 struct RandomKey {
   uint64_t seed = 0;
   uint64_t step = 0;    // optimisation step, or epoch * size + sample for the data
-  uint32_t stream = 0;  // which op or augmentation draws
+  uint32_t stream = 0;  // which op or augmentation draws; below 2^24
 };
 
 // Element i of the stream in [0, 1): the device-side form, four elements per Philox call.

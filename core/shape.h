@@ -16,10 +16,11 @@ namespace mld {
 class Shape {
  public:
   static constexpr int kMaxDims = 5;
+  static constexpr int64_t kMaxElements = int64_t{1} << 56;  // bytes stay far below 2^63
 
   Shape() = default;  // zero dimensions: one element, a scalar
   Shape(std::initializer_list<int64_t> dims) : Shape(std::span(dims.begin(), dims.size())) {}
-  // Errors: more than five dimensions, a negative one, or a product beyond 2^62.
+  // Errors: more than five dimensions, a negative one, or kMaxElements or more in all.
   explicit Shape(std::span<const int64_t> dims);
 
   int rank() const { return rank_; }

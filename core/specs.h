@@ -13,7 +13,8 @@ enum class Act { identity, relu, leaky_relu, gelu, quick_gelu, sigmoid, softplus
 
 struct ActivationSpec {
   Act kind = Act::identity;
-  float slope = 0.01f;  // leaky_relu: the factor for negative inputs
+  // leaky_relu: the factor for negative inputs; also its derivative at exactly 0, as in PyTorch.
+  float slope = 0.01f;
 };
 
 struct Conv2dSpec {
@@ -103,7 +104,6 @@ struct SgdSlot {
 };
 struct SgdSpec {
   float lr = 0.1f, momentum = 0.9f;
-  bool nesterov = true;
   bool first_step = false;  // the momentum buffer starts as the gradient
 };
 struct LambSpec {

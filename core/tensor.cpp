@@ -14,7 +14,8 @@ Storage::Storage(size_t bytes, Device device)
 Storage::~Storage() { memory_pool(device_).free(data_, bytes_); }
 
 Tensor::Tensor(const Shape& shape, DType dtype, Device device)
-    : storage_(std::make_shared<Storage>(static_cast<size_t>(shape.numel()) * size_of(dtype), device)),
+    : storage_(std::make_shared<Storage>(static_cast<size_t>(shape.numel()) * size_of(dtype),
+                                         device)),
       shape_(shape),
       dtype_(dtype) {}
 
@@ -37,6 +38,7 @@ Tensor Tensor::from(const Shape& shape, std::span<const float> values) {
 }
 
 Tensor Tensor::reshape(const Shape& shape) const {
+  require(defined(), "reshape: an undefined tensor to {}", shape);
   require(shape.numel() == numel(), "reshape: {} has {} elements, {} has {}", shape_, numel(),
           shape, shape.numel());
   Tensor y = *this;
@@ -56,6 +58,7 @@ Tensor Tensor::rows(int64_t begin, int64_t end) const {
 }
 
 Tensor Tensor::clone() const {
+  require(defined(), "clone: an undefined tensor");
   Tensor y = like();
   KERNEL(device(), copy)(*this, y);
   return y;
@@ -83,6 +86,7 @@ std::vector<float> as_floats(const Tensor& x) {
 }  // namespace
 
 std::vector<float> Tensor::to_vector() const {
+  require(defined(), "to_vector: an undefined tensor");
   const Tensor host = to(Device{});
   switch (dtype_) {
     case DType::f32: return as_floats<float>(host);

@@ -86,6 +86,8 @@ class Tensor {
   float item() const;
 
   Storage* storage() const { return storage_.get(); }
+  // Whether another Tensor holds the same memory (or a part of it).
+  bool shares_memory() const { return storage_.use_count() > 1; }
 
  private:
   std::shared_ptr<Storage> storage_;

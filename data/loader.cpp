@@ -73,8 +73,8 @@ Loader::Loader(const Dataset& data, LoaderOptions options)
   require<UsageError>(o.max_bad_fraction >= 0 && o.max_bad_fraction <= 1,
                       "loader: max_bad_fraction is {}, expected 0 to 1", o.max_bad_fraction);
   require<UsageError>(batches_per_epoch() > 0,
-                      "loader: {} do not fill one batch of {}; use a smaller batch_size",
-                      counted(data_.size(), "sample"), o.batch_size);
+                      "{} do not fill one batch of {}; use a smaller train.batch_size",
+                      counted(data_.size(), "picture"), o.batch_size);
   if (o.augment) {
     check_augment_policy(*o.augment);
   }
@@ -315,6 +315,19 @@ std::optional<Batch> Loader::hand_out(Slot& slot) {
   batch.images = slot.images.rows(0, kept);
   batch.targets = slot.targets.rows(0, kept);
   return batch;
+}
+
+int64_t Loader::cache_bytes() const {
+  return cache_ ? data_.size() * 3 * options_.image_size * options_.image_size : 0;
+}
+
+void Loader::note_bad(std::span<const int64_t> samples) {
+  for (const int64_t sample : samples) {
+    require<DataError>(0 <= sample && sample < data_.size(),
+                       "loader: sample {} was bad before, but there are only {} now", sample,
+                       data_.size());
+    bad_.emplace(sample, BadPicture{sample, data_.source(sample), "bad in an earlier run"});
+  }
 }
 
 std::vector<BadPicture> Loader::bad_pictures() const {

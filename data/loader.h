@@ -12,6 +12,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -94,7 +95,11 @@ class Loader {
 
   // The bad pictures met so far in batches handed out, by sample.
   std::vector<BadPicture> bad_pictures() const;
+  // Counts samples that an earlier process found bad. Errors: DataError for one that is not there.
+  void note_bad(std::span<const int64_t> samples);
   const WorkerPlan& workers() const { return plan_; }
+  // Memory that the kept pictures take once all have been loaded; 0 = none are kept.
+  int64_t cache_bytes() const;
 
  private:
   struct Row;

@@ -33,8 +33,7 @@ std::unique_ptr<Backbone> make_backbone(const ModelSpec& spec) {
   for (const NamedResNet& known : kResNets) {
     if (spec.backbone == known.name) {
       return std::make_unique<ResNet>(ResNetSpec{.bottleneck = known.bottleneck,
-                                                 .layers = known.layers,
-                                                 .zero_init_residual = spec.zero_init_residual});
+                                                 .layers = known.layers});
     }
   }
   fail<UsageError>("model.backbone: unknown backbone \"{}\"; known are {}", spec.backbone,

@@ -21,7 +21,6 @@ struct ModelSpec {
   int64_t ffn = 2048;
   std::string query = "random";  // random, learnable
   float dropout = 0.1f;
-  bool zero_init_residual = false;  // see ResNetSpec
 
   bool operator==(const ModelSpec&) const = default;
 };

@@ -24,8 +24,10 @@ Var MultiheadAttention::operator()(const Var& query, const Var& memory, const Te
     return linear(x, rows(w, block * D, (block + 1) * D), rows(b, block * D, (block + 1) * D));
   };
   AttentionSpec spec{.heads = heads};
-  if (training && memory.tape != nullptr && dropout > 0) {
-    spec.dropout = {.p = dropout, .key = memory.tape->next_random(), .keep = keep};
+  const DropoutSpec wanted{.p = dropout, .keep = keep};
+  if (training && memory.tape != nullptr && wanted.active()) {
+    spec.dropout = wanted;
+    spec.dropout.key = memory.tape->next_random();
   }
   return out_proj(attention(project(query, 0), project(memory, 1), project(memory, 2), spec));
 }

@@ -72,7 +72,6 @@ class Sgd : public Optimizer {
     }
     const SgdSpec spec{.lr = static_cast<float>(rates.lr),
                        .momentum = static_cast<float>(rates.beta1),
-                       .nesterov = true,
                        .first_step = steps_ == 0};
     ++steps_;
     KERNEL(device(), sgd_step)(slots, spec);

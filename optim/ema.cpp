@@ -8,9 +8,11 @@ Ema::Ema(Module& model, double decay) : model_(model), decay_(decay) {
   require<UsageError>(0 <= decay && decay < 1, "train.model_ema_decay must be in [0, 1), got {}",
                       decay);
   for (const auto& [name, p] : parameters(model)) {
+    require(p->value.defined(), "ema: {} has no value; initialize() or load_state() first", name);
     parameters_.emplace_back(p, p->value.clone());
   }
   for (const auto& [name, b] : buffers(model)) {
+    require(b->value.defined(), "ema: {} has no value; initialize() or load_state() first", name);
     buffers_.emplace_back(b, b->value.clone());
   }
 }

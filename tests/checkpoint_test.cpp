@@ -5,33 +5,17 @@
 #include <doctest/doctest.h>
 
 #include "models/registry.h"
-#include "reference.h"
+#include "tests/data_files.h"
+#include "tests/reference.h"
 #include "train/checkpoint.h"
 
 namespace mld {
 namespace {
 
 namespace fs = std::filesystem;
-
-// A folder of its own, removed at the end.
-struct TemporaryFolder {
-  fs::path path;
-  TemporaryFolder() {
-    std::string name = (fs::temp_directory_path() / "checkpoint_test_XXXXXX").string();
-    REQUIRE(mkdtemp(name.data()) != nullptr);
-    path = name;
-  }
-  ~TemporaryFolder() { fs::remove_all(path); }
-};
-
-std::string read(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-void write(const fs::path& path, const std::string& bytes) {
-  std::ofstream(path, std::ios::binary) << bytes;
-}
+using test::read_file;
+using test::TemporaryFolder;
+using test::write_file;
 
 CheckpointInfo small_info() {
   CheckpointInfo info;
@@ -85,10 +69,10 @@ std::string edited(std::string bytes, const std::string& from, const std::string
 
 TEST_CASE("named tensors: what is saved comes back, twice the same bytes") {
   const TemporaryFolder folder;
-  const fs::path a = folder.path / "a.safetensors", b = folder.path / "b.safetensors";
+  const fs::path a = folder.path() / "a.safetensors", b = folder.path() / "b.safetensors";
   save_checkpoint(a, tiny());
   save_checkpoint(b, tiny());
-  CHECK_EQ(read(a), read(b));
+  CHECK_EQ(read_file(a), read_file(b));
   const Checkpoint loaded = load_checkpoint(a);
   REQUIRE_EQ(loaded.tensors.size(), 2);
   CHECK_EQ(loaded.tensors[0].second.to_vector(), std::vector<float>(6, 1.5f));
@@ -96,7 +80,7 @@ TEST_CASE("named tensors: what is saved comes back, twice the same bytes") {
   CHECK_EQ(loaded.metadata.at("note"), "n");
   CHECK_EQ(loaded.metadata.at("format"), "mldecoder");
   save_checkpoint(b, loaded);  // what was read is written the same
-  CHECK_EQ(read(a), read(b));
+  CHECK_EQ(read_file(a), read_file(b));
 }
 
 TEST_CASE("parts of a state keep their names") {
@@ -112,7 +96,7 @@ TEST_CASE("parts of a state keep their names") {
 
 TEST_CASE("a model's checkpoint carries all that inference needs") {
   const TemporaryFolder folder;
-  const fs::path path = folder.path / "best.safetensors", again = folder.path / "again.safetensors";
+  const fs::path path = folder.path() / "best.safetensors", again = folder.path() / "again.safetensors";
   const CheckpointInfo info = small_info();
   const auto model = make_model(info.model);
   initialize(*model, 4);
@@ -124,46 +108,46 @@ TEST_CASE("a model's checkpoint carries all that inference needs") {
   const Var x(Tensor::full({1, 40, 40, 3}, 0.5f));
   CHECK_EQ((*loaded.model)(x).value.to_vector(), (*model)(x).value.to_vector());
   save_model(again, state_dict(*loaded.model), loaded.info);
-  CHECK_EQ(read(path), read(again));
+  CHECK_EQ(read_file(path), read_file(again));
 }
 
 TEST_CASE("every damaged byte is noticed") {
   const TemporaryFolder folder;
-  const fs::path path = folder.path / "c.safetensors";
+  const fs::path path = folder.path() / "c.safetensors";
   save_checkpoint(path, tiny());
-  const std::string good = read(path);
+  const std::string good = read_file(path);
   for (size_t i = 0; i < good.size(); ++i) {
     std::string bad = good;
     bad[i] = static_cast<char>(bad[i] ^ 0x10);
-    write(path, bad);
+    write_file(path, bad);
     CAPTURE(i);
     CHECK_NE(load_message(path), "no DataError");
   }
   for (size_t length = 0; length < good.size(); length += 7) {
-    write(path, good.substr(0, length));
+    write_file(path, good.substr(0, length));
     CHECK_NE(load_message(path), "no DataError");
   }
 }
 
 TEST_CASE("errors: damage and strangers are told by file and tensor") {
   const TemporaryFolder folder;
-  const fs::path path = folder.path / "c.safetensors";
+  const fs::path path = folder.path() / "c.safetensors";
   CHECK_NE(load_message(path).find("FILE: "), std::string::npos);  // missing
   save_checkpoint(path, tiny());
-  const std::string good = read(path);
+  const std::string good = read_file(path);
 
   std::string bad = good;
   bad[good.find(std::string("\x00\x00\xc0\x3f", 4))] = 1;  // the first 1.5f
-  write(path, bad);
+  write_file(path, bad);
   CHECK(load_message(path).starts_with("FILE: damaged: tensor weights has checksum "));
-  write(path, edited(good, "\"note\":\"n\"", "\"note\":\"m\""));
+  write_file(path, edited(good, "\"note\":\"n\"", "\"note\":\"m\""));
   CHECK(load_message(path).starts_with("FILE: damaged: the metadata have checksum "));
-  write(path, edited(good, "\"format_version\":\"1\"", "\"format_version\":\"2\""));
+  write_file(path, edited(good, "\"format_version\":\"1\"", "\"format_version\":\"2\""));
   CHECK_EQ(load_message(path),
            "FILE: format version 2, this program reads version 1; use the program that wrote it");
 
   const std::vector<uint8_t> foreign = to_safetensors(tiny().tensors, {{"format", "pt"}});
-  write(path, {foreign.begin(), foreign.end()});
+  write_file(path, std::string(foreign.begin(), foreign.end()));
   CHECK_EQ(load_message(path), "FILE: not a checkpoint of this program (its metadata do not say "
                                "format = mldecoder)");
   CHECK_EQ(CheckpointFile(path).tensors().size(), 2);  // but its tensors can be read
@@ -171,7 +155,7 @@ TEST_CASE("errors: damage and strangers are told by file and tensor") {
 
 TEST_CASE("errors: descriptions that contradict themselves or the tensors") {
   const TemporaryFolder folder;
-  const fs::path path = folder.path / "c.safetensors";
+  const fs::path path = folder.path() / "c.safetensors";
   const CheckpointInfo info = small_info();
   const auto model = make_model(info.model);
   initialize(*model, 4);
@@ -206,7 +190,7 @@ TEST_CASE("errors: descriptions that contradict themselves or the tensors") {
   CHECK_EQ(with("preprocessing", pictures(64, "zoom")),
            "FILE: metadata \"preprocessing\": resize is zoom, known are squash, crop, pad");
   CHECK_EQ(with("preprocessing", pictures(-1, "crop")),
-           "FILE: image_size must be in 1..65535, got -1");
+           "FILE: image_size must be in 16..4096, got -1");
   const auto model_json = [](const char* backbone, const char* embed_dim, const char* ffn) {
     return fmt::format(R"({{"backbone":"{}","head":"ml_decoder","classes":3,"groups":2,)"
                        R"("embed_dim":{},"ffn":{},"query":"random","dropout":0.1}})",
@@ -229,22 +213,30 @@ TEST_CASE("errors: descriptions that contradict themselves or the tensors") {
            "FILE: the weights do not fit the model: 1 missing (fc.decoder.query_embed.weight)");
 }
 
-TEST_CASE("errors: classes that are not the data's") {
+TEST_CASE("errors: starting strictly from a checkpoint of other classes") {
+  const TemporaryFolder folder;
+  const fs::path path = folder.path() / "best.safetensors";
   const CheckpointInfo info = small_info();
-  check_classes(info, info.class_names, "best.safetensors");
-  CHECK_ERROR(DataError,
-              "best.safetensors: the checkpoint has 3 classes, the data 2; they must be the same, "
-              "in the same order",
-              check_classes(info, {"cat", "dog"}, "best.safetensors"));
-  CHECK_ERROR(DataError,
-              "best.safetensors: class 2 is '\xe9\xb3\xa5\\n' in the checkpoint and 'bird' in the "
-              "data; they must be the same, in the same order",
-              check_classes(info, {"cat", "ein \"Hund\"", "bird"}, "best.safetensors"));
+  const auto model = make_model(info.model);
+  initialize(*model, 1);
+  save_model(path, state_dict(*model), info);
+  const auto start = [&](InitPolicy policy, const std::vector<std::string>& names) {
+    return data_error(path, [&] { init_from_checkpoint(*model, path, policy, names); });
+  };
+  const std::vector<std::string> renamed = {"cat", "ein \"Hund\"", "bird"};
+  CHECK_EQ(start(InitPolicy::strict, info.class_names), "no DataError");
+  CHECK_EQ(start(InitPolicy::matching, renamed), "no DataError");
+  CHECK_EQ(start(InitPolicy::strict, {"cat", "dog"}),
+           "FILE: the checkpoint has 3 classes, the data 2; model.init_policy = \"backbone\" leaves "
+           "the head out");
+  CHECK_EQ(start(InitPolicy::strict, renamed),
+           "FILE: class 2 is '\xe9\xb3\xa5\\n' in the checkpoint and 'bird' in the data; "
+           "model.init_policy = \"backbone\" leaves the head out");
 }
 
 TEST_CASE("starting from another program's file: float16, float64 and odd alignment") {
   const TemporaryFolder folder;
-  const fs::path path = folder.path / "foreign.safetensors";
+  const fs::path path = folder.path() / "foreign.safetensors";
   const auto source = make_model({.backbone = "resnet18", .head = "gap", .classes = 2});
   initialize(*source, 1);
   StateDict state = state_dict(*source);
@@ -272,7 +264,7 @@ TEST_CASE("starting from another program's file: float16, float64 and odd alignm
   const uint64_t length = header.size();
   std::string file(8, '\0');
   std::memcpy(file.data(), &length, 8);
-  write(path, file + header + data);
+  write_file(path, file + header + data);
 
   CheckpointFile mapped(path);
   for (const StateView& view : mapped.tensors()) {  // converted or copied where it lies oddly
@@ -280,12 +272,12 @@ TEST_CASE("starting from another program's file: float16, float64 and odd alignm
   }
   const auto target = make_model({.backbone = "resnet18", .head = "gap", .classes = 2});
   initialize(*target, 2);
-  const LoadReport report = init_from_checkpoint(*target, path, InitPolicy::matching);
+  const LoadReport report = init_from_checkpoint(*target, path, InitPolicy::matching, {});
   CHECK_EQ(report.unexpected, std::vector<std::string>{"pad"});
   CHECK(report.missing.empty());
   const Var x(Tensor::full({1, 33, 33, 3}, 0.5f));
   CHECK_EQ((*target)(x).value.to_vector(), (*source)(x).value.to_vector());
-  CHECK_EQ(data_error(path, [&] { init_from_checkpoint(*target, path, InitPolicy::strict); }),
+  CHECK_EQ(data_error(path, [&] { init_from_checkpoint(*target, path, InitPolicy::strict, {}); }),
            "FILE: the weights do not fit the model: 1 unexpected (pad)");
 }
 

@@ -215,7 +215,7 @@ TEST_CASE("loader: pictures, targets and the last batch") {
   CHECK(epoch(data, options, 0).sizes == std::vector<int64_t>{8});
   options.batch_size = 11;
   CHECK(message_of<UsageError>([&] { Loader(data, options); }) ==
-        "loader: 10 samples do not fill one batch of 11; use a smaller batch_size");
+        "10 pictures do not fill one batch of 11; use a smaller train.batch_size");
   options.drop_last = false;
   CHECK(epoch(data, options, 0).sizes == std::vector<int64_t>{10});
 }

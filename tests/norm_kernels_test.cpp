@@ -90,11 +90,11 @@ void check_batch_norm(const BatchNormCase& k) {
   const BatchNormReference right(x, w, b, residual, dy, y, old_mean, old_var, spec);
   // The mean passes between the two as float32: its last bit, in units of the spread, is lost.
   const double spread = (double{k.high} - k.low) / std::sqrt(12.0);
-  const double limit = kLimit + 0x1p-22 * std::abs(double{k.high}) / spread;
+  const double limit = kLimit + 0x1p-24 * std::abs(double{k.high}) / spread;
   CHECK_LT(error(mean, right.mean), kLimit);
   CHECK_LT(error(y, right.y), limit);
   CHECK_LT(error(dx, right.dx), limit);
-  CHECK_LT(error(dw, right.dw), limit);
+  CHECK_LT(error(dw, right.dw), 2 * limit);  // a sum, in which the mean's error has one sign
   CHECK_LT(error(db, right.db), kLimit);
   if (k.residual) {
     CHECK_LT(error(dresidual, right.dz), 1e-7);
@@ -127,7 +127,7 @@ TEST_CASE("batch_norm: every size class, activation and mode") {
   check_batch_norm({2, 1, 5, Act::relu, false});
 }
 
-TEST_CASE("batch_norm: a mean far above the spread loses nothing but what float32 inputs lose") {
+TEST_CASE("batch_norm: a mean far above the spread costs no more than its rounding to float32") {
   check_batch_norm({4, 40, 8, Act::identity, false, true, 1000.0f, 1001.0f});
   check_batch_norm({4, 40, 3, Act::relu, true, true, -30001.0f, -30000.0f});
 }

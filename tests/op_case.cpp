@@ -8,6 +8,7 @@
 #include <doctest/doctest.h>
 
 #include "core/kernels.h"
+#include "core/parallel.h"
 
 namespace mld::test {
 
@@ -124,6 +125,38 @@ void check_accumulation(const OpCase& row, const std::vector<Tensor>& inputs, co
 
 }  // namespace
 
+namespace {
+
+// What one CPU thread gives in float32 for the observed inputs: how the elements of large results
+// are checked, where the specification would take hours.
+void observe_single(const OpCase& row, Observed& observed) {
+  const auto large = [](const Array& x) { return x.numel() > kFull; };
+  if (!large(observed.out) &&
+      std::none_of(observed.inputs.begin(), observed.inputs.end(), large)) {
+    return;
+  }
+  const int threads = compute_threads();
+  set_threads(1);
+  Tape tape(kTapeKey);
+  Vars vars;
+  for (size_t i = 0; i < row.inputs.size(); ++i) {
+    const Tensor x = to_tensor(observed.inputs[i], row.inputs[i].dtype.value_or(DType::f32), {});
+    vars.push_back(row.inputs[i].variable ? tape.variable(x) : tape.constant(x));
+  }
+  const Var y = row.ours(vars);
+  observed.single_out = to_array(y.value);
+  observed.single_grads.resize(row.inputs.size());
+  if (y.needs_grad()) {
+    tape.backward(y, to_tensor(observed.r, y.dtype(), {}));
+    for (size_t i = 0; i < row.inputs.size(); ++i) {
+      observed.single_grads[i] = row.inputs[i].variable ? to_array(tape.grad(vars[i])) : Array();
+    }
+  }
+  set_threads(threads);
+}
+
+}  // namespace
+
 Observed observe(const OpCase& row, Device device, DType dtype) {
   Observed observed;
   observed.where = fmt::format("{} on {} {}", row.name, device.str(), name_of(dtype));
@@ -166,6 +199,7 @@ Observed observe(const OpCase& row, Device device, DType dtype) {
   if (to_array(r_tensor).values != observed.r.values) {
     observed.problems.push_back(fmt::format("{}: dy was written to", observed.where));
   }
+  observe_single(row, observed);
   return observed;
 }
 
@@ -241,6 +275,13 @@ std::vector<std::string> failures(const Observed& observed, const Expected& expe
     }
     compare(fmt::format("the gradient of input {}", i), slopes, expected.slopes[i]);
   }
+  if (!observed.single_out.values.empty()) {
+    compare("y, against one thread,", observed.out.values, observed.single_out.values);
+    for (size_t i = 0; i < observed.grads.size(); ++i) {
+      compare(fmt::format("the gradient of input {}, against one thread,", i),
+              observed.grads[i].values, observed.single_grads[i].values);
+    }
+  }
   return found;
 }
 
@@ -295,7 +336,7 @@ struct Tamper {
 const std::vector<Tamper>& tampers() {
   static const std::vector<Tamper> all = {
       {"one percent too large", false, [](auto& v) { for (double& x : v) x *= 1.01; }},
-      {"the largest element five percent too large", false,
+      {"the largest element five percent too large", true,
        [](auto& v) {
          *std::max_element(v.begin(), v.end(), [](double a, double b) {
            return std::abs(a) < std::abs(b);

@@ -2,8 +2,10 @@
 //
 // For every row, device and dtype: our forward result is compared with the specification (spec.h),
 // and our gradient of sum(y * R), R random, with the specification's numeric gradient, in float64:
-// element by element for inputs of up to kFull elements, else along random directions. Gradients
-// are also added to accumulators that are not zero, and nobody may write to an input.
+// element by element for inputs of up to kFull elements, else along random directions; larger rows
+// are also compared element by element with what one CPU thread gives in float32 for the same
+// inputs. Gradients are also added to accumulators that are not zero, and nobody may write to an
+// input.
 // The error is max |ours - spec| / max |spec|; the limits are 1e-5 in float32 and 2^-7 in bfloat16,
 // where the specification gets the rounded inputs.
 #pragma once
@@ -128,6 +130,9 @@ struct Observed {
   Arrays inputs;  // rounded to their dtypes
   Array out, r;   // y and R
   Arrays grads;   // of sum(y * R); empty for constants
+  // The same in float32 on one CPU thread; empty where every input is small (up to kFull elements).
+  Array single_out;
+  Arrays single_grads;
   std::vector<std::string> problems;  // accumulation and untouched inputs, checked exactly
 };
 

@@ -33,6 +33,8 @@ std::vector<OpCase> movement_rows() {
        [](auto& a) { return spec::repeat_batch(a[0], 1); }},
       {"transpose", {{2, 3, 5}}, [](auto& v) { return transpose(v[0]); },
        [](auto& a) { return spec::transpose(a[0]); }},
+      {"transpose, enough for several threads", {{4, 130, 140}},
+       [](auto& v) { return transpose(v[0]); }, [](auto& a) { return spec::transpose(a[0]); }},
       {"transpose, more than a cache line", {{2, 33, 18}}, [](auto& v) { return transpose(v[0]); },
        [](auto& a) { return spec::transpose(a[0]); }},
       {"rows", {{5, 3}}, [](auto& v) { return rows(v[0], 1, 3); },

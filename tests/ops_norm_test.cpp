@@ -77,6 +77,9 @@ std::vector<OpCase> row_norm_rows() {
        [](auto& a) { return spec::l2_normalize(a[0]); }},
       {"l2_normalize, three dimensions", {{2, 3, 5}}, [](auto& v) { return l2_normalize(v[0]); },
        [](auto& a) { return spec::l2_normalize(a[0]); }},
+      {"l2_normalize, enough for several threads", {{700, 97}},
+       [](auto& v) { return l2_normalize(v[0]); },
+       [](auto& a) { return spec::l2_normalize(a[0]); }},
       {"l2_normalize, long rows", {{2, 300}}, [](auto& v) { return l2_normalize(v[0]); },
        [](auto& a) { return spec::l2_normalize(a[0]); }},
   };

@@ -323,6 +323,21 @@ TEST_CASE("EMA follows the published one; integer counters are the live ones") {
   }
 }
 
+TEST_CASE("EMA: values that stay are their own average, bit for bit; no value is an error") {
+  TinyNet model;
+  CHECK_ERROR(Error, "ema: 0.weight has no value; initialize() or load_state() first",
+              Ema(model, 0.9));
+  initialize(model, 1);
+  Ema ema(model, 0.9998);
+  for (int t = 0; t < 1000; ++t) {
+    ema.update();
+  }
+  const StateDict live = state_dict(model), average = ema.state();
+  for (size_t i = 0; i < live.size(); ++i) {
+    CHECK_EQ(live[i].second.to_vector(), average[i].second.to_vector());
+  }
+}
+
 TEST_CASE("EMA: a scope lends the averages to the model and gives its own back") {
   TinyNet model;
   initialize(model, 1);

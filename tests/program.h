@@ -35,13 +35,8 @@ class Program {
     ::waitpid(child_, &status, 0);
     return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
   }
-  std::string out() const { return read(out_); }
-  std::string err() const { return read(err_); }
-
-  static std::string read(const fs::path& path) {
-    std::ifstream file(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(file), {}};
-  }
+  std::string out() const { return read_file(out_); }
+  std::string err() const { return read_file(err_); }
 
  private:
   [[noreturn]] void start(const fs::path& program, const std::vector<std::string>& arguments,
@@ -86,6 +81,26 @@ inline std::vector<std::string> tiny_run(const fs::path& out,
       "threads=2", "--out", out.string(), "--quiet"};
   arguments.insert(arguments.end(), more.begin(), more.end());
   return arguments;
+}
+
+inline bool contains(const std::string& text, const std::string& part) {
+  const bool found = text.find(part) != std::string::npos;
+  if (!found) {
+    MESSAGE("not in: ", text);
+  }
+  return found;
+}
+
+inline fs::path last(const fs::path& run) { return run / "weights/last.safetensors"; }
+
+// One trained run, made on first use, that test cases look at.
+inline const fs::path& trained_run() {
+  static const TemporaryFolder folder;
+  static const fs::path run_folder = [] {
+    REQUIRE(run("mltrain", tiny_run(folder.path() / "run"), folder) == 0);
+    return folder.path() / "run";
+  }();
+  return run_folder;
 }
 
 }  // namespace mld::test

@@ -9,14 +9,6 @@
 namespace mld::test {
 namespace {
 
-bool contains(const std::string& text, const std::string& part) {
-  const bool found = text.find(part) != std::string::npos;
-  if (!found) {
-    MESSAGE("not in: ", text);
-  }
-  return found;
-}
-
 // Until a file is there, half a minute at most.
 void wait_for(const fs::path& file) {
   for (int i = 0; i < 3000 && !fs::exists(file); ++i) {
@@ -25,40 +17,30 @@ void wait_for(const fs::path& file) {
   REQUIRE(fs::exists(file));
 }
 
-fs::path last(const fs::path& run) { return run / "weights/last.safetensors"; }
-
-// One trained run that the cases below look at.
-const fs::path& trained_run() {
-  static const TemporaryFolder folder;
-  static const fs::path run_folder = [] {
-    REQUIRE(run("mltrain", tiny_run(folder.path() / "run"), folder) == 0);
-    return folder.path() / "run";
-  }();
-  return run_folder;
-}
-
 }  // namespace
 
 TEST_CASE("a run writes its folder") {
   for (const char* name : {"config.toml", "results.csv", "log.jsonl", "train.log",
                            "weights/last.safetensors", "weights/best.safetensors",
-                           "weights/last.state.safetensors", "val/metrics.json",
-                           "val/per_class.csv"}) {
+                           "weights/last.state.safetensors", "weights/config.json",
+                           "val/metrics.json", "val/per_class.csv"}) {
     CAPTURE(name);
     CHECK(fs::exists(trained_run() / name));
   }
-  const std::string results = Program::read(trained_run() / "results.csv");
+  const std::string results = read_file(trained_run() / "results.csv");
   CHECK(std::count(results.begin(), results.end(), '\n') == 4);  // a header and three epochs
+  CHECK(contains(read_file(trained_run() / "weights/config.json"),
+                 "\"architecture\": \"resnet18\""));
 }
 
 TEST_CASE("two runs give the same bytes; another seed does not") {
   const TemporaryFolder folder;
   REQUIRE(run("mltrain", tiny_run(folder.path() / "again", {"name=other"}), folder) == 0);
-  CHECK(Program::read(last(trained_run())) == Program::read(last(folder.path() / "again")));
-  CHECK(Program::read(trained_run() / "weights/best.safetensors") ==
-        Program::read(folder.path() / "again/weights/best.safetensors"));
+  CHECK(read_file(last(trained_run())) == read_file(last(folder.path() / "again")));
+  CHECK(read_file(trained_run() / "weights/best.safetensors") ==
+        read_file(folder.path() / "again/weights/best.safetensors"));
   REQUIRE(run("mltrain", tiny_run(folder.path() / "seed", {"seed=7"}), folder) == 0);
-  CHECK(Program::read(last(trained_run())) != Program::read(last(folder.path() / "seed")));
+  CHECK(read_file(last(trained_run())) != read_file(last(folder.path() / "seed")));
 }
 
 TEST_CASE("killed and resumed, a run gives the same bytes") {
@@ -71,7 +53,7 @@ TEST_CASE("killed and resumed, a run gives the same bytes") {
   CHECK(first.wait() == -SIGKILL);
   fs::remove(last(out));  // a kill between two saves leaves it behind or missing
   REQUIRE(run("mltrain", {"--resume", out.string(), "--quiet"}, folder) == 0);
-  CHECK(Program::read(last(trained_run())) == Program::read(last(out)));
+  CHECK(read_file(last(trained_run())) == read_file(last(out)));
   SUBCASE("a finished run says so") {
     Program again("mltrain", {"--resume", out.string()}, folder);
     CHECK(again.wait() == 0);
@@ -82,20 +64,81 @@ TEST_CASE("killed and resumed, a run gives the same bytes") {
     CHECK(other.wait() == 2);
     CHECK(contains(other.err(), "optim.lr"));
   }
+  SUBCASE("so is another config beside it; the same one is not") {
+    const std::string config = std::string(MLD_SOURCE_DIR) + "/configs/shapes_resnet18.toml";
+    Program other("mltrain", {config, "--resume", out.string()}, folder);
+    CHECK(other.wait() == 2);
+    CHECK(contains(other.err(), "data.image_size: the run has 32, given 64"));
+    CHECK(run("mltrain", {(out / "config.toml").string(), "--resume", out.string()}, folder) == 0);
+  }
+  SUBCASE("missing or damaged weight files are written again") {
+    const fs::path best = out / "weights/best.safetensors";
+    fs::remove(best);
+    std::string bytes = read_file(last(out));
+    bytes[bytes.size() - 100] = static_cast<char>(bytes[bytes.size() - 100] ^ 1);
+    write_file(last(out), bytes);
+    REQUIRE(run("mltrain", {"--resume", out.string(), "--quiet"}, folder) == 0);
+    CHECK(read_file(last(trained_run())) == read_file(last(out)));
+    CHECK(read_file(trained_run() / "weights/best.safetensors") == read_file(best));
+  }
 }
 
 TEST_CASE("SIGTERM saves and exits with 75, and the run goes on") {
   const TemporaryFolder folder;
   const fs::path out = folder.path() / "run";
+  // Asked to stop while it opens its data, the run stops after its first step.
   Program stopped("mltrain", tiny_run(out), folder);
-  wait_for(out / "results.csv");
-  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  wait_for(out / "config.toml");
   stopped.signal(SIGTERM);
-  const int code = stopped.wait();
-  CHECK((code == 75 || code == 0));  // 0 if it was done by then
+  CHECK(stopped.wait() == 75);
   CHECK(fs::exists(out / "weights/last.state.safetensors"));
+  CHECK_FALSE(fs::exists(out / "val/metrics.json"));
   REQUIRE(run("mltrain", {"--resume", out.string(), "--quiet"}, folder) == 0);
-  CHECK(Program::read(last(trained_run())) == Program::read(last(out)));
+  CHECK(read_file(last(trained_run())) == read_file(last(out)));
+}
+
+TEST_CASE("SIGTERM during validation saves at once, and the run goes on with the same bytes") {
+  const TemporaryFolder folder;
+  const std::vector<std::string> much_to_score = {"data.train_size=16", "data.val_size=4000",
+                                                  "train.epochs=1"};
+  const fs::path out = folder.path() / "run";
+  Program stopped("mltrain", tiny_run(out, much_to_score), folder);
+  for (int i = 0; i < 3000 && read_file(out / "log.jsonl").find("\"step\", ") == std::string::npos; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));  // into validation
+  stopped.signal(SIGTERM);
+  CHECK(stopped.wait() == 75);
+  CHECK(fs::exists(out / "weights/last.state.safetensors"));
+  CHECK_FALSE(fs::exists(out / "val/metrics.json"));
+  Program again("mltrain", {"--resume", out.string(), "--quiet"}, folder);
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  again.signal(SIGTERM);
+  again.signal(SIGTERM);  // the second one does not wait for anything
+  CHECK(again.wait() == 75);
+  REQUIRE(run("mltrain", {"--resume", out.string(), "--quiet"}, folder) == 0);
+  const fs::path whole = folder.path() / "whole";
+  REQUIRE(run("mltrain", tiny_run(whole, much_to_score), folder) == 0);
+  CHECK(read_file(last(whole)) == read_file(last(out)));
+}
+
+TEST_CASE("a run starts from a checkpoint, and resumes without it") {
+  const TemporaryFolder folder;
+  const fs::path start = folder.path() / "start.safetensors", out = folder.path() / "run";
+  fs::copy_file(last(trained_run()), start);
+  Program killed("mltrain", tiny_run(out, {"model.init=" + start.string(), "seed=5",
+                                           "train.checkpoint_minutes=0"}), folder);
+  wait_for(out / "weights/last.state.safetensors");
+  killed.signal(SIGKILL);
+  killed.wait();
+  fs::remove(start);
+  REQUIRE(run("mltrain", {"--resume", out.string(), "--quiet"}, folder) == 0);
+  CHECK(contains(read_file(out / "train.log"), "0 tensors of the model keep their initial values"));
+  Program gone("mltrain", tiny_run(folder.path() / "gone", {"model.init=" + start.string()}),
+               folder);
+  CHECK(gone.wait() == 3);
+  CHECK(contains(gone.err(), "start.safetensors"));
+  CHECK_FALSE(fs::exists(folder.path() / "gone"));  // no folder of a run that never was
 }
 
 TEST_CASE("an existing run is not overwritten unless told") {
@@ -103,14 +146,14 @@ TEST_CASE("an existing run is not overwritten unless told") {
   const fs::path out = folder.path() / "run";
   const std::vector<std::string> quick = {"train.epochs=1", "data.train_size=16"};
   REQUIRE(run("mltrain", tiny_run(out, quick), folder) == 0);
-  const std::string before = Program::read(last(out));
+  const std::string before = read_file(last(out));
   REQUIRE(run("mltrain", tiny_run(out, {"train.epochs=1", "data.train_size=32"}), folder) == 0);
   CHECK(fs::exists(last(out.string() + "-2")));
-  CHECK(Program::read(last(out)) == before);
+  CHECK(read_file(last(out)) == before);
   std::vector<std::string> overwrite = quick;
   overwrite.insert(overwrite.end(), {"--overwrite", "seed=9"});
   REQUIRE(run("mltrain", tiny_run(out, overwrite), folder) == 0);
-  CHECK(Program::read(last(out)) != before);
+  CHECK(read_file(last(out)) != before);
 }
 
 TEST_CASE("a full disk stops the run with what was saved intact") {
@@ -126,24 +169,29 @@ TEST_CASE("a full disk stops the run with what was saved intact") {
   wait_for(state);
   killed.signal(SIGKILL);
   killed.wait();
-  const std::string before = Program::read(state);
+  const std::string before = read_file(state);
   Program again("mltrain", {"--resume", out.string(), "--quiet"}, folder, kFull);
   CHECK(again.wait() == 1);
-  CHECK(Program::read(state) == before);
+  CHECK(read_file(state) == before);
   REQUIRE(run("mltrain", {"--resume", out.string(), "--quiet"}, folder) == 0);
-  CHECK(Program::read(last(trained_run())) == Program::read(last(out)));
+  CHECK(read_file(last(trained_run())) == read_file(last(out)));
 }
 
 TEST_CASE("NaN stops the run with exit code 4 and keeps what was saved") {
   const TemporaryFolder folder;
   const fs::path out = folder.path() / "run";
   // Decay that overshoots: every step multiplies the weights by about -1000.
-  Program diverging("mltrain",
-                    tiny_run(out, {"optim.name=adamw", "optim.lr=1000", "optim.weight_decay=1",
-                                   "schedule.name=constant"}),
-                    folder);
-  CHECK(diverging.wait() == 4);
-  CHECK(contains(diverging.err(), "the last save is kept"));
+  const std::vector<std::string> diverging = {
+      "optim.name=adamw", "optim.lr=1000", "optim.weight_decay=1", "schedule.name=constant",
+      "train.epochs=40", "train.checkpoint_minutes=0"};
+  Program program("mltrain", tiny_run(out, diverging), folder);
+  CHECK(program.wait() == 4);
+  CHECK(contains(program.err(), "the last save is kept"));
+  const fs::path state = out / "weights/last.state.safetensors";
+  const std::string before = read_file(state);
+  REQUIRE_FALSE(before.empty());
+  CHECK(run("mltrain", {"--resume", out.string(), "--quiet"}, folder) == 4);  // from there, again
+  CHECK(read_file(state) == before);
 }
 
 TEST_CASE("usage errors exit with 2, data errors with 3") {
@@ -158,14 +206,17 @@ TEST_CASE("usage errors exit with 2, data errors with 3") {
   const fs::path gone = folder.path() / "gone";
   folder.write("empty/readme.txt", "nothing here");
   const std::vector<Case> cases = {
-      {"mltrain", {}, 2, ""},
+      {"mltrain", {}, 2, "no config given"},
       {"mltrain", {"nothing.toml"}, 2, "nothing.toml"},
       {"mltrain", {config, "optim.lrr=1"}, 2, "did you mean 'lr'"},
       {"mltrain", {config, "train.epochs=many"}, 2, "train.epochs"},
       {"mltrain", {config, "device=tpu"}, 2, "device"},
       {"mltrain", {config, "data.format=coco", "data.root=" + gone.string()}, 3, "gone"},
       {"mltrain", {config, "data.format=auto", "data.root=" + (folder.path() / "empty").string()},
-       3, "empty"},
+       3, "cannot tell the data's format"},
+      {"mltrain", {config, "data.train_size=8"}, 2, "8 pictures do not fill one batch of"},
+      {"mltrain", {config, "task=single-label", "loss.name=ce"}, 3, "needs exactly one a picture"},
+      {"mltrain", {config, "device=cuda:99"}, 1, "cuda:99"},
       {"mltrain", {"--resume", gone.string()}, 3, "no such run folder"},
       {"mlinfer", {"frobnicate"}, 2, "frobnicate"},
       {"mlinfer", {"info", "--model", "resnet51"}, 2, "resnet51"},
@@ -177,64 +228,6 @@ TEST_CASE("usage errors exit with 2, data errors with 3") {
     CHECK(program.wait() == c.code);
     CHECK(contains(program.err(), c.message));
   }
-}
-
-TEST_CASE("predictions: text, JSON, CSV, bad pictures") {
-  const TemporaryFolder folder;
-  const std::string best = (trained_run() / "weights/best.safetensors").string();
-  folder.write_picture("pictures/a.ppm", 30);
-  folder.write_picture("pictures/\xc3\xa9\xff.ppm", 200);  // not UTF-8
-  const std::string pictures = (folder.path() / "pictures").string();
-  Program json("mlinfer", {"predict", best, pictures, "--json", "--top-k", "2"}, folder);
-  REQUIRE(json.wait() == 0);
-  const std::string lines = json.out();
-  CHECK(std::count(lines.begin(), lines.end(), '\n') == 2);
-  CHECK(contains(lines, "\"above\": "));
-  CHECK(contains(lines, "\\\\xff.ppm"));  // escaped, still JSON
-  Program csv("mlinfer", {"predict", best, pictures, "--csv", "--top-k", "1"}, folder);
-  REQUIRE(csv.wait() == 0);
-  CHECK(csv.out().starts_with("file,label,id,score,above\n"));
-  folder.write("pictures/broken.png", "\x89PNG\r\n\x1a\n nothing more");
-  Program broken("mlinfer", {"predict", best, pictures}, folder);
-  CHECK(broken.wait() == 3);
-  CHECK(contains(broken.err(), "broken.png"));
-  CHECK(contains(broken.out(), "a.ppm"));  // the others are done
-}
-
-TEST_CASE("eval reads the run's own data, and refuses other classes and damaged files") {
-  const TemporaryFolder folder;
-  const fs::path best = trained_run() / "weights/best.safetensors";
-  Program text("mlinfer", {"eval", best.string()}, folder);
-  REQUIRE(text.wait() == 0);
-  CHECK(contains(text.out(), "mAP_official"));
-  Program json("mlinfer", {"eval", best.string(), "--json"}, folder);
-  REQUIRE(json.wait() == 0);
-  CHECK(contains(json.out(), "\"per_class\": ["));
-  folder.write_picture("data/val/cat/a.ppm", 10);
-  folder.write_picture("data/train/cat/a.ppm", 10);
-  Program other("mlinfer", {"eval", best.string(), "--data", (folder.path() / "data").string()},
-                folder);
-  CHECK(other.wait() == 3);
-  std::string bytes = Program::read(best);
-  bytes[bytes.size() - 100] = static_cast<char>(bytes[bytes.size() - 100] ^ 1);
-  folder.write("damaged.safetensors", bytes);
-  const std::string damaged = (folder.path() / "damaged.safetensors").string();
-  Program checksum("mlinfer", {"predict", damaged, (folder.path() / "data/val/cat").string()},
-                   folder);
-  CHECK(checksum.wait() == 3);
-  CHECK(contains(checksum.err(), "damaged.safetensors"));
-}
-
-TEST_CASE("info describes checkpoints and models") {
-  const TemporaryFolder folder;
-  Program model("mlinfer", {"info", "--model", "resnet50", "--head", "ml_decoder", "--classes", "80",
-                            "--image-size", "224"}, folder);
-  REQUIRE(model.wait() == 0);
-  CHECK(contains(model.out(), "30720144"));  // spec/backbones.md 6
-  CHECK(contains(model.out(), "4.574"));
-  Program checkpoint("mlinfer", {"info", last(trained_run()).string()}, folder);
-  REQUIRE(checkpoint.wait() == 0);
-  CHECK(contains(checkpoint.out(), "red circle"));
 }
 
 }  // namespace mld::test

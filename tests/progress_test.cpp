@@ -14,6 +14,7 @@
 #include <rapidjson/document.h>
 
 #include "core/error.h"
+#include "tests/data_files.h"
 #include "train/log.h"
 #include "train/progress.h"
 #include "train/run_log.h"
@@ -21,21 +22,9 @@
 namespace {
 
 namespace fs = std::filesystem;
-
-struct Folder {
-  fs::path path = fs::temp_directory_path() / ("mld_progress_" + std::to_string(::getpid()));
-  Folder() { fs::create_directories(path); }
-  ~Folder() { fs::remove_all(path); }
-};
-
-std::string read(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
-void write(const fs::path& path, const std::string& text) {
-  std::ofstream(path, std::ios::binary) << text;
-}
+using mld::test::read_file;
+using mld::test::TemporaryFolder;
+using mld::test::write_file;
 
 std::vector<std::string> lines_of(const std::string& text) {
   std::vector<std::string> lines;
@@ -137,35 +126,35 @@ TEST_CASE("sparkline and durations") {
 }
 
 TEST_CASE("results.csv is cut back to a step") {
-  const Folder folder;
-  const fs::path path = folder.path / "results.csv";
+  const TemporaryFolder folder;
+  const fs::path path = folder.path() / "results.csv";
   const std::string head = "epoch,step,loss\n1,10,3.5\n2,20,2.5\n";
-  write(path, head + "3,30,1.5\n4,4");
+  write_file(path, head + "3,30,1.5\n4,4");
   mld::cut_csv(path, 100);
-  CHECK(read(path) == head + "3,30,1.5\n");  // the partial line of a kill
+  CHECK(read_file(path) == head + "3,30,1.5\n");  // the partial line of a kill
   mld::cut_csv(path, 29);
-  CHECK(read(path) == head);
+  CHECK(read_file(path) == head);
   mld::cut_csv(path, 20);
-  CHECK(read(path) == head);
+  CHECK(read_file(path) == head);
   mld::cut_csv(path, 0);
-  CHECK(read(path) == "epoch,step,loss\n");
-  write(path, "epoch,loss\n1,2\n");
+  CHECK(read_file(path) == "epoch,step,loss\n");
+  write_file(path, "epoch,loss\n1,2\n");
   CHECK_THROWS_AS(mld::cut_csv(path, 1), mld::DataError);
-  CHECK_NOTHROW(mld::cut_csv(folder.path / "absent.csv", 1));
+  CHECK_NOTHROW(mld::cut_csv(folder.path() / "absent.csv", 1));
 }
 
 TEST_CASE("log.jsonl is cut back to a step") {
-  const Folder folder;
-  const fs::path path = folder.path / "log.jsonl";
+  const TemporaryFolder folder;
+  const fs::path path = folder.path() / "log.jsonl";
   const std::string kept = "{\"event\": \"note\"}\n{\"step\": 10}\n";
-  write(path, kept + "{\"step\": 11}\n{\"event\": \"note\"}\n{\"step\": 12, \"te");
+  write_file(path, kept + "{\"step\": 11}\n{\"event\": \"note\"}\n{\"step\": 12, \"te");
   mld::cut_jsonl(path, 11);
-  CHECK(read(path) == kept + "{\"step\": 11}\n{\"event\": \"note\"}\n");
+  CHECK(read_file(path) == kept + "{\"step\": 11}\n{\"event\": \"note\"}\n");
   mld::cut_jsonl(path, 10);
-  CHECK(read(path) == kept);
-  write(path, kept + "damaged\n{\"step\": 3}\n");
+  CHECK(read_file(path) == kept);
+  write_file(path, kept + "damaged\n{\"step\": 3}\n");
   mld::cut_jsonl(path, 10);
-  CHECK(read(path) == kept);
+  CHECK(read_file(path) == kept);
 }
 
 TEST_CASE("events are valid JSON whatever is in them") {
@@ -187,8 +176,8 @@ TEST_CASE("errors for the terminal: lines stay, control sequences do not") {
 }
 
 TEST_CASE("the run log writes its three files and goes on after a kill") {
-  const Folder folder;
-  const mld::RunFolder run{folder.path};
+  const TemporaryFolder folder;
+  const mld::RunFolder run{folder.path()};
   const auto epoch = [](int64_t number, double metric) {
     return mld::EpochReport{.epoch = number, .step = 10 * (number + 1), .loss = 2.5, .lr = 1e-3,
                             .validated = number > 0, .raw_metric = metric, .ema_metric = 40,
@@ -208,18 +197,18 @@ TEST_CASE("the run log writes its three files and goes on after a kill") {
   const std::string head =
       "epoch,step,loss,lr,metric,val_raw,val_ema,best,seconds\n"
       "1,10,2.5,0.001,mAP,,,40,";
-  CHECK(read(run.results()).rfind(head, 0) == 0);
-  REQUIRE(lines_of(read(run.results())).size() == 4);
-  CHECK(lines_of(read(run.results()))[2].rfind("2,20,2.5,0.001,mAP,38.5,40,40,", 0) == 0);
-  CHECK(read(run.text_log()).find("odd name \\x1b[2J") != std::string::npos);
-  CHECK(read(run.text_log()).find('\x1b') == std::string::npos);
+  CHECK(read_file(run.results()).rfind(head, 0) == 0);
+  REQUIRE(lines_of(read_file(run.results())).size() == 4);
+  CHECK(lines_of(read_file(run.results()))[2].rfind("2,20,2.5,0.001,mAP,38.5,40,40,", 0) == 0);
+  CHECK(read_file(run.text_log()).find("odd name \\x1b[2J") != std::string::npos);
+  CHECK(read_file(run.text_log()).find('\x1b') == std::string::npos);
 
   const auto log = mld::make_run_log(true);  // killed; the last save was at step 20
   log->open(run, 20);
-  CHECK(lines_of(read(run.results())).size() == 3);
+  CHECK(lines_of(read_file(run.results())).size() == 3);
   log->epoch(epoch(2, 41));
-  CHECK(lines_of(read(run.results())).size() == 4);
-  for (const std::string& line : lines_of(read(run.events()))) {
+  CHECK(lines_of(read_file(run.results())).size() == 4);
+  for (const std::string& line : lines_of(read_file(run.events()))) {
     rapidjson::Document document;
     document.Parse(line.c_str());
     CAPTURE(line);

@@ -18,21 +18,18 @@
 #include "core/error.h"
 #include "data/file.h"
 #include "data/safetensors.h"
+#include "tests/data_files.h"
 
 namespace {
 
 namespace fs = std::filesystem;
+using mld::test::kFixtures;
+using mld::test::read_file;
+using mld::test::TemporaryFolder;
 using namespace std::string_literals;
-
-const fs::path kFixtures = fs::path(MLD_SOURCE_DIR) / "tests/fixtures";
 
 std::span<const uint8_t> as_bytes(const std::string& text) {
   return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
-}
-
-std::string read(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
 }
 
 // A file with this header and this many data bytes.
@@ -58,13 +55,6 @@ std::string entry(const std::string& name, const std::string& dtype, const std::
   return "\"" + name + R"(":{"dtype":")" + dtype + R"(","shape":)" + shape +
          R"(,"data_offsets":)" + offsets + "}";
 }
-
-// A fresh folder that is removed at the end of the test.
-struct Folder {
-  fs::path path = fs::temp_directory_path() / ("mld_safetensors_" + std::to_string(::getpid()));
-  Folder() { fs::create_directories(path); }
-  ~Folder() { fs::remove_all(path); }
-};
 
 void check_error(const std::string& file, const std::string& part) {
   const std::string message = error_of(file);
@@ -244,21 +234,21 @@ TEST_CASE("crc32c matches the published check values in both implementations") {
 }
 
 TEST_CASE("a file is replaced as a whole") {
-  const Folder folder;
-  const fs::path path = folder.path / "saved.bin";
+  const TemporaryFolder folder;
+  const fs::path path = folder.path() / "saved.bin";
   mld::write_file_atomically(path, as_bytes("first"));
-  CHECK(read(path) == "first");
-  std::ofstream(folder.path / ".saved.bin.tmp") << "left behind by a crash, longer than the rest";
+  CHECK(read_file(path) == "first");
+  std::ofstream(folder.path() / ".saved.bin.tmp") << "left behind by a crash, longer than the rest";
   mld::write_file_atomically(path, as_bytes("second"));
-  CHECK(read(path) == "second");
-  CHECK(std::distance(fs::directory_iterator(folder.path), {}) == 1);
-  CHECK_THROWS_AS(mld::write_file_atomically(folder.path / "absent/saved.bin", as_bytes("x")),
+  CHECK(read_file(path) == "second");
+  CHECK(std::distance(fs::directory_iterator(folder.path()), {}) == 1);
+  CHECK_THROWS_AS(mld::write_file_atomically(folder.path() / "absent/saved.bin", as_bytes("x")),
                   mld::Error);
 }
 
 TEST_CASE("a full disk leaves the old file and no temporary") {
-  const Folder folder;
-  const fs::path path = folder.path / "saved.bin";
+  const TemporaryFolder folder;
+  const fs::path path = folder.path() / "saved.bin";
   mld::write_file_atomically(path, as_bytes("old"));
   // In a child: a limit on file size stands for the full disk, write() fails half way.
   const pid_t child = ::fork();
@@ -280,12 +270,12 @@ TEST_CASE("a full disk leaves the old file and no temporary") {
   int status = 0;
   REQUIRE(::waitpid(child, &status, 0) == child);
   CHECK(WEXITSTATUS(status) == 3);
-  CHECK(read(path) == "old");
-  CHECK(std::distance(fs::directory_iterator(folder.path), {}) == 1);
+  CHECK(read_file(path) == "old");
+  CHECK(std::distance(fs::directory_iterator(folder.path()), {}) == 1);
 }
 
 TEST_CASE("a run folder belongs to one process") {
-  const Folder folder;
-  const mld::FolderLock lock(folder.path);
-  CHECK_THROWS_AS(mld::FolderLock(folder.path), mld::DataError);
+  const TemporaryFolder folder;
+  const mld::FolderLock lock(folder.path());
+  CHECK_THROWS_AS(mld::FolderLock(folder.path()), mld::DataError);
 }

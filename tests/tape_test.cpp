@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include "autograd/ops.h"
+#include "core/kernels.h"
 #include "core/memory.h"
 #include "tests/op_case.h"
 
@@ -54,6 +55,17 @@ TEST_CASE("gradients that share memory do not disturb each other") {
   CHECK(tape.grad(a).to_vector() == std::vector<float>{6, 6});
   CHECK(tape.grad(b).to_vector() == std::vector<float>{1, 1});
   CHECK(dy.to_vector() == std::vector<float>{1, 1});
+}
+
+TEST_CASE("a parameter's gradient is its own memory: clipping one leaves the others alone") {
+  Tape tape;
+  const Tensor a = vector({1, 2}), b = vector({3, 4});
+  Tensor da, db;
+  tape.backward(add(tape.parameter(a, &da), tape.parameter(b, &db)), vector({1, 1}));
+  CHECK(da.raw() != db.raw());
+  KERNEL(Device{}, scale_all)({da, db}, 0.5f);
+  CHECK(da.to_vector() == std::vector<float>{0.5f, 0.5f});
+  CHECK(db.to_vector() == std::vector<float>{0.5f, 0.5f});
 }
 
 TEST_CASE("one sink is one parameter, however often it is asked for") {

@@ -1,8 +1,11 @@
 #include "train/assemble.h"
 
+#include <algorithm>
+
 #include "autograd/ops.h"
 #include "core/parallel.h"
 #include "data/augment.h"
+#include "data/text.h"
 
 namespace mld {
 
@@ -63,8 +66,21 @@ LoaderOptions training_loader_options(const Config& config) {
   return options;
 }
 
-ImageNormSpec image_norm(const Config& config) {
-  if (config.data.normalize == "imagenet") {
+void check_labels(const Config& config, const Dataset& split) {
+  if (config.task != "single-label") {
+    return;
+  }
+  for (int64_t i = 0; i < split.size(); ++i) {
+    const std::span<const Label> labels = split.labels(i);
+    const auto present = std::count(labels.begin(), labels.end(), Label::present);
+    require<DataError>(present == 1,
+                       "{}: {} labels, but task = \"single-label\" needs exactly one a picture; use "
+                       "task = \"multi-label\"", printable(split.source(i)), present);
+  }
+}
+
+ImageNormSpec image_norm(std::string_view normalize) {
+  if (normalize == "imagenet") {
     return {.mean = {0.485f, 0.456f, 0.406f}, .std = {0.229f, 0.224f, 0.225f}};
   }
   return {};
@@ -80,10 +96,9 @@ ModelSpec model_spec(const Config& config, int64_t classes) {
           .dropout = static_cast<float>(config.model.dropout)};
 }
 
-// Targets after smoothing (off = s/K, on = 1 - s + s/K for single-label; timm), then thresholding.
-static Tensor shaped_targets(const Config& config, const Tensor& targets) {
-  const float smoothing = static_cast<float>(config.loss.smoothing);
-  const float threshold = static_cast<float>(config.loss.target_threshold);
+Tensor shaped_targets(const LossConfig& config, const Tensor& targets) {
+  const float smoothing = static_cast<float>(config.smoothing);
+  const float threshold = static_cast<float>(config.target_threshold);
   if (smoothing == 0 && threshold == 0) {
     return targets;
   }
@@ -101,7 +116,7 @@ static Tensor shaped_targets(const Config& config, const Tensor& targets) {
 
 Var loss(const Config& config, const Var& logits, const Tensor& targets, float share) {
   const LossConfig& spec = config.loss;
-  const Tensor shaped = shaped_targets(config, targets).to(logits.device());
+  const Tensor shaped = shaped_targets(spec, targets).to(logits.device());
   if (spec.name == "bce") {
     return scale(binary_cross_entropy(logits, shaped), share);
   }

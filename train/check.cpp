@@ -3,17 +3,17 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <optional>
 
 #include "autograd/ops.h"
 #include "core/kernels.h"
 #include "core/memory.h"
 #include "data/text.h"
+#include "optim/ema.h"
 #include "optim/optimizer.h"
 #include "train/assemble.h"
 
 namespace mld {
-
-void check_data_opens(const Config& config) { open_splits(data_options(config)); }
 
 static std::string histogram_bar(int64_t count, int64_t most) {
   constexpr int64_t kWidth = 30;
@@ -52,18 +52,25 @@ static void print_split(const char* name, const Dataset& data, const DatasetRepo
   }
 }
 
-struct StepCost {
-  double seconds = 0;
-  size_t peak_bytes = 0;
+// What the run will hold besides a step's tensors, and how long things take.
+struct Costs {
+  double step_seconds = 0;     // of a whole batch
+  double decode_seconds = 0;   // of one training picture, one thread
+  size_t tensor_bytes = 0;     // peak
+  size_t cache_bytes = 0;      // of loaded pictures
 };
 
 // Measures training steps on empty pictures: the arithmetic is the same.
-static StepCost measure_step(const Config& config, int64_t classes, Device device) {
+static void measure_step(const Config& config, int64_t classes, Device device, Costs& costs) {
   const std::unique_ptr<Classifier> model = make_model(model_spec(config, classes));
   initialize(*model, static_cast<uint64_t>(config.seed));
   to(*model, device);
   set_training(*model, true);
   const auto optimizer = make_optimizer({.name = config.optim.name}, *model);
+  std::optional<Ema> average;
+  if (config.train.model_ema_decay > 0) {
+    average.emplace(*model, config.train.model_ema_decay);
+  }
   const int64_t N = (config.train.batch_size + config.optim.grad_accum_steps - 1) /
                     config.optim.grad_accum_steps;
   const int64_t S = config.data.image_size;
@@ -73,62 +80,85 @@ static StepCost measure_step(const Config& config, int64_t classes, Device devic
   for (int64_t n = 0; n < N; ++n) {
     targets.data<float>()[n * classes + n % classes] = 1;
   }
-  StepCost cost;
   for (int step = 0; step < 3; ++step) {  // the first one builds what is cached by shape
     const auto start = std::chrono::steady_clock::now();
     Tape tape;
     tape.backward(loss(config, cast((*model)(tape.constant(images)), DType::f32), targets, 1));
     optimizer->step({.lr = 0, .beta1 = 0.9});
     clear_gradients(*model);
-    cost.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    if (average) {
+      average->update();
+    }
+    costs.step_seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }
-  cost.seconds *= static_cast<double>(config.optim.grad_accum_steps);
-  cost.peak_bytes = memory_pool(device).stats().peak;
-  return cost;
+  costs.step_seconds *= static_cast<double>(config.optim.grad_accum_steps);
+  costs.tensor_bytes = memory_pool(device).stats().peak;
 }
 
-static void print_estimate(const Config& config, const Splits& data, Device device) {
+static void print_estimate(const Config& config, const Splits& data, Costs costs, Device device) {
   const int64_t classes = static_cast<int64_t>(data.train->class_names().size());
   const ModelSummary summary = model_summary(model_spec(config, classes), config.data.image_size);
   std::printf("model: %s + %s, %ld classes, %.2f M parameters, %.3f GMAC a picture\n",
               config.model.backbone.c_str(), config.model.head.c_str(), static_cast<long>(classes),
               static_cast<double>(summary.parameters) / 1e6,
               static_cast<double>(summary.macs.total()) / 1e9);
-  const StepCost cost = measure_step(config, classes, device);
-  const int64_t steps = data.train->size() / config.train.batch_size;
+  measure_step(config, classes, device, costs);
+  const Loader train(*data.train, training_loader_options(config));
+  const Loader val(*data.val, evaluation_loader_options(config));
+  costs.cache_bytes = train.cache_bytes() + val.cache_bytes();
+  const int64_t steps = train.batches_per_epoch();
   // A forward pass is about a third of a training step; val is scored with and without averaging.
   const double validations = static_cast<double>(data.val->size()) /
                              static_cast<double>(config.train.batch_size) / 3 *
                              (config.train.model_ema_decay > 0 ? 2 : 1) /
                              static_cast<double>(config.train.val_interval);
-  const double epoch = (static_cast<double>(steps) + validations) * cost.seconds;
+  // Pictures that are not cached are loaded anew, by the compute threads where no others are idle.
+  const double loading = train.cache_bytes() > 0
+                             ? 0
+                             : costs.decode_seconds * static_cast<double>(data.train->size()) /
+                                   usable_processors();
+  const double epoch = (static_cast<double>(steps) + validations) * costs.step_seconds + loading;
+  const int64_t epochs = config.train.epochs +
+                         (config.schedule.name == "cosine" ? config.schedule.cooldown_epochs : 0);
   std::printf("estimate: %.0f ms a step of %ld, %ld steps an epoch, %.1f minutes an epoch, "
-              "%.1f minutes in all; %.0f MiB of memory for tensors\n",
-              cost.seconds * 1e3, static_cast<long>(config.train.batch_size),
-              static_cast<long>(steps), epoch / 60,
-              epoch / 60 * static_cast<double>(config.train.epochs),
-              static_cast<double>(cost.peak_bytes) / (1 << 20));
+              "%.1f minutes in all; %.0f MiB of memory for tensors, %.0f MiB for pictures\n",
+              costs.step_seconds * 1e3, static_cast<long>(config.train.batch_size),
+              static_cast<long>(steps), epoch / 60, epoch / 60 * static_cast<double>(epochs),
+              static_cast<double>(costs.tensor_bytes) / (1 << 20),
+              static_cast<double>(costs.cache_bytes) / (1 << 20));
+}
+
+// Prints a split; returns its bad pictures if they are more than the config allows, else 0.
+static int64_t check_split(const char* name, const Dataset& data, const Config& config,
+                           Costs* costs) {
+  check_labels(config, data);
+  const DatasetReport report = inspect(data, true);
+  print_split(name, data, report);
+  if (costs != nullptr && report.samples > 0) {
+    costs->decode_seconds = report.decode_seconds / static_cast<double>(report.samples);
+  }
+  const double allowed = config.data.on_bad_image == "skip" ? config.data.max_bad_fraction : 0.0;
+  const auto bad = static_cast<int64_t>(report.bad.size());
+  return static_cast<double>(bad) > allowed * static_cast<double>(report.samples) ? bad : 0;
 }
 
 ExitCode check_run(const Config& config, Device device) {
   const Splits data = open_splits(data_options(config));
-  int64_t bad = 0;
-  const DatasetReport train = inspect(*data.train, true);
-  print_split("train", *data.train, train);
-  const DatasetReport val = inspect(*data.val, true);
-  print_split("val", *data.val, val);
-  for (const DatasetReport* report : {&train, &val}) {
-    const double allowed = config.data.on_bad_image == "skip" ? config.data.max_bad_fraction : 0.0;
-    if (static_cast<double>(report->bad.size()) > allowed * static_cast<double>(report->samples)) {
-      bad += static_cast<int64_t>(report->bad.size());
-    }
+  Costs costs;
+  int64_t bad = check_split("train", *data.train, config, &costs);
+  bad += check_split("val", *data.val, config, nullptr);
+  if (!config.data.test.empty()) {
+    const auto test = open_dataset(data_options(config, data.train->class_names()), "test",
+                                   Purpose::evaluation);
+    bad += check_split("test", *test, config, nullptr);
   }
   if (bad > 0) {
     std::printf("%s: more than data.on_bad_image and data.max_bad_fraction allow\n",
                 counted(bad, "bad picture").c_str());
     return ExitCode::data;
   }
-  print_estimate(config, data, device);
+  print_estimate(config, data, costs, device);
   return ExitCode::ok;
 }
 

@@ -236,9 +236,9 @@ CheckpointInfo checkpoint_info(const Metadata& metadata, const std::string& file
   require<DataError>(static_cast<int64_t>(info.class_names.size()) == info.model.classes,
                      "{}: {} class names for a model of {} classes", file,
                      info.class_names.size(), info.model.classes);
-  constexpr int64_t kLargestSide = 65535;
-  require<DataError>(0 < info.image_size && info.image_size <= kLargestSide,
-                     "{}: image_size must be in 1..{}, got {}", file, kLargestSide,
+  constexpr int64_t kSmallestSide = 16, kLargestSide = 4096;  // data.image_size's
+  require<DataError>(kSmallestSide <= info.image_size && info.image_size <= kLargestSide,
+                     "{}: image_size must be in {}..{}, got {}", file, kSmallestSide, kLargestSide,
                      info.image_size);
   return info;
 }
@@ -260,27 +260,32 @@ LoadedModel model_from_checkpoint(const std::filesystem::path& path) {
 
 CheckpointInfo read_checkpoint_info(const std::filesystem::path& path) {
   const CheckpointFile file(path, Verify::metadata_only);
-  return checkpoint_info(file.metadata(), file.path());
+  CheckpointInfo info = checkpoint_info(file.metadata(), file.path());
+  naming(file.path(), [&] { return model_summary(info.model, info.image_size); });  // it can exist
+  return info;
+}
+
+static void check_classes(const std::vector<std::string>& ours,
+                          const std::vector<std::string>& data, const std::string& checkpoint) {
+  constexpr const char* kAdvice = "model.init_policy = \"backbone\" leaves the head out";
+  require<DataError>(ours.size() == data.size(),
+                     "{}: the checkpoint has {} classes, the data {}; {}", checkpoint, ours.size(),
+                     data.size(), kAdvice);
+  for (size_t i = 0; i < ours.size(); ++i) {
+    require<DataError>(ours[i] == data[i],
+                       "{}: class {} is '{}' in the checkpoint and '{}' in the data; {}", checkpoint,
+                       i, printable(ours[i]), printable(data[i]), kAdvice);
+  }
 }
 
 LoadReport init_from_checkpoint(Classifier& model, const std::filesystem::path& path,
-                                InitPolicy policy) {
+                                InitPolicy policy, const std::vector<std::string>& class_names) {
   CheckpointFile file(path);
-  return naming(file.path(), [&] { return load_pretrained(model, file.tensors(), policy); });
-}
-
-void check_classes(const CheckpointInfo& info, const std::vector<std::string>& data_classes,
-                   const std::string& checkpoint) {
-  const std::vector<std::string>& ours = info.class_names;
-  require<DataError>(ours.size() == data_classes.size(),
-                     "{}: the checkpoint has {} classes, the data {}; they must be the same, in "
-                     "the same order", checkpoint, ours.size(), data_classes.size());
-  for (size_t i = 0; i < ours.size(); ++i) {
-    require<DataError>(ours[i] == data_classes[i],
-                       "{}: class {} is '{}' in the checkpoint and '{}' in the data; they must be "
-                       "the same, in the same order", checkpoint, i, printable(ours[i]),
-                       printable(data_classes[i]));
+  if (file.ours() && policy == InitPolicy::strict) {
+    check_classes(checkpoint_info(file.metadata(), file.path()).class_names, class_names,
+                  file.path());
   }
+  return naming(file.path(), [&] { return load_pretrained(model, file.tensors(), policy); });
 }
 
 }  // namespace mld

@@ -102,12 +102,9 @@ LoadedModel model_from_checkpoint(const std::filesystem::path& path);
 CheckpointInfo read_checkpoint_info(const std::filesystem::path& path);
 
 // Starts a model from a checkpoint of ours or another program's (see load_pretrained).
+// Errors: as CheckpointFile and load_pretrained; with InitPolicy::strict also DataError if a
+// checkpoint of ours has other classes than `class_names`, in another order (says where first).
 LoadReport init_from_checkpoint(Classifier& model, const std::filesystem::path& path,
-                                InitPolicy policy);
-
-// Errors: DataError if the checkpoint's classes are not the data's, in the same order (says where
-// they differ first).
-void check_classes(const CheckpointInfo& info, const std::vector<std::string>& data_classes,
-                   const std::string& checkpoint);
+                                InitPolicy policy, const std::vector<std::string>& class_names);
 
 }  // namespace mld

@@ -161,7 +161,6 @@ MltrainCommand parse_check(std::span<const std::string> arguments) {
   std::string device;
   Options options("mltrain check");
   options.value("--device", device);
-  options.flag("--quiet", command.quiet);
   std::optional<PrintText> print;
   const std::vector<std::string> positionals = options.parse(arguments, kMltrainHelp, print);
   if (print) {

@@ -33,7 +33,6 @@ struct TrainCommand {
 struct CheckCommand {
   std::string config;
   std::vector<std::string> overrides;
-  bool quiet = false;
 };
 
 // mltrain shapes-export

@@ -32,7 +32,7 @@ const std::string_view kMlinferHelp = R"(Uses trained image classifiers.
       --json                 one JSON object on stdout
   mlinfer predict CHECKPOINT PICTURE|FOLDER... [options]
       --top-k N              the N best labels of each picture
-      --threshold T          labels with at least this score, 0 to 1
+      --threshold T          labels with at least this score (default 0.5); the best one always
       --json | --csv         one JSON line per picture | CSV
   mlinfer info CHECKPOINT                             what a checkpoint holds
   mlinfer info --model NAME [options]                 parameters, cost and shapes of a model

@@ -113,7 +113,7 @@ std::vector<Key> model_keys() {
       row(MODEL(query), "ml_decoder: queries fixed at random, or learned")
           .one_of({"random", "learnable"}),
       row(MODEL(dropout), "ml_decoder: inside the decoder layer").within(0, 0.99),
-      row(MODEL(init), "a checkpoint to start from; \"\" = from scratch").with(Effect::place),
+      row(MODEL(init), "a checkpoint to start from; \"\" = from scratch").with(Effect::none),
       row(MODEL(init_policy), "what init must fit: everything, the backbone, what matches")
           .one_of({"strict", "backbone", "matching"}),
 
@@ -156,7 +156,8 @@ std::vector<Key> model_keys() {
           .with(Effect::none),
       row(TRAIN(best_metric), "what best.safetensors is best by, on val")
           .one_of({"mAP", "mAP_official", "top1", "CF1", "OF1"}),
-      row(TRAIN(deterministic), "repeats bit for bit on one machine and number of threads"),
+      row(TRAIN(deterministic), "repeats bit for bit; the CPU always does, whatever this says")
+          .with(Effect::none),
   };
 }
 

@@ -22,8 +22,7 @@ using Field =
 // Whether a key matters for what a run computes.
 enum class Effect {
   results,  // yes: it must agree on resume, and weight files record it
-  place,    // yes, but it names a place on this machine: weight files leave it out
-  none,     // no: names, speed, safety
+  none,     // no: names, places, speed, safety
 };
 
 struct Key {

@@ -1,5 +1,6 @@
 #include "train/evaluate.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "autograd/ops.h"
@@ -11,14 +12,18 @@ namespace mld {
 
 constexpr double kThreshold = 0.5;  // of "positive" for precision and recall, on probabilities
 
-Scores score_split(Classifier& model, Loader& loader, const Config& config, Device device) {
+std::optional<Scores> score_split(Classifier& model, Loader& loader, const Config& config,
+                                  Device device, const std::function<bool()>& stop) {
   set_training(model, false);
   fold_batch_norm(model);
   const DType precision = config.train.precision == "bf16" ? DType::bf16 : DType::f32;
-  const ImageNormSpec norm = image_norm(config);
+  const ImageNormSpec norm = image_norm(config.data.normalize);
   Scores result;
   loader.start(0);
   while (const auto batch = loader.next()) {
+    if (stop()) {
+      return std::nullopt;
+    }
     Tensor images(batch->images.shape(), precision, device);
     KERNEL(device, normalize_images)(batch->images.to(device), norm, images);
     const Var logits = cast(model(Var(images)), DType::f32);
@@ -36,14 +41,12 @@ Scores score_split(Classifier& model, Loader& loader, const Config& config, Devi
   return result;
 }
 
+// The label of each sample; see check_labels() in train/assemble.h.
 static std::vector<int64_t> single_labels(const Scores& scores) {
   std::vector<int64_t> labels;
   for (size_t n = 0; n < scores.indices.size(); ++n) {
     const Label* row = &scores.targets[n * static_cast<size_t>(scores.classes)];
     labels.push_back(std::find(row, row + scores.classes, Label::present) - row);
-    require<DataError>(labels.back() < scores.classes,
-                       "evaluation: sample {} has no label, single-label needs one each",
-                       scores.indices[n]);
   }
   return labels;
 }
@@ -57,7 +60,11 @@ Evaluation evaluate(const Scores& scores, const std::vector<std::string>& class_
   result.present = map_present(predictions);
   result.voc_11_points = voc_map_11_points(predictions);
   result.voc_all_points = voc_map_all_points(predictions);
-  result.mlgcn = mlgcn_precision_recall(predictions, kThreshold, 0, Ignored::skip);
+  result.has_ignored = std::find(scores.targets.begin(), scores.targets.end(), Label::ignored) !=
+                       scores.targets.end();
+  result.difficult_absent = mlgcn_map(predictions, Ignored::as_absent);
+  // The published code knows no third state there.
+  result.mlgcn = mlgcn_precision_recall(predictions, kThreshold, 0, Ignored::as_absent);
   result.validate = official_precision_recall(predictions, kThreshold);
   result.classes = class_table(predictions, class_names, kThreshold);
   result.single_label = single_label;
@@ -100,6 +107,10 @@ static std::vector<NamedMetric> named_metrics(const Evaluation& e) {
       {"OR", e.mlgcn.overall_recall, "overall recall at 0.5"},
       {"OF1", e.mlgcn.overall_f1, "overall F1 at 0.5"},
   };
+  if (e.has_ignored) {
+    metrics.push_back({"mAP_difficult_absent", e.difficult_absent.percent,
+                       "mAP with difficult objects counted as absent, not ignored"});
+  }
   if (e.single_label) {
     metrics.push_back({"top1", e.top1, "best score is the label"});
     metrics.push_back({"top5", e.top5, "label among the five best"});

@@ -1,6 +1,8 @@
 // Scores of a model on a split, and the metrics made of them.
 #pragma once
 
+#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,12 +24,16 @@ struct Scores {
 };
 
 // Runs the model over the split in evaluation mode (batch norms folded); the model is left so.
-Scores score_split(Classifier& model, Loader& loader, const Config& config, Device device);
+// Nothing if `stop`, asked before every batch, says so. Errors: DataError if no picture is readable.
+std::optional<Scores> score_split(Classifier& model, Loader& loader, const Config& config,
+                                  Device device, const std::function<bool()>& stop);
 
 // Every metric `mlinfer eval` prints.
 struct Evaluation {
   int64_t samples = 0, skipped = 0;
   MeanAp official, present, voc_11_points, voc_all_points;
+  MeanAp difficult_absent;  // as `present`, ignored labels counted as absent
+  bool has_ignored = false;  // whether the split has ignored labels (VOC's difficult objects)
   PrecisionRecall mlgcn, validate;  // at 0.5
   bool single_label = false;
   double top1 = 0, top5 = 0;

@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "core/kernels.h"
+#include "data/text.h"
 #include "train/assemble.h"
 #include "train/checkpoint.h"
 #include "train/config.h"
@@ -16,7 +17,8 @@ namespace {
 namespace fs = std::filesystem;
 
 // The config that says where the data is: the one given, else the run folder's, else the
-// checkpoint's own, which names no place (enough for data that is drawn).
+// checkpoint's own, which names no place (enough for data that is drawn). Of a data folder only the
+// checkpoint's settings outside [data] are taken.
 LoadedConfig data_config(const EvalCommand& command, const CheckpointInfo& info) {
   if (!command.data.empty() && !fs::is_directory(command.data)) {
     return load_config(command.data, command.overrides);
@@ -25,13 +27,14 @@ LoadedConfig data_config(const EvalCommand& command, const CheckpointInfo& info)
   if (command.data.empty() && fs::exists(beside)) {
     return load_config(beside, command.overrides);
   }
-  LoadedConfig config = parse_config(info.config, command.checkpoint, command.overrides);
-  if (!command.data.empty()) {
-    config.config.data = {};
-    config.config.data.format = "auto";
-    config.config.data.root = command.data;
+  if (command.data.empty()) {
+    return parse_config(info.config, command.checkpoint, command.overrides);
   }
-  return config;
+  Config config = parse_config(info.config, command.checkpoint).config;
+  config.data = {};
+  config.data.format = "auto";
+  config.data.root = command.data;
+  return parse_config(to_toml(config, {}), command.data, command.overrides);
 }
 
 // Pictures must be prepared as in training, unless the command line insists.
@@ -58,23 +61,24 @@ ExitCode eval_command(const EvalCommand& command) {
   use_threads(config.threads);
   const Device device = parse_device(config.device);
   to(*loaded.model, device);
-  // The split's own classes are compared first: a clearer message than an unknown label.
+  // In the checkpoint's class order; a label it does not know is an error, a class without
+  // examples is not.
   const auto split = open_dataset(data_options(config, loaded.info.class_names), command.split,
                                   Purpose::evaluation);
-  check_classes(loaded.info, split->class_names(), command.checkpoint);
+  check_labels(config, *split);
   Loader loader(*split, evaluation_loader_options(config));
-  const Scores scores = score_split(*loaded.model, loader, config, device);
+  const auto scores = score_split(*loaded.model, loader, config, device, [] { return false; });
   Evaluation result =
-      evaluate(scores, loaded.info.class_names, loaded.info.task == "single-label");
+      evaluate(*scores, loaded.info.class_names, loaded.info.task == "single-label");
   result.skipped = static_cast<int64_t>(loader.bad_pictures().size());
   for (const BadPicture& bad : loader.bad_pictures()) {
-    std::fprintf(stderr, "mlinfer: skipped: %s\n", bad.error.c_str());
+    std::fprintf(stderr, "mlinfer: skipped: %s\n", printable(bad.error).c_str());
   }
   if (command.json) {
     std::printf("%s\n", evaluation_json(result).c_str());
   } else {
-    std::printf("%s on %s: %s", command.checkpoint.c_str(), command.split.c_str(),
-                evaluation_text(result).c_str());
+    std::printf("%s on %s: %s", printable(command.checkpoint).c_str(),
+                printable(command.split).c_str(), evaluation_text(result).c_str());
   }
   return ExitCode::ok;
 }

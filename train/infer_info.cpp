@@ -4,6 +4,7 @@
 #include "data/text.h"
 #include "train/checkpoint.h"
 #include "train/infer.h"
+#include "train/log.h"
 
 namespace mld {
 
@@ -42,7 +43,7 @@ ExitCode info_command(const InfoCommand& command) {
   for (size_t i = 0; i < info.class_names.size(); ++i) {
     std::printf("%s%s", i ? ", " : "", printable(info.class_names[i]).c_str());
   }
-  std::printf("\n\n%s", info.config.c_str());
+  std::printf("\n\n%s\n", printable_lines(info.config).c_str());
   return ExitCode::ok;
 }
 

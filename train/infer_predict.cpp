@@ -6,11 +6,13 @@
 
 #include "autograd/ops.h"
 #include "core/kernels.h"
+#include "data/formats/file_dataset.h"
 #include "data/image_ops.h"
 #include "data/text.h"
 #include "train/assemble.h"
 #include "train/checkpoint.h"
 #include "train/infer.h"
+#include "train/log.h"
 #include "train/program.h"
 
 namespace mld {
@@ -23,26 +25,21 @@ constexpr double kDefaultThreshold = 0.5;
 
 // Files as given; a folder stands for the pictures in it, by name.
 std::vector<fs::path> list_pictures(const std::vector<std::string>& given) {
-  static const std::vector<std::string> kEndings = {".jpg", ".jpeg", ".png", ".bmp",
-                                                    ".gif", ".ppm",  ".pgm", ".pnm"};
   std::vector<fs::path> pictures;
   for (const std::string& name : given) {
-    if (!fs::is_directory(name)) {
+    std::error_code unreadable;  // said when the picture is opened
+    if (!fs::is_directory(name, unreadable)) {
       pictures.emplace_back(name);
       continue;
     }
-    std::vector<fs::path> found;
-    for (const fs::directory_entry& entry : fs::directory_iterator(name)) {
-      std::string ending = entry.path().extension().string();
-      std::transform(ending.begin(), ending.end(), ending.begin(),
-                     [](char c) { return 'A' <= c && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-      if (entry.is_regular_file() && std::count(kEndings.begin(), kEndings.end(), ending) > 0) {
-        found.push_back(entry.path());
+    const size_t before = pictures.size();
+    for (const fs::path& entry : sorted_entries(name)) {
+      if (is_picture_name(entry.native()) && fs::is_regular_file(entry)) {
+        pictures.push_back(entry);
       }
     }
-    require<DataError>(!found.empty(), "{}: no picture in this folder", printable(name));
-    std::sort(found.begin(), found.end());
-    pictures.insert(pictures.end(), found.begin(), found.end());
+    require<DataError>(pictures.size() > before, "{}: no picture in this folder",
+                       printable(name));
   }
   return pictures;
 }
@@ -110,7 +107,7 @@ std::vector<float> scores_of(LoadedModel& loaded, const Config& config,
     const std::vector<uint8_t>& rgb = pictures[static_cast<size_t>(i)].rgb;
     std::copy(rgb.begin(), rgb.end(), pixels.data<uint8_t>() + i * S * S * 3);
   }
-  KERNEL(images.device(), normalize_images)(pixels, image_norm(config), images);
+  KERNEL(images.device(), normalize_images)(pixels, image_norm(config.data.normalize), images);
   const Var logits = (*loaded.model)(Var(images));
   return (loaded.info.task == "single-label" ? softmax(logits) : sigmoid(logits)).value.to_vector();
 }
@@ -153,7 +150,7 @@ ExitCode predict_command(const PredictCommand& command) {
                                           prepare.interpolation));
       names.push_back(file);
     } catch (const DataError& error) {
-      std::fprintf(stderr, "mlinfer: %s\n", error.what());
+      std::fprintf(stderr, "mlinfer: %s\n", printable_lines(error.what()).c_str());
       code = ExitCode::data;
     }
     if (static_cast<int64_t>(pictures.size()) == kBatch) {

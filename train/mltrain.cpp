@@ -52,6 +52,19 @@ LoadedConfig resumed_config(const TrainCommand& command, const SavedRun& saved) 
   return given;
 }
 
+// The folder of a new run. If the wanted one is taken, the name it got instead is told even to those
+// who asked for quiet.
+RunFolder make_run_folder(const LoadedConfig& config, const TrainCommand& command, RunLog& log) {
+  const fs::path wanted = command.out.empty() ? "runs/" + config.config.name : command.out;
+  const RunFolder folder = create_run_folder(wanted, command.overwrite);
+  if (folder.root != wanted) {
+    log.warning(fmt::format("{} exists; the run folder is {}", wanted.string(),
+                            folder.root.string()));
+  }
+  write_file_atomically(folder.config(), to_toml(config.config, config.origins));
+  return folder;
+}
+
 ExitCode train(const TrainCommand& command) {
   const bool resuming = !command.resume.empty();
   RunFolder folder{command.resume};
@@ -74,16 +87,16 @@ ExitCode train(const TrainCommand& command) {
   const Device device = parse_device(config.config.device);
   install_stop_handlers();
   const std::unique_ptr<RunLog> log = make_run_log(command.quiet);
+  const bool saved = resuming && fs::exists(folder.state());
+  // Whatever is wrong with data, device or model is said before a folder is made.
+  Trainer trainer(config, device, *log, saved ? Trainer::Start::saved : Trainer::Start::fresh);
   if (!resuming) {
-    // Whatever is wrong with the data is said before a folder is made.
-    check_data_opens(config.config);
-    folder = create_run_folder(command.out.empty() ? "runs/" + config.config.name : command.out,
-                               command.overwrite);
-    write_file_atomically(folder.config(), to_toml(config.config, config.origins));
+    folder = make_run_folder(config, command, *log);
   }
   const FolderLock lock(folder.root);  // two processes must not save into one run
   log->message("run folder: " + folder.root.string());
-  const ExitCode code = Trainer(config, folder, device, *log).run();
+  trainer.open(folder);
+  const ExitCode code = trainer.run();
   if (code == ExitCode::stopped) {
     log->message("stopped; continue with: mltrain --resume " + folder.root.string());
   }

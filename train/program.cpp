@@ -5,10 +5,12 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <filesystem>
 #include <new>
 
 #include "core/parallel.h"
 #include "data/loader.h"
+#include "data/text.h"
 #include "train/cli.h"
 #include "train/log.h"
 
@@ -47,6 +49,9 @@ int run_program(const char* name, char** argv,
     return static_cast<int>(code);
   } catch (const Error& error) {
     return report(name, error.what(), error.code());
+  } catch (const std::filesystem::filesystem_error& error) {
+    return report(name, fmt::format("{}: {}", printable(error.path1().native()),
+                                    error.code().message()).c_str(), ExitCode::data);
   } catch (const std::bad_alloc&) {
     return report(name, "out of memory; try a smaller train.batch_size or data.image_size",
                   ExitCode::memory);

@@ -17,6 +17,7 @@ struct RunFolder {
   std::filesystem::path last() const { return weights() / "last.safetensors"; }
   std::filesystem::path best() const { return weights() / "best.safetensors"; }
   std::filesystem::path state() const { return weights() / "last.state.safetensors"; }
+  std::filesystem::path hf_config() const { return weights() / "config.json"; }
   std::filesystem::path val() const { return root / "val"; }
 };
 

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <ctime>
 #include <optional>
+#include <utility>
 
 #include <fmt/core.h>
 
@@ -48,6 +49,9 @@ class FolderRunLog : public RunLog {
     step_ = step;
     epoch_began_ = monotonic_seconds();
     event(json_object({{"event", "start"}, {"step", step_}, {"time", timestamp()}}));
+    for (const auto& [kind, text] : std::exchange(pending_, {})) {
+      keep(kind, text);
+    }
   }
 
   void message(const std::string& text) override {
@@ -119,6 +123,10 @@ class FolderRunLog : public RunLog {
   }
 
   void keep(const char* kind, const std::string& text) {
+    if (!text_) {
+      pending_.emplace_back(kind, text);
+      return;
+    }
     keep_text(std::string(kind) + ": " + printable_lines(text));
     event(json_object({{"event", kind}, {"step", step_}, {"text", text}, {"time", timestamp()}}));
   }
@@ -145,6 +153,7 @@ class FolderRunLog : public RunLog {
   TerminalStyle style_;
   Progress progress_;
   std::optional<LineFile> results_, events_, text_;
+  std::vector<std::pair<const char*, std::string>> pending_;  // until the files are open
   int64_t step_ = 0, epochs_ = 0;
   double last_event_ = -1e9, epoch_began_ = monotonic_seconds();
   bool failed_ = false;

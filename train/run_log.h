@@ -36,7 +36,7 @@ class RunLog {
   virtual ~RunLog() = default;
 
   // Begins writing to a run's folder; what its files say beyond `step` (of a run that was killed
-  // after its last save) is cut off. Messages before this go to stderr only.
+  // after its last save) is cut off. Messages before this are written to the files then.
   virtual void open(const RunFolder& folder, int64_t step) = 0;
   virtual void message(const std::string& text) = 0;
   virtual void warning(const std::string& text) = 0;

@@ -1,39 +1,35 @@
 #include "train/trainer.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "autograd/ops.h"
 #include "core/kernels.h"
 #include "core/parallel.h"
 #include "data/file.h"
+#include "data/text.h"
 #include "train/assemble.h"
+#include "train/hf_config.h"
 #include "train/stop_signal.h"
 
 namespace mld {
 
-Trainer::Trainer(LoadedConfig config, RunFolder folder, Device device, RunLog& log)
-    : loaded_(std::move(config)), folder_(std::move(folder)), device_(device), log_(log) {
+Trainer::Trainer(LoadedConfig config, Device device, RunLog& log, Start start)
+    : loaded_(std::move(config)), device_(device), log_(log) {
   data_ = open_splits(data_options(config_));
   for (const Dataset* split : {data_.train.get(), data_.val.get()}) {
     for (const std::string& note : split->notes()) {
       log_.message(note);
     }
+    check_labels(config_, *split);
   }
   train_loader_ = std::make_unique<Loader>(*data_.train, training_loader_options(config_));
   val_loader_ = std::make_unique<Loader>(*data_.val, evaluation_loader_options(config_));
-  require<DataError>(train_loader_->batches_per_epoch() > 0,
-                     "{} training pictures do not fill one batch of {}; lower train.batch_size",
-                     data_.train->size(), config_.train.batch_size);
 
   model_ = make_model(model_spec(config_, static_cast<int64_t>(data_.train->class_names().size())));
   initialize(*model_, static_cast<uint64_t>(config_.seed));
-  if (!config_.model.init.empty()) {
-    const LoadReport report = init_from_checkpoint(*model_, config_.model.init,
-                                                   parse_init_policy(config_.model.init_policy));
-    log_.message(fmt::format("{}: {} tensors of the model keep their initial values, {} of the "
-                             "file are not used", config_.model.init,
-                             report.missing.size() + report.mismatched.size(),
-                             report.unexpected.size() + report.mismatched.size()));
+  if (start == Start::fresh && !config_.model.init.empty()) {
+    start_model();
   }
   to(*model_, device_);
   optimizer_ = make_optimizer({.name = config_.optim.name,
@@ -55,9 +51,31 @@ Trainer::Trainer(LoadedConfig config, RunFolder folder, Device device, RunLog& l
                .warmup_lr = config_.schedule.warmup_lr,
                .min_lr = config_.schedule.min_lr};
   state_.threads = compute_threads();
-  state_.fingerprint = fmt::format("{:016x}", fingerprint(*data_.train));
+  state_.fingerprint = fmt::format("{:016x}-{:016x}", fingerprint(*data_.train),
+                                   fingerprint(*data_.val));
   state_.config = to_toml(config_, loaded_.origins);
-  resume();
+}
+
+// Starts from model.init. With the strict policy a checkpoint of ours must be of the same classes.
+void Trainer::start_model() {
+  const InitPolicy policy = parse_init_policy(config_.model.init_policy);
+  const LoadReport report = init_from_checkpoint(*model_, config_.model.init, policy,
+                                                 data_.train->class_names());
+  log_.message(fmt::format("{}: {} tensors of the model keep their initial values, {} of the file "
+                           "are not used", config_.model.init,
+                           report.missing.size() + report.mismatched.size(),
+                           report.unexpected.size() + report.mismatched.size()));
+}
+
+void Trainer::open(const RunFolder& folder) {
+  folder_ = folder;
+  if (std::filesystem::exists(folder_.state())) {
+    resume();
+  } else {
+    log_.open(folder_, 0);
+  }
+  write_file_atomically(folder_.hf_config(),
+                        hf_config_json(info("raw"), model_->backbone->features()));
 }
 
 ExitCode Trainer::run() {
@@ -82,16 +100,17 @@ ExitCode Trainer::run_epoch() {
                .batches = train_loader_->batches_per_epoch(), .step = state_.step,
                .images = batch->images.shape()[0], .loss = value, .lr = lr});
     const bool last = state_.batch == train_loader_->batches_per_epoch();
-    if (!last && (stop_requested() || save_is_due())) {
+    if (stop_requested() || (!last && save_is_due())) {
       save();
     }
-    if (!last && stop_requested()) {
+    if (stop_requested()) {
       return ExitCode::stopped;
     }
   }
-  finish_epoch();
+  const bool finished = finish_epoch();
   save();
-  return stop_requested() && state_.epoch < epochs() ? ExitCode::stopped : ExitCode::ok;
+  return !finished || (stop_requested() && state_.epoch < epochs()) ? ExitCode::stopped
+                                                                    : ExitCode::ok;
 }
 
 // One update from one batch, in optim.grad_accum_steps parts whose gradients add up.
@@ -108,6 +127,9 @@ double Trainer::train_step(const Batch& batch) {
   require<NumericError>(std::isfinite(norm),
                         "step {}: the gradients are not finite (loss {}); the last save is kept. "
                         "Try a lower optim.lr or optim.clip_grad = 1", state_.step, value);
+  if (state_.best_step == state_.step) {
+    best_ = best_weights();  // the model moves on
+  }
   optimizer_->step(rates(schedule_, state_.step));
   clear_gradients(*model_);
   if (ema_) {
@@ -124,7 +146,7 @@ double Trainer::micro_step(const Batch& batch, int64_t begin, int64_t end, int64
   const Tensor pixels = batch.images.rows(begin, end).to(device_);
   Tensor images(pixels.shape(), config_.train.precision == "bf16" ? DType::bf16 : DType::f32,
                 device_);
-  KERNEL(device_, normalize_images)(pixels, image_norm(config_), images);
+  KERNEL(device_, normalize_images)(pixels, image_norm(config_.data.normalize), images);
   const Var logits = cast((*model_)(tape.constant(images)), DType::f32);  // [n, K]
   const float share = static_cast<float>(end - begin) / static_cast<float>(batch.images.shape()[0]);
   const Var value = loss(config_, logits, batch.targets.rows(begin, end), share);
@@ -136,38 +158,71 @@ double Trainer::micro_step(const Batch& batch, int64_t begin, int64_t end, int64
   return result;
 }
 
-Evaluation Trainer::validate() {
-  const Scores scores = score_split(*model_, *val_loader_, config_, device_);
-  Evaluation result = evaluate(scores, data_.val->class_names(), config_.task == "single-label");
+// Nothing if a signal came meanwhile.
+std::optional<Evaluation> Trainer::validate() {
+  const std::optional<Scores> scores = score_split(*model_, *val_loader_, config_, device_,
+                                                   stop_requested);
+  if (!scores) {
+    return std::nullopt;
+  }
+  Evaluation result = evaluate(*scores, data_.val->class_names(), config_.task == "single-label");
   result.skipped = static_cast<int64_t>(val_loader_->bad_pictures().size());
   return result;
 }
 
-void Trainer::finish_epoch() {
+// Validates and moves on to the next epoch. A signal during validation leaves the state where it
+// was, at the end of the epoch's batches, and gives false.
+bool Trainer::finish_epoch() {
   const int64_t batches = train_loader_->batches_per_epoch();
   EpochReport report{.epoch = state_.epoch, .step = state_.step,
                      .loss = state_.loss_sum / static_cast<double>(batches),
                      .lr = rates(schedule_, state_.step - 1).lr,
                      .metric = config_.train.best_metric, .history = {}};
-  ++state_.epoch;
-  state_.batch = 0;
-  state_.loss_sum = 0;
-  state_.finished = state_.epoch == epochs();
-  if (state_.epoch % config_.train.val_interval == 0 || state_.finished) {
-    const Evaluation raw = validate();
+  const int64_t next = state_.epoch + 1;
+  if (next % config_.train.val_interval == 0 || next == epochs()) {
+    const std::optional<Evaluation> raw = validate();
     std::optional<Evaluation> average;
-    if (ema_) {
+    if (raw && ema_) {
       const Ema::Scope scope(*ema_);
       average = validate();
     }
-    note_validation(raw, average);
+    if (!raw || (ema_ && !average)) {
+      return false;
+    }
+    note_validation(*raw, average);
     report.validated = true;
   }
+  state_.epoch = next;
+  state_.batch = 0;
+  state_.loss_sum = 0;
+  state_.finished = next == epochs();
   report.raw_metric = state_.raw_metric;
   report.ema_metric = ema_ ? state_.ema_metric : -1;
   report.best_metric = state_.best_metric;
   report.history = state_.history;
   log_.epoch(report);
+  warn_of_bad_pictures();
+  return true;
+}
+
+// Names the pictures that were skipped (data.on_bad_image = "skip") and not yet told of.
+void Trainer::warn_of_bad_pictures() {
+  const auto tell = [&](const char* split, const Loader& loader, std::vector<int64_t>& told) {
+    std::string list;
+    const std::vector<BadPicture> bad = loader.bad_pictures();
+    for (const BadPicture& picture : bad) {
+      if (std::find(told.begin(), told.end(), picture.sample) == told.end()) {
+        told.push_back(picture.sample);
+        list += "\n  " + picture.error;
+      }
+    }
+    if (!list.empty()) {
+      log_.warning(fmt::format("{}: {} skipped so far, new are:{}", split,
+                               counted(static_cast<int64_t>(bad.size()), "bad picture"), list));
+    }
+  };
+  tell("train", *train_loader_, state_.bad_train);
+  tell("val", *val_loader_, state_.bad_val);
 }
 
 void Trainer::note_validation(const Evaluation& raw, const std::optional<Evaluation>& average) {
@@ -182,6 +237,7 @@ void Trainer::note_validation(const Evaluation& raw, const std::optional<Evaluat
     state_.best_metric = better;
     state_.best_step = state_.step;
     state_.best_from = ema_wins ? "ema" : "raw";
+    best_.clear();  // the model has them
     const Evaluation& best = ema_wins ? *average : raw;
     write_file_atomically(folder_.val() / "metrics.json", evaluation_json(best) + "\n");
     write_file_atomically(folder_.val() / "per_class.csv", per_class_csv(best));

@@ -26,9 +26,17 @@ namespace mld {
 
 class Trainer {
  public:
-  // Opens the data, builds the model, and continues from the folder's saved state if it has one.
-  // Errors: DataError for data or checkpoints that cannot be used or do not fit the saved state.
-  Trainer(LoadedConfig config, RunFolder folder, Device device, RunLog& log);
+  enum class Start {
+    fresh,  // from initial values, or model.init
+    saved,  // the folder given to open() has a saved state
+  };
+  // Opens the data and builds the model; writes nothing. Errors: DataError for data or a checkpoint
+  // that cannot be used, UsageError for settings that do not fit the data.
+  Trainer(LoadedConfig config, Device device, RunLog& log, Start start);
+
+  // Where to save; continues from the folder's saved state if it has one.
+  // Errors: DataError for a state that cannot be read or does not fit the data.
+  void open(const RunFolder& folder);
 
   // Trains to the end. Returns ok, or stopped after a signal (the state is saved).
   // Errors: NumericError when loss or gradients are not finite (nothing is saved then), and
@@ -39,14 +47,17 @@ class Trainer {
   ExitCode run_epoch();
   double train_step(const Batch& batch);
   double micro_step(const Batch& batch, int64_t begin, int64_t end, int64_t part);
-  void finish_epoch();
-  Evaluation validate();
+  bool finish_epoch();
+  std::optional<Evaluation> validate();
   void note_validation(const Evaluation& raw, const std::optional<Evaluation>& average);
+  void warn_of_bad_pictures();
 
+  void start_model();
   void save();
   void write_last();
   void write_best();
   void resume();
+  StateDict best_weights();
   CheckpointInfo info(const std::string& weights) const;
 
   int64_t epochs() const;
@@ -54,21 +65,23 @@ class Trainer {
 
   LoadedConfig loaded_;
   const Config& config_ = loaded_.config;
-  RunFolder folder_;
   Device device_;
   RunLog& log_;
+  RunFolder folder_;
 
   Splits data_;
   std::unique_ptr<Loader> train_loader_, val_loader_;
   std::unique_ptr<Classifier> model_;
   std::unique_ptr<Optimizer> optimizer_;
   std::optional<Ema> ema_;
+  StateDict best_;  // the weights of best.safetensors; empty while the model (average) is at them
   ScheduleSpec schedule_;
   TrainingState state_;
   std::chrono::steady_clock::time_point last_save_;
 };
 
-// Whether the weight files of a folder are those of its saved state (a kill may leave them behind).
+// Whether the weight files of a folder are whole and those of its saved state (a kill may leave them
+// behind).
 bool weights_are_current(const RunFolder& folder, const TrainingState& state);
 
 }  // namespace mld

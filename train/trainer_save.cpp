@@ -2,8 +2,8 @@
 //
 // Note [Order of saving]. last.state.safetensors is written first and alone suffices to resume;
 // last and best are written after it. A kill in between leaves them a save behind (or missing), and
-// resuming writes them again from the state: last always, best if the state was taken at the best
-// step (otherwise the best file dates from an earlier, completed save).
+// resuming writes them again from the state, which therefore holds the best weights too: as "best.*"
+// where they are neither the model's nor the average's of its step.
 #include "core/parallel.h"
 #include "data/safetensors.h"
 #include "train/trainer.h"
@@ -37,6 +37,7 @@ void Trainer::save() {
   if (ema_) {
     append(state.tensors, "ema", ema_->state());
   }
+  append(state.tensors, "best", best_);
   save_checkpoint(folder_.state(), state);
   write_last();
   if (state_.best_step == state_.step) {
@@ -48,17 +49,27 @@ void Trainer::save() {
 void Trainer::write_last() { save_model(folder_.last(), state_dict(*model_), info("raw")); }
 
 void Trainer::write_best() {
-  const bool average = state_.best_from == "ema";
-  save_model(folder_.best(), average ? ema_->state() : state_dict(*model_), info(state_.best_from));
+  CheckpointInfo best = info(state_.best_from);
+  best.metrics = {{kStep, static_cast<double>(state_.best_step)},
+                  {config_.train.best_metric, state_.best_metric}};
+  save_model(folder_.best(), best_weights(), best);
 }
 
-// Whether a weight file is there, whole, and was written at this step.
+StateDict Trainer::best_weights() {
+  if (!best_.empty()) {
+    return best_;
+  }
+  return state_.best_from == "ema" ? ema_->state() : state_dict(*model_);
+}
+
+// Whether a weight file is there, undamaged, and was written at this step.
 static bool written_at(const std::filesystem::path& path, int64_t step) {
   if (!std::filesystem::exists(path)) {
     return false;
   }
   try {
-    const CheckpointInfo info = read_checkpoint_info(path);
+    const CheckpointFile file(path);
+    const CheckpointInfo info = checkpoint_info(file.metadata(), file.path());
     const auto found = info.metrics.find(kStep);
     return found != info.metrics.end() && found->second == static_cast<double>(step);
   } catch (const DataError&) {
@@ -68,14 +79,10 @@ static bool written_at(const std::filesystem::path& path, int64_t step) {
 
 bool weights_are_current(const RunFolder& folder, const TrainingState& state) {
   return written_at(folder.last(), state.step) &&
-         (state.best_step != state.step || written_at(folder.best(), state.step));
+         (state.best_step < 0 || written_at(folder.best(), state.best_step));
 }
 
 void Trainer::resume() {
-  if (!std::filesystem::exists(folder_.state())) {
-    log_.open(folder_, 0);
-    return;
-  }
   const std::string file = folder_.state().string();
   const Checkpoint saved = load_checkpoint(folder_.state());
   const TrainingState state = from_metadata(saved.metadata, file);
@@ -89,10 +96,13 @@ void Trainer::resume() {
   if (ema_) {
     ema_->load_state(part(saved.tensors, "ema"));
   }
+  best_ = part(saved.tensors, "best");
   const int threads = state_.threads;
   const std::string config = state_.config;
   state_ = state;
   state_.config = config;
+  train_loader_->note_bad(state_.bad_train);
+  val_loader_->note_bad(state_.bad_val);
   log_.open(folder_, state_.step);
   if (state.threads != threads) {
     log_.warning(fmt::format("the run used {} compute threads, now {}: results stay right, but not "
@@ -103,7 +113,7 @@ void Trainer::resume() {
   if (!written_at(folder_.last(), state_.step)) {
     write_last();
   }
-  if (state_.best_step == state_.step && !written_at(folder_.best(), state_.step)) {
+  if (state_.best_step >= 0 && !written_at(folder_.best(), state_.best_step)) {
     write_best();
   }
 }

@@ -3,6 +3,8 @@
 #include <charconv>
 #include <string_view>
 
+#include <fmt/ranges.h>
+
 #include "core/error.h"
 
 namespace mld {
@@ -26,12 +28,13 @@ class Fields {
   T number(const std::string& key) const {
     return parse<T>(text(key), key);
   }
-  std::vector<double> list(const std::string& key) const {
+  template <class T>
+  std::vector<T> list(const std::string& key) const {
     std::string_view rest = text(key);
-    std::vector<double> values;
+    std::vector<T> values;
     while (!rest.empty()) {
       const size_t end = std::min(rest.find(' '), rest.size());
-      values.push_back(parse<double>(rest.substr(0, end), key));
+      values.push_back(parse<T>(rest.substr(0, end), key));
       rest.remove_prefix(std::min(end + 1, rest.size()));
     }
     return values;
@@ -54,10 +57,6 @@ class Fields {
 }  // namespace
 
 std::map<std::string, std::string> to_metadata(const TrainingState& state) {
-  std::string history;
-  for (const double value : state.history) {
-    history += (history.empty() ? "" : " ") + fmt::format("{}", value);  // shortest exact form
-  }
   return {{"training_state", std::string(kVersion)},
           {"step", std::to_string(state.step)},
           {"epoch", std::to_string(state.epoch)},
@@ -70,7 +69,9 @@ std::map<std::string, std::string> to_metadata(const TrainingState& state) {
           {"best_step", std::to_string(state.best_step)},
           {"best_from", state.best_from},
           {"finished", state.finished ? "1" : "0"},
-          {"history", history},
+          {"history", fmt::format("{}", fmt::join(state.history, " "))},  // shortest exact form
+          {"bad_train", fmt::format("{}", fmt::join(state.bad_train, " "))},
+          {"bad_val", fmt::format("{}", fmt::join(state.bad_val, " "))},
           {"threads", std::to_string(state.threads)},
           {"fingerprint", state.fingerprint},
           {"config", state.config}};
@@ -93,7 +94,9 @@ TrainingState from_metadata(const std::map<std::string, std::string>& metadata,
           .best_step = fields.number<int64_t>("best_step"),
           .best_from = fields.text("best_from"),
           .finished = fields.number<int>("finished") != 0,
-          .history = fields.list("history"),
+          .history = fields.list<double>("history"),
+          .bad_train = fields.list<int64_t>("bad_train"),
+          .bad_val = fields.list<int64_t>("bad_val"),
           .threads = fields.number<int>("threads"),
           .fingerprint = fields.text("fingerprint"),
           .config = fields.text("config")};

@@ -20,8 +20,9 @@ struct TrainingState {
   std::string best_from;    // "raw" or "ema"
   bool finished = false;
   std::vector<double> history;  // the better of both after each validation, for the sparkline
+  std::vector<int64_t> bad_train, bad_val;  // samples skipped as bad pictures and told of
   int threads = 0;              // compute threads: bit-equal resuming needs the same number
-  std::string fingerprint;      // of the training data
+  std::string fingerprint;      // of the training and validation data
   std::string config;           // the resolved config, TOML
 };
 

@@ -10,11 +10,11 @@ Var asl_single_label(const Var& logits, const Tensor& targets, const AslSingleSp
           "asl_single_label: needs gammas >= 0 and smoothing in [0, 1]; got gamma_neg {}, "
           "gamma_pos {}, smoothing {}", spec.gamma_neg, spec.gamma_pos, spec.smoothing);
   Tensor loss({logits.shape()[0]}, DType::f32, logits.device());
-  KERNEL(logits.device(), asl_single_forward)(logits.value, targets, spec, loss);
+  KERNEL(logits.device(), asl_single_label_forward)(logits.value, targets, spec, loss);
   return record("asl_single_label", loss, {logits},
                 [x = logits.value, targets, spec](const Tensor& dloss) -> Grads {
     Tensor dx = x.like();
-    KERNEL(dloss.device(), asl_single_backward)(dloss, x, targets, spec, dx);
+    KERNEL(dloss.device(), asl_single_label_backward)(dloss, x, targets, spec, dx);
     return {dx};
   });
 }

@@ -7,10 +7,11 @@ namespace mld {
 Var dropout(const Var& x, float p, const Tensor& keep) {
   ops::check_values("dropout", "x", x.value);
   ops::check_dropout("dropout", x.value, p, keep, x.value.numel());
-  if (x.tape == nullptr || p == 0) {
+  DropoutSpec spec{.p = p, .keep = keep};
+  if (x.tape == nullptr || !spec.active()) {
     return x;
   }
-  const DropoutSpec spec{.p = p, .key = x.tape->next_random(), .keep = keep};
+  spec.key = x.tape->next_random();
   Tensor y = x.value.like();
   KERNEL(x.device(), dropout)(x.value, spec, y);
   return record("dropout", y, {x}, [spec](const Tensor& dy) -> Grads {

@@ -1,4 +1,4 @@
-// add, scale, accumulate: y = a + b, y = factor * x, y += x.
+// add, scale: y = a + b, y = factor * x.
 #include "core/cpu/values.h"
 #include "core/kernels.h"
 
@@ -28,10 +28,6 @@ void scale(const Tensor& x, float factor, Tensor& y) {
       }
     });
   });
-}
-
-void accumulate(const Tensor& x, Tensor& y) {
-  add(x, y, y);
 }
 
 }  // namespace mld::cpu

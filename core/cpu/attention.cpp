@@ -5,9 +5,8 @@
 #include <cmath>
 #include <limits>
 
-#include <dnnl.h>
-
 #include "core/cpu/fast_math.h"
+#include "core/cpu/gemm.h"
 #include "core/cpu/keep_mask.h"
 #include "core/cpu/values.h"
 #include "core/kernels.h"
@@ -71,11 +70,11 @@ void finish(const Matrix& from, int64_t rows, int64_t columns, int64_t stride, b
   }
 }
 
-// c [M, N] = alpha op(a) op(b) + beta c; inside a parallel region oneDNN stays on this thread.
-void gemm(char trans_a, char trans_b, int64_t M, int64_t N, int64_t K, float alpha,
-          const Matrix& a, const Matrix& b, float beta, const Matrix& c) {
-  dnnl_sgemm(trans_a, trans_b, M, N, K, alpha, a.data, a.stride, b.data, b.stride, beta, c.data,
-             c.stride);
+// c [M, N] = alpha op(a) op(b) + beta c
+void multiply(char trans_a, char trans_b, int64_t M, int64_t N, int64_t K, float alpha,
+              const Matrix& a, const Matrix& b, float beta, const Matrix& c) {
+  gemm(trans_a == 'T', trans_b == 'T', M, N, K, a.data, a.stride, b.data, b.stride, beta, c.data,
+       c.stride, alpha);
 }
 
 // Keys that query i sees.
@@ -119,7 +118,7 @@ void forward_task(const Sizes& s, const AttentionSpec& spec, int64_t task, const
   for (int64_t i0 = 0; i0 < s.Q; i0 += s.block) {
     const int64_t rows = std::min(s.block, s.Q - i0);
     const Matrix p{scores, s.L}, mq = view(q + i0 * s.D, rows, s.head, s.D, q_copy);
-    gemm('N', 'T', rows, s.L, s.head, s.scale, mq, mk, 0, p);
+    multiply('N', 'T', rows, s.L, s.head, s.scale, mq, mk, 0, p);
     for (int64_t i = 0; i < rows; ++i) {
       float* row = scores + i * s.L;
       lse[i0 + i] = softmax_row(row, visible(s, spec.causal, i0 + i), s.L);
@@ -132,7 +131,7 @@ void forward_task(const Sizes& s, const AttentionSpec& spec, int64_t task, const
       }
     }
     const Matrix my = target(y + i0 * s.D, s.D, s.head, y_copy);
-    gemm('N', 'N', rows, s.head, s.L, 1, p, mv, 0, my);
+    multiply('N', 'N', rows, s.head, s.L, 1, p, mv, 0, my);
     finish(my, rows, s.head, s.D, y + i0 * s.D);
   }
 }
@@ -184,14 +183,14 @@ void backward_task(const Sizes& s, const AttentionSpec& spec, int64_t task, cons
     const Matrix p{scores, s.L}, dp{g, s.L}, mdq{dq + i0 * s.D, s.D};
     const Matrix mq = view(q + i0 * s.D, rows, s.head, s.D, q_copy);
     const Matrix mdy = view(dy + i0 * s.D, rows, s.head, s.D, dy_copy);
-    gemm('N', 'T', rows, s.L, s.head, s.scale, mq, mk, 0, p);
-    gemm('N', 'T', rows, s.L, s.head, 1, mdy, mv, 0, dp);
+    multiply('N', 'T', rows, s.L, s.head, s.scale, mq, mk, 0, p);
+    multiply('N', 'T', rows, s.L, s.head, 1, mdy, mv, 0, dp);
     for (int64_t i = 0; i < rows; ++i) {
       row_gradient(s, spec, task, i0 + i, lse[i0 + i], scores + i * s.L, g + i * s.L, keep);
     }
-    gemm('T', 'N', s.L, s.head, rows, 1, p, mdy, beta, mdv);
-    gemm('T', 'N', s.L, s.head, rows, s.scale, dp, mq, beta, mdk);
-    gemm('N', 'N', rows, s.head, s.L, s.scale, dp, mk, 0, mdq);
+    multiply('T', 'N', s.L, s.head, rows, 1, p, mdy, beta, mdv);
+    multiply('T', 'N', s.L, s.head, rows, s.scale, dp, mq, beta, mdk);
+    multiply('N', 'N', rows, s.head, s.L, s.scale, dp, mk, 0, mdq);
   }
   finish(mdk, s.L, s.head, s.D, dk);
   finish(mdv, s.L, s.head, s.D, dv);

@@ -10,21 +10,21 @@
 namespace mld::cpu {
 namespace {
 
-// Calls visit(window, input) for every window position of image n, in order.
-//   window: the row of columns seen as [N * OH * OW * KH * KW, C]
+// Calls visit(position, input) for every position of every window of image n, in order.
+//   position: the row of columns seen as [N * OH * OW * KH * KW, C]
 //   input: the row of x seen as [N * H * W, C], or -1 in the padding
 template <class Visit>
-void for_each_window(const ConvProblem& p, int64_t n, Visit&& visit) {
+void for_each_position(const ConvProblem& p, int64_t n, Visit&& visit) {
   const int64_t H = p.x[1], W = p.x[2], KH = p.w[1], KW = p.w[2], OH = p.y[1], OW = p.y[2];
-  int64_t window = n * OH * OW * KH * KW;
+  int64_t position = n * OH * OW * KH * KW;
   for (int64_t oh = 0; oh < OH; ++oh) {
     for (int64_t ow = 0; ow < OW; ++ow) {
       for (int64_t kh = 0; kh < KH; ++kh) {
         const int64_t h = oh * p.spec.stride - p.spec.pad + kh * p.spec.dilation;
-        for (int64_t kw = 0; kw < KW; ++kw, ++window) {
+        for (int64_t kw = 0; kw < KW; ++kw, ++position) {
           const int64_t v = ow * p.spec.stride - p.spec.pad + kw * p.spec.dilation;
           const bool inside = h >= 0 && h < H && v >= 0 && v < W;
-          visit(window, inside ? (n * H + h) * W + v : -1);
+          visit(position, inside ? (n * H + h) * W + v : -1);
         }
       }
     }
@@ -33,14 +33,14 @@ void for_each_window(const ConvProblem& p, int64_t n, Visit&& visit) {
 
 // x [N, H, W, C] -> columns [N * OH * OW, KH * KW * C], zero where a window leaves the picture.
 Tensor unfold(const Tensor& x, const ConvProblem& p) {
-  const int64_t C = p.x[3], windows = p.y[0] * p.y[1] * p.y[2];
-  Tensor columns({windows, p.w[1] * p.w[2] * C});
+  const int64_t C = p.x[3], pixels = p.y[0] * p.y[1] * p.y[2];
+  Tensor columns({pixels, p.w[1] * p.w[2] * C});
   const float* from = x.data<float>();
   float* to = columns.data<float>();
   parallel_for(p.x[0], row_grain(columns.numel() / p.x[0]), [&](int64_t begin, int64_t end) {
     for (int64_t n = begin; n < end; ++n) {
-      for_each_window(p, n, [=](int64_t window, int64_t input) {
-        float* row = to + window * C;
+      for_each_position(p, n, [=](int64_t position, int64_t input) {
+        float* row = to + position * C;
         if (input < 0) {
           std::fill_n(row, C, 0.0f);
         } else {
@@ -60,9 +60,9 @@ void fold(const Tensor& columns, const ConvProblem& p, Tensor& dx) {
   parallel_for(p.x[0], row_grain(columns.numel() / p.x[0]), [&](int64_t begin, int64_t end) {
     std::fill(to + begin * image, to + end * image, 0.0f);
     for (int64_t n = begin; n < end; ++n) {
-      for_each_window(p, n, [=](int64_t window, int64_t input) {
+      for_each_position(p, n, [=](int64_t position, int64_t input) {
         if (input >= 0) {
-          const float* row = from + window * C;
+          const float* row = from + position * C;
           float* sum = to + input * C;
 #pragma omp simd
           for (int64_t c = 0; c < C; ++c) {

@@ -1,4 +1,5 @@
-// ema_update: average <- decay * average + (1 - decay) * value over many tensors.
+// ema_update: average <- decay * average + (1 - decay) * value over many tensors, written as
+// average += (1 - decay) * (value - average): a value that stays is its own average, bit for bit.
 #include "core/cpu/chunks.h"
 #include "core/kernels.h"
 
@@ -7,14 +8,14 @@ namespace mld::cpu {
 void ema_update(const std::vector<std::pair<Tensor, Tensor>>& average_and_value, double decay) {
   const auto chunks = cut(average_and_value.size(),
                           [&](size_t i) { return average_and_value[i].first.numel(); });
-  const float kept = static_cast<float>(decay), rest = static_cast<float>(1.0 - decay);
+  const float rest = static_cast<float>(1.0 - decay);
   for_each_chunk(chunks, [&](const Chunk& chunk) {
     const auto& [average, value] = average_and_value[chunk.tensor];
     float* a = average.data<float>();
     const float* v = value.data<float>();
 #pragma omp simd
     for (int64_t i = chunk.begin; i < chunk.end; ++i) {
-      a[i] = kept * a[i] + rest * v[i];
+      a[i] += rest * (v[i] - a[i]);
     }
   });
 }

@@ -7,10 +7,12 @@
 
 namespace mld::cpu {
 
-// C = op(A) op(B) + beta * C, row-major.   op(A) [m, k], op(B) [k, n], C [m, n]; lda, ldb, ldc are
-// the stored matrices' row lengths. beta is 0 or 1.
+// C = alpha * op(A) op(B) + beta * C, row-major.   op(A) [m, k], op(B) [k, n], C [m, n]; lda, ldb,
+// ldc are the stored matrices' row lengths. Inside a parallel region it stays on its thread.
+// Errors: OutOfMemory, Error.
 void gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const float* a,
-          int64_t lda, const float* b, int64_t ldb, float beta, float* c, int64_t ldc);
+          int64_t lda, const float* b, int64_t ldb, float beta, float* c, int64_t ldc,
+          float alpha = 1);
 
 // The tensor itself if it is float32, else a float32 copy (an undefined tensor stays undefined).
 Tensor widened(const Tensor& x);

@@ -22,6 +22,20 @@ inline dnnl::memory onednn_memory(const dnnl::memory::desc& desc, const Tensor& 
   return dnnl::memory(desc, onednn_engine(), x.raw());
 }
 
+// Runs calls of oneDNN for an op on these operands. Errors: OutOfMemory or Error, the op's name first,
+// for what oneDNN throws.
+template <class Call>
+void onednn_checked(const char* op, const Shape& x, const Shape& w, Call&& call) {
+  try {
+    call();
+  } catch (const dnnl::error& error) {
+    require<OutOfMemory>(error.status != dnnl_out_of_memory,
+                         "{}: {} and {}: oneDNN has no memory; try a smaller train.batch_size or "
+                         "data.image_size", op, x, w);
+    fail("{}: {} and {}: oneDNN failed: {}", op, x, w, error.what());
+  }
+}
+
 // The least recently used entries go when more than `capacity` are held. Thread-safe; `make` runs
 // under the lock, so a key is built once.
 template <class Value>

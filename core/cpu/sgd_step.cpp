@@ -1,6 +1,5 @@
-// sgd_step: SGD with momentum, Nesterov's form by default, L2 in the gradient (PyTorch's formulas).
-//   g <- g + wd value,   buffer <- mu buffer + g (first step: g),
-//   value <- value - lr (g + mu buffer)  or  value - lr buffer
+// sgd_step: SGD with Nesterov momentum and L2 in the gradient (PyTorch's formulas).
+//   g <- g + wd value,   buffer <- mu buffer + g (first step: g),   value <- value - lr (g + mu buffer)
 #include "core/cpu/chunks.h"
 #include "core/kernels.h"
 
@@ -13,13 +12,13 @@ void sgd_step(const std::vector<SgdSlot>& slots, const SgdSpec& spec) {
     const float *grad = slot.grad.data<float>(), wd = slot.weight_decay, lr = spec.lr;
     const float mu = spec.momentum;
     float *value = slot.value.data<float>(), *buffer = slot.momentum.data<float>();
-    const bool first = spec.first_step, nesterov = spec.nesterov;
+    const bool first = spec.first_step;
 #pragma omp simd
     for (int64_t i = chunk.begin; i < chunk.end; ++i) {
       const float g = grad[i] + wd * value[i];
       const float b = first ? g : mu * buffer[i] + g;
       buffer[i] = b;
-      value[i] -= lr * (nesterov ? g + mu * b : b);
+      value[i] -= lr * (g + mu * b);
     }
   });
 }

@@ -66,6 +66,8 @@ class Fixture {
   void record(const std::string& what, double error, double limit);
   // Anything without a measure: a failure with this message unless the condition holds.
   void expect(bool condition, std::string message);
+  // What a reader of the result should know besides; no failure.
+  void remark(std::string message) { remarks_.push_back(std::move(message)); }
   // A stored tensor that is not compared, with the reason.
   void ignore(const std::string& key, std::string_view reason);
   // Everything stored or filled but never used becomes a failure.
@@ -74,6 +76,7 @@ class Fixture {
   double worst() const { return worst_; }                    // the largest error recorded
   int compared() const { return compared_; }                 // tensors compared
   const std::vector<std::string>& failures() const { return failures_; }
+  const std::vector<std::string>& remarks() const { return remarks_; }
 
  private:
   void use(const std::string& key);
@@ -86,7 +89,7 @@ class Fixture {
   std::unique_ptr<SafeTensorsFile> file_;  // none for files of other formats
   std::optional<Fill> fill_;
   std::set<std::string, std::less<>> unused_;
-  std::vector<std::string> failures_;
+  std::vector<std::string> failures_, remarks_;
   double worst_ = 0;
   int compared_ = 0;
 };

@@ -32,7 +32,6 @@ void scale(const Tensor& x, float factor, Tensor& y) {
   write_doubles(y, out);
 }
 
-void accumulate(const Tensor& x, Tensor& y) { add(x, y, y); }
 
 void repeat_rows(const Tensor& x, Tensor& y) {
   const Doubles in = read_doubles(x);
@@ -135,7 +134,6 @@ void add_float64_updates(KernelTable& table) {
   table.copy = copy;
   table.add = add;
   table.scale = scale;
-  table.accumulate = accumulate;
   table.repeat_rows = repeat_rows;
   table.sum_rows = sum_rows;
   table.activation_forward = activation_forward;

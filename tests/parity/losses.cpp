@@ -1,6 +1,7 @@
 // losses/asl, losses/asl_single, losses/bce_ce: values and gradients in the logits.
 #include "autograd/ops.h"
 #include "tests/parity/fixture.h"
+#include "train/assemble.h"
 
 namespace mld::parity {
 namespace {
@@ -40,19 +41,19 @@ void run_asl(Fixture& fixture) {
   }
 }
 
-// Rows of `off` with `on` at each image's class.   classes [N] -> [N, K]
-Array expand(const Array& classes, int64_t K, double off, double on) {
+// One-hot rows.   classes [N] -> [N, K]
+Array expand(const Array& classes, int64_t K) {
   Array out{{classes.numel(), K}, {}};
-  out.values.assign(classes.values.size() * static_cast<size_t>(K), off);
+  out.values.assign(classes.values.size() * static_cast<size_t>(K), 0);
   for (size_t n = 0; n < classes.values.size(); ++n) {
-    out.values.at(n * static_cast<size_t>(K) + static_cast<size_t>(classes.values[n])) = on;
+    out.values.at(n * static_cast<size_t>(K) + static_cast<size_t>(classes.values[n])) = 1;
   }
   return out;
 }
 
 void run_asl_single(Fixture& fixture) {
   const Tensor x = to_tensor(fixture.array("x"));
-  const Tensor y = to_tensor(expand(fixture.array("y"), x.shape()[1], 0, 1));
+  const Tensor y = to_tensor(expand(fixture.array("y"), x.shape()[1]));
   for (const Json* config : elements(fixture.config())) {
     const AslSingleSpec spec{.gamma_neg = static_cast<float>(number(*config, "gamma_neg", 4)),
                              .gamma_pos = static_cast<float>(number(*config, "gamma_pos", 0)),
@@ -66,23 +67,17 @@ void run_asl_single(Fixture& fixture) {
   }
 }
 
-// A class index becomes a smoothed one-hot: off = s / K, on = 1 - s + s / K (timm). With a
-// threshold the target is then 1 where it is strictly above it, else 0: compared in the reference's
-// double, since a target may be the threshold itself.
+// The trainer's targets: a class index becomes a smoothed one-hot; a threshold makes them 0 or 1.
 Tensor targets_of(Fixture& fixture, const Json& config, int64_t K) {
   Array targets = fixture.array(text(config, "target"));
+  LossConfig loss;
+  loss.target_threshold = number(config, "threshold", 0);
+  loss.smoothing = 0;
   if (targets.shape.size() == 1) {
-    const double smoothing = number(config, "smoothing", 0);
-    const double off = smoothing / static_cast<double>(K);
-    targets = expand(targets, K, off, 1 - smoothing + off);
+    targets = expand(targets, K);
+    loss.smoothing = number(config, "smoothing", 0);
   }
-  if (has(config, "threshold")) {
-    const double threshold = number(config, "threshold");
-    for (double& target : targets.values) {
-      target = target > threshold ? 1 : 0;
-    }
-  }
-  return to_tensor(targets);
+  return shaped_targets(loss, to_tensor(targets));
 }
 
 // The config's name tells the loss: bce_... or one of the cross-entropies, which differ only in

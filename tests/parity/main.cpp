@@ -87,7 +87,8 @@ void check_integrity(const std::filesystem::path& path, const Json& entry) {
 struct Outcome {
   const char* verdict = "PASS";
   std::string worst = "-";
-  std::vector<std::string> notes;  // why it failed or is not covered
+  std::vector<std::string> notes;    // why it failed or is not covered
+  std::vector<std::string> remarks;  // what else was found
 };
 
 Outcome run_entry(const std::filesystem::path& dir, const std::string& name, const Json& entry) {
@@ -95,13 +96,10 @@ Outcome run_entry(const std::filesystem::path& dir, const std::string& name, con
   Outcome out;
   try {
     check_integrity(dir / name, entry);
-    if (kind == "data") {  // third-party files: nothing to compute, intact is all there is
-      out.worst = "0";
-      return out;
-    }
     const Kind* how = find_kind(kind);
     if (!how) {
-      throw Uncovered{"no such kind here"};
+      throw Uncovered{kind == "data" ? "a data file, intact; nothing to compute"
+                                     : "no such kind here"};
     }
     Fixture fixture(dir, name, entry);
     try {
@@ -113,8 +111,9 @@ Outcome run_entry(const std::filesystem::path& dir, const std::string& name, con
       out.notes.push_back(error.what());
     }
     out.worst = fmt::format("{:.3g}", fixture.worst());
+    out.remarks = fixture.remarks();
   } catch (const Uncovered& uncovered) {
-    return {"UNCOVERED", "-", {uncovered.why}};
+    return {"UNCOVERED", "-", {uncovered.why}, {}};
   } catch (const std::exception& error) {
     out.notes.push_back(error.what());
   }
@@ -144,6 +143,9 @@ int run(const Options& options) {
     const Outcome out = run_entry(options.dir, name, entry);
     fmt::print("{} {} {} {} {}\n", out.verdict, name, kind, out.worst, limit_text(entry));
     std::fflush(stdout);
+    for (const std::string& remark : out.remarks) {
+      fmt::print(stderr, "  {}: {}\n", name, remark);
+    }
     constexpr size_t kShown = 8;
     for (size_t i = 0; i < std::min(out.notes.size(), kShown); ++i) {
       fmt::print(stderr, "  {}: {}\n", name, out.notes[i]);

@@ -85,8 +85,8 @@ void compare_gradients(Fixture& fixture, Module& model, const std::string& group
   }
 }
 
-void expect_close(Fixture& fixture, const std::string& what, const Array& ours,
-                  const Array& exact) {
+void Float32Distance::expect_close(const std::string& what, const Array& ours,
+                                   const Array& exact) {
   double difference = 0, norm = 0;
   for (size_t i = 0; i < exact.values.size(); ++i) {
     difference += std::pow(ours.values.at(i) - exact.values[i], 2);
@@ -94,9 +94,18 @@ void expect_close(Fixture& fixture, const std::string& what, const Array& ours,
   }
   constexpr double kFloor = 1e-6;
   const double distance = std::sqrt(difference) / std::max(std::sqrt(norm), kFloor);
-  fixture.expect(distance <= kFloat32Distance,
-                 fmt::format("{}: distance {:.3g} from float64's, at most {}", what, distance,
-                             kFloat32Distance));
+  fixture_.expect(distance <= kFloat32Distance,
+                  fmt::format("{}: distance {:.3g} from float64's, at most {}", what, distance,
+                              kFloat32Distance));
+  if (!(distance <= largest_)) {
+    largest_ = distance;
+    what_ = what;
+  }
+}
+
+Float32Distance::~Float32Distance() {
+  fixture_.remark(fmt::format("float32 lies within {:.2g} of float64, as vectors ({})", largest_,
+                              what_));
 }
 
 void TensorTable::each(Visitor& v) {

@@ -115,16 +115,17 @@ void compare_float32(Fixture& fixture, const Training& single, const Training& e
   if (fixture.has("logits_step0")) {
     fixture.compare("logits_step0", single.step_logits[0]);
   }
+  Float32Distance distance(fixture);
   for (size_t t = 0; t < exact.step_logits.size(); ++t) {
-    expect_close(fixture, "float32's logits of step " + std::to_string(t), single.step_logits[t],
-                 exact.step_logits[t]);
+    distance.expect_close("the logits of step " + std::to_string(t), single.step_logits[t],
+                          exact.step_logits[t]);
   }
-  expect_close(fixture, "float32's losses", single.losses, exact.losses);
-  expect_close(fixture, "float32's eval_logits", single.eval_logits, exact.eval_logits);
+  distance.expect_close("the losses", single.losses, exact.losses);
+  distance.expect_close("eval_logits", single.eval_logits, exact.eval_logits);
   const StateDict ours = state_dict(*single.model), wanted = state_dict(*exact.model);
   for (size_t i = 0; i < ours.size(); ++i) {
-    expect_close(fixture, "float32's final " + ours[i].first, to_array(ours[i].second),
-                 to_array(wanted[i].second));
+    distance.expect_close("the final " + ours[i].first, to_array(ours[i].second),
+                          to_array(wanted[i].second));
   }
 }
 

@@ -1,4 +1,4 @@
-// asl_single: ASL for one label per image (the published code's ASLSingleLabel). With
+// asl_single_label: ASL for one label per image (the published code's ASLSingleLabel). With
 // l = log_softmax(x), p = e^l and one-hot y, per image:
 //   loss = -sum_k t_k w_k l_k,   t = y (1 - s) + s / K,
 //   w = (1 - p)^gamma_pos on the label, p^gamma_neg elsewhere. Gradients flow through w.
@@ -45,7 +45,7 @@ void row_log_softmax(const float* x, int64_t K, double* l) {
 }  // namespace
 
 // x, y [N, K]; loss [N]
-void asl_single_forward(const Tensor& x, const Tensor& y, const AslSingleSpec& spec,
+void asl_single_label_forward(const Tensor& x, const Tensor& y, const AslSingleSpec& spec,
                         Tensor& loss) {
   const int64_t N = x.shape()[0], K = x.shape()[1];
   const float *px = x.data<float>(), *py = y.data<float>();
@@ -67,7 +67,7 @@ void asl_single_forward(const Tensor& x, const Tensor& y, const AslSingleSpec& s
 
 // With a_k = -t_k (w_k + l_k dw_k/dl_k):  dx_k = dloss (a_k - p_k sum(a)).
 //   dloss [N]; x, y, dx [N, K]
-void asl_single_backward(const Tensor& dloss, const Tensor& x, const Tensor& y,
+void asl_single_label_backward(const Tensor& dloss, const Tensor& x, const Tensor& y,
                          const AslSingleSpec& spec, Tensor& dx) {
   const int64_t N = x.shape()[0], K = x.shape()[1];
   const float *px = x.data<float>(), *py = y.data<float>(), *pdl = dloss.data<float>();

@@ -5,7 +5,7 @@
 namespace mld::cpu {
 
 // x [N, L, C] with L >= 2, mean f32 [N, C], y [N, C]
-void variance_forward(const Tensor& x, Tensor& mean, Tensor& y) {
+void variance_tokens_forward(const Tensor& x, Tensor& mean, Tensor& y) {
   const int64_t N = x.shape()[0], L = x.shape()[1], C = x.shape()[2];
   dispatch(x.dtype(), [&]<class T>() {
     const T* px = x.data<T>();
@@ -35,7 +35,7 @@ void variance_forward(const Tensor& x, Tensor& mean, Tensor& y) {
 }
 
 // dx = dy * 2 (x - mean) / (L - 1).   dy, mean f32 [N, C]; x, dx [N, L, C]
-void variance_backward(const Tensor& dy, const Tensor& x, const Tensor& mean, Tensor& dx) {
+void variance_tokens_backward(const Tensor& dy, const Tensor& x, const Tensor& mean, Tensor& dx) {
   const int64_t N = x.shape()[0], L = x.shape()[1], C = x.shape()[2];
   const float factor = 2.0f / static_cast<float>(L - 1);
   dispatch(x.dtype(), [&]<class T>() {

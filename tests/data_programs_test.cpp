@@ -1,0 +1,101 @@
+// mltrain on files: bad pictures in every mode, names, what `check` says, running out of memory.
+#include "tests/program.h"
+
+namespace mld::test {
+namespace {
+
+// Two classes of `count` pictures each for training, one each for validation.
+void write_classes(const TemporaryFolder& folder, int count) {
+  for (const char* name : {"cat", "dog"}) {
+    for (int i = 0; i < count; ++i) {
+      folder.write_picture(fmt::format("data/train/{}/{}.ppm", name, i), 20 * i);
+    }
+    folder.write_picture(fmt::format("data/val/{}/0.ppm", name), 100);
+  }
+}
+
+std::vector<std::string> arguments_for(const TemporaryFolder& folder,
+                                       const std::vector<std::string>& more = {}) {
+  std::vector<std::string> all = {"data.format=folder",
+                                  "data.root=" + (folder.path() / "data").string(),
+                                  "data.train_size=0", "data.val_size=0", "train.batch_size=4",
+                                  "train.epochs=2"};
+  all.insert(all.end(), more.begin(), more.end());
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("training with damaged pictures: an error, or a count and a list, or too many") {
+  const TemporaryFolder folder;
+  write_classes(folder, 8);
+  folder.write("data/train/cat/broken.png", "\x89PNG\r\n\x1a\n nothing more");
+  const fs::path out = folder.path() / "run";
+  Program strict("mltrain", tiny_run(out, arguments_for(folder)), folder);
+  CHECK(strict.wait() == 3);
+  CHECK(contains(strict.err(), "broken.png"));
+  const std::vector<std::string> skip =
+      arguments_for(folder, {"data.on_bad_image=skip", "data.max_bad_fraction=0.1"});
+  Program lenient("mltrain", tiny_run(folder.path() / "skip", skip), folder);
+  CHECK(lenient.wait() == 0);
+  CHECK(contains(lenient.err(), "train: 1 bad picture skipped so far"));
+  CHECK(contains(read_file(folder.path() / "skip/train.log"), "broken.png"));
+  Program many("mltrain", tiny_run(folder.path() / "many",
+                                   arguments_for(folder, {"data.on_bad_image=skip"})), folder);
+  CHECK(many.wait() == 3);  // one of 17 is more than a thousandth
+  CHECK(contains(many.err(), "data.max_bad_fraction"));
+}
+
+TEST_CASE("a class folder whose name is not UTF-8 is refused by name") {
+  const TemporaryFolder folder;
+  write_classes(folder, 4);
+  folder.write_picture("data/train/caf\xe9/0.ppm", 1);
+  Program program("mltrain", tiny_run(folder.path() / "run", arguments_for(folder)), folder);
+  CHECK(program.wait() == 3);
+  CHECK(contains(program.err(), "caf\\xe9"));
+}
+
+TEST_CASE("check: counts, damage, agreement with training") {
+  const TemporaryFolder folder;
+  write_classes(folder, 8);
+  std::vector<std::string> arguments = {
+      "check", std::string(MLD_SOURCE_DIR) + "/configs/shapes_resnet18.toml", "threads=2",
+      "data.image_size=32", "model.embed_dim=32"};
+  const auto check = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> all = arguments;
+    const std::vector<std::string> data = arguments_for(folder, more);
+    all.insert(all.end(), data.begin(), data.end());
+    const Program program("mltrain", all, folder);
+    const int code = program.wait();
+    return std::pair(code, program.out() + program.err());
+  };
+  const auto fine = check({});
+  CHECK(fine.first == 0);
+  CHECK(contains(fine.second, "train: 16 pictures"));
+  CHECK(contains(fine.second, "4 steps an epoch"));
+  CHECK(check({"train.batch_size=32"}).first == 2);  // as training says
+  folder.write("data/val/dog/broken.png", "no picture");
+  const auto damaged = check({});
+  CHECK(damaged.first == 3);
+  CHECK(contains(damaged.second, "broken.png"));
+}
+
+TEST_CASE("out of memory exits with 5") {
+  const TemporaryFolder folder;
+  const fs::path out = folder.path() / "run";
+  Program program("mltrain", tiny_run(out, {"data.image_size=4096", "data.train_size=20000",
+                                            "train.batch_size=20000"}), folder);  // a terabyte
+  CHECK(program.wait() == 5);
+  CHECK(contains(program.err(), "out of memory"));
+}
+
+TEST_CASE("--print-config prints every value and its origin, and does nothing else") {
+  const TemporaryFolder folder;
+  Program program("mltrain", tiny_run(folder.path() / "run", {"--print-config"}), folder);
+  CHECK(program.wait() == 0);
+  CHECK(contains(program.out(), "# command line"));
+  CHECK(contains(program.out(), "# default"));
+  CHECK_FALSE(fs::exists(folder.path() / "run"));
+}
+
+}  // namespace mld::test

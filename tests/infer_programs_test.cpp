@@ -1,0 +1,125 @@
+// mlinfer from outside: predictions, evaluation, descriptions, and what bad input leads to.
+#include <algorithm>
+
+#include "tests/program.h"
+#include "train/checkpoint.h"
+
+namespace mld::test {
+
+TEST_CASE("predictions: text, JSON, CSV, bad pictures") {
+  const TemporaryFolder folder;
+  const std::string best = (trained_run() / "weights/best.safetensors").string();
+  folder.write_picture("pictures/a.ppm", 30);
+  folder.write_picture("pictures/\xc3\xa9\xff.ppm", 200);  // not UTF-8
+  const std::string pictures = (folder.path() / "pictures").string();
+  Program json("mlinfer", {"predict", best, pictures, "--json", "--top-k", "2"}, folder);
+  REQUIRE(json.wait() == 0);
+  const std::string lines = json.out();
+  CHECK(std::count(lines.begin(), lines.end(), '\n') == 2);
+  CHECK(contains(lines, "\"above\": "));
+  CHECK(contains(lines, "\\\\xff.ppm"));  // escaped, still JSON
+  Program csv("mlinfer", {"predict", best, pictures, "--csv", "--top-k", "1"}, folder);
+  REQUIRE(csv.wait() == 0);
+  CHECK(csv.out().starts_with("file,label,id,score,above\n"));
+  folder.write("pictures/broken.png", "\x89PNG\r\n\x1a\n nothing more");
+  Program broken("mlinfer", {"predict", best, pictures}, folder);
+  CHECK(broken.wait() == 3);
+  CHECK(contains(broken.err(), "broken.png"));
+  CHECK(contains(broken.out(), "a.ppm"));  // the others are done
+}
+
+TEST_CASE("eval reads the run's own data, and refuses other classes and damaged files") {
+  const TemporaryFolder folder;
+  const fs::path best = trained_run() / "weights/best.safetensors";
+  Program text("mlinfer", {"eval", best.string()}, folder);
+  REQUIRE(text.wait() == 0);
+  CHECK(contains(text.out(), "mAP_official"));
+  Program json("mlinfer", {"eval", best.string(), "--json"}, folder);
+  REQUIRE(json.wait() == 0);
+  CHECK(contains(json.out(), "\"per_class\": ["));
+  folder.write_picture("data/val/cat/a.ppm", 10);
+  folder.write_picture("data/train/cat/a.ppm", 10);
+  Program other("mlinfer", {"eval", best.string(), "--data", (folder.path() / "data").string()},
+                folder);
+  CHECK(other.wait() == 3);
+  CHECK(contains(other.err(), "1 class is not in the class list of 36: cat"));
+  std::string bytes = read_file(best);
+  bytes[bytes.size() - 100] = static_cast<char>(bytes[bytes.size() - 100] ^ 1);
+  folder.write("damaged.safetensors", bytes);
+  const std::string damaged = (folder.path() / "damaged.safetensors").string();
+  Program checksum("mlinfer", {"predict", damaged, (folder.path() / "data/val/cat").string()},
+                   folder);
+  CHECK(checksum.wait() == 3);
+  CHECK(contains(checksum.err(), "damaged.safetensors"));
+}
+
+TEST_CASE("info describes checkpoints and models") {
+  const TemporaryFolder folder;
+  Program model("mlinfer", {"info", "--model", "resnet50", "--head", "ml_decoder", "--classes", "80",
+                            "--image-size", "224"}, folder);
+  REQUIRE(model.wait() == 0);
+  CHECK(contains(model.out(), "30720144"));  // spec/backbones.md 6
+  CHECK(contains(model.out(), "4.574"));
+  Program checkpoint("mlinfer", {"info", last(trained_run()).string()}, folder);
+  REQUIRE(checkpoint.wait() == 0);
+  CHECK(contains(checkpoint.out(), "red circle"));
+}
+
+TEST_CASE("eval: the command line's data keys hold for a data folder too") {
+  const TemporaryFolder folder;
+  const std::string best = (trained_run() / "weights/best.safetensors").string();
+  const std::string shapes = (folder.path() / "shapes").string();
+  REQUIRE(run("mltrain", {"shapes-export", shapes, "train=2", "val=12", "image_size=64"}, folder) ==
+          0);
+  const auto eval = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> arguments = {"eval", best, "--data", shapes, "--json"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const Program program("mlinfer", arguments, folder);
+    CAPTURE(program.err());
+    const int code = program.wait();
+    return std::pair(code, program.out());
+  };
+  const auto plain = eval({});
+  CHECK(plain.first == 0);
+  CHECK(contains(plain.second, "\"samples\": 12"));
+  CHECK(eval({"data.val=nonsense"}).first == 3);
+  CHECK(eval({"data.format=coco"}) == plain);
+  CHECK(eval({"data.image_size=32"}) == plain);  // the checkpoint's own
+  CHECK(eval({"data.image_size=64"}).second != plain.second);
+}
+
+TEST_CASE("what hostile names and checkpoints say reaches no terminal raw") {
+  const TemporaryFolder folder;
+  const std::string best = (trained_run() / "weights/best.safetensors").string();
+  folder.write("pictures/\x1b]0;owned\x07.png", "no picture");
+  Program names("mlinfer", {"predict", best, (folder.path() / "pictures").string()}, folder);
+  CHECK(names.wait() == 3);
+  CHECK(names.err().find('\x1b') == std::string::npos);
+  CHECK(contains(names.err(), "owned"));
+  Program longer("mlinfer", {"predict", best, std::string(5000, 'x')}, folder);
+  CHECK(longer.wait() == 3);
+
+  const auto described = [&](CheckpointInfo info) {
+    const fs::path path = folder.path() / "hostile.safetensors";
+    save_model(path, {}, info);
+    Program program("mlinfer", {"info", path.string()}, folder);
+    const int code = program.wait();
+    CHECK((program.out() + program.err()).find('\x1b') == std::string::npos);
+    return std::pair(code, program.err());
+  };
+  CheckpointInfo info = read_checkpoint_info(best);
+  info.config = "name = \"\x1b[2J\"\n";
+  CHECK(described(info).first == 0);
+  info.model.backbone = "resnet\x1b";
+  const auto unknown = described(info);
+  CHECK(unknown.first == 3);
+  CHECK(contains(unknown.second, "hostile.safetensors"));
+  info.model.backbone = "resnet18";
+  info.model.embed_dim = int64_t{1} << 50;
+  CHECK(described(info).first == 3);
+  info.model.embed_dim = 32;
+  info.image_size = 65535;
+  CHECK(described(info).first == 3);
+}
+
+}  // namespace mld::test
