@@ -1,10 +1,11 @@
 // Element types: float32 and bfloat16 for values, integers for labels, pixels and counters.
 #pragma once
 
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
+
+#include "core/host_device.h"
 
 namespace mld {
 
@@ -16,13 +17,13 @@ struct bf16 {
 
   bf16() = default;
   // Rounds to nearest, ties to even; NaN stays NaN.
-  explicit bf16(float value) {
-    const uint32_t u = std::bit_cast<uint32_t>(value);
+  MLD_HOST_DEVICE explicit bf16(float value) {
+    const auto u = __builtin_bit_cast(uint32_t, value);
     const uint32_t rounded = u + 0x7FFFu + ((u >> 16) & 1u);
     bits = static_cast<uint16_t>((value != value ? u | 0x400000u : rounded) >> 16);
   }
-  explicit operator float() const {
-    return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
+  MLD_HOST_DEVICE explicit operator float() const {
+    return __builtin_bit_cast(float, static_cast<uint32_t>(bits) << 16);
   }
 };
 
@@ -57,5 +58,16 @@ template <> struct DTypeOf<int32_t> { static constexpr DType value = DType::i32;
 template <> struct DTypeOf<uint8_t> { static constexpr DType value = DType::u8; };
 template <> struct DTypeOf<int64_t> { static constexpr DType value = DType::i64; };
 template <class T> inline constexpr DType dtype_of = DTypeOf<T>::value;
+
+// Calls body.operator()<float>() or body.operator()<bf16>():
+//   dispatch(x.dtype(), [&]<class T>() { kernel(x.data<T>(), y.data<T>()); });
+template <class Body>
+void dispatch(DType dtype, Body&& body) {
+  if (dtype == DType::bf16) {
+    body.template operator()<bf16>();
+  } else {
+    body.template operator()<float>();
+  }
+}
 
 }  // namespace mld

@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 
 #include <charconv>
+#include <cstdlib>
 
 #include "core/memory.h"
 
@@ -27,8 +28,14 @@ struct CudaBackend {
   std::string reason;
 };
 
+// The plug-in brings CUDA's libraries along, hundreds of MiB: it is loaded only where there is a driver
+// to use them. MLD_CUDA_PLUGIN names another plug-in that needs none: the emulator of tests/emu.
 CudaBackend load_cuda() {
-  void* plugin = dlopen("libmld_cuda.so", RTLD_NOW | RTLD_LOCAL);
+  const char* other = std::getenv("MLD_CUDA_PLUGIN");
+  if (other == nullptr && dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL) == nullptr) {
+    return {nullptr, "there is no NVIDIA driver here (libcuda.so.1 is not found)"};
+  }
+  void* plugin = dlopen(other != nullptr ? other : "libmld_cuda.so", RTLD_NOW | RTLD_LOCAL);
   if (plugin == nullptr) {
     return {nullptr, fmt::format("the CUDA backend is not available ({})", dlerror())};
   }

@@ -1,6 +1,7 @@
 #include "core/memory.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <bit>
@@ -10,10 +11,29 @@
 #include "core/error.h"
 #include "core/kernels.h"
 
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#endif
+
 namespace mld {
 
-MemoryPool::MemoryPool(Allocate allocate, Release release, std::string where)
-    : allocate_(std::move(allocate)), release_(std::move(release)), where_(std::move(where)) {}
+namespace {
+
+// Under AddressSanitizer only the bytes that were asked for can be touched, and only until they are
+// given back: a stray access is found although the pool still owns the memory.
+void allow_only([[maybe_unused]] void* block, [[maybe_unused]] size_t size,
+                [[maybe_unused]] size_t bytes) {
+#if defined(__SANITIZE_ADDRESS__)
+  ASAN_UNPOISON_MEMORY_REGION(block, bytes);
+  ASAN_POISON_MEMORY_REGION(static_cast<char*>(block) + bytes, size - bytes);
+#endif
+}
+
+}  // namespace
+
+MemoryPool::MemoryPool(Allocate allocate, Release release, std::string where, Free free)
+    : allocate_(std::move(allocate)), release_(std::move(release)), where_(std::move(where)),
+      system_free_(std::move(free)) {}
 
 MemoryPool::~MemoryPool() { trim_locked(); }
 
@@ -42,12 +62,14 @@ void* MemoryPool::allocate(size_t bytes) {
       block = fits() ? allocate_(size) : nullptr;
       require<OutOfMemory>(block != nullptr,
                            "out of memory on {}: {} bytes requested, {} in use, {} were cached, "
-                           "peak {}; try a smaller train.batch_size or data.image_size",
-                           where_, bytes, stats_.in_use, cached, stats_.peak);
+                           "peak {}{}; try a smaller train.batch_size or data.image_size",
+                           where_, bytes, stats_.in_use, cached, stats_.peak,
+                           system_free_ ? fmt::format(", {} free", system_free_()) : "");
     }
   }
   stats_.in_use += size;
   stats_.peak = std::max(stats_.peak, stats_.in_use);
+  allow_only(block, size, bytes);
   return block;
 }
 
@@ -55,6 +77,7 @@ void MemoryPool::free(void* block, size_t bytes) noexcept {
   const size_t size = size_class(bytes);
   const std::lock_guard lock(mutex_);
   stats_.in_use -= size;
+  allow_only(block, size, 0);
   try {
     free_[size].push_back(block);
     stats_.cached += size;
@@ -112,7 +135,11 @@ void* allocate_host(size_t bytes) {
 MemoryPool& memory_pool(Device device) {
   // Never destroyed: tensors in static storage may outlive any order of destruction.
   static auto* host = new MemoryPool(
-      allocate_host, [](void* block, size_t) { std::free(block); }, "the host");
+      allocate_host, [](void* block, size_t) { std::free(block); }, "the host",
+      [] {
+        return static_cast<size_t>(sysconf(_SC_AVPHYS_PAGES)) *
+               static_cast<size_t>(sysconf(_SC_PAGESIZE));
+      });
   if (device.is_cpu()) {
     return *host;
   }

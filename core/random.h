@@ -7,16 +7,18 @@
 #include <cstdint>
 #include <numbers>
 
-#if defined(__CUDACC__)
-#define MLD_HOST_DEVICE __host__ __device__
-#else
-#define MLD_HOST_DEVICE
-#endif
+#include "core/host_device.h"
 
 namespace mld {
 
 struct Philox4 {
   uint32_t v[4];
+
+  // v[i], i < 4, by selection: a GPU has no registers that an index could reach.
+  MLD_HOST_DEVICE uint32_t operator[](unsigned i) const {
+    const uint32_t low = (i & 1) != 0 ? v[1] : v[0], high = (i & 1) != 0 ? v[3] : v[2];
+    return (i & 2) != 0 ? high : low;
+  }
 };
 
 MLD_HOST_DEVICE inline Philox4 philox(uint64_t key, uint64_t counter_low, uint64_t counter_high) {
@@ -49,7 +51,7 @@ struct RandomKey {
 // Element i of the stream in [0, 1): the device-side form, four elements per Philox call.
 MLD_HOST_DEVICE inline float random_uniform(const RandomKey& key, uint64_t i) {
   const Philox4 block = philox(key.seed, i / 4 + (uint64_t{key.stream} << 40), key.step);
-  return uniform_from_bits(block.v[i % 4]);
+  return uniform_from_bits(block[static_cast<unsigned>(i % 4)]);
 }
 
 // Draws one number after another from a stream: the host-side form for data and initialisation.

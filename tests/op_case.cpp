@@ -2,6 +2,7 @@
 #include "tests/op_case.h"
 
 #include <cmath>
+#include <cstdlib>
 #include <map>
 #include <set>
 
@@ -286,6 +287,9 @@ std::vector<std::string> failures(const Observed& observed, const Expected& expe
 }
 
 std::vector<Device> devices() {
+  if (const char* only = std::getenv("MLD_TEST_DEVICE"); only != nullptr) {
+    return {parse_device(only)};
+  }
   std::vector<Device> found{Device{}};
   if (const Device best = parse_device("auto"); !best.is_cpu()) {
     found.push_back(best);
@@ -313,9 +317,13 @@ void for_each_run(const std::vector<OpCase>& rows, Visit visit) {
   for (const OpCase& row : rows) {
     REQUIRE_MESSAGE(names.insert(row.name).second, "two rows are called ", row.name);
   }
+  // A sample of the rows, for where the whole list takes too long (tests/emu).
+  const char* every = std::getenv("MLD_TEST_EVERY");
+  const size_t step = every != nullptr ? std::max<size_t>(1, std::strtoul(every, nullptr, 10)) : 1;
   for (const Device device : devices()) {
     for (const DType dtype : {DType::f32, DType::bf16}) {
-      for (const OpCase& row : rows) {
+      for (size_t i = 0; i < rows.size(); i += step) {
+        const OpCase& row = rows[i];
         if (dtype == DType::bf16 && !row.follows_dtype()) {
           continue;  // would repeat the float32 run
         }

@@ -118,6 +118,18 @@ std::vector<OpCase> attention_rows() {
       attention_row("causal, fewer keys than queries",
                     {.N = 1, .Q = 6, .L = 3, .D = 4, .heads = 2, .causal = true}),
       attention_row("wide", {.N = 1, .Q = 9, .L = 17, .D = 32, .heads = 2}),
+      // Heads of a multiple of 16 columns, beyond a tile of queries and keys.
+      attention_row("a decoder's head", {.N = 1, .Q = 70, .L = 49, .D = 96, .heads = 1}),
+      attention_row("wide, shared queries",
+                    {.N = 2, .Q = 9, .L = 40, .D = 64, .heads = 2, .shared_q = true}),
+      attention_row("wide, causal", {.N = 1, .Q = 70, .L = 70, .D = 16, .heads = 1, .causal = true}),
+      {"attention, wide, drawn dropout", {{2, 5, 32}, {2, 35, 32}, {2, 35, 32}},
+       [=](auto& v) {
+         AttentionSpec spec = drawn;
+         spec.dropout.key = v[0].tape->next_random();
+         return attention(v[0], v[1], v[2], spec);
+       },
+       [=](auto& a) { return spec::attention(a[0], a[1], a[2], drawn); }},
       attention_row("large scores", {.N = 1, .Q = 3, .L = 4, .D = 8, .heads = 2}, uniform(-3, 3)),
       attention_row("more shared queries than one block of scores",
                     {.N = 2, .Q = 130, .L = 300, .D = 4, .heads = 2, .shared_q = true}),

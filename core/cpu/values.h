@@ -1,4 +1,4 @@
-// What every CPU kernel shares: the float32 / bfloat16 dispatch and the size of a thread's share.
+// What every CPU kernel shares: how values are stored, and the size of a thread's share.
 //
 // A kernel is a template over its element type T, float or bf16. It reads static_cast<float>(x[i]),
 // computes in float32 and ends in store(value, y[i]), which rounds to nearest even for bf16.
@@ -26,17 +26,6 @@ inline int64_t row_grain(int64_t elements) {
 // memory for every lane of an `omp simd` loop and give the loop up.
 inline void store(float value, float& y) { y = value; }
 inline void store(float value, bf16& y) { y = bf16(value); }
-
-// Calls body.operator()<float>() or body.operator()<bf16>():
-//   dispatch(x.dtype(), [&]<class T>() { kernel(x.data<T>(), y.data<T>()); });
-template <class Body>
-void dispatch(DType dtype, Body&& body) {
-  if (dtype == DType::bf16) {
-    body.template operator()<bf16>();
-  } else {
-    body.template operator()<float>();
-  }
-}
 
 // part(0) + ... + part(n - 1) in float64: the parts in parallel, the additions in order, so the
 // result does not depend on the thread count.

@@ -1,8 +1,10 @@
 #include "tests/parity/array.h"
 
+#include <cstdlib>
 #include <numeric>
 
 #include "core/error.h"
+#include "core/kernels.h"
 #include "tests/parity/float64.h"
 
 namespace mld::parity {
@@ -62,6 +64,12 @@ Array reshape(Array x, std::vector<int64_t> shape) {
   return x;
 }
 
+Device device() {
+  static const char* named = std::getenv("MLD_TEST_DEVICE");
+  static const Device chosen = named != nullptr ? parse_device(named) : Device{};
+  return chosen;
+}
+
 Tensor to_tensor(const Array& x, const Order& order) {
   if (!order.empty()) {
     return to_tensor(permute(x, order));
@@ -71,7 +79,7 @@ Tensor to_tensor(const Array& x, const Order& order) {
   for (const double value : x.values) {
     *data++ = static_cast<float>(value);
   }
-  return y;
+  return y.to(device());
 }
 
 Tensor to_bytes(const Array& x, const Order& order) {
@@ -83,7 +91,7 @@ Tensor to_bytes(const Array& x, const Order& order) {
   for (const double value : x.values) {
     *data++ = static_cast<uint8_t>(value);
   }
-  return y;
+  return y.to(device());
 }
 
 Array to_array(const Tensor& x, const Order& order) {

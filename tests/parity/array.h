@@ -24,8 +24,10 @@ inline const Order kSwapFirst{1, 0, 2};    // [T, N, D] <-> [N, T, D]
 Array permute(const Array& x, const Order& order);
 Array reshape(Array x, std::vector<int64_t> shape);
 
-// A float32 CPU tensor of the array, its dimensions reordered first (an empty order: as they are).
-// A scalar becomes [1].
+// Where the runner computes: MLD_TEST_DEVICE, or the CPU.
+Device device();
+// A float32 tensor of the array on device(), its dimensions reordered first (an empty order: as they
+// are). A scalar becomes [1].
 Tensor to_tensor(const Array& x, const Order& order = {});
 Tensor to_bytes(const Array& x, const Order& order = {});  // uint8, e.g. masks
 // A tensor of any dtype as an array, its dimensions reordered.

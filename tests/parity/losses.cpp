@@ -77,7 +77,7 @@ Tensor targets_of(Fixture& fixture, const Json& config, int64_t K) {
     targets = expand(targets, K);
     loss.smoothing = number(config, "smoothing", 0);
   }
-  return shaped_targets(loss, to_tensor(targets));
+  return shaped_targets(loss, to_tensor(targets).to(Device{})).to(device());
 }
 
 // The config's name tells the loss: bce_... or one of the cross-entropies, which differ only in

@@ -40,11 +40,12 @@ void load_module(Fixture& fixture, Module& model, const std::string& parameters_
   StateDict state;
   for (const auto& [name, parameter] : parameters(model)) {
     parameter->trainable = parameter->trainable || has_gradient(fixture, name);
-    state.emplace_back(name, to_tensor(named(fixture, parameters_prefix, name)));
+    state.emplace_back(name,
+                       to_tensor(named(fixture, parameters_prefix, name)).to(Device{}));
   }
   for (const auto& [name, buffer] : buffers(model)) {
     if (!is_counter(name)) {
-      state.emplace_back(name, to_tensor(named(fixture, buffers_prefix, name)));
+      state.emplace_back(name, to_tensor(named(fixture, buffers_prefix, name)).to(Device{}));
       continue;
     }
     Tensor count = Tensor::zeros({}, DType::i64);
@@ -54,6 +55,7 @@ void load_module(Fixture& fixture, Module& model, const std::string& parameters_
     state.emplace_back(name, count);
   }
   load_state(model, state);
+  to(model, device());
   clear_gradients(model);
 }
 

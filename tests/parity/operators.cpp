@@ -116,7 +116,7 @@ Operator embedding_operator(const Json& config) {
   walk(member(config, "indices"), 0);
   Tensor table(Shape(std::span<const int64_t>(shape)), DType::i32);
   std::copy(ids.begin(), ids.end(), table.data<int32_t>());
-  return {.apply = [table](const Vars& v) { return embedding(table, v[0]); }};
+  return {.apply = [table = table.to(device())](const Vars& v) { return embedding(table, v[0]); }};
 }
 
 // Softmax-like operators over dimension `dim`; ours work on the last one.

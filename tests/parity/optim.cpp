@@ -136,7 +136,7 @@ void fill_table(Fixture& fixture, const std::string& prefix, TensorTable& table)
     const bool counter = fixture.dtype(prefix + name) == "I64";
     if (empty && counter) {
       table.buffers.emplace_back(name, Buffer(Shape{}, DType::i64));
-      table.buffers.back().second.value = Tensor::zeros({}, DType::i64);
+      table.buffers.back().second.value = Tensor::zeros({}, DType::i64, device());
     } else if (empty && name.find("running_") != std::string::npos) {
       table.buffers.emplace_back(name, Buffer(to_tensor(array).shape()));
       table.buffers.back().second.value = to_tensor(array);

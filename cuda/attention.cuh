@@ -1,0 +1,38 @@
+// What the two ways of computing attention share. The tensor-core way (attention_mma.cu) takes
+// bfloat16 heads of a multiple of 16 columns, at most 128; attention.cu takes everything.
+#pragma once
+
+#include "core/specs.h"
+#include "cuda/keep_mask.cuh"
+#include "cuda/values.cuh"
+
+namespace mld::cuda {
+
+// Sizes and strides; q may be shared by the images (its image stride is then 0).
+struct AttentionSizes {
+  int Q, L, E, head;  // queries, keys, heads, D / E columns
+  int64_t N, D, q_stride;  // images, columns, elements between two images' queries
+  float scale;
+  bool causal;
+
+  AttentionSizes(const Tensor& q, const Tensor& k, const AttentionSpec& spec)
+      : Q(static_cast<int>(q.shape()[1])), L(static_cast<int>(k.shape()[1])), E(spec.heads),
+        head(static_cast<int>(k.shape()[2] / spec.heads)), N(k.shape()[0]), D(k.shape()[2]),
+        q_stride(q.shape()[0] == 1 ? 0 : q.shape()[1] * k.shape()[2]),
+        scale(1.0f / sqrtf(static_cast<float>(k.shape()[2] / spec.heads))), causal(spec.causal) {}
+
+  // Keys that query i sees.
+  __host__ __device__ int visible(int i) const { return causal ? min(L, i + 1) : L; }
+};
+
+
+// Whether the tensor-core kernels take these.
+bool attention_mma_fits(const Tensor& q, const Tensor& k, const AttentionSpec& spec);
+void attention_mma_forward(const Tensor& q, const Tensor& k, const Tensor& v,
+                           const AttentionSpec& spec, Tensor& lse, Tensor& y);
+// delta f32 [N, E, Q]: sum over the head of dy * y;  dq values [N, Q, D], also where q is shared
+void attention_mma_backward(const Tensor& dy, const Tensor& q, const Tensor& k, const Tensor& v,
+                            const Tensor& lse, const Tensor& delta, const AttentionSpec& spec,
+                            Tensor& dq, Tensor& dk, Tensor& dv);
+
+}  // namespace mld::cuda

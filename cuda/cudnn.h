@@ -1,0 +1,72 @@
+// A thin layer over cuDNN 9's graph interface: convolutions as graphs of one operation, or with bias,
+// residual and ReLU behind it.
+//
+// The classic interface is deprecated; and graphs can be planned without a GPU, from a description of
+// one, which is how the tests check every convolution of every model on a machine that has none.
+#pragma once
+
+#include <cudnn.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/specs.h"
+
+namespace mld::cuda {
+
+enum class ConvDirection { forward, backward_data, backward_weight };
+
+// A convolution as cuDNN sees it. x, w, y are NHWC, OHWI, NHWC; backward the wanted one is written.
+struct ConvGraph {
+  ConvDirection direction = ConvDirection::forward;
+  Shape x, w, y;
+  int stride = 1, pad = 0, dilation = 1;
+  DType dtype = DType::f32;
+  // Forward only: y = act(conv [+ residual] [+ bias]), bias [O] of dtype.
+  bool bias = false, residual = false, relu = false;
+
+  std::string key() const;  // equal for equal graphs
+};
+
+// What engines a plan may use.
+struct PlanRules {
+  bool deterministic = true;
+  bool exact = true;  // float32 without TF32, Winograd or FFT
+};
+
+// A device by its description (JSON, as cuDNN writes it for a real one): plans are built for it, but
+// cannot run.
+struct DeviceDescription {
+  std::string json;
+};
+
+// A finished execution plan, the engine it uses and the workspace it needs.
+class ConvPlan {
+ public:
+  // For the process's device. Errors: Error with cuDNN's words if it has no engine for the graph.
+  ConvPlan(const ConvGraph& graph, const PlanRules& rules);
+  // For a described device.
+  ConvPlan(const ConvGraph& graph, const PlanRules& rules, const DeviceDescription& device);
+  ~ConvPlan();
+  ConvPlan(ConvPlan&&) noexcept;
+  ConvPlan& operator=(ConvPlan&&) noexcept;
+
+  int64_t workspace() const;  // bytes
+  int64_t engine() const;     // its global index
+  int offered() const;        // configurations the heuristics offered
+  bool tensor_cores() const;
+
+  // Runs on the compute stream. bias, residual may be null where the graph has none.
+  void run(const void* x, const void* w, const void* y, const void* bias, const void* residual,
+           void* workspace) const;
+
+ private:
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
+};
+
+// The process's device as cuDNN describes it: what DeviceDescription takes.
+std::string describe_device();
+
+}  // namespace mld::cuda

@@ -1,0 +1,46 @@
+// Which elements dropout keeps: the same bits as on the CPU.
+#pragma once
+
+#include "core/random.h"
+#include "core/specs.h"
+#include "cuda/kernel.h"
+
+namespace mld::cuda {
+
+// The factors of DropoutSpec on the device: a drawn mask, a given one, or none at all.
+struct KeepMask {
+  float p = 0, kept = 1;
+  RandomKey key{};
+  const uint8_t* mask = nullptr;
+  bool active = false;
+
+  KeepMask() = default;
+  explicit KeepMask(const DropoutSpec& spec)
+      : p(spec.p), kept(1.0f / (1.0f - spec.p)), key(spec.key),
+        mask(spec.keep.defined() ? spec.keep.data<uint8_t>() : nullptr), active(spec.active()) {}
+
+  // 1 / (1 - p) where element i is kept, else 0.
+  __device__ float factor(uint64_t i) const {
+    if (!active) {
+      return 1.0f;
+    }
+    const bool keep = mask != nullptr ? mask[i] != 0 : random_uniform(key, i) >= p;
+    return keep ? kept : 0.0f;
+  }
+  // The factors of elements 4 block .. 4 block + 3, one Philox call for all.
+  __device__ void factors(uint64_t block, float (&f)[4]) const {
+    if (mask != nullptr || !active) {
+      for (int i = 0; i < 4; ++i) {
+        f[i] = factor(4 * block + static_cast<uint64_t>(i));
+      }
+      return;
+    }
+    const Philox4 draws = philox(key.seed, block + (uint64_t{key.stream} << 40), key.step);
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      f[i] = uniform_from_bits(draws.v[i]) >= p ? kept : 0.0f;
+    }
+  }
+};
+
+}  // namespace mld::cuda

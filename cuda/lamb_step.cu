@@ -1,0 +1,132 @@
+// lamb_step: LAMB (arXiv 1904.00962, algorithm 2) in timm's form or the older pytorch-lamb form; the
+// formulas are in core/cpu/lamb_step.cpp. Three launches: moments with the norms' parts, one trust
+// ratio per tensor, the update.
+#include <cmath>
+
+#include "core/kernels.h"
+#include "cuda/many.cuh"
+
+namespace mld::cuda {
+namespace {
+
+struct Slot {
+  float* value;
+  const float* grad;
+  float *m, *v;
+  float weight_decay;
+};
+
+struct Factors {
+  float lr, beta1, one_beta1, beta2, one_beta2, m_correction, root_correction, eps, max_grad_norm;
+  bool timm;
+
+  explicit Factors(const LambSpec& spec)
+      : lr(spec.lr), beta1(spec.beta1), beta2(spec.beta2), eps(spec.eps),
+        max_grad_norm(spec.max_grad_norm), timm(spec.timm) {
+    const double b1 = spec.beta1, b2 = spec.beta2, t = static_cast<double>(spec.step);
+    one_beta1 = static_cast<float>(1 - b1);
+    one_beta2 = static_cast<float>(1 - b2);
+    m_correction = timm ? static_cast<float>(1 / (1 - std::pow(b1, t))) : 1.0f;
+    root_correction = timm ? static_cast<float>(1 / std::sqrt(1 - std::pow(b2, t))) : 1.0f;
+  }
+
+  // The update direction u, from the moments after this step's gradient.
+  __device__ float direction(float m, float v, float weight_decay, float value) const {
+    return m * m_correction / (sqrtf(v) * root_correction + eps) + weight_decay * value;
+  }
+};
+
+// One block a chunk: m and v, and the chunk's parts of |value|^2 and |u|^2.
+//   norm [1]: of all gradients (timm's form);   parts [blocks, 2]
+__global__ void __launch_bounds__(kManyThreads)
+    moments_kernel(const __grid_constant__ Many<Slot> many, Factors f, const float* norm,
+                   float* parts) {
+  const Chunk chunk(many);
+  const Slot& slot = many.slot[chunk.tensor];
+  const float scale = f.timm ? 1.0f / fmaxf(1.0f, *norm / f.max_grad_norm) : 1.0f;
+  float value_squares = 0, u_squares = 0;
+  for (int64_t i = chunk.begin + threadIdx.x; i < chunk.end; i += kManyThreads) {
+    const float g = slot.grad[i] * scale, value = slot.value[i];
+    const float m = f.beta1 * slot.m[i] + f.one_beta1 * g;
+    const float v = f.beta2 * slot.v[i] + f.one_beta2 * g * g;
+    slot.m[i] = m;
+    slot.v[i] = v;
+    const float u = f.direction(m, v, slot.weight_decay, value);
+    value_squares += value * value;
+    u_squares += u * u;
+  }
+  value_squares = block_sum<kManyThreads>(value_squares);
+  u_squares = block_sum<kManyThreads>(u_squares);
+  if (threadIdx.x == 0) {
+    parts[2 * blockIdx.x] = value_squares;
+    parts[2 * blockIdx.x + 1] = u_squares;
+  }
+}
+
+// One block a tensor: lr times its layer-wise factor.   parts [chunks, 2], step [tensors]
+__global__ void __launch_bounds__(kManyThreads)
+    ratio_kernel(const __grid_constant__ Many<Slot> many, Factors f, const float* parts,
+                 float* step) {
+  const int t = static_cast<int>(blockIdx.x);
+  float value_squares = 0, u_squares = 0;
+  for (int i = many.first_chunk[t] + static_cast<int>(threadIdx.x); i < many.first_chunk[t + 1];
+       i += kManyThreads) {
+    value_squares += parts[2 * i];
+    u_squares += parts[2 * i + 1];
+  }
+  const float norm = sqrtf(block_sum<kManyThreads>(value_squares));
+  const float u = sqrtf(block_sum<kManyThreads>(u_squares));
+  if (threadIdx.x == 0) {
+    const float value = f.timm ? norm : fminf(norm, 10.0f);
+    const bool plain = (f.timm && many.slot[t].weight_decay == 0) || value == 0 || u == 0;
+    step[t] = f.lr * (plain ? 1.0f : value / u);
+  }
+}
+
+// One block a chunk.   step [tensors]
+__global__ void __launch_bounds__(kManyThreads)
+    update_kernel(const __grid_constant__ Many<Slot> many, Factors f, const float* step) {
+  const Chunk chunk(many);
+  const Slot& slot = many.slot[chunk.tensor];
+  for (int64_t i = chunk.begin + threadIdx.x; i < chunk.end; i += kManyThreads) {
+    const float value = slot.value[i];
+    slot.value[i] =
+        value - step[chunk.tensor] * f.direction(slot.m[i], slot.v[i], slot.weight_decay, value);
+  }
+}
+
+}  // namespace
+
+void lamb_step(const std::vector<AdamSlot>& slots, const LambSpec& spec) {
+  if (slots.empty()) {
+    return;
+  }
+  const Device device = slots[0].value.device();
+  Tensor norm({1}, DType::f32, device);
+  if (spec.timm) {
+    std::vector<Tensor> gradients;
+    for (const AdamSlot& slot : slots) {
+      gradients.push_back(slot.grad);
+    }
+    global_norm(gradients, norm);
+  }
+  const Factors factors(spec);
+  for_many<Slot>(
+      slots.size(),
+      [&](size_t i) {
+        const AdamSlot& s = slots[i];
+        return Slot{s.value.data<float>(), s.grad.data<float>(), s.m.data<float>(),
+                    s.v.data<float>(), s.weight_decay};
+      },
+      [&](size_t i) { return slots[i].value.numel(); },
+      [&](const Many<Slot>& many, unsigned blocks, size_t) {
+        const Tensor parts({blocks, 2}, DType::f32, device), step({many.count}, DType::f32, device);
+        launch(moments_kernel, blocks, kManyThreads, 0, many, factors, norm.data<float>(),
+               parts.data<float>());
+        launch(ratio_kernel, static_cast<unsigned>(many.count), kManyThreads, 0, many, factors,
+               parts.data<float>(), step.data<float>());
+        launch(update_kernel, blocks, kManyThreads, 0, many, factors, step.data<float>());
+      });
+}
+
+}  // namespace mld::cuda

@@ -1,0 +1,37 @@
+// The device the process uses: its stream, its memory, and what every call's status leads to.
+//
+// One process uses one CUDA device, the first that a tensor is made on. All kernels and library calls
+// run on one compute stream, so a block of memory that is freed may be handed out at once: whoever
+// uses it next is queued behind whoever used it last.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <source_location>
+
+#include "core/device.h"
+
+namespace mld {
+class MemoryPool;
+}
+
+namespace mld::cuda {
+
+// Throws OutOfMemory or Error with the runtime's words and the call's place.
+void check(cudaError_t status,
+           const std::source_location& where = std::source_location::current());
+
+// Makes `index` the process's device. Errors: Error for a device that is not there or a second one.
+void use_device(int index);
+Device current_device();
+
+cudaStream_t stream();
+int multiprocessors();
+bool has_bf16_tensor_cores();  // compute capability 8.0 and newer
+
+// Waits for everything queued on the compute stream. Errors: whatever a kernel did wrong.
+void synchronize();
+
+MemoryPool& device_memory();
+
+}  // namespace mld::cuda
