@@ -4,6 +4,8 @@
 #include <chrono>
 #include <cstring>
 
+#include <unistd.h>
+
 #if defined(__AVX2__)
 #include <immintrin.h>
 #endif
@@ -22,7 +24,11 @@ namespace {
 // Independent chains of vector multiply-adds: enough of them to hide the latency (4 to 5 cycles,
 // two units), few enough to stay in registers. Returns a value so that nothing is optimised away.
 constexpr int kChains = 12;
+#if defined(__AVX512F__)
+constexpr int kLanes = 16;
+#else
 constexpr int kLanes = 8;
+#endif
 
 float multiply_add_chains(int64_t rounds) {
   typedef float Vector __attribute__((vector_size(kLanes * sizeof(float))));
@@ -73,17 +79,20 @@ void copy_range(const float* from, float* to, int64_t n) {
 }
 
 double measure_copy() {
-  constexpr int64_t kFloats = int64_t{32} << 20;  // 128 MiB each way: far beyond any cache
-  const Tensor from = Tensor::full({kFloats}, 1.0f);
-  const Tensor to = Tensor::zeros({kFloats});
+  // From memory to memory: at least 128 MiB each way, and each more than the last cache, which on some
+  // servers holds hundreds of MiB.
+  const int64_t cache = std::max<int64_t>(0, sysconf(_SC_LEVEL3_CACHE_SIZE));
+  const int64_t floats = std::max(int64_t{32} << 20, cache / 4 / 1024 * 1024);
+  const Tensor from = Tensor::full({floats}, 1.0f);
+  const Tensor to = Tensor::zeros({floats});
   double best = 0;
   for (int trial = 0; trial < 8; ++trial) {
     const double start = seconds();
-    parallel_for(kFloats / 1024, 1, [&](int64_t begin, int64_t end) {
+    parallel_for(floats / 1024, 1, [&](int64_t begin, int64_t end) {
       copy_range(from.data<float>() + begin * 1024, to.data<float>() + begin * 1024,
                  (end - begin) * 1024);
     });
-    best = std::max(best, 2.0 * kFloats * sizeof(float) / (seconds() - start) / 1e9);
+    best = std::max(best, 2.0 * static_cast<double>(floats) * sizeof(float) / (seconds() - start) / 1e9);
   }
   return best;
 }

@@ -81,6 +81,10 @@ void forward_columns(const Sizes& s, int64_t group, int64_t c0, int64_t width, c
     const T* block = w + d * s.g + c0;
     int64_t c = 0;
     for (; edge.rows == kDepth && c + 2 * kLanes <= width; c += 2 * kLanes) {
+      for (int r = kDepth; r < 2 * kDepth; ++r) {  // the next rows: often other pages, which the
+        __builtin_prefetch(block + r * s.g + c);   // hardware's prefetcher does not look into
+        __builtin_prefetch(block + r * s.g + c + kLanes);
+      }
       add_products<true, 2>(s, h + d, block + c, edge, sums + c);
     }
     for (; c < width; c += kLanes) {
