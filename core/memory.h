@@ -2,7 +2,7 @@
 //
 // A training step asks for the same sizes every time, so after the first step the pool answers
 // without asking the system. When the system refuses, cached blocks are released and the request
-// is tried once more; then OutOfMemory tells requested / in use / cached / peak bytes.
+// is tried once more; then OutOfMemory tells requested / in use / cached / peak / free bytes.
 #pragma once
 
 #include <cstddef>
@@ -26,8 +26,9 @@ class MemoryPool {
  public:
   using Allocate = std::function<void*(size_t bytes)>;  // nullptr when there is no more
   using Release = std::function<void(void*, size_t bytes)>;
+  using Free = std::function<size_t()>;  // bytes the system could still give
 
-  MemoryPool(Allocate allocate, Release release, std::string where);
+  MemoryPool(Allocate allocate, Release release, std::string where, Free free = {});
   ~MemoryPool();
   MemoryPool(const MemoryPool&) = delete;
   MemoryPool& operator=(const MemoryPool&) = delete;
@@ -53,6 +54,7 @@ class MemoryPool {
   Allocate allocate_;
   Release release_;
   std::string where_;
+  Free system_free_;
   mutable std::mutex mutex_;
   std::map<size_t, std::vector<void*>> free_;  // by size class
   MemoryStats stats_;

@@ -5,6 +5,7 @@
 
 #include "autograd/ops.h"
 #include "core/kernels.h"
+#include "core/memory.h"
 #include "core/parallel.h"
 #include "data/file.h"
 #include "data/text.h"
@@ -93,7 +94,7 @@ ExitCode Trainer::run_epoch() {
   train_loader_->start(state_.epoch, state_.batch);
   while (const auto batch = train_loader_->next()) {
     const double lr = rates(schedule_, state_.step).lr;
-    const double value = train_step(*batch);
+    const double value = step_or_advise(*batch);
     state_.loss_sum += value;
     ++state_.batch;
     log_.step({.epoch = state_.epoch, .epochs = epochs(), .batch = state_.batch,
@@ -111,6 +112,37 @@ ExitCode Trainer::run_epoch() {
   save();
   return !finished || (stop_requested() && state_.epoch < epochs()) ? ExitCode::stopped
                                                                     : ExitCode::ok;
+}
+
+// train_step(); out of memory, the error also names a batch size that fits, found by trying.
+double Trainer::step_or_advise(const Batch& batch) {
+  std::string reason;
+  try {
+    return train_step(batch);
+  } catch (const OutOfMemory& error) {
+    reason = error.what();
+  }  // what the step held is free again
+  const int64_t N = batch.images.shape()[0], fits = fitting_batch(batch);
+  fail<OutOfMemory>("step {}: {}; {}; the last save is kept", state_.step, reason,
+                    fits > 0 ? fmt::format("of {} pictures {} fit: train.batch_size = {}", N, fits,
+                                           fits)
+                             : std::string("not even one picture fits"));
+}
+
+// The largest batch, of those halved from this one, whose forward and backward pass has memory; 0 if
+// none. Leaves gradients and running statistics changed.
+int64_t Trainer::fitting_batch(const Batch& batch) {
+  for (int64_t n = batch.images.shape()[0] / 2; n > 0; n /= 2) {
+    clear_gradients(*model_);
+    memory_pool(device_).trim();
+    try {
+      micro_step(batch, 0, n, 0);
+      return n;
+    } catch (const OutOfMemory&) {
+      // half of it then
+    }
+  }
+  return 0;
 }
 
 // One update from one batch, in optim.grad_accum_steps parts whose gradients add up.
