@@ -68,7 +68,7 @@ TEST_CASE("killed and resumed, a run gives the same bytes") {
     const std::string config = std::string(MLD_SOURCE_DIR) + "/configs/shapes_resnet18.toml";
     Program other("mltrain", {config, "--resume", out.string()}, folder);
     CHECK(other.wait() == 2);
-    CHECK(contains(other.err(), "data.image_size: the run has 32, given 64"));
+    CHECK(contains(other.err(), "data.image_size: the run has 32, given 96"));
     CHECK(run("mltrain", {(out / "config.toml").string(), "--resume", out.string()}, folder) == 0);
   }
   SUBCASE("missing or damaged weight files are written again") {
