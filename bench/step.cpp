@@ -13,6 +13,8 @@
 
 #include "autograd/ops.h"
 #include "bench/machine.h"
+#include "core/kernels.h"
+#include "core/memory.h"
 #include "core/parallel.h"
 #include "models/registry.h"
 #include "optim/optimizer.h"
@@ -31,7 +33,8 @@ using Options = std::map<std::string, std::string>;
 Options parse(int argc, char** argv) {
   Options options = {{"--mode", "train"},   {"--backbone", "resnet50"}, {"--head", "ml_decoder"},
                      {"--classes", "80"},   {"--groups", "-1"},         {"--batch", "8"},
-                     {"--size", "224"},     {"--threads", "2"},        {"--embed", "768"}};
+                     {"--size", "224"},     {"--threads", "2"},        {"--embed", "768"},
+                     {"--device", "cpu"},   {"--dtype", "f32"}};
   for (int i = 1; i + 1 < argc; i += 2) {
     require<UsageError>(options.contains(argv[i]), "bench_step: unknown option {}", argv[i]);
     options[argv[i]] = argv[i + 1];
@@ -39,7 +42,7 @@ Options parse(int argc, char** argv) {
   return options;
 }
 
-std::function<void()> make_step(const Options& options) {
+std::function<void()> make_step(const Options& options, Device device) {
   const auto number = [&](const char* name) { return std::stol(options.at(name)); };
   const int64_t N = number("--batch"), S = number("--size"), K = number("--classes");
   const std::shared_ptr<Classifier> model = make_model({.backbone = options.at("--backbone"),
@@ -48,12 +51,20 @@ std::function<void()> make_step(const Options& options) {
                                                         .groups = number("--groups"),
                                                         .embed_dim = number("--embed")});
   initialize(*model, 1);
+  to(*model, device);
   Tensor images({N, S, S, 3}), targets({N, K});
   for (int64_t i = 0; i < images.numel(); ++i) {
     images.data<float>()[i] = random_uniform({3, 0, 0}, static_cast<uint64_t>(i));
   }
   for (int64_t i = 0; i < targets.numel(); ++i) {
     targets.data<float>()[i] = random_uniform({3, 0, 1}, static_cast<uint64_t>(i)) < 0.05f ? 1 : 0;
+  }
+  images = images.to(device);
+  targets = targets.to(device);
+  if (options.at("--dtype") == "bf16") {
+    Tensor rounded(images.shape(), DType::bf16, device);
+    KERNEL(device, cast)(images, rounded);
+    images = rounded;
   }
   if (options.at("--mode") == "infer") {
     set_training(*model, false);
@@ -65,31 +76,42 @@ std::function<void()> make_step(const Options& options) {
       make_optimizer({.name = "adam_l2", .weight_decay = 0}, *model);
   return [=, step = uint64_t{0}]() mutable {
     Tape tape({.seed = 1, .step = step++});
-    tape.backward(asymmetric_loss((*model)(tape.constant(images)), targets));
+    const Var logits = cast((*model)(tape.constant(images)), DType::f32);
+    tape.backward(asymmetric_loss(logits, targets));
     optimizer->step({.lr = 1e-5, .beta1 = 0.9});
     clear_gradients(*model);
   };
 }
 
-void serve(const std::function<void()>& step) {
-  for (int i = 0; i < 3; ++i) {
-    step();
+// The process's on the CPU, the pool's on a GPU.
+double peak_mib(Device device) {
+  if (!device.is_cpu()) {
+    return static_cast<double>(backend(device).memory_pool(device.index).stats().peak) / 0x1p20;
   }
+  rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_maxrss) / 1024;
+}
+
+void serve(const std::function<void()>& step, Device device) {
+  const auto run = [&](int count) {
+    for (int i = 0; i < count; ++i) {
+      step();
+    }
+    backend(device).synchronize(device.index);
+  };
+  run(3);
   std::printf("{\"ready\": true, \"version\": \"\"}\n");
   std::fflush(stdout);
   char line[64];
   while (std::fgets(line, sizeof line, stdin) != nullptr) {
     if (std::string(line).starts_with("end")) {
-      rusage usage;
-      getrusage(RUSAGE_SELF, &usage);
-      std::printf("{\"peak_mib\": %.1f}\n", static_cast<double>(usage.ru_maxrss) / 1024);
+      std::printf("{\"peak_mib\": %.1f}\n", peak_mib(device));
       return;
     }
     const int count = std::atoi(line);
     const double wall = seconds(), cpu = cpu_seconds();
-    for (int i = 0; i < count; ++i) {
-      step();
-    }
+    run(count);
     std::printf("{\"wall\": %.9f, \"cpu\": %.9f}\n", (seconds() - wall) / count,
                 (cpu_seconds() - cpu) / count);
     std::fflush(stdout);
@@ -102,5 +124,6 @@ void serve(const std::function<void()>& step) {
 int main(int argc, char** argv) {
   const auto options = mld::bench::parse(argc, argv);
   mld::set_threads(std::stoi(options.at("--threads")));
-  mld::bench::serve(mld::bench::make_step(options));
+  const mld::Device device = mld::parse_device(options.at("--device"));
+  mld::bench::serve(mld::bench::make_step(options, device), device);
 }

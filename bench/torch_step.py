@@ -78,15 +78,21 @@ def make_step(args):
     model = build(args.backbone, args.head, args.classes, args.groups)
     images = torch.rand(args.batch, 3, args.size, args.size)
     layout = torch.channels_last if args.layout == "nhwc" else torch.contiguous_format
-    model, images = model.to(memory_format=layout), images.to(memory_format=layout)
+    model = model.to(args.device, memory_format=layout)
+    images = images.to(args.device, memory_format=layout)
+    mixed = torch.autocast(args.device, torch.bfloat16, enabled=args.dtype == "bf16")
     if args.mode == "train":
         model.train()
-        targets = (torch.rand(args.batch, args.classes) < 0.05).float()
+        targets = (torch.rand(args.batch, args.classes) < 0.05).float().to(args.device)
         optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], 1e-5)
+        if args.form == "compiled":
+            model = torch.compile(model)
 
         def step():
             optimizer.zero_grad(set_to_none=True)
-            asymmetric_loss(model(images), targets).backward()
+            with mixed:
+                logits = model(images)
+            asymmetric_loss(logits.float(), targets).backward()
             optimizer.step()
 
         return step
@@ -99,7 +105,7 @@ def make_step(args):
             model = torch.compile(model)
 
     def infer():
-        with torch.inference_mode() if args.form == "eager" else torch.no_grad():
+        with torch.inference_mode() if args.form == "eager" else torch.no_grad(), mixed:
             model(images)
 
     return infer
@@ -117,21 +123,29 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--layout", choices=["nchw", "nhwc"], default="nhwc")
     parser.add_argument("--form", choices=["eager", "optimized", "compiled"], default="eager")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--dtype", choices=["f32", "bf16"], default="f32")
     args = parser.parse_args()
+    cuda = args.device == "cuda"
     torch.set_num_threads(args.threads)  # PyTorch may default to fewer
     step = make_step(args)
     for _ in range(3):
         step()
+    if cuda:
+        torch.cuda.synchronize()
     print(json.dumps({"ready": True, "version": torch.__version__}), flush=True)
     for line in sys.stdin:
         if line.strip() == "end":
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            peak = (torch.cuda.max_memory_allocated() / 2**20 if cuda else
+                    resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
             print(json.dumps({"peak_mib": peak}), flush=True)
             return
         count = int(line)
         wall, cpu = time.perf_counter(), time.process_time()
         for _ in range(count):
             step()
+        if cuda:
+            torch.cuda.synchronize()
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
         print(json.dumps({"wall": wall / count, "cpu": cpu / count}), flush=True)
 
