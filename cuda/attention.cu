@@ -213,7 +213,7 @@ void general_backward(const Tensor& dy, const Tensor& q, const Tensor& k, const 
 
 void attention_forward(const Tensor& q, const Tensor& k, const Tensor& v,
                        const AttentionSpec& spec, Tensor& lse, Tensor& y) {
-  if (attention_mma_fits(q, k, spec)) {
+  if (attention_mma_fits(q, k, v, spec)) {
     attention_mma_forward(q, k, v, spec, lse, y);
     return;
   }
@@ -233,7 +233,7 @@ void attention_backward(const Tensor& dy, const Tensor& q, const Tensor& k, cons
   Tensor delta = lse.like();
   const bool shared = s.q_stride == 0 && s.N > 1;
   Tensor each = shared ? Tensor({s.N, s.Q, s.D}, dq.dtype(), dq.device()) : dq;
-  if (attention_mma_fits(q, k, spec)) {
+  if (attention_mma_fits(q, k, v, spec) && reinterpret_cast<uintptr_t>(dy.raw()) % 16 == 0) {
     launch(delta_kernel, row_blocks(s, s.Q), kThreads, 0, dy.data<bf16>(), y.data<bf16>(), s,
            delta.data<float>());
     attention_mma_backward(dy, q, k, v, lse, delta, spec, each, dk, dv);

@@ -27,7 +27,8 @@ struct AttentionSizes {
 
 
 // Whether the tensor-core kernels take these.
-bool attention_mma_fits(const Tensor& q, const Tensor& k, const AttentionSpec& spec);
+bool attention_mma_fits(const Tensor& q, const Tensor& k, const Tensor& v,
+                        const AttentionSpec& spec);
 void attention_mma_forward(const Tensor& q, const Tensor& k, const Tensor& v,
                            const AttentionSpec& spec, Tensor& lse, Tensor& y);
 // delta f32 [N, E, Q]: sum over the head of dy * y;  dq values [N, Q, D], also where q is shared

@@ -327,14 +327,16 @@ void with_head(int head, Body&& body) {
 
 }  // namespace
 
-bool attention_mma_fits(const Tensor& q, const Tensor& k, const AttentionSpec& spec) {
+bool attention_mma_fits(const Tensor& q, const Tensor& k, const Tensor& v,
+                        const AttentionSpec& spec) {
   constexpr int64_t kMostImages = 65535;
   const int64_t D = k.shape()[2], head = D / spec.heads;
   const auto aligned = [](const Tensor& x) {
     return reinterpret_cast<uintptr_t>(x.raw()) % 16 == 0;
   };
   return q.dtype() == DType::bf16 && head % 16 == 0 && head <= 128 && k.shape()[0] <= kMostImages &&
-         D % 8 == 0 && aligned(q) && aligned(k) && has_bf16_tensor_cores();
+         D % 8 == 0 && aligned(q) && aligned(k) && aligned(v) &&
+         has_bf16_tensor_cores();
 }
 
 void attention_mma_forward(const Tensor& q, const Tensor& k, const Tensor& v,

@@ -1,4 +1,5 @@
 // Convolution through cuDNN, plans cached by shape; plain loops where it has no engine.
+#include <cstdio>
 #include <optional>
 #include <unordered_map>
 
@@ -19,15 +20,16 @@ ConvGraph graph_of(ConvDirection direction, const Shape& x, const Shape& w, cons
 
 // The plan for a graph, or nullptr if cuDNN has none.
 const ConvPlan* plan_of(const ConvGraph& graph) {
-  static std::unordered_map<std::string, std::optional<ConvPlan>> plans;
-  const auto [found, inserted] = plans.try_emplace(graph.key());
+  static auto* plans = new std::unordered_map<std::string, std::optional<ConvPlan>>;
+  const auto [found, inserted] = plans->try_emplace(graph.key());
   if (inserted) {
     try {
       found->second.emplace(graph, PlanRules{});
-    } catch (const OutOfMemory&) {
+    } catch (const NoEngine& error) {
+      std::fprintf(stderr, "warning: %s; plain loops take its place, slowly\n", error.what());
+    } catch (...) {
+      plans->erase(found);
       throw;
-    } catch (const Error&) {
-      // stays empty: plain loops
     }
   }
   return found->second ? &*found->second : nullptr;

@@ -6,7 +6,6 @@
 #include <span>
 
 #include "core/error.h"
-#include "cuda/owned.h"
 #include "cuda/runtime.h"
 
 namespace mld::cuda {
@@ -24,7 +23,6 @@ void check(cudnnStatus_t status,
 
 using Name = cudnnBackendAttributeName_t;
 using Dims = std::vector<int64_t>;
-using Handle = Owned<cudnnHandle_t, cudnnDestroy>;
 
 // The number by which a graph's tensors are told apart when it runs.
 enum Uid : int64_t { kX = 1, kW, kY, kBias, kResidual, kConv, kSum, kBiased };
@@ -212,6 +210,19 @@ std::vector<cudnnBackendNumericalNote_t> notes_of(const Descriptor& engine) {
   return notes;
 }
 
+// Such an engine takes a second or more to compile at first use, and the plan tests, which have no
+// driver, cannot vouch for it.
+bool compiles_at_run_time(const Descriptor& engine) {
+  std::vector<cudnnBackendBehaviorNote_t> notes(CUDNN_BEHAVIOR_NOTE_TYPE_COUNT);
+  int64_t count = 0;
+  check(cudnnBackendGetAttribute(engine.get(), CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE,
+                                 CUDNN_TYPE_BEHAVIOR_NOTE, static_cast<int64_t>(notes.size()),
+                                 &count, notes.data()));
+  notes.resize(static_cast<size_t>(count));
+  return std::find(notes.begin(), notes.end(), CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION) !=
+         notes.end();
+}
+
 bool has(const std::vector<cudnnBackendNumericalNote_t>& notes, cudnnBackendNumericalNote_t note) {
   return std::find(notes.begin(), notes.end(), note) != notes.end();
 }
@@ -232,14 +243,14 @@ bool allowed(const std::vector<cudnnBackendNumericalNote_t>& notes, const PlanRu
 }
 
 cudnnHandle_t handle() {
-  static const Handle owned = [] {
+  // Never destroyed: at the end of the process cuDNN's own libraries may go first.
+  static const cudnnHandle_t made = [] {
     cudnnHandle_t raw = nullptr;
     check(cudnnCreate(&raw));
-    Handle made(raw);
     check(cudnnSetStream(raw, stream()));
-    return made;
+    return raw;
   }();
-  return owned.get();
+  return made;
 }
 
 Descriptor device_of(const std::string& json) {
@@ -333,14 +344,14 @@ ConvPlan::Parts::Parts(const ConvGraph& g, const PlanRules& rules, cudnnHandle_t
       check(cudnnBackendGetAttribute(config.get(), CUDNN_ATTR_ENGINECFG_ENGINE,
                                      CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &count, &raw));
       const auto notes = notes_of(made);
-      if (allowed(notes, rules, g.dtype) && finish(config, on, described)) {
+      if (allowed(notes, rules, g.dtype) && !compiles_at_run_time(made) && finish(config, on, described)) {
         engine = made.integer(CUDNN_ATTR_ENGINE_GLOBAL_INDEX);
         tensor_cores = has(notes, CUDNN_NUMERICAL_NOTE_TENSOR_CORE);
         return;
       }
     }
   }
-  fail("cuDNN: none of {} engine configurations serves the convolution {}", offered, g.key());
+  fail<NoEngine>("cuDNN: none of {} engine configurations serves the convolution {}", offered, g.key());
 }
 
 ConvPlan::ConvPlan(const ConvGraph& graph, const PlanRules& rules)

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "core/error.h"
 #include "core/specs.h"
 
 namespace mld::cuda {
@@ -41,10 +42,15 @@ struct DeviceDescription {
   std::string json;
 };
 
+struct NoEngine : Error {
+  using Error::Error;
+};
+
 // A finished execution plan, the engine it uses and the workspace it needs.
 class ConvPlan {
  public:
-  // For the process's device. Errors: Error with cuDNN's words if it has no engine for the graph.
+  // For the process's device. Errors: NoEngine if no engine serves the graph by these rules; Error with
+  // cuDNN's words for everything else.
   ConvPlan(const ConvGraph& graph, const PlanRules& rules);
   // For a described device.
   ConvPlan(const ConvGraph& graph, const PlanRules& rules, const DeviceDescription& device);

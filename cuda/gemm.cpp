@@ -2,8 +2,11 @@
 
 #include <cublasLt.h>
 
+#include <algorithm>
+#include <bit>
 #include <source_location>
 #include <unordered_map>
+#include <utility>
 
 #include "core/error.h"
 #include "core/tensor.h"
@@ -21,7 +24,6 @@ void check(cublasStatus_t status,
           cublasLtGetStatusString(status), where.file_name(), where.line());
 }
 
-using Handle = Owned<cublasLtHandle_t, cublasLtDestroy>;
 using Operation = Owned<cublasLtMatmulDesc_t, cublasLtMatmulDescDestroy>;
 using Layout = Owned<cublasLtMatrixLayout_t, cublasLtMatrixLayoutDestroy>;
 using Preference = Owned<cublasLtMatmulPreference_t, cublasLtMatmulPreferenceDestroy>;
@@ -29,12 +31,13 @@ using Preference = Owned<cublasLtMatmulPreference_t, cublasLtMatmulPreferenceDes
 cudaDataType_t type_of(DType dtype) { return dtype == DType::bf16 ? CUDA_R_16BF : CUDA_R_32F; }
 
 cublasLtHandle_t handle() {
-  static const Handle owned = [] {
+  // Never destroyed: at the end of the process the driver may go first.
+  static const cublasLtHandle_t made = [] {
     cublasLtHandle_t raw = nullptr;
     check(cublasLtCreate(&raw));
-    return Handle(raw);
+    return raw;
   }();
-  return owned.get();
+  return made;
 }
 
 // A row-major matrix is its transpose in the library's column-major eyes.
@@ -56,6 +59,17 @@ template <class Value>
 void set(const Operation& operation, cublasLtMatmulDescAttributes_t attribute, Value value) {
   check(cublasLtMatmulDescSetAttribute(operation.get(), attribute, &value, sizeof value));
 }
+
+// What the operands' addresses are multiples of, up to the 256 bytes that the library supposes.
+struct Alignment {
+  uint32_t a, b, y;
+
+  Alignment(const void* pa, const void* pb, const void* py)
+      : a(of(pa)), b(of(pb)), y(of(py)) {}
+  static uint32_t of(const void* p) {
+    return 1u << std::min(8, std::countr_zero(reinterpret_cast<uintptr_t>(p)));
+  }
+};
 
 // A product ready to run: y^T = op(b)^T op(a)^T, so the library's first operand is our second.
 struct Plan {
@@ -79,16 +93,23 @@ Operation make_operation(const Gemm& g, bool bias) {
 }
 
 // The best algorithm by the library's heuristics, of those that repeat bit for bit.
-cublasLtMatmulAlgo_t choose(const Gemm& g, const Plan& plan) {
+cublasLtMatmulAlgo_t choose(const Gemm& g, const Alignment& alignment, const Plan& plan) {
   cublasLtMatmulPreference_t raw = nullptr;
   check(cublasLtMatmulPreferenceCreate(&raw));
   const Preference preference(raw);
   check(cublasLtMatmulPreferenceSetAttribute(raw, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
                                              &kWorkspaceBytes, sizeof kWorkspaceBytes));
-  const uint32_t ordered = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE |
-                           CUBLASLT_REDUCTION_SCHEME_OUTPUT_TYPE;  // no sums in place
+  // Parts of a long sum are added in float32, and in order: not in place, not in the output's type.
+  const uint32_t ordered = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
   check(cublasLtMatmulPreferenceSetAttribute(raw, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
                                              &ordered, sizeof ordered));
+  for (const auto& [attribute, bytes] :
+       {std::pair{CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, alignment.b},
+        std::pair{CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignment.a},
+        std::pair{CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignment.y},
+        std::pair{CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignment.y}}) {
+    check(cublasLtMatmulPreferenceSetAttribute(raw, attribute, &bytes, sizeof bytes));
+  }
   cublasLtMatmulHeuristicResult_t result{};
   int found = 0;
   const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(
@@ -100,36 +121,39 @@ cublasLtMatmulAlgo_t choose(const Gemm& g, const Plan& plan) {
   return result.algo;
 }
 
-Plan make_plan(const Gemm& g, bool bias) {
+Plan make_plan(const Gemm& g, const Alignment& alignment, bool bias) {
   const int64_t rows_a = g.transpose_a ? g.K : g.M, columns_a = g.transpose_a ? g.M : g.K;
   const int64_t rows_b = g.transpose_b ? g.N : g.K, columns_b = g.transpose_b ? g.K : g.N;
   Plan plan{make_operation(g, bias),
             layout(g.in, rows_a, columns_a, g.row_a(), g.batches, g.stride_a),
             layout(g.in, rows_b, columns_b, g.row_b(), g.batches, g.stride_b),
             layout(g.out, g.M, g.N, g.row_y(), g.batches, g.stride_y), {}};
-  plan.algorithm = choose(g, plan);
+  plan.algorithm = choose(g, alignment, plan);
   return plan;
 }
 
-std::string key_of(const Gemm& g, bool bias) {
-  return fmt::format("{} {} {} {}{} {} {} {} {} {} {} {} {}{} {}{}", g.M, g.N, g.K, g.transpose_a,
+std::string key_of(const Gemm& g, const Alignment& alignment, bool bias) {
+  return fmt::format("{} {} {} {}{} {} {} {} {} {} {} {} {}{} {}{} {} {} {}", g.M, g.N, g.K, g.transpose_a,
                      g.transpose_b, g.lda, g.ldb, g.ldy, g.batches, g.stride_a, g.stride_b,
-                     g.stride_y, static_cast<int>(g.in), static_cast<int>(g.out), bias, g.relu);
+                     g.stride_y, static_cast<int>(g.in), static_cast<int>(g.out), bias, g.relu,
+                     alignment.a, alignment.b, alignment.y);
 }
 
 const Tensor& workspace() {
-  static const Tensor bytes({static_cast<int64_t>(kWorkspaceBytes)}, DType::u8, current_device());
-  return bytes;
+  static const auto* bytes = new Tensor({static_cast<int64_t>(kWorkspaceBytes)}, DType::u8,
+                                        current_device());
+  return *bytes;
 }
 
 }  // namespace
 
 void gemm(const Gemm& g, const void* a, const void* b, const void* bias, void* y) {
-  static std::unordered_map<std::string, Plan> plans;
-  const std::string key = key_of(g, bias != nullptr);
-  auto found = plans.find(key);
-  if (found == plans.end()) {
-    found = plans.emplace(key, make_plan(g, bias != nullptr)).first;
+  static auto* plans = new std::unordered_map<std::string, Plan>;
+  const Alignment alignment(a, b, y);
+  const std::string key = key_of(g, alignment, bias != nullptr);
+  auto found = plans->find(key);
+  if (found == plans->end()) {
+    found = plans->emplace(key, make_plan(g, alignment, bias != nullptr)).first;
   }
   const Plan& plan = found->second;
   if (bias != nullptr) {

@@ -1,7 +1,7 @@
-// global_norm: the Euclidean norm over all tensors.
+// global_norm: the Euclidean norm over all tensors, summed in float64: the squares of large gradients
+// leave float32's range long before the gradients do.
 #include "core/kernels.h"
 #include "cuda/many.cuh"
-#include "cuda/total.cuh"
 
 namespace mld::cuda {
 namespace {
@@ -12,12 +12,12 @@ struct Slot {
 
 // One block a chunk: the sum of its squares.   part [blocks]
 __global__ void __launch_bounds__(kManyThreads)
-    squares_kernel(const __grid_constant__ Many<Slot> many, float* part) {
+    squares_kernel(const __grid_constant__ Many<Slot> many, double* part) {
   const Chunk chunk(many);
   const float* x = many.slot[chunk.tensor].x;
-  float sum = 0;
+  double sum = 0;
   for (int64_t i = chunk.begin + threadIdx.x; i < chunk.end; i += kManyThreads) {
-    sum += x[i] * x[i];
+    sum += double{x[i]} * double{x[i]};
   }
   sum = block_sum<kManyThreads>(sum);
   if (threadIdx.x == 0) {
@@ -25,9 +25,18 @@ __global__ void __launch_bounds__(kManyThreads)
   }
 }
 
-struct Root {
-  __device__ float operator()(float sum) const { return sqrtf(sum); }
-};
+// One block: y = the root of the sum of the parts.   part [parts], y [1]
+__global__ void __launch_bounds__(kManyThreads)
+    root_kernel(const double* part, int parts, float* y) {
+  double sum = 0;
+  for (int i = static_cast<int>(threadIdx.x); i < parts; i += kManyThreads) {
+    sum += part[i];
+  }
+  sum = block_sum<kManyThreads>(sum);
+  if (threadIdx.x == 0) {
+    *y = static_cast<float>(sqrt(sum));
+  }
+}
 
 }  // namespace
 
@@ -36,17 +45,17 @@ void global_norm(const std::vector<Tensor>& tensors, Tensor& y) {
   for (const Tensor& x : tensors) {
     chunks += ceil_div(x.numel(), kChunk);
   }
-  const Tensor parts({std::max<int64_t>(1, chunks)}, DType::f32, y.device());
+  const Tensor memory({std::max<int64_t>(1, chunks)}, DType::i64, y.device());  // 8 bytes a part
+  auto* parts = static_cast<double*>(memory.raw());
   int64_t done = 0;
   for_many<Slot>(
       tensors.size(), [&](size_t i) { return Slot{tensors[i].data<float>()}; },
       [&](size_t i) { return tensors[i].numel(); },
       [&](const Many<Slot>& many, unsigned blocks, size_t) {
-        launch(squares_kernel, blocks, kManyThreads, 0, many, parts.data<float>() + done);
+        launch(squares_kernel, blocks, kManyThreads, 0, many, parts + done);
         done += blocks;
       });
-  launch(total_kernel<Root>, 1, kTotalThreads, 0, parts.data<float>(), static_cast<int>(done),
-         Root(), y.data<float>());
+  launch(root_kernel, 1, kManyThreads, 0, parts, static_cast<int>(done), y.data<float>());
 }
 
 }  // namespace mld::cuda

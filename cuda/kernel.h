@@ -35,6 +35,9 @@ void launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t dynamic_bytes, A
   }
   kernel<<<grid, block, dynamic_bytes, stream()>>>(static_cast<P>(arguments)...);
   check(cudaGetLastError());
+  if (synchronous()) {
+    synchronize();
+  }
 }
 
 }  // namespace mld::cuda

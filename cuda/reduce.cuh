@@ -7,8 +7,9 @@ namespace mld::cuda {
 
 inline constexpr unsigned kAllLanes = 0xFFFFFFFFu;
 
-// Every lane gets the sum over the warp; all 32 lanes must call.
-__device__ inline float warp_sum(float v) {
+// Every lane gets the sum over the warp; all 32 lanes must call.   T: float or double
+template <class T>
+__device__ inline T warp_sum(T v) {
 #pragma unroll
   for (int distance = 16; distance > 0; distance /= 2) {
     v += __shfl_xor_sync(kAllLanes, v, distance);
@@ -25,15 +26,15 @@ __device__ inline float warp_max(float v) {
 }
 
 // Every thread gets the sum over the block of Threads (a multiple of 32); all must call.
-template <int Threads>
-__device__ inline float block_sum(float v) {
-  SHARED(float[Threads / 32], part);
+template <int Threads, class T>
+__device__ inline T block_sum(T v) {
+  SHARED(T[Threads / 32], part);
   v = warp_sum(v);
   if (threadIdx.x % 32 == 0) {
     part[threadIdx.x / 32] = v;
   }
   __syncthreads();
-  float sum = 0;
+  T sum = 0;
 #pragma unroll
   for (int i = 0; i < Threads / 32; ++i) {
     sum += part[i];

@@ -1,5 +1,6 @@
 #include "cuda/runtime.h"
 
+#include <cstdlib>
 #include <mutex>
 
 #include "core/error.h"
@@ -18,17 +19,20 @@ struct DeviceState {
   Stream stream;
 };
 
+// Never destroyed, like all that lives as long as the process: at its end the driver may go first.
 DeviceState& state() {
-  static DeviceState made;
-  return made;
+  static auto* made = new DeviceState;
+  return *made;
 }
 
 void* allocate_device(size_t bytes) {
   void* block = nullptr;
-  if (cudaMalloc(&block, bytes) != cudaSuccess) {
+  const cudaError_t status = cudaMalloc(&block, bytes);
+  if (status == cudaErrorMemoryAllocation) {
     cudaGetLastError();  // it has been heard
     return nullptr;
   }
+  check(status);  // an earlier kernel's error, say: not to be taken for a lack of memory
   return block;
 }
 
@@ -76,6 +80,11 @@ cudaStream_t stream() { return state().stream.get(); }
 int multiprocessors() { return state().properties.multiProcessorCount; }
 bool has_bf16_tensor_cores() { return state().properties.major >= 8; }
 void synchronize() { check(cudaStreamSynchronize(stream())); }
+
+bool synchronous() {
+  static const bool asked = std::getenv("MLD_CUDA_SYNC") != nullptr;
+  return asked;
+}
 
 MemoryPool& device_memory() {
   // Never destroyed: tensors in static storage may outlive any order of destruction.

@@ -32,6 +32,9 @@ bool has_bf16_tensor_cores();  // compute capability 8.0 and newer
 // Waits for everything queued on the compute stream. Errors: whatever a kernel did wrong.
 void synchronize();
 
+// Whether every launch is waited for (MLD_CUDA_SYNC is set), so that an error names its kernel's place.
+bool synchronous();
+
 MemoryPool& device_memory();
 
 }  // namespace mld::cuda
