@@ -1,6 +1,7 @@
 // The trainer in this process: what it does when memory runs out.
 #include <doctest/doctest.h>
 
+#include <cstdio>
 #include <filesystem>
 #include <string>
 
@@ -41,20 +42,21 @@ batch_size = 256
 }  // namespace
 
 TEST_CASE("out of memory: the message names a batch size that fits, and it does") {
-  const test::TemporaryFolder folder;
-  const RunFolder run_folder{folder.path()};
-  std::filesystem::create_directories(run_folder.weights());
-  std::filesystem::create_directories(run_folder.val());
   SilentLog log;
   MemoryPool& pool = memory_pool(Device{});
-  // Trains with memory for the gradients, a save and some of the pictures. Returns the error's message.
-  const auto run = [&](int64_t batch_size) -> std::string {
+  // Trains with so many MiB for gradients, a save and pictures. Returns the error's message.
+  const auto run = [&](int64_t batch_size, int64_t parts, size_t mib) -> std::string {
+    const test::TemporaryFolder folder;
+    const RunFolder run_folder{folder.path()};
+    std::filesystem::create_directories(run_folder.weights());
+    std::filesystem::create_directories(run_folder.val());
     LoadedConfig config = small_run();
     config.config.train.batch_size = batch_size;
+    config.config.optim.grad_accum_steps = parts;
     Trainer trainer(config, Device{}, log, Trainer::Start::fresh);
     trainer.open(run_folder);
     pool.trim();
-    pool.set_limit(pool.stats().in_use + (size_t{350} << 20));
+    pool.set_limit(pool.stats().in_use + (mib << 20));
     std::string message;
     try {
       trainer.run();
@@ -64,7 +66,8 @@ TEST_CASE("out of memory: the message names a batch size that fits, and it does"
     pool.set_limit(0);
     return message;
   };
-  const std::string message = run(256);
+  constexpr size_t kRoom = 350;
+  const std::string message = run(256, 1, kRoom);
   CAPTURE(message);
   REQUIRE(message.starts_with("step 0: out of memory on the host: "));
   CHECK(message.find(" free; try a smaller") != std::string::npos);
@@ -72,7 +75,15 @@ TEST_CASE("out of memory: the message names a batch size that fits, and it does"
   const std::string advice = "train.batch_size = ";
   const size_t at = message.find(advice);
   REQUIRE(at != std::string::npos);
-  CHECK(run(std::stol(message.substr(at + advice.size()))).empty());
+  CHECK(run(std::stol(message.substr(at + advice.size())), 1, kRoom).empty());
+  // In four parts, four times the pictures that fit at a time.
+  const std::string in_parts = run(256, 4, kRoom / 3);
+  CAPTURE(in_parts);
+  int64_t fits = 0, advised = 0;
+  REQUIRE(std::sscanf(in_parts.substr(in_parts.rfind("image_size; ") + 12).c_str(),
+                      "%ld pictures at a time fit: train.batch_size = %ld", &fits, &advised) == 2);
+  CHECK(fits >= 1);
+  CHECK(advised == 4 * fits);
 }
 
 }  // namespace mld

@@ -122,17 +122,17 @@ double Trainer::step_or_advise(const Batch& batch) {
   } catch (const OutOfMemory& error) {
     reason = error.what();
   }  // what the step held is free again
-  const int64_t N = batch.images.shape()[0], fits = fitting_batch(batch);
+  const int64_t fits = fitting_part(batch);
   fail<OutOfMemory>("step {}: {}; {}; the last save is kept", state_.step, reason,
-                    fits > 0 ? fmt::format("of {} pictures {} fit: train.batch_size = {}", N, fits,
-                                           fits)
-                             : std::string("not even one picture fits"));
+                    fits > 0 ? fmt::format("{} pictures at a time fit: train.batch_size = {}", fits,
+                                           fits * config_.optim.grad_accum_steps)
+                             : std::string("no smaller part of the batch fits"));
 }
 
-// The largest batch, of those halved from this one, whose forward and backward pass has memory; 0 if
-// none. Leaves gradients and running statistics changed.
-int64_t Trainer::fitting_batch(const Batch& batch) {
-  for (int64_t n = batch.images.shape()[0] / 2; n > 0; n /= 2) {
+// How many pictures at a time, of one pass' number halved again and again, have memory for forward and
+// backward; 0 if none. Leaves gradients and running statistics changed: the run is over.
+int64_t Trainer::fitting_part(const Batch& batch) {
+  for (int64_t n = batch.images.shape()[0] / config_.optim.grad_accum_steps / 2; n > 0; n /= 2) {
     clear_gradients(*model_);
     memory_pool(device_).trim();
     try {
@@ -140,6 +140,8 @@ int64_t Trainer::fitting_batch(const Batch& batch) {
       return n;
     } catch (const OutOfMemory&) {
       // half of it then
+    } catch (const Error&) {
+      return 0;  // too few pictures for batch norm, say: no advice, and the first error counts
     }
   }
   return 0;

@@ -46,7 +46,7 @@ class Trainer {
  private:
   ExitCode run_epoch();
   double step_or_advise(const Batch& batch);
-  int64_t fitting_batch(const Batch& batch);
+  int64_t fitting_part(const Batch& batch);
   double train_step(const Batch& batch);
   double micro_step(const Batch& batch, int64_t begin, int64_t end, int64_t part);
   bool finish_epoch();
