@@ -288,6 +288,9 @@ std::vector<std::string> failures(const Observed& observed, const Expected& expe
 
 std::vector<Device> devices() {
   if (const char* only = std::getenv("MLD_TEST_DEVICE"); only != nullptr) {
+    if (static bool said = false; !std::exchange(said, true)) {
+      MESSAGE("SKIPPED on all devices but ", only, ", as MLD_TEST_DEVICE says");
+    }
     return {parse_device(only)};
   }
   std::vector<Device> found{Device{}};
@@ -320,6 +323,9 @@ void for_each_run(const std::vector<OpCase>& rows, Visit visit) {
   // A sample of the rows, for where the whole list takes too long (tests/emu).
   const char* every = std::getenv("MLD_TEST_EVERY");
   const size_t step = every != nullptr ? std::max<size_t>(1, std::strtoul(every, nullptr, 10)) : 1;
+  if (step > 1) {
+    MESSAGE("SKIPPED: of ", rows.size(), " rows only every ", step, ", as MLD_TEST_EVERY says");
+  }
   for (const Device device : devices()) {
     for (const DType dtype : {DType::f32, DType::bf16}) {
       for (size_t i = 0; i < rows.size(); i += step) {

@@ -136,15 +136,17 @@ TEST_CASE("ema_update") {
   });
 }
 
-TEST_CASE("global_norm and scale_all") {
-  check_against_cpu("global_norm", [](Device device) {
-    Group tensors = group(1, device);
-    Tensor norm({1}, DType::f32, device);
-    KERNEL(device, scale_all)(tensors, 0.25f);
-    KERNEL(device, global_norm)(tensors, norm);
-    tensors.push_back(norm);
-    return tensors;
-  });
+TEST_CASE("global_norm and scale_all; squares beyond float32 too") {
+  for (const double largest : {1.0, 1e25}) {
+    check_against_cpu("global_norm", [&](Device device) {
+      Group tensors = group(1, device, -largest, largest);
+      Tensor norm({1}, DType::f32, device);
+      KERNEL(device, scale_all)(tensors, 0.25f);
+      KERNEL(device, global_norm)(tensors, norm);
+      tensors.push_back(norm);
+      return tensors;
+    });
+  }
 }
 
 TEST_CASE("fill and copy: every dtype, both ways, odd lengths") {

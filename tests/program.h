@@ -78,7 +78,7 @@ inline std::vector<std::string> tiny_run(const fs::path& out,
       std::string(MLD_SOURCE_DIR) + "/configs/shapes_resnet18.toml",
       "data.image_size=32", "data.train_size=96", "data.val_size=32", "augment.cutout=0.5",
       "augment.aa=randaugment", "model.embed_dim=32", "train.epochs=3", "train.batch_size=16",
-      "threads=2", "--out", out.string(), "--quiet"};
+      "train.model_ema_decay=0.9", "threads=2", "--out", out.string(), "--quiet"};
   arguments.insert(arguments.end(), more.begin(), more.end());
   return arguments;
 }

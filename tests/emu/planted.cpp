@@ -128,7 +128,7 @@ __global__ void misaligned_kernel(const float* x, float* y) {
 __global__ void index_overflow_kernel(const float* x, float* y) {
   const int row = static_cast<int>(threadIdx.x) + 70'000;
   const int at = row * 70'000;  // wants int64_t
-  y[threadIdx.x] = x[at < 0 ? 0 : 0];
+  y[threadIdx.x] = x[at & (kThreads - 1)];
 }
 
 // The blocks write the same elements.
