@@ -79,8 +79,8 @@ void copy_range(const float* from, float* to, int64_t n) {
 }
 
 double measure_copy() {
-  // From memory to memory: at least 128 MiB each way, and each more than the last cache, which on some
-  // servers holds hundreds of MiB.
+  // From memory to memory: at least 128 MiB each way, and each more than the last cache, which on
+  // some servers holds hundreds of MiB.
   const int64_t cache = std::max<int64_t>(0, sysconf(_SC_LEVEL3_CACHE_SIZE));
   const int64_t floats = std::max(int64_t{32} << 20, cache / 4 / 1024 * 1024);
   const Tensor from = Tensor::full({floats}, 1.0f);
@@ -92,7 +92,8 @@ double measure_copy() {
       copy_range(from.data<float>() + begin * 1024, to.data<float>() + begin * 1024,
                  (end - begin) * 1024);
     });
-    best = std::max(best, 2.0 * static_cast<double>(floats) * sizeof(float) / (seconds() - start) / 1e9);
+    const double bytes = 2.0 * static_cast<double>(floats) * sizeof(float);
+    best = std::max(best, bytes / (seconds() - start) / 1e9);
   }
   return best;
 }
