@@ -39,8 +39,9 @@ using Backward = std::function<Grads(const Tensor& dy)>;
 
 class Tape {
  public:
-  // `key` (seed and step) determines every random number drawn while recording.
-  explicit Tape(RandomKey key = {}) : key_(key) {}
+  // `key` (seed and step) determines every random number drawn while recording. `step`, where
+  // defined, stands for key.step: int64 [1] on the ops' device, read when they run.
+  explicit Tape(RandomKey key = {}, Tensor step = {}) : key_(key), step_(std::move(step)) {}
   Tape(const Tape&) = delete;
   Tape& operator=(const Tape&) = delete;
 
@@ -64,6 +65,7 @@ class Tape {
   // The key of the next op that draws random numbers: same seed and step, a stream of its own.
   // Errors: more than kStreams draws on one tape.
   RandomKey next_random();
+  const Tensor& random_step() const { return step_; }
 
   size_t size() const { return nodes_.size(); }
 
@@ -89,6 +91,7 @@ class Tape {
   void accumulate(Node& node, const char* from, Tensor grad);
 
   RandomKey key_;
+  Tensor step_;
   uint32_t streams_ = 0;
   std::vector<Node> nodes_;
   std::unordered_map<Tensor*, int> parameters_;

@@ -29,7 +29,7 @@ Tensor random_tensor(const Shape& shape, uint32_t stream) {
 struct Head {
   Tensor h, w, bias, y, dy, dh;
   AdamSlot slot;
-  AdamSpec adam{.lr = 1e-6f};
+  int64_t updates = 0;
 
   explicit Head(int64_t classes)
       : h(random_tensor({kBatch, kGroups, kEmbed}, 1)),
@@ -43,8 +43,8 @@ struct Head {
   void step() {
     cpu::group_linear_forward(h, w, bias, y);
     cpu::group_linear_backward(dy, h, w, dh, slot.grad);
-    cpu::adam_step({slot}, adam);
-    ++adam.step;
+    cpu::adam_step({slot},
+                   {.rates = StepRates::at(++updates, 1e-6f, 0.9f, 0.999f).tensor()});
   }
 };
 

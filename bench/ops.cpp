@@ -165,8 +165,9 @@ void elementwise() {
     };
   });
   row("adam/8M", 0, 7 * pass, [=]() -> Run {
+    const Tensor rates = StepRates::at(1, 1e-6f, 0.9f, 0.999f).tensor();
     return [slot = AdamSlot{values({n}), values({n}), Tensor::zeros({n}), Tensor::zeros({n})},
-            spec = AdamSpec{.lr = 1e-6f}]() mutable { cpu::adam_step({slot}, spec); };
+            rates] { cpu::adam_step({slot}, {.rates = rates}); };
   });
   row("ema/8M", 0, 3 * pass, [=]() -> Run {
     return [a = values({n}), b = values({n})] { cpu::ema_update({{a, b}}, 0.999f); };

@@ -56,10 +56,12 @@ struct MatmulSpec {
 
 // Element i is kept when random_uniform(key, i) >= p, and then divided by 1 - p.
 // `keep`, where defined, replaces the random draw: a uint8 mask of the same number of elements.
+// `step`, where defined, stands for key.step: int64 [1] on the op's device, see Note [Replay].
 struct DropoutSpec {
   float p = 0;
   RandomKey key{};
   Tensor keep{};
+  Tensor step{};
   bool active() const { return p > 0 || keep.defined(); }
 };
 
@@ -88,27 +90,47 @@ struct ImageNormSpec {
   std::array<float, 3> mean{0, 0, 0}, std{1, 1, 1};  // y = (x / 255 - mean) / std
 };
 
+// Note [Replay]. A training step's launches can be captured once and replayed (core/step_queue.h).
+// What changes from step to step must then be read from memory, not passed by value: the pictures,
+// the step in dropout's key, and these rates.
+struct StepRates {
+  float lr = 0, beta1 = 0;                     // beta1: SGD's momentum
+  float one_beta1 = 1;                         // 1 - beta1
+  float m_correction = 1, root_correction = 1;  // 1 / (1 - beta1^t), 1 / sqrt(1 - beta2^t)
+  float corrected_lr = 0;                      // lr / (1 - beta1^t)
+  float first = 0;                             // 1 in the first update: SGD's buffer is the gradient
+
+  // Of update t, counted from 1. Computed in float64, as 1 - beta^t cancels for small t.
+  static StepRates at(int64_t t, float lr, float beta1, float beta2);
+  Tensor tensor() const;  // f32 [kFloats] on the CPU
+  static constexpr int64_t kFloats = 7;
+};
+static_assert(sizeof(StepRates) == StepRates::kFloats * sizeof(float));
+
+// The rates in a tensor's memory (the backend's own). Errors: Error for another tensor.
+inline const StepRates* rates_in(const Tensor& rates) {
+  require(rates.defined() && rates.numel() == StepRates::kFloats,
+          "the optimiser's rates are missing: StepRates::tensor() makes them");
+  return reinterpret_cast<const StepRates*>(rates.data<float>());
+}
+
 // One parameter tensor as an optimiser sees it; all float32 and of one shape.
 struct AdamSlot {
   Tensor value, grad, m, v;
   float weight_decay = 0;
 };
 struct AdamSpec {
-  float lr = 1e-3f, beta1 = 0.9f, beta2 = 0.999f, eps = 1e-8f;
-  int64_t step = 1;        // t, counted from 1
+  Tensor rates;  // StepRates, on the parameters' device
+  float beta2 = 0.999f, eps = 1e-8f;
   bool decoupled = false;  // false: Adam with L2 in the gradient; true: AdamW
 };
 struct SgdSlot {
   Tensor value, grad, momentum;
   float weight_decay = 0;
 };
-struct SgdSpec {
-  float lr = 0.1f, momentum = 0.9f;
-  bool first_step = false;  // the momentum buffer starts as the gradient
-};
 struct LambSpec {
-  float lr = 4e-3f, beta1 = 0.9f, beta2 = 0.999f, eps = 1e-6f;
-  int64_t step = 1;
+  Tensor rates;  // StepRates, on the parameters' device
+  float beta2 = 0.999f, eps = 1e-6f;
   float max_grad_norm = 1;  // timm's form: the gradients of all slots together are clipped to it
   // true: timm's form (clipping, bias correction, trust ratio for decayed tensors only);
   // false: the older form (no bias correction, |theta| clamped to 10, ratio for every tensor).

@@ -1,7 +1,5 @@
 // adam_step: Adam with L2 in the gradient (arXiv 1412.6980) or AdamW (arXiv 1711.05101), one pass over
 // all parameters; the formulas are in core/cpu/adam_step.cpp.
-#include <cmath>
-
 #include "core/kernels.h"
 #include "cuda/many.cuh"
 
@@ -15,35 +13,31 @@ struct Slot {
   float weight_decay;
 };
 
-// The step's constants; bias corrections in float64, as 1 - beta2^t cancels for small t.
+// What stays the same from step to step.
 struct Factors {
-  float lr, beta1, one_beta1, beta2, one_beta2, step, root_correction, eps;
+  float beta2, one_beta2, eps;
   bool decoupled;
 
-  explicit Factors(const AdamSpec& spec) : lr(spec.lr), beta1(spec.beta1), beta2(spec.beta2),
-                                           eps(spec.eps), decoupled(spec.decoupled) {
-    const double b1 = spec.beta1, b2 = spec.beta2, t = static_cast<double>(spec.step);
-    one_beta1 = static_cast<float>(1 - b1);
-    one_beta2 = static_cast<float>(1 - b2);
-    step = static_cast<float>(spec.lr / (1 - std::pow(b1, t)));
-    root_correction = static_cast<float>(1 / std::sqrt(1 - std::pow(b2, t)));
-  }
+  explicit Factors(const AdamSpec& spec)
+      : beta2(spec.beta2), one_beta2(static_cast<float>(1 - double{spec.beta2})), eps(spec.eps),
+        decoupled(spec.decoupled) {}
 };
 
-// One block a chunk.
+// One block a chunk.   rates [1]
 __global__ void __launch_bounds__(kManyThreads)
-    adam_kernel(const __grid_constant__ Many<Slot> many, Factors f) {
+    adam_kernel(const __grid_constant__ Many<Slot> many, const StepRates* rates, Factors f) {
+  const StepRates r = *rates;
   const Chunk chunk(many);
   const Slot& slot = many.slot[chunk.tensor];
-  const float decay = f.decoupled ? 1 - f.lr * slot.weight_decay : 1.0f;
+  const float decay = f.decoupled ? 1 - r.lr * slot.weight_decay : 1.0f;
   const float l2 = f.decoupled ? 0.0f : slot.weight_decay;
   for (int64_t i = chunk.begin + threadIdx.x; i < chunk.end; i += kManyThreads) {
     const float value = slot.value[i], g = slot.grad[i] + l2 * value;
-    const float m = f.beta1 * slot.m[i] + f.one_beta1 * g;
+    const float m = r.beta1 * slot.m[i] + r.one_beta1 * g;
     const float v = f.beta2 * slot.v[i] + f.one_beta2 * g * g;
     slot.m[i] = m;
     slot.v[i] = v;
-    slot.value[i] = value * decay - f.step * m / (sqrtf(v) * f.root_correction + f.eps);
+    slot.value[i] = value * decay - r.corrected_lr * m / (sqrtf(v) * r.root_correction + f.eps);
   }
 }
 
@@ -59,7 +53,8 @@ void adam_step(const std::vector<AdamSlot>& slots, const AdamSpec& spec) {
       },
       [&](size_t i) { return slots[i].value.numel(); },
       [&](const Many<Slot>& many, unsigned blocks, size_t) {
-        launch(adam_kernel, blocks, kManyThreads, 0, many, Factors(spec));
+        launch(adam_kernel, blocks, kManyThreads, 0, many, rates_in(spec.rates),
+               Factors(spec));
       });
 }
 

@@ -1,8 +1,6 @@
 // lamb_step: LAMB (arXiv 1904.00962, algorithm 2) in timm's form or the older pytorch-lamb form; the
 // formulas are in core/cpu/lamb_step.cpp. Three launches: moments with the norms' parts, one trust
 // ratio per tensor, the update.
-#include <cmath>
-
 #include "core/kernels.h"
 #include "cuda/many.cuh"
 
@@ -16,42 +14,42 @@ struct Slot {
   float weight_decay;
 };
 
+// What stays the same from step to step.
 struct Factors {
-  float lr, beta1, one_beta1, beta2, one_beta2, m_correction, root_correction, eps, max_grad_norm;
+  float beta2, one_beta2, eps, max_grad_norm;
   bool timm;
 
   explicit Factors(const LambSpec& spec)
-      : lr(spec.lr), beta1(spec.beta1), beta2(spec.beta2), eps(spec.eps),
-        max_grad_norm(spec.max_grad_norm), timm(spec.timm) {
-    const double b1 = spec.beta1, b2 = spec.beta2, t = static_cast<double>(spec.step);
-    one_beta1 = static_cast<float>(1 - b1);
-    one_beta2 = static_cast<float>(1 - b2);
-    m_correction = timm ? static_cast<float>(1 / (1 - std::pow(b1, t))) : 1.0f;
-    root_correction = timm ? static_cast<float>(1 / std::sqrt(1 - std::pow(b2, t))) : 1.0f;
-  }
+      : beta2(spec.beta2), one_beta2(static_cast<float>(1 - double{spec.beta2})), eps(spec.eps),
+        max_grad_norm(spec.max_grad_norm), timm(spec.timm) {}
 
-  // The update direction u, from the moments after this step's gradient.
-  __device__ float direction(float m, float v, float weight_decay, float value) const {
+  // The update direction u, from the moments after this step's gradient; the older form corrects no
+  // bias.
+  __device__ float direction(const StepRates& r, float m, float v, float weight_decay,
+                             float value) const {
+    const float m_correction = timm ? r.m_correction : 1.0f;
+    const float root_correction = timm ? r.root_correction : 1.0f;
     return m * m_correction / (sqrtf(v) * root_correction + eps) + weight_decay * value;
   }
 };
 
 // One block a chunk: m and v, and the chunk's parts of |value|^2 and |u|^2.
-//   norm [1]: of all gradients (timm's form);   parts [blocks, 2]
+//   rates [1];   norm [1]: of all gradients (timm's form);   parts [blocks, 2]
 __global__ void __launch_bounds__(kManyThreads)
-    moments_kernel(const __grid_constant__ Many<Slot> many, Factors f, const float* norm,
-                   float* parts) {
+    moments_kernel(const __grid_constant__ Many<Slot> many, const StepRates* rates, Factors f,
+                   const float* norm, float* parts) {
+  const StepRates r = *rates;
   const Chunk chunk(many);
   const Slot& slot = many.slot[chunk.tensor];
   const float scale = f.timm ? 1.0f / fmaxf(1.0f, *norm / f.max_grad_norm) : 1.0f;
   float value_squares = 0, u_squares = 0;
   for (int64_t i = chunk.begin + threadIdx.x; i < chunk.end; i += kManyThreads) {
     const float g = slot.grad[i] * scale, value = slot.value[i];
-    const float m = f.beta1 * slot.m[i] + f.one_beta1 * g;
+    const float m = r.beta1 * slot.m[i] + r.one_beta1 * g;
     const float v = f.beta2 * slot.v[i] + f.one_beta2 * g * g;
     slot.m[i] = m;
     slot.v[i] = v;
-    const float u = f.direction(m, v, slot.weight_decay, value);
+    const float u = f.direction(r, m, v, slot.weight_decay, value);
     value_squares += value * value;
     u_squares += u * u;
   }
@@ -63,10 +61,10 @@ __global__ void __launch_bounds__(kManyThreads)
   }
 }
 
-// One block a tensor: lr times its layer-wise factor.   parts [chunks, 2], step [tensors]
+// One block a tensor: lr times its layer-wise factor.   rates [1], parts [chunks, 2], step [tensors]
 __global__ void __launch_bounds__(kManyThreads)
-    ratio_kernel(const __grid_constant__ Many<Slot> many, Factors f, const float* parts,
-                 float* step) {
+    ratio_kernel(const __grid_constant__ Many<Slot> many, const StepRates* rates, Factors f,
+                 const float* parts, float* step) {
   const int t = static_cast<int>(blockIdx.x);
   float value_squares = 0, u_squares = 0;
   for (int i = many.first_chunk[t] + static_cast<int>(threadIdx.x); i < many.first_chunk[t + 1];
@@ -79,19 +77,21 @@ __global__ void __launch_bounds__(kManyThreads)
   if (threadIdx.x == 0) {
     const float value = f.timm ? norm : fminf(norm, 10.0f);
     const bool plain = (f.timm && many.slot[t].weight_decay == 0) || value == 0 || u == 0;
-    step[t] = f.lr * (plain ? 1.0f : value / u);
+    step[t] = rates->lr * (plain ? 1.0f : value / u);
   }
 }
 
-// One block a chunk.   step [tensors]
+// One block a chunk.   rates [1], step [tensors]
 __global__ void __launch_bounds__(kManyThreads)
-    update_kernel(const __grid_constant__ Many<Slot> many, Factors f, const float* step) {
+    update_kernel(const __grid_constant__ Many<Slot> many, const StepRates* rates, Factors f,
+                  const float* step) {
+  const StepRates r = *rates;
   const Chunk chunk(many);
   const Slot& slot = many.slot[chunk.tensor];
   for (int64_t i = chunk.begin + threadIdx.x; i < chunk.end; i += kManyThreads) {
     const float value = slot.value[i];
     slot.value[i] =
-        value - step[chunk.tensor] * f.direction(slot.m[i], slot.v[i], slot.weight_decay, value);
+        value - step[chunk.tensor] * f.direction(r, slot.m[i], slot.v[i], slot.weight_decay, value);
   }
 }
 
@@ -111,6 +111,7 @@ void lamb_step(const std::vector<AdamSlot>& slots, const LambSpec& spec) {
     global_norm(gradients, norm);
   }
   const Factors factors(spec);
+  const StepRates* rates = rates_in(spec.rates);
   for_many<Slot>(
       slots.size(),
       [&](size_t i) {
@@ -121,11 +122,11 @@ void lamb_step(const std::vector<AdamSlot>& slots, const LambSpec& spec) {
       [&](size_t i) { return slots[i].value.numel(); },
       [&](const Many<Slot>& many, unsigned blocks, size_t) {
         const Tensor parts({blocks, 2}, DType::f32, device), step({many.count}, DType::f32, device);
-        launch(moments_kernel, blocks, kManyThreads, 0, many, factors, norm.data<float>(),
+        launch(moments_kernel, blocks, kManyThreads, 0, many, rates, factors, norm.data<float>(),
                parts.data<float>());
-        launch(ratio_kernel, static_cast<unsigned>(many.count), kManyThreads, 0, many, factors,
+        launch(ratio_kernel, static_cast<unsigned>(many.count), kManyThreads, 0, many, rates, factors,
                parts.data<float>(), step.data<float>());
-        launch(update_kernel, blocks, kManyThreads, 0, many, factors, step.data<float>());
+        launch(update_kernel, blocks, kManyThreads, 0, many, rates, factors, step.data<float>());
       });
 }
 

@@ -13,22 +13,23 @@ struct Slot {
   float weight_decay;
 };
 
-// One block a chunk.
+// One block a chunk.   rates [1]
 __global__ void __launch_bounds__(kManyThreads)
-    sgd_kernel(const __grid_constant__ Many<Slot> many, SgdSpec spec) {
+    sgd_kernel(const __grid_constant__ Many<Slot> many, const StepRates* rates) {
+  const StepRates r = *rates;
   const Chunk chunk(many);
   const Slot& slot = many.slot[chunk.tensor];
   for (int64_t i = chunk.begin + threadIdx.x; i < chunk.end; i += kManyThreads) {
     const float g = slot.grad[i] + slot.weight_decay * slot.value[i];
-    const float b = spec.first_step ? g : spec.momentum * slot.momentum[i] + g;
+    const float b = r.first != 0 ? g : r.beta1 * slot.momentum[i] + g;
     slot.momentum[i] = b;
-    slot.value[i] -= spec.lr * (g + spec.momentum * b);
+    slot.value[i] -= r.lr * (g + r.beta1 * b);
   }
 }
 
 }  // namespace
 
-void sgd_step(const std::vector<SgdSlot>& slots, const SgdSpec& spec) {
+void sgd_step(const std::vector<SgdSlot>& slots, const Tensor& rates) {
   for_many<Slot>(
       slots.size(),
       [&](size_t i) {
@@ -38,7 +39,7 @@ void sgd_step(const std::vector<SgdSlot>& slots, const SgdSpec& spec) {
       },
       [&](size_t i) { return slots[i].value.numel(); },
       [&](const Many<Slot>& many, unsigned blocks, size_t) {
-        launch(sgd_kernel, blocks, kManyThreads, 0, many, spec);
+        launch(sgd_kernel, blocks, kManyThreads, 0, many, rates_in(rates));
       });
 }
 

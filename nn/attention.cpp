@@ -28,6 +28,7 @@ Var MultiheadAttention::operator()(const Var& query, const Var& memory, const Te
   if (training && memory.tape != nullptr && wanted.active()) {
     spec.dropout = wanted;
     spec.dropout.key = memory.tape->next_random();
+    spec.dropout.step = memory.tape->random_step();
   }
   return out_proj(attention(project(query, 0), project(memory, 1), project(memory, 2), spec));
 }

@@ -9,7 +9,8 @@ namespace {
 // Optimisers with two moments: m follows the gradient, v its square.
 class TwoMoments : public Optimizer {
  protected:
-  explicit TwoMoments(std::vector<Trained> trained) : Optimizer(std::move(trained), {"m", "v"}) {}
+  TwoMoments(std::vector<Trained> trained, float beta2)
+      : Optimizer(std::move(trained), {"m", "v"}, beta2) {}
 
   std::vector<AdamSlot> slots() const {
     std::vector<AdamSlot> all;
@@ -28,12 +29,10 @@ class TwoMoments : public Optimizer {
 class Adam : public TwoMoments {
  public:
   Adam(std::vector<Trained> trained, const AdamSpec& spec)
-      : TwoMoments(std::move(trained)), spec_(spec) {}
+      : TwoMoments(std::move(trained), spec.beta2), spec_(spec) {}
 
-  void step(const Rates& rates) override {
-    spec_.lr = static_cast<float>(rates.lr);
-    spec_.beta1 = static_cast<float>(rates.beta1);
-    spec_.step = ++steps_;
+  void apply() override {
+    spec_.rates = rates();
     KERNEL(device(), adam_step)(slots(), spec_);
   }
 
@@ -44,12 +43,10 @@ class Adam : public TwoMoments {
 class Lamb : public TwoMoments {
  public:
   Lamb(std::vector<Trained> trained, const LambSpec& spec)
-      : TwoMoments(std::move(trained)), spec_(spec) {}
+      : TwoMoments(std::move(trained), spec.beta2), spec_(spec) {}
 
-  void step(const Rates& rates) override {
-    spec_.lr = static_cast<float>(rates.lr);
-    spec_.beta1 = static_cast<float>(rates.beta1);
-    spec_.step = ++steps_;
+  void apply() override {
+    spec_.rates = rates();
     KERNEL(device(), lamb_step)(slots(), spec_);
   }
 
@@ -59,9 +56,9 @@ class Lamb : public TwoMoments {
 
 class Sgd : public Optimizer {
  public:
-  explicit Sgd(std::vector<Trained> trained) : Optimizer(std::move(trained), {"momentum"}) {}
+  explicit Sgd(std::vector<Trained> trained) : Optimizer(std::move(trained), {"momentum"}, 0) {}
 
-  void step(const Rates& rates) override {
+  void apply() override {
     std::vector<SgdSlot> slots;
     for (size_t i = 0; i < trained().size(); ++i) {
       const Trained& t = trained()[i];
@@ -70,11 +67,7 @@ class Sgd : public Optimizer {
                        .momentum = moment(0, i),
                        .weight_decay = t.weight_decay});
     }
-    const SgdSpec spec{.lr = static_cast<float>(rates.lr),
-                       .momentum = static_cast<float>(rates.beta1),
-                       .first_step = steps_ == 0};
-    ++steps_;
-    KERNEL(device(), sgd_step)(slots, spec);
+    KERNEL(device(), sgd_step)(slots, rates());
   }
 };
 
@@ -84,13 +77,15 @@ std::unique_ptr<Optimizer> make_optimizer(const OptimizerSpec& spec, Module& mod
   constexpr float kAdamEps = 1e-8f, kLambEps = 1e-6f;
   std::vector<Trained> trained = decay_groups(model, spec.weight_decay);
   if (spec.name == "adam_l2" || spec.name == "adamw") {
-    const AdamSpec adam{.beta2 = spec.beta2,
+    const AdamSpec adam{.rates = {},
+                        .beta2 = spec.beta2,
                         .eps = spec.eps > 0 ? spec.eps : kAdamEps,
                         .decoupled = spec.name == "adamw"};
     return std::make_unique<Adam>(std::move(trained), adam);
   }
   if (spec.name == "lamb" || spec.name == "lamb_v3") {
-    const LambSpec lamb{.beta2 = spec.beta2,
+    const LambSpec lamb{.rates = {},
+                        .beta2 = spec.beta2,
                         .eps = spec.eps > 0 ? spec.eps : kLambEps,
                         .max_grad_norm = spec.max_grad_norm,
                         .timm = spec.name == "lamb"};

@@ -23,16 +23,23 @@ void Ema::update() {
   for (const auto& [p, average] : parameters_) {
     floats.emplace_back(average, p->value);
   }
-  for (auto& [b, average] : buffers_) {
+  for (const auto& [b, average] : buffers_) {
     if (is_float(b->dtype)) {
       floats.emplace_back(average, b->value);
-    } else {
-      average = b->value.clone();
     }
   }
+  update_counters();
   if (!floats.empty()) {
     const Device device = floats.front().first.device();
     KERNEL(device, ema_update)(floats, decay_);
+  }
+}
+
+void Ema::update_counters() {
+  for (auto& [b, average] : buffers_) {
+    if (!is_float(b->dtype)) {
+      average = b->value.clone();
+    }
   }
 }
 

@@ -15,6 +15,8 @@ class Ema {
   Ema(Module& model, double decay);
 
   void update();
+  // The part of update() that happens on the host: integer buffers, which are copied.
+  void update_counters();
   // The model computes with the averages (in evaluation mode) while this object lives; then it has
   // its own values and mode back. update() is not allowed meanwhile.
   class Scope;

@@ -1,7 +1,5 @@
 #include "optim/groups.h"
 
-#include <cmath>
-
 #include "core/kernels.h"
 
 namespace mld {
@@ -31,27 +29,20 @@ std::vector<Tensor> gradients(const std::vector<Trained>& trained) {
 
 }  // namespace
 
-float gradient_norm(const std::vector<Trained>& trained) {
+Tensor gradient_norm(const std::vector<Trained>& trained) {
   const std::vector<Tensor> all = gradients(trained);
   if (all.empty()) {
-    return 0;
+    return Tensor::zeros({1});
   }
-  Tensor norm(Shape{1}, DType::f32, all.front().device());
+  Tensor norm({1}, DType::f32, all.front().device());
   KERNEL(norm.device(), global_norm)(all, norm);
-  return norm.item();
+  return norm;
 }
 
-void scale_gradients(const std::vector<Trained>& trained, float factor) {
-  const std::vector<Tensor> all = gradients(trained);
-  if (!all.empty() && factor != 1.0f) {
-    KERNEL(all.front().device(), scale_all)(all, factor);
-  }
-}
-
-float clip_gradients(const std::vector<Trained>& trained, float max_norm) {
-  const float norm = gradient_norm(trained);
-  if (std::isfinite(norm) && norm > max_norm) {
-    scale_gradients(trained, max_norm / (norm + 1e-6f));
+Tensor clip_gradients(const std::vector<Trained>& trained, float max_norm) {
+  const Tensor norm = gradient_norm(trained);
+  if (const std::vector<Tensor> all = gradients(trained); !all.empty()) {
+    KERNEL(norm.device(), clip_all)(all, norm, max_norm);
   }
   return norm;
 }

@@ -7,8 +7,9 @@
 
 namespace mld {
 
-Optimizer::Optimizer(std::vector<Trained> trained, std::vector<std::string_view> moments)
-    : trained_(std::move(trained)), names_(std::move(moments)), moments_(names_.size()) {
+Optimizer::Optimizer(std::vector<Trained> trained, std::vector<std::string_view> moments, float beta2)
+    : beta2_(beta2), trained_(std::move(trained)), names_(std::move(moments)),
+      moments_(names_.size()) {
   for (const Trained& t : trained_) {
     const Tensor& value = t.parameter->value;
     require(value.defined(), "optimizer: {} has no value yet; initialize() or load_state() first",
@@ -16,6 +17,17 @@ Optimizer::Optimizer(std::vector<Trained> trained, std::vector<std::string_view>
     for (auto& moment : moments_) {
       moment.push_back(Tensor::zeros(value.shape(), DType::f32, value.device()));
     }
+  }
+  rates_ = Tensor({StepRates::kFloats}, DType::f32, device());
+}
+
+void Optimizer::prepare(const Rates& rates) {
+  const Tensor now = StepRates::at(++steps_, static_cast<float>(rates.lr),
+                                   static_cast<float>(rates.beta1), beta2_).tensor();
+  if (device().is_cpu()) {
+    rates_ = now;
+  } else {
+    KERNEL(device(), copy)(now, rates_);  // in place: a captured step reads it there
   }
 }
 

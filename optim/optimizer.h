@@ -28,7 +28,14 @@ class Optimizer {
 
   // One update. rates.beta1 is Adam's and LAMB's beta1, SGD's momentum. An undefined gradient
   // counts as zero. Gradients stay as they are: clear_gradients() afterwards.
-  virtual void step(const Rates& rates) = 0;
+  void step(const Rates& rates) {
+    prepare(rates);
+    apply();
+  }
+  // Its two halves: prepare() counts the update and puts its rates into the device's memory, apply()
+  // is the launches alone, the same every time (Note [Replay] in core/specs.h).
+  void prepare(const Rates& rates);
+  virtual void apply() = 0;
 
   // Updates made so far, and the moments: what a resumed run needs to continue bit for bit.
   // Names: "step" (int64 [1]), "m.<parameter>", "v.<parameter>" ("momentum.<parameter>" for SGD).
@@ -41,16 +48,19 @@ class Optimizer {
 
  protected:
   // One moment per name in `moments`, all zero. The parameters must have their values.
-  Optimizer(std::vector<Trained> trained, std::vector<std::string_view> moments);
+  Optimizer(std::vector<Trained> trained, std::vector<std::string_view> moments, float beta2);
 
   const Tensor& moment(size_t which, size_t parameter) const { return moments_[which][parameter]; }
   // Of trained()[i]; zeros if undefined.
   Tensor gradient(size_t i) const;
   Device device() const;
 
-  int64_t steps_ = 0;
+  const Tensor& rates() const { return rates_; }  // StepRates, on device()
 
  private:
+  int64_t steps_ = 0;
+  float beta2_;
+  Tensor rates_;
   std::vector<Trained> trained_;
   std::vector<std::string_view> names_;        // of the moments
   std::vector<std::vector<Tensor>> moments_;   // [moment][parameter]

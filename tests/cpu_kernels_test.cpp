@@ -188,7 +188,8 @@ TEST_CASE("threads: sums have one order") {
   });
   check_threads("lamb", [&] {
     const Tensor value = x.clone(), m = Tensor::zeros(x.shape()), v = Tensor::zeros(x.shape());
-    cpu::lamb_step({{value, random(x.shape(), 4), m, v, 0.02f}}, {});
+    cpu::lamb_step({{value, random(x.shape(), 4), m, v, 0.02f}},
+                   {.rates = StepRates::at(1, 0.004f, 0.9f, 0.999f).tensor()});
     return std::vector{value, m, v};
   });
 }

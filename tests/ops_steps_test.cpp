@@ -68,6 +68,10 @@ void check_against_cpu(const char* name, const Run& run) {
   }
 }
 
+Tensor rates_at(int64_t t, float lr, Device device) {
+  return StepRates::at(t, lr, 0.9f, 0.999f).tensor().to(device);
+}
+
 std::vector<AdamSlot> adam_slots(Device device, Group& kept) {
   const Group value = group(1000, device), grad = group(2000, device), m = group(3000, device),
               v = group(4000, device, 0, 1);
@@ -86,8 +90,9 @@ TEST_CASE("adam_step: L2 in the gradient, and decoupled") {
     check_against_cpu("adam_step", [&](Device device) {
       Group kept;
       const std::vector<AdamSlot> slots = adam_slots(device, kept);
-      for (int64_t step : {1, 2, 1000}) {
-        KERNEL(device, adam_step)(slots, {.lr = 0.01f, .step = step, .decoupled = decoupled});
+      for (int64_t t : {1, 2, 1000}) {
+        KERNEL(device, adam_step)(slots, {.rates = rates_at(t, 0.01f, device),
+                                          .decoupled = decoupled});
       }
       return kept;
     });
@@ -100,8 +105,9 @@ TEST_CASE("lamb_step: both forms, clipped and not") {
       check_against_cpu("lamb_step", [&](Device device) {
         Group kept;
         const std::vector<AdamSlot> slots = adam_slots(device, kept);
-        for (int64_t step : {1, 2}) {
-          KERNEL(device, lamb_step)(slots, {.step = step, .max_grad_norm = most, .timm = timm});
+        for (int64_t t : {1, 2}) {
+          KERNEL(device, lamb_step)(slots, {.rates = rates_at(t, 0.004f, device),
+                                            .max_grad_norm = most, .timm = timm});
         }
         return kept;
       });
@@ -118,8 +124,8 @@ TEST_CASE("sgd_step: the first step and the next") {
       slots.push_back({value[i], grad[i], momentum[i], i % 2 == 0 ? 0.0f : 0.05f});
       kept.insert(kept.end(), {value[i], momentum[i]});
     }
-    KERNEL(device, sgd_step)(slots, {.first_step = true});
-    KERNEL(device, sgd_step)(slots, {.first_step = false});
+    KERNEL(device, sgd_step)(slots, rates_at(1, 0.1f, device));
+    KERNEL(device, sgd_step)(slots, rates_at(2, 0.1f, device));
     return kept;
   });
 }
@@ -136,16 +142,26 @@ TEST_CASE("ema_update") {
   });
 }
 
-TEST_CASE("global_norm and scale_all; squares beyond float32 too") {
+TEST_CASE("global_norm, squares beyond float32 too; clip_all above the norm, below it, of no number") {
   for (const double largest : {1.0, 1e25}) {
-    check_against_cpu("global_norm", [&](Device device) {
-      Group tensors = group(1, device, -largest, largest);
-      Tensor norm({1}, DType::f32, device);
-      KERNEL(device, scale_all)(tensors, 0.25f);
-      KERNEL(device, global_norm)(tensors, norm);
-      tensors.push_back(norm);
-      return tensors;
-    });
+    for (const float most : {1.0f, 1e30f}) {
+      check_against_cpu("clip_all", [&](Device device) {
+        Group tensors = group(1, device, -largest, largest);
+        Tensor norm({1}, DType::f32, device);
+        KERNEL(device, global_norm)(tensors, norm);
+        KERNEL(device, clip_all)(tensors, norm, most);
+        tensors.push_back(norm);
+        return tensors;
+      });
+    }
+  }
+  for (const Device device : devices()) {
+    const Group tensors = group(1, device);
+    const std::vector<float> before = tensors[0].to_vector();
+    KERNEL(device, clip_all)(tensors, Tensor::full({1}, NAN, DType::f32, device), 0.1f);
+    CHECK(tensors[0].to_vector() == before);
+    KERNEL(device, clip_all)(tensors, Tensor::full({1}, 2, DType::f32, device), 1);
+    CHECK(tensors[0].to_vector()[0] == doctest::Approx(double{before[0]} / 2));
   }
 }
 

@@ -12,6 +12,7 @@ Var dropout(const Var& x, float p, const Tensor& keep) {
     return x;
   }
   spec.key = x.tape->next_random();
+  spec.step = x.tape->random_step();
   Tensor y = x.value.like();
   KERNEL(x.device(), dropout)(x.value, spec, y);
   return record("dropout", y, {x}, [spec](const Tensor& dy) -> Grads {

@@ -9,20 +9,20 @@
 namespace mld::cpu {
 namespace {
 
-// The step's constants; bias corrections in float64, as 1 - beta2^t cancels for small t.
+// A tensor's constants in this step.
 struct Factors {
   float beta1, one_beta1, beta2, one_beta2, step, root_correction, eps, decay, l2;
 
   Factors(const AdamSpec& spec, float weight_decay) {
-    const double b1 = spec.beta1, b2 = spec.beta2, t = static_cast<double>(spec.step);
-    beta1 = spec.beta1;
+    const StepRates& rates = *rates_in(spec.rates);
+    beta1 = rates.beta1;
     beta2 = spec.beta2;
-    one_beta1 = static_cast<float>(1 - b1);
-    one_beta2 = static_cast<float>(1 - b2);
-    step = static_cast<float>(spec.lr / (1 - std::pow(b1, t)));
-    root_correction = static_cast<float>(1 / std::sqrt(1 - std::pow(b2, t)));
+    one_beta1 = rates.one_beta1;
+    one_beta2 = static_cast<float>(1 - double{spec.beta2});
+    step = rates.corrected_lr;
+    root_correction = rates.root_correction;
     eps = spec.eps;
-    decay = spec.decoupled ? 1 - spec.lr * weight_decay : 1.0f;
+    decay = spec.decoupled ? 1 - rates.lr * weight_decay : 1.0f;
     l2 = spec.decoupled ? 0.0f : weight_decay;
   }
 };

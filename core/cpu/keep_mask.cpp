@@ -50,11 +50,15 @@ void keep_factors(const DropoutSpec& spec, int64_t begin, int64_t count, float* 
     }
     return;
   }
+  RandomKey key = spec.key;
+  if (spec.step.defined()) {
+    key.step = static_cast<uint64_t>(spec.step.data<int64_t>()[0]);
+  }
   int64_t done = 0;
   while (done < count) {
     float draws[kDraws];
     const int64_t first = (begin + done) % 4;  // the stretch may start inside a Philox block
-    uniform_draws(spec.key, static_cast<uint64_t>((begin + done) / 4), draws);
+    uniform_draws(key, static_cast<uint64_t>((begin + done) / 4), draws);
     const int64_t n = std::min<int64_t>(count - done, kDraws - first);
     for (int64_t j = 0; j < n; ++j) {
       factors[done + j] = draws[first + j] >= p ? kept : 0.0f;

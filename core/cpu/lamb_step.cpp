@@ -14,13 +14,13 @@ struct Factors {
 
   // grad_scale divides by max(1, |all gradients| / max_grad_norm) in timm's form.
   Factors(const LambSpec& spec, float grad_scale) : grad_scale(grad_scale) {
-    const double b1 = spec.beta1, b2 = spec.beta2, t = static_cast<double>(spec.step);
-    beta1 = spec.beta1;
+    const StepRates& rates = *rates_in(spec.rates);
+    beta1 = rates.beta1;
     beta2 = spec.beta2;
-    one_beta1 = static_cast<float>(1 - b1);
-    one_beta2 = static_cast<float>(1 - b2);
-    m_correction = spec.timm ? static_cast<float>(1 / (1 - std::pow(b1, t))) : 1.0f;
-    root_correction = spec.timm ? static_cast<float>(1 / std::sqrt(1 - std::pow(b2, t))) : 1.0f;
+    one_beta1 = rates.one_beta1;
+    one_beta2 = static_cast<float>(1 - double{spec.beta2});
+    m_correction = spec.timm ? rates.m_correction : 1.0f;
+    root_correction = spec.timm ? rates.root_correction : 1.0f;
     eps = spec.eps;
   }
 
@@ -87,7 +87,7 @@ void lamb_step(const std::vector<AdamSlot>& slots, const LambSpec& spec) {
     const AdamSlot& slot = slots[chunk.tensor];
     const float wd = slot.weight_decay;
     const auto [value_squares, u_squares] = squares[chunk.tensor];
-    const float step = spec.lr * trust_ratio(spec, wd, value_squares, u_squares);
+    const float step = rates_in(spec.rates)->lr * trust_ratio(spec, wd, value_squares, u_squares);
     const float *m = slot.m.data<float>(), *v = slot.v.data<float>();
     float* value = slot.value.data<float>();
 #pragma omp simd

@@ -1,18 +1,19 @@
 // sgd_step: SGD with Nesterov momentum and L2 in the gradient (PyTorch's formulas).
-//   g <- g + wd value,   buffer <- mu buffer + g (first step: g),   value <- value - lr (g + mu buffer)
+//   g <- g + wd value,   buffer <- mu buffer + g (first step: g),
+//   value <- value - lr (g + mu buffer)
 #include "core/cpu/chunks.h"
 #include "core/kernels.h"
 
 namespace mld::cpu {
 
-void sgd_step(const std::vector<SgdSlot>& slots, const SgdSpec& spec) {
+void sgd_step(const std::vector<SgdSlot>& slots, const Tensor& rates) {
+  const float lr = rates_in(rates)->lr, mu = rates_in(rates)->beta1;
+  const bool first = rates_in(rates)->first != 0;
   const auto chunks = cut(slots.size(), [&](size_t i) { return slots[i].value.numel(); });
   for_each_chunk(chunks, [&](const Chunk& chunk) {
     const SgdSlot& slot = slots[chunk.tensor];
-    const float *grad = slot.grad.data<float>(), wd = slot.weight_decay, lr = spec.lr;
-    const float mu = spec.momentum;
+    const float *grad = slot.grad.data<float>(), wd = slot.weight_decay;
     float *value = slot.value.data<float>(), *buffer = slot.momentum.data<float>();
-    const bool first = spec.first_step;
 #pragma omp simd
     for (int64_t i = chunk.begin; i < chunk.end; ++i) {
       const float g = grad[i] + wd * value[i];

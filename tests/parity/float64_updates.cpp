@@ -103,8 +103,9 @@ void lamb_step(const std::vector<AdamSlot>& slots, const LambSpec& spec) {
     squares += std::pow(norm(read_doubles(slot.grad)), 2);
   }
   const double clip = std::max(1.0, std::sqrt(squares) / static_cast<double>(spec.max_grad_norm));
-  const double b1 = spec.beta1, b2 = spec.beta2, t = static_cast<double>(spec.step);
-  const double m_scale = 1 / (1 - std::pow(b1, t)), v_scale = 1 / std::sqrt(1 - std::pow(b2, t));
+  const StepRates& rates = *rates_in(spec.rates);
+  const double b1 = rates.beta1, b2 = spec.beta2;
+  const double m_scale = rates.m_correction, v_scale = rates.root_correction;
   for (const AdamSlot& slot : slots) {
     Doubles value = read_doubles(slot.value), m = read_doubles(slot.m), v = read_doubles(slot.v);
     const Doubles grad = read_doubles(slot.grad);
@@ -120,7 +121,7 @@ void lamb_step(const std::vector<AdamSlot>& slots, const LambSpec& spec) {
     const double weights = norm(value), update = norm(u);
     const double ratio = decay != 0 && weights > 0 && update > 0 ? weights / update : 1;
     for (size_t i = 0; i < u.size(); ++i) {
-      value[i] -= static_cast<double>(spec.lr) * ratio * u[i];
+      value[i] -= static_cast<double>(rates.lr) * ratio * u[i];
     }
     write_doubles(slot.value, value);
     write_doubles(slot.m, m);

@@ -1,10 +1,17 @@
-// scale_all: every tensor times one factor, in place (gradient clipping).
+// clip_all: gradient clipping by the norm over all tensors, in place (PyTorch's clip_grad_norm_).
+#include <cmath>
+
 #include "core/cpu/chunks.h"
 #include "core/kernels.h"
 
 namespace mld::cpu {
 
-void scale_all(const std::vector<Tensor>& tensors, float factor) {
+void clip_all(const std::vector<Tensor>& tensors, const Tensor& norm, float most) {
+  const float n = norm.data<float>()[0];
+  if (!std::isfinite(n) || n <= most) {
+    return;
+  }
+  const float factor = most / (n + 1e-6f);
   const auto chunks = cut(tensors.size(), [&](size_t i) { return tensors[i].numel(); });
   for_each_chunk(chunks, [&](const Chunk& chunk) {
     float* x = tensors[chunk.tensor].data<float>();

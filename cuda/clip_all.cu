@@ -1,4 +1,6 @@
-// scale_all: every tensor times one factor, in place (gradient clipping).
+// clip_all: gradient clipping by the norm over all tensors, in place. The norm stays on the device.
+#include <cmath>
+
 #include "core/kernels.h"
 #include "cuda/many.cuh"
 
@@ -9,9 +11,14 @@ struct Slot {
   float* x;
 };
 
-// One block a chunk.
+// One block a chunk.   norm [1]
 __global__ void __launch_bounds__(kManyThreads)
-    scale_kernel(const __grid_constant__ Many<Slot> many, float factor) {
+    clip_kernel(const __grid_constant__ Many<Slot> many, const float* norm, float most) {
+  const float n = *norm;
+  if (!(most < n && n < INFINITY)) {  // NaN too
+    return;
+  }
+  const float factor = most / (n + 1e-6f);
   const Chunk chunk(many);
   float* x = many.slot[chunk.tensor].x;
   for (int64_t i = chunk.begin + threadIdx.x; i < chunk.end; i += kManyThreads) {
@@ -21,12 +28,12 @@ __global__ void __launch_bounds__(kManyThreads)
 
 }  // namespace
 
-void scale_all(const std::vector<Tensor>& tensors, float factor) {
+void clip_all(const std::vector<Tensor>& tensors, const Tensor& norm, float most) {
   for_many<Slot>(
       tensors.size(), [&](size_t i) { return Slot{tensors[i].data<float>()}; },
       [&](size_t i) { return tensors[i].numel(); },
       [&](const Many<Slot>& many, unsigned blocks, size_t) {
-        launch(scale_kernel, blocks, kManyThreads, 0, many, factor);
+        launch(clip_kernel, blocks, kManyThreads, 0, many, norm.data<float>(), most);
       });
 }
 
