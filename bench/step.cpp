@@ -34,7 +34,7 @@ Options parse(int argc, char** argv) {
   Options options = {{"--mode", "train"},   {"--backbone", "resnet50"}, {"--head", "ml_decoder"},
                      {"--classes", "80"},   {"--groups", "-1"},         {"--batch", "8"},
                      {"--size", "224"},     {"--threads", "2"},        {"--embed", "768"},
-                     {"--device", "cpu"},   {"--dtype", "f32"}};
+                     {"--device", "cpu"},   {"--dtype", "f32"},        {"--graph", "no"}};
   for (int i = 1; i + 1 < argc; i += 2) {
     require<UsageError>(options.contains(argv[i]), "bench_step: unknown option {}", argv[i]);
     options[argv[i]] = argv[i + 1];
@@ -74,12 +74,35 @@ std::function<void()> make_step(const Options& options, Device device) {
   set_training(*model, true);
   const std::shared_ptr<Optimizer> optimizer =
       make_optimizer({.name = "adam_l2", .weight_decay = 0}, *model);
-  return [=, step = uint64_t{0}]() mutable {
-    Tape tape({.seed = 1, .step = step++});
+  const std::shared_ptr<StepQueue> queue = make_step_queue(device);
+  const Tensor count = Tensor::zeros({1}, DType::i64, device);
+  const auto update = [=] {
+    Tape tape({.seed = 1}, count);
     const Var logits = cast((*model)(tape.constant(images)), DType::f32);
     tape.backward(asymmetric_loss(logits, targets));
-    optimizer->step({.lr = 1e-5, .beta1 = 0.9});
+    optimizer->apply();
     clear_gradients(*model);
+  };
+  auto prepare = [=, step = int64_t{0}]() mutable {
+    Tensor now({1}, DType::i64), there = count;
+    now.data<int64_t>()[0] = step++;
+    KERNEL(device, copy)(now, there);
+    optimizer->prepare({.lr = 1e-5, .beta1 = 0.9});
+  };
+  if (options.at("--graph") == "no") {
+    return [=]() mutable {
+      prepare();
+      update();
+    };
+  }
+  for (int usual = 0; usual < 2; ++usual) {
+    optimizer->prepare({.lr = 1e-5, .beta1 = 0.9});
+    update();
+  }
+  const std::shared_ptr<CapturedWork> captured = queue->capture(update);
+  return [=]() mutable {
+    prepare();
+    captured->replay();
   };
 }
 

@@ -16,6 +16,7 @@ const KernelTable kCpu = {
 #undef MLD_KERNEL
     .memory_pool = [](int) -> MemoryPool& { return memory_pool(Device{}); },
     .synchronize = [](int) {},
+    .step_queue = [](int) { return cpu::step_queue(); },
 };
 
 const KernelTable* cpu_table = &kCpu;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/specs.h"
+#include "core/step_queue.h"
 #include "core/tensor.h"
 
 namespace mld {
@@ -19,19 +20,21 @@ class MemoryPool;
 #define MLD_KERNEL(name, parameters) void name parameters;
 namespace cpu {
 #include "core/kernels.inc"
+std::unique_ptr<StepQueue> step_queue();
 }
 namespace cuda {
 #include "core/kernels.inc"
 }
 #undef MLD_KERNEL
 
-// One backend: its kernels, its memory, and a wait for all work in flight.
+// One backend: its kernels, its memory, a wait for all work in flight, and the way of a step there.
 struct KernelTable {
 #define MLD_KERNEL(name, parameters) void(*name) parameters;
 #include "core/kernels.inc"
 #undef MLD_KERNEL
   MemoryPool& (*memory_pool)(int index);
   void (*synchronize)(int index);
+  std::unique_ptr<StepQueue> (*step_queue)(int index);
 };
 
 // The table of a device's backend. Errors: Error when a CUDA device is asked for and the plug-in,

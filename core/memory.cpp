@@ -67,6 +67,9 @@ void* MemoryPool::allocate(size_t bytes) {
                            system_free_ ? fmt::format(", {} free", system_free_()) : "");
     }
   }
+  if (watching_) {
+    watched_.emplace(block, size);
+  }
   stats_.in_use += size;
   stats_.peak = std::max(stats_.peak, stats_.in_use);
   allow_only(block, size, bytes);
@@ -79,10 +82,64 @@ void MemoryPool::free(void* block, size_t bytes) noexcept {
   stats_.in_use -= size;
   allow_only(block, size, 0);
   try {
+    if (watching_) {
+      watched_.emplace(block, size);
+    }
     free_[size].push_back(block);
     stats_.cached += size;
   } catch (const std::bad_alloc&) {
     release_(block, size);
+  }
+}
+
+void MemoryPool::watch() {
+  const std::lock_guard lock(mutex_);
+  watching_ = true;
+  watched_.clear();
+}
+
+void MemoryPool::stop_watching() {
+  const std::lock_guard lock(mutex_);
+  watching_ = false;
+  watched_.clear();
+}
+
+std::vector<MemoryPool::Block> MemoryPool::take_watched() {
+  const std::lock_guard lock(mutex_);
+  watching_ = false;
+  std::vector<Block> taken;
+  size_t kept = 0;
+  for (const auto& [block, size] : watched_) {
+    std::vector<void*>& free = free_[size];
+    if (const auto found = std::find(free.begin(), free.end(), block); found != free.end()) {
+      free.erase(found);
+      stats_.cached -= size;
+      stats_.in_use += size;
+      allow_only(block, size, size);
+      taken.push_back({block, size});
+    } else {
+      ++kept;
+    }
+  }
+  watched_.clear();
+  if (kept > 0) {
+    give_back_locked(taken);
+    fail("memory pool: {} of the blocks handed out meanwhile are still in use", kept);
+  }
+  return taken;
+}
+
+void MemoryPool::give_back(const std::vector<Block>& blocks) {
+  const std::lock_guard lock(mutex_);
+  give_back_locked(blocks);
+}
+
+void MemoryPool::give_back_locked(const std::vector<Block>& blocks) {
+  for (const auto& [block, size] : blocks) {
+    free_[size].push_back(block);
+    stats_.in_use -= size;
+    stats_.cached += size;
+    allow_only(block, size, 0);
   }
 }
 

@@ -39,6 +39,20 @@ class MemoryPool {
   void free(void* block, size_t bytes) noexcept;
   // Gives every cached block back to the system.
   void trim();
+
+  // Between watch() and take_watched() the pool remembers what it hands out and gets back. Those
+  // blocks are then taken out of circulation: not handed out again, nor trimmed, before give_back().
+  // This is how captured work (core/step_queue.h) keeps the memory it writes to.
+  // Errors: Error if a block is still in use (nothing is taken then).
+  struct Block {
+    void* start;
+    size_t size;  // bytes, a size class
+  };
+  void watch();
+  std::vector<Block> take_watched();
+  void stop_watching();
+  void give_back(const std::vector<Block>& blocks);
+
   // Refuses to hold more than this many bytes (0 = no limit): how tests provoke OutOfMemory.
   void set_limit(size_t bytes);
 
@@ -50,6 +64,7 @@ class MemoryPool {
 
  private:
   void trim_locked();
+  void give_back_locked(const std::vector<Block>& blocks);
 
   Allocate allocate_;
   Release release_;
@@ -59,6 +74,8 @@ class MemoryPool {
   std::map<size_t, std::vector<void*>> free_;  // by size class
   MemoryStats stats_;
   size_t limit_ = 0;
+  bool watching_ = false;
+  std::map<void*, size_t> watched_;  // block -> size class
 };
 
 // The pool of a device.

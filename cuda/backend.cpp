@@ -2,6 +2,7 @@
 #include "core/kernels.h"
 #include "core/memory.h"
 #include "cuda/runtime.h"
+#include "cuda/step_queue.h"
 
 namespace mld::cuda {
 namespace {
@@ -17,6 +18,10 @@ const KernelTable kTable = {
     .synchronize = [](int index) {
       use_device(index);
       synchronize();
+    },
+    .step_queue = [](int index) {
+      use_device(index);
+      return step_queue();
     },
 };
 

@@ -17,6 +17,7 @@ struct DeviceState {
   int index = -1;
   cudaDeviceProp properties{};
   Stream stream;
+  bool capturing = false;
 };
 
 // Never destroyed, like all that lives as long as the process: at its end the driver may go first.
@@ -83,8 +84,10 @@ void synchronize() { check(cudaStreamSynchronize(stream())); }
 
 bool synchronous() {
   static const bool asked = std::getenv("MLD_CUDA_SYNC") != nullptr;
-  return asked;
+  return asked && !state().capturing;
 }
+
+void set_capturing(bool capturing) { state().capturing = capturing; }
 
 MemoryPool& device_memory() {
   // Never destroyed: tensors in static storage may outlive any order of destruction.

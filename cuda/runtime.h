@@ -33,7 +33,9 @@ bool has_bf16_tensor_cores();  // compute capability 8.0 and newer
 void synchronize();
 
 // Whether every launch is waited for (MLD_CUDA_SYNC is set), so that an error names its kernel's place.
+// Not while launches are captured.
 bool synchronous();
+void set_capturing(bool capturing);
 
 MemoryPool& device_memory();
 

@@ -90,7 +90,7 @@ TEST_CASE("every key of the interface exists, with its type") {
       "schedule.name", "schedule.pct_start", "schedule.warmup_epochs", "schedule.min_lr",
       "train.epochs", "train.batch_size", "train.precision", "train.model_ema_decay",
       "train.val_interval", "train.checkpoint_minutes", "train.best_metric",
-      "train.deterministic"};
+      "train.deterministic", "train.cuda_graph"};
   for (const std::string name : names) {
     CAPTURE(name);
     const auto keys = mld::config_keys();

@@ -289,7 +289,7 @@ std::vector<std::string> failures(const Observed& observed, const Expected& expe
 std::vector<Device> devices() {
   if (const char* only = std::getenv("MLD_TEST_DEVICE"); only != nullptr) {
     if (static bool said = false; !std::exchange(said, true)) {
-      MESSAGE("SKIPPED on all devices but ", only, ", as MLD_TEST_DEVICE says");
+      MESSAGE("SKIPPED on all devices but ", std::string(only), ", as MLD_TEST_DEVICE says");
     }
     return {parse_device(only)};
   }

@@ -116,14 +116,13 @@ Tensor shaped_targets(const LossConfig& config, const Tensor& targets) {
 
 Var loss(const Config& config, const Var& logits, const Tensor& targets, float share) {
   const LossConfig& spec = config.loss;
-  const Tensor shaped = shaped_targets(spec, targets).to(logits.device());
   if (spec.name == "bce") {
-    return scale(binary_cross_entropy(logits, shaped), share);
+    return scale(binary_cross_entropy(logits, targets), share);
   }
   if (spec.name == "ce") {
-    return scale(cross_entropy(logits, shaped), share);
+    return scale(cross_entropy(logits, targets), share);
   }
-  return asymmetric_loss(logits, shaped,
+  return asymmetric_loss(logits, targets,
                          {.gamma_neg = static_cast<float>(spec.gamma_neg),
                           .gamma_pos = static_cast<float>(spec.gamma_pos),
                           .clip = static_cast<float>(spec.clip),

@@ -36,7 +36,7 @@ Tensor shaped_targets(const LossConfig& config, const Tensor& targets);
 
 // The configured loss of a micro-batch that is `share` of the whole batch, so that the shares' sum
 // has the whole batch's gradient: ASL sums over images and is left as it is, the others average.
-//   logits f32 [N, K], targets f32 [N, K] -> [1]
+//   logits f32 [N, K], targets f32 [N, K]: shaped, on the logits' device -> [1]
 Var loss(const Config& config, const Var& logits, const Tensor& targets, float share);
 
 }  // namespace mld

@@ -85,6 +85,7 @@ struct TrainConfig {
   double checkpoint_minutes = 10;
   std::string best_metric = "mAP";
   bool deterministic = true;
+  bool cuda_graph = false;
 };
 
 struct Config {

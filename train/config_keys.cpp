@@ -158,6 +158,8 @@ std::vector<Key> model_keys() {
           .one_of({"mAP", "mAP_official", "top1", "CF1", "OF1"}),
       row(TRAIN(deterministic), "repeats bit for bit; the CPU always does, whatever this says")
           .with(Effect::none),
+      row(TRAIN(cuda_graph), "on a GPU: capture an update's launches once and replay them")
+          .with(Effect::none),
   };
 }
 

@@ -3,9 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "autograd/ops.h"
-#include "core/kernels.h"
-#include "core/memory.h"
 #include "core/parallel.h"
 #include "data/file.h"
 #include "data/text.h"
@@ -41,6 +38,12 @@ Trainer::Trainer(LoadedConfig config, Device device, RunLog& log, Start start)
   if (config_.train.model_ema_decay > 0) {
     ema_.emplace(*model_, config_.train.model_ema_decay);
   }
+  step_ = std::make_unique<TrainingStep>(
+      config_, device_,
+      TrainingStep::Subject{.model = *model_,
+                            .forward = [this](const Var& images) { return (*model_)(images); },
+                            .optimizer = *optimizer_,
+                            .average = ema_ ? &*ema_ : nullptr});
   const bool momentum = config_.optim.name == "sgd";
   schedule_ = {.name = config_.schedule.name,
                .lr = config_.optim.lr,
@@ -93,103 +96,68 @@ ExitCode Trainer::run_epoch() {
   set_training(*model_, true);
   train_loader_->start(state_.epoch, state_.batch);
   while (const auto batch = train_loader_->next()) {
-    const double lr = rates(schedule_, state_.step).lr;
-    const double value = step_or_advise(*batch);
-    state_.loss_sum += value;
-    ++state_.batch;
-    log_.step({.epoch = state_.epoch, .epochs = epochs(), .batch = state_.batch,
-               .batches = train_loader_->batches_per_epoch(), .step = state_.step,
-               .images = batch->images.shape()[0], .loss = value, .lr = lr});
+    start_update(*batch);
+    finish_updates(step_->lag());
     const bool last = state_.batch == train_loader_->batches_per_epoch();
     if (stop_requested() || (!last && save_is_due())) {
+      finish_updates(0);
       save();
     }
     if (stop_requested()) {
       return ExitCode::stopped;
     }
   }
+  finish_updates(0);
   const bool finished = finish_epoch();
   save();
   return !finished || (stop_requested() && state_.epoch < epochs()) ? ExitCode::stopped
                                                                     : ExitCode::ok;
 }
 
-// train_step(); out of memory, the error also names a batch size that fits, found by trying.
-double Trainer::step_or_advise(const Batch& batch) {
-  std::string reason;
-  try {
-    return train_step(batch);
-  } catch (const OutOfMemory& error) {
-    reason = error.what();
-  }  // what the step held is free again
-  const int64_t fits = fitting_part(batch);
-  fail<OutOfMemory>("step {}: {}; {}; the last save is kept", state_.step, reason,
-                    fits > 0 ? fmt::format("{} pictures at a time fit: train.batch_size = {}", fits,
-                                           fits * config_.optim.grad_accum_steps)
-                             : std::string("no smaller part of the batch fits"));
-}
-
-// How many pictures at a time, of one pass' number halved again and again, have memory for forward and
-// backward; 0 if none. Leaves gradients and running statistics changed: the run is over.
-int64_t Trainer::fitting_part(const Batch& batch) {
-  for (int64_t n = batch.images.shape()[0] / config_.optim.grad_accum_steps / 2; n > 0; n /= 2) {
-    clear_gradients(*model_);
-    memory_pool(device_).trim();
-    try {
-      micro_step(batch, 0, n, 0);
-      return n;
-    } catch (const OutOfMemory&) {
-      // half of it then
-    } catch (const Error&) {
-      return 0;  // too few pictures for batch norm, say: no advice, and the first error counts
-    }
-  }
-  return 0;
-}
-
-// One update from one batch, in optim.grad_accum_steps parts whose gradients add up.
-double Trainer::train_step(const Batch& batch) {
-  const int64_t N = batch.images.shape()[0];
-  const int64_t parts = std::min(config_.optim.grad_accum_steps, N);
-  double value = 0;
-  for (int64_t part = 0; part < parts; ++part) {
-    value += micro_step(batch, N * part / parts, N * (part + 1) / parts, part);
-  }
-  const double limit = config_.optim.clip_grad;
-  const float norm = limit > 0 ? clip_gradients(optimizer_->trained(), static_cast<float>(limit))
-                               : gradient_norm(optimizer_->trained());
-  require<NumericError>(std::isfinite(norm),
-                        "step {}: the gradients are not finite (loss {}); the last save is kept. "
-                        "Try a lower optim.lr or optim.clip_grad = 1", state_.step, value);
+// Queues one update. Out of memory, the error also names a batch size that fits, found by trying.
+void Trainer::start_update(const Batch& batch) {
   if (state_.best_step == state_.step) {
     best_ = best_weights();  // the model moves on
   }
-  optimizer_->step(rates(schedule_, state_.step));
-  clear_gradients(*model_);
-  if (ema_) {
-    ema_->update();
+  const Rates now = rates(schedule_, state_.step);
+  std::string reason;
+  try {
+    step_->queue(batch, now, state_.step);
+  } catch (const OutOfMemory& error) {
+    reason = error.what();
+  }  // what the step held is free again
+  if (!reason.empty()) {
+    const int64_t fits = step_->fitting_part(batch);
+    fail<OutOfMemory>("step {}: {}; {}; the last save is kept", state_.step, reason,
+                      fits > 0 ? fmt::format("{} pictures at a time fit: train.batch_size = {}",
+                                             fits, fits * config_.optim.grad_accum_steps)
+                               : std::string("no smaller part of the batch fits"));
   }
+  ++state_.batch;
   ++state_.step;
-  return value;
+  under_way_.push_back({.epoch = state_.epoch, .epochs = epochs(), .batch = state_.batch,
+                        .batches = train_loader_->batches_per_epoch(), .step = state_.step,
+                        .images = batch.images.shape()[0], .lr = now.lr});
 }
 
-// Forward and backward of images [begin, end) of the batch; returns their share of the loss.
-double Trainer::micro_step(const Batch& batch, int64_t begin, int64_t end, int64_t part) {
-  const uint64_t step = static_cast<uint64_t>(state_.step * config_.optim.grad_accum_steps + part);
-  Tape tape({.seed = static_cast<uint64_t>(config_.seed), .step = step});
-  const Tensor pixels = batch.images.rows(begin, end).to(device_);
-  Tensor images(pixels.shape(), config_.train.precision == "bf16" ? DType::bf16 : DType::f32,
-                device_);
-  KERNEL(device_, normalize_images)(pixels, image_norm(config_.data.normalize), images);
-  const Var logits = cast((*model_)(tape.constant(images)), DType::f32);  // [n, K]
-  const float share = static_cast<float>(end - begin) / static_cast<float>(batch.images.shape()[0]);
-  const Var value = loss(config_, logits, batch.targets.rows(begin, end), share);
-  const double result = value.value.item();
-  require<NumericError>(std::isfinite(result),
-                        "step {}: the loss is {}; the last save is kept. Try a lower optim.lr or "
-                        "optim.clip_grad = 1", state_.step, result);
-  tape.backward(value);
-  return result;
+// Takes the results of all updates under way but so many, oldest first. What is not finite ends the
+// run; an update that was queued behind it has changed the model meanwhile, but is never saved.
+void Trainer::finish_updates(size_t but) {
+  while (under_way_.size() > but) {
+    StepReport report = under_way_.front();
+    under_way_.pop_front();
+    const TrainingStep::Result result = step_->result();
+    require<NumericError>(std::isfinite(result.loss),
+                          "step {}: the loss is {}; the last save is kept. Try a lower optim.lr or "
+                          "optim.clip_grad = 1", report.step - 1, result.loss);
+    require<NumericError>(std::isfinite(result.gradient_norm),
+                          "step {}: the gradients are not finite (loss {}); the last save is kept. "
+                          "Try a lower optim.lr or optim.clip_grad = 1", report.step - 1,
+                          result.loss);
+    report.loss = result.loss;
+    state_.loss_sum += result.loss;
+    log_.step(report);
+  }
 }
 
 // Nothing if a signal came meanwhile.

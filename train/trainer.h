@@ -6,6 +6,7 @@
 #pragma once
 
 #include <chrono>
+#include <deque>
 #include <memory>
 #include <optional>
 
@@ -21,6 +22,7 @@
 #include "train/run_folder.h"
 #include "train/run_log.h"
 #include "train/training_state.h"
+#include "train/training_step.h"
 
 namespace mld {
 
@@ -45,10 +47,8 @@ class Trainer {
 
  private:
   ExitCode run_epoch();
-  double step_or_advise(const Batch& batch);
-  int64_t fitting_part(const Batch& batch);
-  double train_step(const Batch& batch);
-  double micro_step(const Batch& batch, int64_t begin, int64_t end, int64_t part);
+  void start_update(const Batch& batch);
+  void finish_updates(size_t but);
   bool finish_epoch();
   std::optional<Evaluation> validate();
   void note_validation(const Evaluation& raw, const std::optional<Evaluation>& average);
@@ -76,6 +76,8 @@ class Trainer {
   std::unique_ptr<Classifier> model_;
   std::unique_ptr<Optimizer> optimizer_;
   std::optional<Ema> ema_;
+  std::unique_ptr<TrainingStep> step_;
+  std::deque<StepReport> under_way_;  // updates whose results have not been taken
   StateDict best_;  // the weights of best.safetensors; empty while the model (average) is at them
   ScheduleSpec schedule_;
   TrainingState state_;

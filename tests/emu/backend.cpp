@@ -2,6 +2,7 @@
 #include "core/kernels.h"
 #include "core/memory.h"
 #include "cuda/runtime.h"
+#include "cuda/step_queue.h"
 
 namespace mld::cuda {
 namespace {
@@ -15,6 +16,7 @@ const KernelTable kTable = {
       return device_memory();
     },
     .synchronize = [](int) {},
+    .step_queue = [](int) { return step_queue(); },
 };
 
 }  // namespace

@@ -6,7 +6,7 @@
 // Under ThreadSanitizer every CUDA thread is a fiber of its own and only barriers and launches order
 // memory, which makes it a race detector for shared and global memory; under AddressSanitizer shared
 // arrays have red zones. Shared memory starts as NaN. What is not seen: bank conflicts, coalescing,
-// registers, asynchronous copies and streams, and instructions that have no emulation.
+// registers, what runs at the same time on two streams, and instructions that have no emulation.
 #pragma once
 
 #include <cuda_runtime.h>  // dim3, float4, cudaStream_t: types only
@@ -15,11 +15,13 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <stdexcept>
 #include <string>
 #include <tuple>
 #include <type_traits>
+#include <vector>
 
 namespace emu {
 
@@ -64,6 +66,17 @@ std::shared_ptr<void>& thread_state();
 // of compute capability 9.0, and whatever a thread raises.
 void run(dim3 grid, dim3 block, size_t dynamic_bytes, void (*body)(void*), void* argument);
 
+// Where launches and other device work are kept instead of run while a graph is captured, else null.
+extern std::vector<std::function<void()>>* captured;
+template <class Work>
+void perform(Work&& work) {
+  if (captured != nullptr) {
+    captured->emplace_back(std::forward<Work>(work));
+  } else {
+    work();
+  }
+}
+
 // Arguments are copied, as on a GPU.
 template <class... P, class... A>
 void launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t dynamic_bytes, A&&... a) {
@@ -71,11 +84,13 @@ void launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t dynamic_bytes, A
     void (*kernel)(P...);
     std::tuple<P...> arguments;
   } call{kernel, {static_cast<P>(a)...}};
-  const auto body = [](void* p) {
-    auto* c = static_cast<Call*>(p);
-    std::apply(c->kernel, c->arguments);
-  };
-  run(grid, block, dynamic_bytes, body, &call);
+  perform([grid, block, dynamic_bytes, call]() mutable {
+    const auto body = [](void* p) {
+      auto* c = static_cast<Call*>(p);
+      std::apply(c->kernel, c->arguments);
+    };
+    run(grid, block, dynamic_bytes, body, &call);
+  });
 }
 
 template <class T>

@@ -1,6 +1,9 @@
 // The emulated device: cuda/runtime.h, gemm.h, copying and convolution without a GPU. Device memory is
 // host memory; the library's products are plain loops; convolutions run on our own kernels.
+#include <cuda_emulator.h>
+
 #include <cstdlib>
+#include <cstring>
 
 #include "core/kernels.h"
 #include "core/memory.h"
@@ -22,6 +25,8 @@ cudaStream_t stream() { return nullptr; }
 int multiprocessors() { return 2; }  // few blocks, so that grid-stride loops go round
 bool has_bf16_tensor_cores() { return true; }
 void synchronize() {}
+bool synchronous() { return false; }
+void set_capturing(bool) {}
 
 MemoryPool& device_memory() {
   // aligned_alloc, so that AddressSanitizer sees where a block ends.
@@ -31,7 +36,11 @@ MemoryPool& device_memory() {
   return *pool;
 }
 
-void copy(const Tensor& x, Tensor& y) { cpu::copy(x, y); }
+void copy(const Tensor& x, Tensor& y) {
+  require(emu::captured == nullptr || (!x.device().is_cpu() && !y.device().is_cpu()),
+          "a copy from or to the host is captured: a replay would find other bytes there");
+  emu::perform([x = x.raw(), y = y.raw(), bytes = x.bytes()] { std::memcpy(y, x, bytes); });
+}
 
 // ---- products -----------------------------------------------------------------------------------
 
@@ -52,7 +61,7 @@ void set_element(void* data, DType dtype, int64_t i, float value) {
 
 }  // namespace
 
-void gemm(const Gemm& g, const void* a, const void* b, const void* bias, void* y) {
+static void multiply(const Gemm& g, const void* a, const void* b, const void* bias, void* y) {
   for (int64_t batch = 0; batch < g.batches; ++batch) {
     for (int64_t m = 0; m < g.M; ++m) {
       for (int64_t n = 0; n < g.N; ++n) {
@@ -68,6 +77,10 @@ void gemm(const Gemm& g, const void* a, const void* b, const void* bias, void* y
       }
     }
   }
+}
+
+void gemm(const Gemm& g, const void* a, const void* b, const void* bias, void* y) {
+  emu::perform([=] { multiply(g, a, b, bias, y); });
 }
 
 // ---- convolution --------------------------------------------------------------------------------

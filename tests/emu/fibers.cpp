@@ -62,6 +62,7 @@ emu_switch:
 
 namespace emu {
 
+std::vector<std::function<void()>>* captured = nullptr;
 thread_local const Context* now = nullptr;
 
 namespace {

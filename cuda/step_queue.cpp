@@ -1,0 +1,203 @@
+#include "cuda/step_queue.h"
+
+#include <array>
+#include <cstring>
+#include <deque>
+
+#include "core/error.h"
+#include "core/memory.h"
+#include "cuda/owned.h"
+#include "cuda/runtime.h"
+
+namespace mld::cuda {
+namespace {
+
+using Stream = Owned<cudaStream_t, cudaStreamDestroy>;
+using Event = Owned<cudaEvent_t, cudaEventDestroy>;
+using Graph = Owned<cudaGraph_t, cudaGraphDestroy>;
+using GraphExec = Owned<cudaGraphExec_t, cudaGraphExecDestroy>;
+
+Stream make_stream() {
+  cudaStream_t raw = nullptr;
+  check(cudaStreamCreateWithFlags(&raw, cudaStreamNonBlocking));
+  return Stream(raw);
+}
+
+Event make_event() {
+  cudaEvent_t raw = nullptr;
+  check(cudaEventCreateWithFlags(&raw, cudaEventDisableTiming));
+  return Event(raw);
+}
+
+// Host memory that the device copies from and to by itself, while the host goes on.
+class Pinned {
+ public:
+  // At least so many bytes; the contents are lost when it grows.
+  char* at_least(size_t bytes) {
+    if (bytes > bytes_) {
+      memory_.reset();
+      bytes_ = 0;
+      void* raw = nullptr;
+      check(cudaHostAlloc(&raw, bytes, cudaHostAllocDefault));
+      memory_.reset(static_cast<char*>(raw));
+      bytes_ = bytes;
+    }
+    return memory_.get();
+  }
+
+ private:
+  struct Free {
+    void operator()(char* p) const { cudaFreeHost(p); }
+  };
+  std::unique_ptr<char, Free> memory_;
+  size_t bytes_ = 0;
+};
+
+// A captured step, and the memory its launches write to.
+class DeviceGraph : public CapturedWork {
+ public:
+  DeviceGraph(GraphExec exec, std::vector<MemoryPool::Block> memory)
+      : exec_(std::move(exec)), memory_(std::move(memory)) {}
+  ~DeviceGraph() override {
+    cudaStreamSynchronize(stream());  // a replay may still run
+    exec_.reset();
+    device_memory().give_back(memory_);
+  }
+  void replay() override { check(cudaGraphLaunch(exec_.get(), stream())); }
+
+ private:
+  GraphExec exec_;
+  std::vector<MemoryPool::Block> memory_;
+};
+
+class DeviceQueue : public StepQueue {
+ public:
+  ~DeviceQueue() override {
+    cudaStreamSynchronize(copies_.get());
+    cudaStreamSynchronize(stream());
+  }
+
+  // Note [Two inputs]. The copy into one set of tensors runs while the step before computes from the
+  // other. It must wait for the steps that read its own set: those queued before the upload in
+  // between, where `read` is recorded. The host waits for the copy of the call before last, which
+  // reads the pinned memory that is filled now; that copy ended long ago.
+  std::vector<Tensor> upload(const std::vector<Tensor>& host) override {
+    Inputs& now = inputs_[next_];
+    next_ = 1 - next_;
+    check(cudaEventRecord(inputs_[next_].read.get(), stream()));
+    check(cudaEventSynchronize(now.copied.get()));
+    if (!fit(host, now.tensors)) {
+      now.tensors.clear();
+      for (const Tensor& x : host) {
+        now.tensors.emplace_back(x.shape(), x.dtype(), current_device());
+      }
+      // New memory may have served anything queued so far.
+      check(cudaEventRecord(now.read.get(), stream()));
+    }
+    check(cudaStreamWaitEvent(copies_.get(), now.read.get()));
+    size_t bytes = 0;
+    for (const Tensor& x : host) {
+      bytes += x.bytes();
+    }
+    char* pinned = now.staging.at_least(bytes);
+    for (size_t i = 0; i < host.size(); ++i) {
+      std::memcpy(pinned, host[i].raw(), host[i].bytes());
+      check(cudaMemcpyAsync(now.tensors[i].raw(), pinned, host[i].bytes(), cudaMemcpyHostToDevice,
+                            copies_.get()));
+      pinned += host[i].bytes();
+    }
+    check(cudaEventRecord(now.copied.get(), copies_.get()));
+    check(cudaStreamWaitEvent(stream(), now.copied.get()));
+    return now.tensors;
+  }
+
+  void download(const Tensor& x) override {
+    Result result;
+    if (!spare_.empty()) {
+      result = std::move(spare_.back());
+      spare_.pop_back();
+    }
+    result.count = static_cast<size_t>(x.numel());
+    float* pinned = reinterpret_cast<float*>(result.memory.at_least(x.bytes()));
+    check(cudaMemcpyAsync(pinned, x.data<float>(), x.bytes(), cudaMemcpyDeviceToHost, stream()));
+    check(cudaEventRecord(result.there.get(), stream()));
+    results_.push_back(std::move(result));
+  }
+
+  std::vector<float> result() override {
+    require(!results_.empty(), "step queue: no result is under way");
+    Result& oldest = results_.front();
+    check(cudaEventSynchronize(oldest.there.get()));
+    const float* values = reinterpret_cast<const float*>(oldest.memory.at_least(0));
+    std::vector<float> floats(values, values + oldest.count);
+    spare_.push_back(std::move(oldest));
+    results_.pop_front();
+    return floats;
+  }
+
+  size_t lag() const override { return 1; }
+
+  std::unique_ptr<CapturedWork> capture(const std::function<void()>& work) override {
+    MemoryPool& pool = device_memory();
+    pool.watch();
+    // Relaxed: the pool may need memory from the device meanwhile.
+    check(cudaStreamBeginCapture(stream(), cudaStreamCaptureModeRelaxed));
+    set_capturing(true);
+    cudaGraph_t raw = nullptr;
+    try {
+      work();
+    } catch (...) {
+      set_capturing(false);
+      cudaStreamEndCapture(stream(), &raw);
+      const Graph dropped(raw);
+      pool.stop_watching();
+      throw;
+    }
+    set_capturing(false);
+    const cudaError_t status = cudaStreamEndCapture(stream(), &raw);
+    const Graph graph(raw);
+    std::vector<MemoryPool::Block> memory = pool.take_watched();
+    try {
+      check(status);
+      cudaGraphExec_t exec = nullptr;
+      check(cudaGraphInstantiate(&exec, graph.get(), 0));
+      return std::make_unique<DeviceGraph>(GraphExec(exec), memory);
+    } catch (...) {
+      pool.give_back(memory);
+      throw;
+    }
+  }
+
+ private:
+  struct Inputs {
+    std::vector<Tensor> tensors;
+    Pinned staging;
+    Event copied = make_event();  // into the tensors
+    Event read = make_event();    // by the last step that reads them
+  };
+  struct Result {
+    Pinned memory;
+    size_t count = 0;
+    Event there = make_event();
+  };
+
+  static bool fit(const std::vector<Tensor>& host, const std::vector<Tensor>& device) {
+    bool same = host.size() == device.size();
+    for (size_t i = 0; same && i < host.size(); ++i) {
+      same = host[i].shape() == device[i].shape() && host[i].dtype() == device[i].dtype();
+    }
+    return same;
+  }
+
+  Stream copies_ = make_stream();
+  std::array<Inputs, 2> inputs_;
+  size_t next_ = 0;
+  std::deque<Result> results_;
+  std::vector<Result> spare_;
+};
+
+}  // namespace
+
+std::unique_ptr<StepQueue> step_queue() { return std::make_unique<DeviceQueue>(); }
+
+}  // namespace mld::cuda

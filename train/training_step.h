@@ -1,0 +1,80 @@
+// One update of a model: forward and backward over a batch, in parts; clipping; the optimiser; the
+// moving average. Nothing in it waits for the device: loss and gradient norm are fetched later.
+//
+// With train.cuda_graph the launches of an update are captured once, after two updates run as usual,
+// and replayed for every batch of the same shape: the same kernels on the same memory, so the same
+// bits. What differs from update to update is put into that memory before: pictures, targets, the
+// optimiser's rates, the step that dropout draws from (Note [Replay] in core/specs.h).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "core/step_queue.h"
+#include "data/loader.h"
+#include "optim/ema.h"
+#include "optim/optimizer.h"
+#include "train/config.h"
+
+namespace mld {
+
+class TrainingStep {
+ public:
+  struct Subject {
+    Module& model;  // in training mode, on the device
+    // images [n, S, S, 3] of train.precision -> logits [n, K]
+    std::function<Var(const Var& images)> forward;
+    Optimizer& optimizer;
+    Ema* average = nullptr;
+  };
+  // All of them must outlive it. Uses the sections loss, optim, train, data.normalize and the seed.
+  TrainingStep(const Config& config, Device device, Subject subject);
+
+  // Queues the update from a batch. `step` counts updates: dropout depends on it and the seed alone.
+  // Errors: OutOfMemory (gradients and running statistics are changed then, parameters are not).
+  void queue(const Batch& batch, const Rates& rates, int64_t step);
+
+  struct Result {
+    double loss = 0;  // of the whole batch
+    float gradient_norm = 0;
+  };
+  // Of the oldest update whose result has not been taken; waits for it.
+  Result result();
+  // How many updates should be queued before the oldest's result is taken, so that nobody waits.
+  size_t lag() const { return queue_->lag(); }
+  bool captured() const { return graph_ != nullptr; }
+
+  // How many pictures at a time, of one part's number halved again and again, have memory for forward
+  // and backward; 0 if none. Leaves gradients and running statistics changed: the run is over.
+  int64_t fitting_part(const Batch& batch);
+
+ private:
+  // An int64 buffer that the host counts up, by how much an update.
+  struct Counter {
+    Buffer* buffer;
+    int64_t before, per_update;
+  };
+
+  int64_t parts(int64_t images) const;
+  void forward_backward(const Tensor& images, const Tensor& targets, int64_t begin, int64_t end,
+                        int64_t part);
+  void update(const Tensor& images, const Tensor& targets);
+  void capture(const std::vector<Tensor>& inputs);
+  void replay(const std::vector<Tensor>& inputs);
+  bool fits_graph(const std::vector<Tensor>& inputs) const;
+
+  const Config& config_;
+  Device device_;
+  Subject subject_;
+  std::unique_ptr<StepQueue> queue_;
+  Tensor steps_;    // i64 [parts]: what dropout's keys count
+  Tensor results_;  // f32 [parts + 1]: losses, the gradient norm
+  int64_t usual_ = 0;  // updates run as usual
+
+  std::vector<Tensor> graph_inputs_;  // before graph_: it goes first
+  std::vector<Counter> counters_;
+  std::unique_ptr<CapturedWork> graph_;
+};
+
+}  // namespace mld
