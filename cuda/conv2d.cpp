@@ -1,4 +1,6 @@
 // Convolution through cuDNN, plans cached by shape; plain loops where it has no engine.
+#include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <optional>
 #include <unordered_map>
@@ -7,6 +9,7 @@
 #include "cuda/conv2d_direct.cuh"
 #include "cuda/cudnn.h"
 #include "cuda/epilogue.cuh"
+#include "cuda/owned.h"
 #include "cuda/runtime.h"
 
 namespace mld::cuda {
@@ -18,13 +21,71 @@ ConvGraph graph_of(ConvDirection direction, const Shape& x, const Shape& w, cons
           .dilation = spec.dilation, .dtype = dtype};
 }
 
+// What a convolution works on.
+struct Operands {
+  const Tensor &x, &w, &y;
+  const Tensor& bias = kNone;
+  const Tensor& residual = kNone;
+
+  inline static const Tensor kNone;
+};
+
+void run(const ConvPlan& plan, const Operands& on) {
+  const Tensor workspace({plan.workspace()}, DType::u8, current_device());
+  plan.run(on.x.raw(), on.w.raw(), on.y.raw(), on.bias.raw(), on.residual.raw(), workspace.raw());
+}
+
+// Milliseconds of one run, the shortest of a few.
+float time(const ConvPlan& plan, const Operands& on) {
+  using Event = Owned<cudaEvent_t, cudaEventDestroy>;
+  const auto event = [] {
+    cudaEvent_t raw = nullptr;
+    check(cudaEventCreate(&raw));
+    return Event(raw);
+  };
+  const Event begin = event(), end = event();
+  float best = INFINITY;
+  for (int i = 0; i < 4; ++i) {
+    check(cudaEventRecord(begin.get(), stream()));
+    run(plan, on);
+    check(cudaEventRecord(end.get(), stream()));
+    check(cudaEventSynchronize(end.get()));
+    float milliseconds = 0;
+    check(cudaEventElapsedTime(&milliseconds, begin.get(), end.get()));
+    best = std::min(best, milliseconds);
+  }
+  return best;
+}
+
+// Deterministic: the heuristics' first choice among the engines that repeat bit for bit. Otherwise
+// the quickest of several, of all engines, by running them on these operands (y is overwritten).
+ConvPlan choose(const ConvGraph& graph, const Operands& on) {
+  constexpr int kTried = 8;
+  const bool tune = !deterministic() && !capturing();
+  std::vector<ConvPlan> plans =
+      ConvPlan::several(graph, {.deterministic = deterministic()}, tune ? kTried : 1);
+  size_t best = 0;
+  float shortest = INFINITY;
+  for (size_t i = 0; i < plans.size() && plans.size() > 1; ++i) {
+    try {
+      if (const float milliseconds = time(plans[i], on); milliseconds < shortest) {
+        shortest = milliseconds;
+        best = i;
+      }
+    } catch (const OutOfMemory&) {
+      // its workspace has no room: not this one
+    }
+  }
+  return std::move(plans[best]);
+}
+
 // The plan for a graph, or nullptr if cuDNN has none.
-const ConvPlan* plan_of(const ConvGraph& graph) {
+const ConvPlan* plan_of(const ConvGraph& graph, const Operands& on) {
   static auto* plans = new std::unordered_map<std::string, std::optional<ConvPlan>>;
   const auto [found, inserted] = plans->try_emplace(graph.key());
   if (inserted) {
     try {
-      found->second.emplace(graph, PlanRules{});
+      found->second.emplace(choose(graph, on));
     } catch (const NoEngine& error) {
       std::fprintf(stderr, "warning: %s; plain loops take its place, slowly\n", error.what());
     } catch (...) {
@@ -35,26 +96,23 @@ const ConvPlan* plan_of(const ConvGraph& graph) {
   return found->second ? &*found->second : nullptr;
 }
 
-void run(const ConvPlan& plan, const Tensor& x, const Tensor& w, const Tensor& y,
-         const Tensor& bias = {}, const Tensor& residual = {}) {
-  const Tensor workspace({plan.workspace()}, DType::u8, current_device());
-  plan.run(x.raw(), w.raw(), y.raw(), bias.raw(), residual.raw(), workspace.raw());
-}
-
 // bfloat16 with ReLU or nothing behind it: one precompiled kernel. False if there is none.
 bool run_fused(ConvGraph graph, const Tensor& x, const Tensor& w, const Tensor& bias,
                const Tensor& residual, const ActivationSpec& act, Tensor& y) {
   const bool possible = x.dtype() == DType::bf16 && bias.defined() && act.kind == Act::relu;
   graph.bias = graph.relu = true;
   graph.residual = residual.defined();
-  const ConvPlan* plan = possible ? plan_of(graph) : nullptr;
-  if (plan == nullptr) {
+  if (!possible) {
     return false;
   }
   Tensor offset(bias.shape(), DType::bf16, y.device());
   cast(bias, offset);
-  run(*plan, x, w, y, offset, residual);
-  return true;
+  const Operands operands{x, w, y, offset, residual};
+  const ConvPlan* plan = plan_of(graph, operands);
+  if (plan != nullptr) {
+    run(*plan, operands);
+  }
+  return plan != nullptr;
 }
 
 }  // namespace
@@ -66,8 +124,9 @@ void conv2d_forward(const Tensor& x, const Tensor& w, const Tensor& bias, const 
   if (run_fused(graph, x, w, bias, residual, spec.act, y)) {
     return;
   }
-  if (const ConvPlan* plan = plan_of(graph)) {
-    run(*plan, x, w, y);
+  const Operands operands{x, w, y};
+  if (const ConvPlan* plan = plan_of(graph, operands)) {
+    run(*plan, operands);
   } else {
     direct_forward(x, w, spec, y);
   }
@@ -77,18 +136,22 @@ void conv2d_forward(const Tensor& x, const Tensor& w, const Tensor& bias, const 
 }
 
 void conv2d_backward_data(const Tensor& dy, const Tensor& w, const Conv2dSpec& spec, Tensor& dx) {
+  const Operands operands{dx, w, dy};
   if (const ConvPlan* plan = plan_of(graph_of(ConvDirection::backward_data, dx.shape(), w.shape(),
-                                              dy.shape(), spec, dy.dtype()))) {
-    run(*plan, dx, w, dy);
+                                              dy.shape(), spec, dy.dtype()),
+                                     operands)) {
+    run(*plan, operands);
   } else {
     direct_backward_data(dy, w, spec, dx);
   }
 }
 
 void conv2d_backward_weight(const Tensor& dy, const Tensor& x, const Conv2dSpec& spec, Tensor& dw) {
+  const Operands operands{x, dw, dy};
   if (const ConvPlan* plan = plan_of(graph_of(ConvDirection::backward_weight, x.shape(), dw.shape(),
-                                              dy.shape(), spec, dy.dtype()))) {
-    run(*plan, x, dw, dy);
+                                              dy.shape(), spec, dy.dtype()),
+                                     operands)) {
+    run(*plan, operands);
   } else {
     direct_backward_weight(dy, x, spec, dw);
   }

@@ -260,34 +260,31 @@ Descriptor device_of(const std::string& json) {
   return d.finalize();
 }
 
-}  // namespace
-
-std::string ConvGraph::key() const {
-  return fmt::format("{} {} {} {} {} {} {} {} {}{}{}", static_cast<int>(direction), x, w, y, stride,
-                     pad, dilation, static_cast<int>(dtype), bias, residual, relu);
-}
-
-struct ConvPlan::Parts {
+// The description a convolution's plans have in common.
+struct Described {
   std::vector<Descriptor> operations;
-  Descriptor graph, plan;
-  int64_t workspace = 0, engine = -1;
-  int offered = 0;
-  bool tensor_cores = false;
-  bool bias = false, residual = false;
+  Descriptor graph;
+  cudnnHandle_t on;   // null: planned for `device`
+  Descriptor device;  // undefined: for the process's
 
-  Parts(const ConvGraph& g, const PlanRules& rules, cudnnHandle_t on, const Descriptor* described);
-  std::vector<Descriptor> candidates(cudnnBackendHeurMode_t mode, const Descriptor* described);
-  bool finish(const Descriptor& config, cudnnHandle_t on, const Descriptor* described);
+  Described(const ConvGraph& g, cudnnHandle_t on_, const Descriptor& device_)
+      : operations(operations_of(g)), graph(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR), on(on_),
+        device(device_) {
+    graph.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, operations);
+    if (on != nullptr) {
+      graph.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, 1, &on);
+    }
+    graph.finalize();
+  }
 };
 
 // The engine configurations that the library's heuristics offer, best first.
-std::vector<Descriptor> ConvPlan::Parts::candidates(cudnnBackendHeurMode_t mode,
-                                                    const Descriptor* described) {
+std::vector<Descriptor> candidates(const Described& convolution, cudnnBackendHeurMode_t mode) {
   Descriptor heuristics(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
-  heuristics.set(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, graph)
+  heuristics.set(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, convolution.graph)
       .set(CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, &mode);
-  if (described != nullptr) {
-    heuristics.set(CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, *described);
+  if (convolution.device.get() != nullptr) {
+    heuristics.set(CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, convolution.device);
   }
   if (cudnnBackendFinalize(heuristics.get()) != CUDNN_STATUS_SUCCESS) {
     return {};  // nothing in this mode
@@ -307,62 +304,89 @@ std::vector<Descriptor> ConvPlan::Parts::candidates(cudnnBackendHeurMode_t mode,
   return configs;
 }
 
-// Whether this configuration makes a plan here; keeps it.
-bool ConvPlan::Parts::finish(const Descriptor& config, cudnnHandle_t on,
-                             const Descriptor* described) {
-  Descriptor candidate(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
-  candidate.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, config);
-  if (on != nullptr) {
-    candidate.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, 1, &on);
+// The plan of a configuration; undefined if it makes none here.
+Descriptor finish(const Descriptor& config, const Described& convolution) {
+  Descriptor plan(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
+  plan.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, config);
+  if (convolution.on != nullptr) {
+    plan.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, 1, &convolution.on);
   }
-  if (described != nullptr) {
-    candidate.set(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, *described);
+  if (convolution.device.get() != nullptr) {
+    plan.set(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, convolution.device);
   }
-  if (cudnnBackendFinalize(candidate.get()) != CUDNN_STATUS_SUCCESS) {
-    return false;
-  }
-  plan = candidate;
-  workspace = plan.integer(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE);
-  return true;
+  return cudnnBackendFinalize(plan.get()) == CUDNN_STATUS_SUCCESS ? plan : Descriptor();
 }
 
-ConvPlan::Parts::Parts(const ConvGraph& g, const PlanRules& rules, cudnnHandle_t on,
-                       const Descriptor* described)
-    : operations(operations_of(g)), graph(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR), bias(g.bias),
-      residual(g.residual) {
-  graph.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, operations);
-  if (on != nullptr) {
-    graph.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, 1, &on);
-  }
-  graph.finalize();
+Descriptor engine_of(const Descriptor& config) {
+  Descriptor engine(CUDNN_BACKEND_ENGINE_DESCRIPTOR);
+  cudnnBackendDescriptor_t raw = engine.get();
+  int64_t count = 0;
+  check(cudnnBackendGetAttribute(config.get(), CUDNN_ATTR_ENGINECFG_ENGINE,
+                                 CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &count, &raw));
+  return engine;
+}
+
+}  // namespace
+
+std::string ConvGraph::key() const {
+  return fmt::format("{} {} {} {} {} {} {} {} {}{}{}", static_cast<int>(direction), x, w, y, stride,
+                     pad, dilation, static_cast<int>(dtype), bias, residual, relu);
+}
+
+struct ConvPlan::Parts {
+  std::shared_ptr<const Described> convolution;  // the plan's descriptors refer to it
+  Descriptor plan;
+  int64_t workspace = 0, engine = -1;
+  int offered = 0;  // configurations looked at
+  bool tensor_cores = false;
+  bool bias = false, residual = false;
+};
+
+// Up to `most` plans by these rules, best first by the library's heuristics.
+std::vector<ConvPlan> ConvPlan::find(const ConvGraph& g, const PlanRules& rules, int most,
+                                     const DeviceDescription* device) {
+  const auto convolution = std::make_shared<const Described>(
+      g, device != nullptr ? nullptr : handle(),
+      device != nullptr ? device_of(device->json) : Descriptor());
+  std::vector<ConvPlan> plans;
+  int offered = 0;
   for (const auto mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK}) {
-    for (const Descriptor& config : candidates(mode, described)) {
+    for (const Descriptor& config : candidates(*convolution, mode)) {
       ++offered;
-      Descriptor made(CUDNN_BACKEND_ENGINE_DESCRIPTOR);
-      cudnnBackendDescriptor_t raw = made.get();
-      int64_t count = 0;
-      check(cudnnBackendGetAttribute(config.get(), CUDNN_ATTR_ENGINECFG_ENGINE,
-                                     CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &count, &raw));
-      const auto notes = notes_of(made);
-      if (allowed(notes, rules, g.dtype) && !compiles_at_run_time(made) && finish(config, on, described)) {
-        engine = made.integer(CUDNN_ATTR_ENGINE_GLOBAL_INDEX);
-        tensor_cores = has(notes, CUDNN_NUMERICAL_NOTE_TENSOR_CORE);
-        return;
+      const Descriptor engine = engine_of(config);
+      const auto notes = notes_of(engine);
+      if (!allowed(notes, rules, g.dtype) || compiles_at_run_time(engine)) {
+        continue;
+      }
+      if (const Descriptor plan = finish(config, *convolution); plan.get() != nullptr) {
+        plans.push_back(ConvPlan(std::make_unique<Parts>(Parts{
+            .convolution = convolution, .plan = plan,
+            .workspace = plan.integer(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE),
+            .engine = engine.integer(CUDNN_ATTR_ENGINE_GLOBAL_INDEX), .offered = offered,
+            .tensor_cores = has(notes, CUDNN_NUMERICAL_NOTE_TENSOR_CORE),
+            .bias = g.bias, .residual = g.residual})));
+        if (std::ssize(plans) == most) {
+          return plans;
+        }
       }
     }
+    if (!plans.empty()) {
+      return plans;  // the fallbacks are slower
+    }
   }
-  fail<NoEngine>("cuDNN: none of {} engine configurations serves the convolution {}", offered, g.key());
+  fail<NoEngine>("cuDNN: none of {} engine configurations serves the convolution {}", offered,
+                 g.key());
 }
 
-ConvPlan::ConvPlan(const ConvGraph& graph, const PlanRules& rules)
-    : parts_(std::make_unique<Parts>(graph, rules, handle(), nullptr)) {}
-
-ConvPlan::ConvPlan(const ConvGraph& graph, const PlanRules& rules,
-                   const DeviceDescription& device) {
-  const Descriptor described = device_of(device.json);
-  parts_ = std::make_unique<Parts>(graph, rules, nullptr, &described);
+std::vector<ConvPlan> ConvPlan::several(const ConvGraph& graph, const PlanRules& rules, int most) {
+  return find(graph, rules, most, nullptr);
+}
+std::vector<ConvPlan> ConvPlan::several(const ConvGraph& graph, const PlanRules& rules, int most,
+                                        const DeviceDescription& device) {
+  return find(graph, rules, most, &device);
 }
 
+ConvPlan::ConvPlan(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 ConvPlan::~ConvPlan() = default;
 ConvPlan::ConvPlan(ConvPlan&&) noexcept = default;
 ConvPlan& ConvPlan::operator=(ConvPlan&&) noexcept = default;

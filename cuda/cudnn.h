@@ -49,18 +49,20 @@ struct NoEngine : Error {
 // A finished execution plan, the engine it uses and the workspace it needs.
 class ConvPlan {
  public:
-  // For the process's device. Errors: NoEngine if no engine serves the graph by these rules; Error with
+  // At least one plan and up to `most` for the process's device, the one that the library's heuristics
+  // think fastest first. Errors: NoEngine if no engine serves the graph by these rules; Error with
   // cuDNN's words for everything else.
-  ConvPlan(const ConvGraph& graph, const PlanRules& rules);
+  static std::vector<ConvPlan> several(const ConvGraph& graph, const PlanRules& rules, int most);
   // For a described device.
-  ConvPlan(const ConvGraph& graph, const PlanRules& rules, const DeviceDescription& device);
+  static std::vector<ConvPlan> several(const ConvGraph& graph, const PlanRules& rules, int most,
+                                       const DeviceDescription& device);
   ~ConvPlan();
   ConvPlan(ConvPlan&&) noexcept;
   ConvPlan& operator=(ConvPlan&&) noexcept;
 
   int64_t workspace() const;  // bytes
   int64_t engine() const;     // its global index
-  int offered() const;        // configurations the heuristics offered
+  int offered() const;        // its place among the configurations the heuristics offered
   bool tensor_cores() const;
 
   // Runs on the compute stream. bias, residual may be null where the graph has none.
@@ -69,6 +71,10 @@ class ConvPlan {
 
  private:
   struct Parts;
+  explicit ConvPlan(std::unique_ptr<Parts> parts);
+  static std::vector<ConvPlan> find(const ConvGraph& graph, const PlanRules& rules, int most,
+                                    const DeviceDescription* device);
+
   std::unique_ptr<Parts> parts_;
 };
 

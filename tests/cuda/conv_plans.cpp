@@ -61,19 +61,22 @@ bool plan(const std::string& name, const char* what, const ConvGraph& graph,
           const DeviceDescription& device) {
   const char* dtype = graph.dtype == DType::bf16 ? "bf16" : "f32";
   try {
-    const ConvPlan made(graph, PlanRules{}, device);
-    fmt::print("| {} | {} | {} | {} | {} | {:.1f} |\n", name, dtype, what, made.engine(),
-               made.tensor_cores() ? "yes" : "no", static_cast<double>(made.workspace()) / 0x1p20);
+    const std::vector<ConvPlan> plans = ConvPlan::several(graph, PlanRules{}, 1, device);
+    const ConvPlan& made = plans.front();
+    const size_t timed = ConvPlan::several(graph, {.deterministic = false}, 8, device).size();
+    fmt::print("| {} | {} | {} | {} | {} | {:.1f} | {} |\n", name, dtype, what, made.engine(),
+               made.tensor_cores() ? "yes" : "no", static_cast<double>(made.workspace()) / 0x1p20,
+               timed);
     return true;
   } catch (const Error& error) {
-    fmt::print("| {} | {} | {} | none: {} | | |\n", name, dtype, what, error.what());
+    fmt::print("| {} | {} | {} | none: {} | | | |\n", name, dtype, what, error.what());
     return false;
   }
 }
 
 int plan_all(const DeviceDescription& device) {
-  fmt::print("| convolution, batch {} | type | direction | engine | tensor cores | workspace, MiB |\n"
-             "|---|---|---|---|---|---|\n", kBatch);
+  fmt::print("| convolution, batch {} | type | direction | engine | tensor cores | workspace, MiB "
+             "| to time |\n|---|---|---|---|---|---|---|\n", kBatch);
   int missing = 0;
   for (const auto& [name, c] : recorded) {
     for (const DType dtype : {DType::bf16, DType::f32}) {
