@@ -67,6 +67,7 @@ std::function<void()> make_step(const Options& options, Device device) {
     images = rounded;
   }
   if (options.at("--mode") == "infer") {
+    require<UsageError>(options.at("--graph") == "no", "bench_step: only training is captured");
     set_training(*model, false);
     fold_batch_norm(*model);
     return [=] { (*model)(Var(images)); };
@@ -76,18 +77,20 @@ std::function<void()> make_step(const Options& options, Device device) {
       make_optimizer({.name = "adam_l2", .weight_decay = 0}, *model);
   const std::shared_ptr<StepQueue> queue = make_step_queue(device);
   const Tensor count = Tensor::zeros({1}, DType::i64, device);
+  const Tensor rates({StepRates::kFloats}, DType::f32, device);
   const auto update = [=] {
     Tape tape({.seed = 1}, count);
     const Var logits = cast((*model)(tape.constant(images)), DType::f32);
     tape.backward(asymmetric_loss(logits, targets));
-    optimizer->apply();
+    optimizer->apply(rates);
     clear_gradients(*model);
   };
   auto prepare = [=, step = int64_t{0}]() mutable {
-    Tensor now({1}, DType::i64), there = count;
+    Tensor now({1}, DType::i64), step_there = count, rates_there = rates;
     now.data<int64_t>()[0] = step++;
-    KERNEL(device, copy)(now, there);
-    optimizer->prepare({.lr = 1e-5, .beta1 = 0.9});
+    const auto inputs = queue->upload({now, optimizer->prepare({.lr = 1e-5, .beta1 = 0.9})});
+    KERNEL(device, copy)(inputs[0], step_there);
+    KERNEL(device, copy)(inputs[1], rates_there);
   };
   if (options.at("--graph") == "no") {
     return [=]() mutable {
@@ -96,7 +99,7 @@ std::function<void()> make_step(const Options& options, Device device) {
     };
   }
   for (int usual = 0; usual < 2; ++usual) {
-    optimizer->prepare({.lr = 1e-5, .beta1 = 0.9});
+    prepare();
     update();
   }
   const std::shared_ptr<CapturedWork> captured = queue->capture(update);
