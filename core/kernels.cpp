@@ -17,6 +17,7 @@ const KernelTable kCpu = {
     .memory_pool = [](int) -> MemoryPool& { return memory_pool(Device{}); },
     .synchronize = [](int) {},
     .step_queue = [](int) { return cpu::step_queue(); },
+    .set_deterministic = [](bool) {},  // it always does
 };
 
 const KernelTable* cpu_table = &kCpu;
@@ -63,6 +64,10 @@ const KernelTable& backend(Device device) {
   const CudaBackend& cuda = cuda_backend();
   require(cuda.table != nullptr, "device {}: {}; try --device cpu", device.str(), cuda.reason);
   return *cuda.table;
+}
+
+std::unique_ptr<StepQueue> make_step_queue(Device device) {
+  return backend(device).step_queue(device.index);
 }
 
 void override_cpu_kernels(const KernelTable* table) { cpu_table = table ? table : &kCpu; }

@@ -35,6 +35,9 @@ struct KernelTable {
   MemoryPool& (*memory_pool)(int index);
   void (*synchronize)(int index);
   std::unique_ptr<StepQueue> (*step_queue)(int index);
+  // Whether computing must repeat bit for bit, as it does unless told: else algorithms are chosen by
+  // timing. To be said before the backend computes.
+  void (*set_deterministic)(bool deterministic);
 };
 
 // The table of a device's backend. Errors: Error when a CUDA device is asked for and the plug-in,

@@ -68,7 +68,7 @@ void* MemoryPool::allocate(size_t bytes) {
     }
   }
   if (watching_) {
-    watched_.emplace(block, size);
+    watched_.insert_or_assign(block, size);
   }
   stats_.in_use += size;
   stats_.peak = std::max(stats_.peak, stats_.in_use);
@@ -81,15 +81,10 @@ void MemoryPool::free(void* block, size_t bytes) noexcept {
   const std::lock_guard lock(mutex_);
   stats_.in_use -= size;
   allow_only(block, size, 0);
-  try {
-    if (watching_) {
-      watched_.emplace(block, size);
-    }
-    free_[size].push_back(block);
-    stats_.cached += size;
-  } catch (const std::bad_alloc&) {
-    release_(block, size);
+  if (watching_) {
+    watched_.insert_or_assign(block, size);
   }
+  keep_or_release(block, size);
 }
 
 void MemoryPool::watch() {
@@ -122,6 +117,7 @@ std::vector<MemoryPool::Block> MemoryPool::take_watched() {
     }
   }
   watched_.clear();
+  stats_.peak = std::max(stats_.peak, stats_.in_use);
   if (kept > 0) {
     give_back_locked(taken);
     fail("memory pool: {} of the blocks handed out meanwhile are still in use", kept);
@@ -129,17 +125,25 @@ std::vector<MemoryPool::Block> MemoryPool::take_watched() {
   return taken;
 }
 
-void MemoryPool::give_back(const std::vector<Block>& blocks) {
+void MemoryPool::give_back(const std::vector<Block>& blocks) noexcept {
   const std::lock_guard lock(mutex_);
   give_back_locked(blocks);
 }
 
-void MemoryPool::give_back_locked(const std::vector<Block>& blocks) {
+void MemoryPool::give_back_locked(const std::vector<Block>& blocks) noexcept {
   for (const auto& [block, size] : blocks) {
-    free_[size].push_back(block);
     stats_.in_use -= size;
-    stats_.cached += size;
     allow_only(block, size, 0);
+    keep_or_release(block, size);
+  }
+}
+
+void MemoryPool::keep_or_release(void* block, size_t size) noexcept {
+  try {
+    free_[size].push_back(block);
+    stats_.cached += size;
+  } catch (const std::bad_alloc&) {
+    release_(block, size);
   }
 }
 
@@ -150,12 +154,15 @@ void MemoryPool::trim() {
 
 void MemoryPool::trim_locked() {
   for (auto& [size, blocks] : free_) {
-    for (void* block : blocks) {
+    std::erase_if(blocks, [&](void* block) {
+      if (watched_.contains(block)) {
+        return false;  // captured work will use it
+      }
       release_(block, size);
-    }
+      stats_.cached -= size;
+      return true;
+    });
   }
-  free_.clear();
-  stats_.cached = 0;
 }
 
 void MemoryPool::set_limit(size_t bytes) {

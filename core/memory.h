@@ -41,7 +41,7 @@ class MemoryPool {
   void trim();
 
   // Between watch() and take_watched() the pool remembers what it hands out and gets back. Those
-  // blocks are then taken out of circulation: not handed out again, nor trimmed, before give_back().
+  // blocks are then taken out of circulation: not handed out again before give_back(), nor trimmed.
   // This is how captured work (core/step_queue.h) keeps the memory it writes to.
   // Errors: Error if a block is still in use (nothing is taken then).
   struct Block {
@@ -50,8 +50,8 @@ class MemoryPool {
   };
   void watch();
   std::vector<Block> take_watched();
-  void stop_watching();
-  void give_back(const std::vector<Block>& blocks);
+  void stop_watching();  // all of them stay in circulation
+  void give_back(const std::vector<Block>& blocks) noexcept;
 
   // Refuses to hold more than this many bytes (0 = no limit): how tests provoke OutOfMemory.
   void set_limit(size_t bytes);
@@ -64,7 +64,8 @@ class MemoryPool {
 
  private:
   void trim_locked();
-  void give_back_locked(const std::vector<Block>& blocks);
+  void give_back_locked(const std::vector<Block>& blocks) noexcept;
+  void keep_or_release(void* block, size_t size) noexcept;
 
   Allocate allocate_;
   Release release_;

@@ -107,10 +107,8 @@ struct StepRates {
 };
 static_assert(sizeof(StepRates) == StepRates::kFloats * sizeof(float));
 
-// The rates in a tensor's memory (the backend's own). Errors: Error for another tensor.
+// The rates in a tensor's memory (the backend's own).
 inline const StepRates* rates_in(const Tensor& rates) {
-  require(rates.defined() && rates.numel() == StepRates::kFloats,
-          "the optimiser's rates are missing: StepRates::tensor() makes them");
   return reinterpret_cast<const StepRates*>(rates.data<float>());
 }
 

@@ -24,7 +24,8 @@ class StepQueue {
   virtual ~StepQueue() = default;
 
   // Host tensors on the device, for whatever is queued before the next call but one; their memory
-  // serves again then. The host tensors are free again on return.
+  // serves again then. On a GPU these are copies, and the host tensors may change on return; on
+  // the CPU they are the same tensors.
   virtual std::vector<Tensor> upload(const std::vector<Tensor>& host) = 0;
 
   // Has the floats of x sent to the host once what is queued has run. Does not wait.
@@ -42,7 +43,7 @@ class StepQueue {
   virtual std::unique_ptr<CapturedWork> capture(const std::function<void()>& work) = 0;
 };
 
-// Of a device's backend. The process's work must then go through one queue per device.
+// Of a device's backend. One queue at a time: it knows only what it has queued itself.
 std::unique_ptr<StepQueue> make_step_queue(Device device);
 
 }  // namespace mld

@@ -23,6 +23,7 @@ const KernelTable kTable = {
       use_device(index);
       return step_queue();
     },
+    .set_deterministic = set_deterministic,
 };
 
 }  // namespace

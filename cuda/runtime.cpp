@@ -18,6 +18,7 @@ struct DeviceState {
   cudaDeviceProp properties{};
   Stream stream;
   bool capturing = false;
+  bool deterministic = true;
 };
 
 // Never destroyed, like all that lives as long as the process: at its end the driver may go first.
@@ -88,6 +89,10 @@ bool synchronous() {
 }
 
 void set_capturing(bool capturing) { state().capturing = capturing; }
+bool capturing() { return state().capturing; }
+
+void set_deterministic(bool deterministic) { state().deterministic = deterministic; }
+bool deterministic() { return state().deterministic; }
 
 MemoryPool& device_memory() {
   // Never destroyed: tensors in static storage may outlive any order of destruction.

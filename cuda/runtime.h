@@ -1,7 +1,7 @@
 // The device the process uses: its stream, its memory, and what every call's status leads to.
 //
 // One process uses one CUDA device, the first that a tensor is made on. All kernels and library calls
-// run on one compute stream, so a block of memory that is freed may be handed out at once: whoever
+// run on one compute stream (the inputs' copies on another: Note [Two inputs] in cuda/step_queue.cpp), so a block of memory that is freed may be handed out at once: whoever
 // uses it next is queued behind whoever used it last.
 #pragma once
 
@@ -36,6 +36,12 @@ void synchronize();
 // Not while launches are captured.
 bool synchronous();
 void set_capturing(bool capturing);
+bool capturing();
+
+// Whether a run must repeat bit for bit (the default): no timing decides then, and no engine is taken
+// that adds in varying order.
+void set_deterministic(bool deterministic);
+bool deterministic();
 
 MemoryPool& device_memory();
 

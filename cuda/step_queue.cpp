@@ -38,7 +38,10 @@ class Pinned {
       memory_.reset();
       bytes_ = 0;
       void* raw = nullptr;
-      check(cudaHostAlloc(&raw, bytes, cudaHostAllocDefault));
+      const cudaError_t status = cudaHostAlloc(&raw, bytes, cudaHostAllocDefault);
+      require<OutOfMemory>(status != cudaErrorMemoryAllocation,
+                           "out of memory: {} bytes of pinned host memory", bytes);
+      check(status);
       memory_.reset(static_cast<char*>(raw));
       bytes_ = bytes;
     }
@@ -56,8 +59,8 @@ class Pinned {
 // A captured step, and the memory its launches write to.
 class DeviceGraph : public CapturedWork {
  public:
-  DeviceGraph(GraphExec exec, std::vector<MemoryPool::Block> memory)
-      : exec_(std::move(exec)), memory_(std::move(memory)) {}
+  explicit DeviceGraph(std::vector<MemoryPool::Block> memory) : memory_(std::move(memory)) {}
+  void take(GraphExec exec) { exec_ = std::move(exec); }
   ~DeviceGraph() override {
     cudaStreamSynchronize(stream());  // a replay may still run
     exec_.reset();
@@ -112,11 +115,11 @@ class DeviceQueue : public StepQueue {
   }
 
   void download(const Tensor& x) override {
-    Result result;
-    if (!spare_.empty()) {
-      result = std::move(spare_.back());
-      spare_.pop_back();
+    if (spare_.empty()) {
+      spare_.emplace_back();
     }
+    Result result = std::move(spare_.back());
+    spare_.pop_back();
     result.count = static_cast<size_t>(x.numel());
     float* pinned = reinterpret_cast<float*>(result.memory.at_least(x.bytes()));
     check(cudaMemcpyAsync(pinned, x.data<float>(), x.bytes(), cudaMemcpyDeviceToHost, stream()));
@@ -139,33 +142,34 @@ class DeviceQueue : public StepQueue {
 
   std::unique_ptr<CapturedWork> capture(const std::function<void()>& work) override {
     MemoryPool& pool = device_memory();
-    pool.watch();
     // Relaxed: the pool may need memory from the device meanwhile.
     check(cudaStreamBeginCapture(stream(), cudaStreamCaptureModeRelaxed));
     set_capturing(true);
+    pool.watch();
     cudaGraph_t raw = nullptr;
     try {
       work();
     } catch (...) {
       set_capturing(false);
+      pool.stop_watching();
       cudaStreamEndCapture(stream(), &raw);
       const Graph dropped(raw);
-      pool.stop_watching();
+      cudaGetLastError();  // the first error is the one to tell
       throw;
     }
     set_capturing(false);
     const cudaError_t status = cudaStreamEndCapture(stream(), &raw);
     const Graph graph(raw);
-    std::vector<MemoryPool::Block> memory = pool.take_watched();
-    try {
+    if (status != cudaSuccess) {
+      pool.stop_watching();
       check(status);
-      cudaGraphExec_t exec = nullptr;
-      check(cudaGraphInstantiate(&exec, graph.get(), 0));
-      return std::make_unique<DeviceGraph>(GraphExec(exec), memory);
-    } catch (...) {
-      pool.give_back(memory);
-      throw;
     }
+    cudaGraphExec_t exec = nullptr;
+    std::vector<MemoryPool::Block> memory = pool.take_watched();
+    auto captured = std::make_unique<DeviceGraph>(std::move(memory));
+    check(cudaGraphInstantiate(&exec, graph.get(), 0));
+    captured->take(GraphExec(exec));
+    return captured;
   }
 
  private:

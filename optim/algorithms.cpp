@@ -31,8 +31,8 @@ class Adam : public TwoMoments {
   Adam(std::vector<Trained> trained, const AdamSpec& spec)
       : TwoMoments(std::move(trained), spec.beta2), spec_(spec) {}
 
-  void apply() override {
-    spec_.rates = rates();
+  void apply(const Tensor& rates) override {
+    spec_.rates = rates;
     KERNEL(device(), adam_step)(slots(), spec_);
   }
 
@@ -45,8 +45,8 @@ class Lamb : public TwoMoments {
   Lamb(std::vector<Trained> trained, const LambSpec& spec)
       : TwoMoments(std::move(trained), spec.beta2), spec_(spec) {}
 
-  void apply() override {
-    spec_.rates = rates();
+  void apply(const Tensor& rates) override {
+    spec_.rates = rates;
     KERNEL(device(), lamb_step)(slots(), spec_);
   }
 
@@ -58,7 +58,7 @@ class Sgd : public Optimizer {
  public:
   explicit Sgd(std::vector<Trained> trained) : Optimizer(std::move(trained), {"momentum"}, 0) {}
 
-  void apply() override {
+  void apply(const Tensor& rates) override {
     std::vector<SgdSlot> slots;
     for (size_t i = 0; i < trained().size(); ++i) {
       const Trained& t = trained()[i];
@@ -67,7 +67,7 @@ class Sgd : public Optimizer {
                        .momentum = moment(0, i),
                        .weight_decay = t.weight_decay});
     }
-    KERNEL(device(), sgd_step)(slots, rates());
+    KERNEL(device(), sgd_step)(slots, rates);
   }
 };
 

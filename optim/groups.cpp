@@ -32,7 +32,8 @@ std::vector<Tensor> gradients(const std::vector<Trained>& trained) {
 Tensor gradient_norm(const std::vector<Trained>& trained) {
   const std::vector<Tensor> all = gradients(trained);
   if (all.empty()) {
-    return Tensor::zeros({1});
+    const Device device = trained.empty() ? Device{} : trained[0].parameter->value.device();
+    return Tensor::zeros({1}, DType::f32, device);
   }
   Tensor norm({1}, DType::f32, all.front().device());
   KERNEL(norm.device(), global_norm)(all, norm);

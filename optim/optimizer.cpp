@@ -7,7 +7,8 @@
 
 namespace mld {
 
-Optimizer::Optimizer(std::vector<Trained> trained, std::vector<std::string_view> moments, float beta2)
+Optimizer::Optimizer(std::vector<Trained> trained, std::vector<std::string_view> moments,
+                     float beta2)
     : beta2_(beta2), trained_(std::move(trained)), names_(std::move(moments)),
       moments_(names_.size()) {
   for (const Trained& t : trained_) {
@@ -18,17 +19,11 @@ Optimizer::Optimizer(std::vector<Trained> trained, std::vector<std::string_view>
       moment.push_back(Tensor::zeros(value.shape(), DType::f32, value.device()));
     }
   }
-  rates_ = Tensor({StepRates::kFloats}, DType::f32, device());
 }
 
-void Optimizer::prepare(const Rates& rates) {
-  const Tensor now = StepRates::at(++steps_, static_cast<float>(rates.lr),
-                                   static_cast<float>(rates.beta1), beta2_).tensor();
-  if (device().is_cpu()) {
-    rates_ = now;
-  } else {
-    KERNEL(device(), copy)(now, rates_);  // in place: a captured step reads it there
-  }
+Tensor Optimizer::prepare(const Rates& rates) {
+  return StepRates::at(++steps_, static_cast<float>(rates.lr), static_cast<float>(rates.beta1),
+                       beta2_).tensor();
 }
 
 Tensor Optimizer::gradient(size_t i) const {

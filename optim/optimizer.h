@@ -28,14 +28,11 @@ class Optimizer {
 
   // One update. rates.beta1 is Adam's and LAMB's beta1, SGD's momentum. An undefined gradient
   // counts as zero. Gradients stay as they are: clear_gradients() afterwards.
-  void step(const Rates& rates) {
-    prepare(rates);
-    apply();
-  }
-  // Its two halves: prepare() counts the update and puts its rates into the device's memory, apply()
-  // is the launches alone, the same every time (Note [Replay] in core/specs.h).
-  void prepare(const Rates& rates);
-  virtual void apply() = 0;
+  void step(const Rates& rates) { apply(prepare(rates).to(device())); }
+  // Its two halves. prepare() counts the update and returns its StepRates, on the CPU; apply() takes
+  // them on the device, and is the same launches every time (Note [Replay] in core/specs.h).
+  Tensor prepare(const Rates& rates);
+  virtual void apply(const Tensor& rates) = 0;
 
   // Updates made so far, and the moments: what a resumed run needs to continue bit for bit.
   // Names: "step" (int64 [1]), "m.<parameter>", "v.<parameter>" ("momentum.<parameter>" for SGD).
@@ -55,12 +52,9 @@ class Optimizer {
   Tensor gradient(size_t i) const;
   Device device() const;
 
-  const Tensor& rates() const { return rates_; }  // StepRates, on device()
-
  private:
   int64_t steps_ = 0;
   float beta2_;
-  Tensor rates_;
   std::vector<Trained> trained_;
   std::vector<std::string_view> names_;        // of the moments
   std::vector<std::vector<Tensor>> moments_;   // [moment][parameter]

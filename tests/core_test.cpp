@@ -108,6 +108,52 @@ TEST_CASE("tensor: misuse is named") {
   CHECK_FALSE(Tensor().defined());
 }
 
+TEST_CASE("memory pool: what was handed out while it watched is kept apart, even from a trim") {
+  int held = 0;  // blocks the pool has from the system
+  MemoryPool pool(
+      [&](size_t bytes) {
+        ++held;
+        return std::aligned_alloc(64, bytes);
+      },
+      [&](void* block, size_t) {
+        --held;
+        std::free(block);
+      },
+      "the test");
+  pool.free(pool.allocate(64), 64);
+  pool.watch();
+  void* first = pool.allocate(64);  // the cached one
+  pool.free(first, 64);
+  pool.free(pool.allocate(1024), 1024);
+  pool.set_limit(64 + 1024 + 64);
+  CHECK_THROWS_AS(pool.allocate(4096), OutOfMemory);  // trims what it may: nothing
+  CHECK(held == 2);
+  pool.set_limit(0);
+  pool.reset_peak();
+  const std::vector<MemoryPool::Block> taken = pool.take_watched();
+  CHECK(taken.size() == 2);
+  CHECK(pool.stats().in_use == 64 + 1024);
+  CHECK(pool.stats().peak == 64 + 1024);
+  CHECK(pool.stats().cached == 0);
+  void* other = pool.allocate(64);
+  CHECK(other != first);
+  pool.trim();
+  CHECK(held == 3);
+  pool.give_back(taken);
+  CHECK(pool.stats().cached == 64 + 1024);
+  pool.watch();
+  void* kept = pool.allocate(64);
+  CHECK(kept == first);
+  pool.free(pool.allocate(1024), 1024);
+  CHECK_FAILS(Error, pool.take_watched(),
+              "memory pool: 1 of the blocks handed out meanwhile are still in use");
+  CHECK(pool.stats().cached == 1024);  // the other one is in circulation again
+  pool.free(kept, 64);
+  pool.free(other, 64);
+  pool.trim();
+  CHECK(held == 0);
+}
+
 TEST_CASE("tensor: memory returns to the pool when the last holder lets go") {
   MemoryPool& pool = memory_pool(Device{});
   const size_t before = pool.stats().in_use;

@@ -1,4 +1,4 @@
-// The trainer in this process: what it does when memory runs out.
+// The trainer in this process: what it does when memory runs out, and what it keeps as the best.
 #include <doctest/doctest.h>
 
 #include <cstdio>
@@ -40,6 +40,44 @@ batch_size = 256
 }
 
 }  // namespace
+
+// Ends the run after some updates, as a kill does: by an exception.
+struct Killer : SilentLog {
+  struct Killed {};
+  int64_t last;
+
+  explicit Killer(int64_t last_) : last(last_) {}
+  void step(const StepReport& report) override {
+    if (report.step == last) {
+      throw Killed();
+    }
+  }
+};
+
+TEST_CASE("the best weights kept in the state are those of best.safetensors, to the byte") {
+  const test::TemporaryFolder folder;
+  const RunFolder run_folder{folder.path()};
+  std::filesystem::create_directories(run_folder.weights());
+  std::filesystem::create_directories(run_folder.val());
+  LoadedConfig config = small_run();
+  config.config.data.image_size = 32;
+  config.config.data.train_size = 48;
+  config.config.train.batch_size = 8;
+  config.config.train.epochs = 2;
+  config.config.train.model_ema_decay = 0;   // running statistics move with every batch
+  config.config.train.checkpoint_minutes = 0;  // saves after every update
+  Killer killer(9);  // in the second epoch; the first one's weights are the best so far
+  Trainer first(config, Device{}, killer, Trainer::Start::fresh);
+  first.open(run_folder);
+  CHECK_THROWS_AS(first.run(), Killer::Killed);
+  const std::string best = test::read_file(run_folder.best());
+  REQUIRE(best.size() > 1000);
+  std::filesystem::remove(run_folder.best());
+  SilentLog log;
+  Trainer second(config, Device{}, log, Trainer::Start::saved);
+  second.open(run_folder);  // writes it again, from the state
+  CHECK(test::read_file(run_folder.best()) == best);
+}
 
 TEST_CASE("out of memory: the message names a batch size that fits, and it does") {
   SilentLog log;

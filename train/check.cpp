@@ -82,6 +82,7 @@ static void measure_step(const Config& config, int64_t classes, Device device, C
   }
   targets = shaped_targets(config.loss, targets).to(device);
   for (int step = 0; step < 3; ++step) {  // the first one builds what is cached by shape
+    backend(device).synchronize(device.index);
     const auto start = std::chrono::steady_clock::now();
     Tape tape;
     tape.backward(loss(config, cast((*model)(tape.constant(images)), DType::f32), targets, 1));
@@ -90,6 +91,7 @@ static void measure_step(const Config& config, int64_t classes, Device device, C
     if (average) {
       average->update();
     }
+    backend(device).synchronize(device.index);
     costs.step_seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }

@@ -156,7 +156,7 @@ std::vector<Key> model_keys() {
           .with(Effect::none),
       row(TRAIN(best_metric), "what best.safetensors is best by, on val")
           .one_of({"mAP", "mAP_official", "top1", "CF1", "OF1"}),
-      row(TRAIN(deterministic), "repeats bit for bit; the CPU always does, whatever this says")
+      row(TRAIN(deterministic), "repeats bit for bit; false: a GPU takes what a timing favours")
           .with(Effect::none),
       row(TRAIN(cuda_graph), "on a GPU: capture an update's launches once and replay them")
           .with(Effect::none),

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/kernels.h"
 #include "core/parallel.h"
 #include "data/file.h"
 #include "data/text.h"
@@ -14,6 +15,7 @@ namespace mld {
 
 Trainer::Trainer(LoadedConfig config, Device device, RunLog& log, Start start)
     : loaded_(std::move(config)), device_(device), log_(log) {
+  backend(device_).set_deterministic(config_.train.deterministic);
   data_ = open_splits(data_options(config_));
   for (const Dataset* split : {data_.train.get(), data_.val.get()}) {
     for (const std::string& note : split->notes()) {
@@ -99,11 +101,12 @@ ExitCode Trainer::run_epoch() {
     start_update(*batch);
     finish_updates(step_->lag());
     const bool last = state_.batch == train_loader_->batches_per_epoch();
-    if (stop_requested() || (!last && save_is_due())) {
+    const bool stop = stop_requested();  // asked once: a signal may come any time
+    if (stop || (!last && save_is_due())) {
       finish_updates(0);
       save();
     }
-    if (stop_requested()) {
+    if (stop) {
       return ExitCode::stopped;
     }
   }
@@ -127,6 +130,7 @@ void Trainer::start_update(const Batch& batch) {
     reason = error.what();
   }  // what the step held is free again
   if (!reason.empty()) {
+    finish_updates(0);
     const int64_t fits = step_->fitting_part(batch);
     fail<OutOfMemory>("step {}: {}; {}; the last save is kept", state_.step, reason,
                       fits > 0 ? fmt::format("{} pictures at a time fit: train.batch_size = {}",
@@ -182,6 +186,7 @@ bool Trainer::finish_epoch() {
                      .metric = config_.train.best_metric, .history = {}};
   const int64_t next = state_.epoch + 1;
   if (next % config_.train.val_interval == 0 || next == epochs()) {
+    step_->release();  // validation needs the memory
     const std::optional<Evaluation> raw = validate();
     std::optional<Evaluation> average;
     if (raw && ema_) {

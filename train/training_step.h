@@ -28,11 +28,12 @@ class TrainingStep {
     Optimizer& optimizer;
     Ema* average = nullptr;
   };
-  // All of them must outlive it. Uses the sections loss, optim, train, data.normalize and the seed.
+  // All of them must outlive it, and keep their tensors where they are: a captured update knows
+  // addresses. Uses the sections loss, optim, train, data.normalize and the seed.
   TrainingStep(const Config& config, Device device, Subject subject);
 
   // Queues the update from a batch. `step` counts updates: dropout depends on it and the seed alone.
-  // Errors: OutOfMemory (gradients and running statistics are changed then, parameters are not).
+  // Errors: OutOfMemory. The model is then of no further use: an update may have begun.
   void queue(const Batch& batch, const Rates& rates, int64_t step);
 
   struct Result {
@@ -44,6 +45,8 @@ class TrainingStep {
   // How many updates should be queued before the oldest's result is taken, so that nobody waits.
   size_t lag() const { return queue_->lag(); }
   bool captured() const { return graph_ != nullptr; }
+  // Lets go of a captured update and the memory it keeps; the next of that shape is captured anew.
+  void release();
 
   // How many pictures at a time, of one part's number halved again and again, have memory for forward
   // and backward; 0 if none. Leaves gradients and running statistics changed: the run is over.
@@ -56,23 +59,28 @@ class TrainingStep {
     int64_t before, per_update;
   };
 
-  int64_t parts(int64_t images) const;
-  void forward_backward(const Tensor& images, const Tensor& targets, int64_t begin, int64_t end,
-                        int64_t part);
-  void update(const Tensor& images, const Tensor& targets);
-  void capture(const std::vector<Tensor>& inputs);
-  void replay(const std::vector<Tensor>& inputs);
-  bool fits_graph(const std::vector<Tensor>& inputs) const;
+  // What an update reads, on the device.
+  struct Inputs {
+    Tensor images;   // u8 [N, S, S, 3]
+    Tensor targets;  // f32 [N, K], shaped
+    Tensor steps;    // i64 [optim.grad_accum_steps]: what dropout's keys count
+    Tensor rates;    // StepRates
+  };
+
+  void update(const Inputs& inputs);
+  void forward_backward(const Inputs& inputs, int64_t begin, int64_t end, int64_t part);
+  void capture(const Inputs& inputs);
+  void replay(const Inputs& inputs);
 
   const Config& config_;
   Device device_;
   Subject subject_;
   std::unique_ptr<StepQueue> queue_;
-  Tensor steps_;    // i64 [parts]: what dropout's keys count
-  Tensor results_;  // f32 [parts + 1]: losses, the gradient norm
-  int64_t usual_ = 0;  // updates run as usual
+  Tensor results_;  // f32 [optim.grad_accum_steps + 1]: losses of the parts, the gradient norm
+  Shape usual_shape_;  // of the last images
+  int64_t usual_ = 0;  // updates of that shape run as usual
 
-  std::vector<Tensor> graph_inputs_;  // before graph_: it goes first
+  Inputs graph_inputs_;  // declared before graph_, which is destroyed first
   std::vector<Counter> counters_;
   std::unique_ptr<CapturedWork> graph_;
 };

@@ -37,8 +37,4 @@ namespace cpu {
 std::unique_ptr<StepQueue> step_queue() { return std::make_unique<HostQueue>(); }
 }  // namespace cpu
 
-std::unique_ptr<StepQueue> make_step_queue(Device device) {
-  return backend(device).step_queue(device.index);
-}
-
 }  // namespace mld

@@ -17,6 +17,7 @@ const KernelTable kTable = {
     },
     .synchronize = [](int) {},
     .step_queue = [](int) { return step_queue(); },
+    .set_deterministic = [](bool) {},
 };
 
 }  // namespace

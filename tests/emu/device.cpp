@@ -85,8 +85,20 @@ void gemm(const Gemm& g, const void* a, const void* b, const void* bias, void* y
 
 // ---- convolution --------------------------------------------------------------------------------
 
+// EMU_CONV=cpu: by the CPU's kernels, for trainings of whole models. Not while a graph is captured:
+// they run at once.
+static bool by_cpu() {
+  static const bool asked = std::getenv("EMU_CONV") != nullptr;
+  require(!asked || emu::captured == nullptr, "EMU_CONV: the CPU's convolutions are not captured");
+  return asked;
+}
+
 void conv2d_forward(const Tensor& x, const Tensor& w, const Tensor& bias, const Tensor& residual,
                     const Conv2dSpec& spec, Tensor& y) {
+  if (by_cpu()) {
+    cpu::conv2d_forward(x, w, bias, residual, spec, y);
+    return;
+  }
   direct_forward(x, w, spec, y);
   if (bias.defined() || residual.defined() || spec.act.kind != Act::identity) {
     epilogue(bias, residual, spec.act, y);
@@ -94,11 +106,12 @@ void conv2d_forward(const Tensor& x, const Tensor& w, const Tensor& bias, const 
 }
 
 void conv2d_backward_data(const Tensor& dy, const Tensor& w, const Conv2dSpec& spec, Tensor& dx) {
-  direct_backward_data(dy, w, spec, dx);
+  by_cpu() ? cpu::conv2d_backward_data(dy, w, spec, dx) : direct_backward_data(dy, w, spec, dx);
 }
 
 void conv2d_backward_weight(const Tensor& dy, const Tensor& x, const Conv2dSpec& spec, Tensor& dw) {
-  direct_backward_weight(dy, x, spec, dw);
+  by_cpu() ? cpu::conv2d_backward_weight(dy, x, spec, dw)
+           : direct_backward_weight(dy, x, spec, dw);
 }
 
 }  // namespace mld::cuda

@@ -103,7 +103,7 @@ void lamb_step(const std::vector<AdamSlot>& slots, const LambSpec& spec) {
     squares += std::pow(norm(read_doubles(slot.grad)), 2);
   }
   const double clip = std::max(1.0, std::sqrt(squares) / static_cast<double>(spec.max_grad_norm));
-  const StepRates& rates = *rates_in(spec.rates);
+  const StepRates& rates = *rates_in(spec.rates);  // the corrections are float32: 6e-8 of them
   const double b1 = rates.beta1, b2 = spec.beta2;
   const double m_scale = rates.m_correction, v_scale = rates.root_correction;
   for (const AdamSlot& slot : slots) {
