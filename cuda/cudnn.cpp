@@ -200,25 +200,29 @@ std::vector<Descriptor> operations_of(const ConvGraph& g) {
 
 // ---- engines ------------------------------------------------------------------------------------
 
-std::vector<cudnnBackendNumericalNote_t> notes_of(const Descriptor& engine) {
-  std::vector<cudnnBackendNumericalNote_t> notes(CUDNN_NUMERICAL_NOTE_TYPE_COUNT);
+// An engine's notes of one kind, of which there are `most`.
+template <class Note>
+std::vector<Note> notes_of(const Descriptor& engine, Name name, cudnnBackendAttributeType_t type,
+                           int64_t most) {
+  std::vector<Note> notes(static_cast<size_t>(most));
   int64_t count = 0;
-  check(cudnnBackendGetAttribute(engine.get(), CUDNN_ATTR_ENGINE_NUMERICAL_NOTE,
-                                 CUDNN_TYPE_NUMERICAL_NOTE, static_cast<int64_t>(notes.size()),
-                                 &count, notes.data()));
+  check(cudnnBackendGetAttribute(engine.get(), name, type, most, &count, notes.data()));
   notes.resize(static_cast<size_t>(count));
   return notes;
+}
+
+std::vector<cudnnBackendNumericalNote_t> numerical_notes(const Descriptor& engine) {
+  return notes_of<cudnnBackendNumericalNote_t>(engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE,
+                                               CUDNN_TYPE_NUMERICAL_NOTE,
+                                               CUDNN_NUMERICAL_NOTE_TYPE_COUNT);
 }
 
 // Such an engine takes a second or more to compile at first use, and the plan tests, which have no
 // driver, cannot vouch for it.
 bool compiles_at_run_time(const Descriptor& engine) {
-  std::vector<cudnnBackendBehaviorNote_t> notes(CUDNN_BEHAVIOR_NOTE_TYPE_COUNT);
-  int64_t count = 0;
-  check(cudnnBackendGetAttribute(engine.get(), CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE,
-                                 CUDNN_TYPE_BEHAVIOR_NOTE, static_cast<int64_t>(notes.size()),
-                                 &count, notes.data()));
-  notes.resize(static_cast<size_t>(count));
+  const auto notes = notes_of<cudnnBackendBehaviorNote_t>(
+      engine, CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE, CUDNN_TYPE_BEHAVIOR_NOTE,
+      CUDNN_BEHAVIOR_NOTE_TYPE_COUNT);
   return std::find(notes.begin(), notes.end(), CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION) !=
          notes.end();
 }
@@ -337,7 +341,6 @@ struct ConvPlan::Parts {
   std::shared_ptr<const Described> convolution;  // the plan's descriptors refer to it
   Descriptor plan;
   int64_t workspace = 0, engine = -1;
-  int offered = 0;  // configurations looked at
   bool tensor_cores = false;
   bool bias = false, residual = false;
 };
@@ -354,7 +357,7 @@ std::vector<ConvPlan> ConvPlan::find(const ConvGraph& g, const PlanRules& rules,
     for (const Descriptor& config : candidates(*convolution, mode)) {
       ++offered;
       const Descriptor engine = engine_of(config);
-      const auto notes = notes_of(engine);
+      const auto notes = numerical_notes(engine);
       if (!allowed(notes, rules, g.dtype) || compiles_at_run_time(engine)) {
         continue;
       }
@@ -362,7 +365,7 @@ std::vector<ConvPlan> ConvPlan::find(const ConvGraph& g, const PlanRules& rules,
         plans.push_back(ConvPlan(std::make_unique<Parts>(Parts{
             .convolution = convolution, .plan = plan,
             .workspace = plan.integer(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE),
-            .engine = engine.integer(CUDNN_ATTR_ENGINE_GLOBAL_INDEX), .offered = offered,
+            .engine = engine.integer(CUDNN_ATTR_ENGINE_GLOBAL_INDEX),
             .tensor_cores = has(notes, CUDNN_NUMERICAL_NOTE_TENSOR_CORE),
             .bias = g.bias, .residual = g.residual})));
         if (std::ssize(plans) == most) {
@@ -393,7 +396,6 @@ ConvPlan& ConvPlan::operator=(ConvPlan&&) noexcept = default;
 
 int64_t ConvPlan::workspace() const { return parts_->workspace; }
 int64_t ConvPlan::engine() const { return parts_->engine; }
-int ConvPlan::offered() const { return parts_->offered; }
 bool ConvPlan::tensor_cores() const { return parts_->tensor_cores; }
 
 void ConvPlan::run(const void* x, const void* w, const void* y, const void* bias,

@@ -62,7 +62,6 @@ class ConvPlan {
 
   int64_t workspace() const;  // bytes
   int64_t engine() const;     // its global index
-  int offered() const;        // its place among the configurations the heuristics offered
   bool tensor_cores() const;
 
   // Runs on the compute stream. bias, residual may be null where the graph has none.

@@ -1,8 +1,9 @@
 // The device the process uses: its stream, its memory, and what every call's status leads to.
 //
-// One process uses one CUDA device, the first that a tensor is made on. All kernels and library calls
-// run on one compute stream (the inputs' copies on another: Note [Two inputs] in cuda/step_queue.cpp), so a block of memory that is freed may be handed out at once: whoever
-// uses it next is queued behind whoever used it last.
+// One process uses one CUDA device, the first that a tensor is made on. All kernels and library
+// calls run on one compute stream (the inputs' copies on another: Note [Two inputs] in
+// cuda/step_queue.cpp), so a block of memory that is freed may be handed out at once: whoever uses
+// it next is queued behind whoever used it last.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -32,14 +33,14 @@ bool has_bf16_tensor_cores();  // compute capability 8.0 and newer
 // Waits for everything queued on the compute stream. Errors: whatever a kernel did wrong.
 void synchronize();
 
-// Whether every launch is waited for (MLD_CUDA_SYNC is set), so that an error names its kernel's place.
-// Not while launches are captured.
+// Whether every launch is waited for (MLD_CUDA_SYNC is set), so that an error names its kernel's
+// place. Not while launches are captured.
 bool synchronous();
 void set_capturing(bool capturing);
 bool capturing();
 
-// Whether a run must repeat bit for bit (the default): no timing decides then, and no engine is taken
-// that adds in varying order.
+// Whether a run must repeat bit for bit (the default): no timing decides then, and no engine is
+// taken that adds in varying order.
 void set_deterministic(bool deterministic);
 bool deterministic();
 
