@@ -180,8 +180,7 @@ class Bench {
         [&] { KERNEL(device_, linear_backward_weight)(hidden, x, dwide); });
     constexpr int64_t G = 100, g = 50;
     const Tensor h = values({N, G, D}), group_w = values({G, D, g}), group_bias = floats({G * g});
-    Tensor logits({N, G * g}, dtype_, device_), dh = h.like(), dgroup(group_w.shape(), DType::f32,
-                                                                      device_);
+    Tensor logits({N, G * g}, dtype_, device_);
     row("group_linear_forward, 5000 classes", group_w.shape(),
         static_cast<double>(h.bytes() + group_w.bytes() + logits.bytes()),
         2.0 * static_cast<double>(N * G * D * g),
@@ -217,6 +216,8 @@ int main(int argc, char** argv) {
   std::map<std::string, std::string> options = {
       {"--device", "cuda"}, {"--batch", "128"}, {"--dtype", "bf16"}};
   for (int i = 1; i + 1 < argc; i += 2) {
+    mld::require<mld::UsageError>(options.contains(argv[i]), "bench_device_ops: unknown option {}",
+                                  argv[i]);
     options[argv[i]] = argv[i + 1];
   }
   const mld::DType dtype = options["--dtype"] == "bf16" ? mld::DType::bf16 : mld::DType::f32;

@@ -42,9 +42,7 @@ Tensor gradient_norm(const std::vector<Trained>& trained) {
 
 Tensor clip_gradients(const std::vector<Trained>& trained, float max_norm) {
   const Tensor norm = gradient_norm(trained);
-  if (const std::vector<Tensor> all = gradients(trained); !all.empty()) {
-    KERNEL(norm.device(), clip_all)(all, norm, max_norm);
-  }
+  KERNEL(norm.device(), clip_all)(gradients(trained), norm, max_norm);  // of none: nothing
   return norm;
 }
 
