@@ -31,14 +31,25 @@ __global__ void __launch_bounds__(kManyThreads)
   const Slot& slot = many.slot[chunk.tensor];
   const float decay = f.decoupled ? 1 - r.lr * slot.weight_decay : 1.0f;
   const float l2 = f.decoupled ? 0.0f : slot.weight_decay;
-  for (int64_t i = chunk.begin + threadIdx.x; i < chunk.end; i += kManyThreads) {
-    const float value = slot.value[i], g = slot.grad[i] + l2 * value;
-    const float m = r.beta1 * slot.m[i] + r.one_beta1 * g;
-    const float v = f.beta2 * slot.v[i] + f.one_beta2 * g * g;
-    slot.m[i] = m;
-    slot.v[i] = v;
-    slot.value[i] = value * decay - r.corrected_lr * m / (sqrtf(v) * r.root_correction + f.eps);
-  }
+  const bool aligned = all_aligned(slot.value, slot.grad, slot.m, slot.v);
+  for_chunk(chunk, aligned, [&]<int V>(int64_t i) {
+    float value[V], grad[V], m[V], v[V];
+    load(slot.value + i, value);
+    load(slot.grad + i, grad);
+    load(slot.m + i, m);
+    load(slot.v + i, v);
+#pragma unroll
+    for (int j = 0; j < V; ++j) {
+      const float g = grad[j] + l2 * value[j];
+      m[j] = r.beta1 * m[j] + r.one_beta1 * g;
+      v[j] = f.beta2 * v[j] + f.one_beta2 * g * g;
+      value[j] = value[j] * decay -
+                 r.corrected_lr * m[j] / (sqrtf(v[j]) * r.root_correction + f.eps);
+    }
+    store(m, slot.m + i);
+    store(v, slot.v + i);
+    store(value, slot.value + i);
+  });
 }
 
 }  // namespace

@@ -21,9 +21,15 @@ __global__ void __launch_bounds__(kManyThreads)
   const float factor = most / (n + 1e-6f);
   const Chunk chunk(many);
   float* x = many.slot[chunk.tensor].x;
-  for (int64_t i = chunk.begin + threadIdx.x; i < chunk.end; i += kManyThreads) {
-    x[i] *= factor;
-  }
+  for_chunk(chunk, all_aligned(x), [&]<int V>(int64_t i) {
+    float values[V];
+    load(x + i, values);
+#pragma unroll
+    for (int j = 0; j < V; ++j) {
+      values[j] *= factor;
+    }
+    store(values, x + i);
+  });
 }
 
 }  // namespace

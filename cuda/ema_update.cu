@@ -15,9 +15,16 @@ __global__ void __launch_bounds__(kManyThreads)
     ema_kernel(const __grid_constant__ Many<Slot> many, float rest) {
   const Chunk chunk(many);
   const Slot& slot = many.slot[chunk.tensor];
-  for (int64_t i = chunk.begin + threadIdx.x; i < chunk.end; i += kManyThreads) {
-    slot.average[i] += rest * (slot.value[i] - slot.average[i]);
-  }
+  for_chunk(chunk, all_aligned(slot.average, slot.value), [&]<int V>(int64_t i) {
+    float average[V], value[V];
+    load(slot.average + i, average);
+    load(slot.value + i, value);
+#pragma unroll
+    for (int j = 0; j < V; ++j) {
+      average[j] += rest * (value[j] - average[j]);
+    }
+    store(average, slot.average + i);
+  });
 }
 
 }  // namespace

@@ -16,9 +16,14 @@ __global__ void __launch_bounds__(kManyThreads)
   const Chunk chunk(many);
   const float* x = many.slot[chunk.tensor].x;
   double sum = 0;
-  for (int64_t i = chunk.begin + threadIdx.x; i < chunk.end; i += kManyThreads) {
-    sum += double{x[i]} * double{x[i]};
-  }
+  for_chunk(chunk, all_aligned(x), [&]<int V>(int64_t i) {
+    float values[V];
+    load(x + i, values);
+#pragma unroll
+    for (int j = 0; j < V; ++j) {
+      sum += double{values[j]} * double{values[j]};
+    }
+  });
   sum = block_sum<kManyThreads>(sum);
   if (threadIdx.x == 0) {
     part[blockIdx.x] = sum;

@@ -43,16 +43,25 @@ __global__ void __launch_bounds__(kManyThreads)
   const Slot& slot = many.slot[chunk.tensor];
   const float scale = f.timm ? 1.0f / fmaxf(1.0f, *norm / f.max_grad_norm) : 1.0f;
   float value_squares = 0, u_squares = 0;
-  for (int64_t i = chunk.begin + threadIdx.x; i < chunk.end; i += kManyThreads) {
-    const float g = slot.grad[i] * scale, value = slot.value[i];
-    const float m = r.beta1 * slot.m[i] + r.one_beta1 * g;
-    const float v = f.beta2 * slot.v[i] + f.one_beta2 * g * g;
-    slot.m[i] = m;
-    slot.v[i] = v;
-    const float u = f.direction(r, m, v, slot.weight_decay, value);
-    value_squares += value * value;
-    u_squares += u * u;
-  }
+  const bool aligned = all_aligned(slot.value, slot.grad, slot.m, slot.v);
+  for_chunk(chunk, aligned, [&]<int V>(int64_t i) {
+    float value[V], grad[V], m[V], v[V];
+    load(slot.value + i, value);
+    load(slot.grad + i, grad);
+    load(slot.m + i, m);
+    load(slot.v + i, v);
+#pragma unroll
+    for (int j = 0; j < V; ++j) {
+      const float g = grad[j] * scale;
+      m[j] = r.beta1 * m[j] + r.one_beta1 * g;
+      v[j] = f.beta2 * v[j] + f.one_beta2 * g * g;
+      const float u = f.direction(r, m[j], v[j], slot.weight_decay, value[j]);
+      value_squares += value[j] * value[j];
+      u_squares += u * u;
+    }
+    store(m, slot.m + i);
+    store(v, slot.v + i);
+  });
   value_squares = block_sum<kManyThreads>(value_squares);
   u_squares = block_sum<kManyThreads>(u_squares);
   if (threadIdx.x == 0) {
@@ -88,11 +97,18 @@ __global__ void __launch_bounds__(kManyThreads)
   const StepRates r = *rates;
   const Chunk chunk(many);
   const Slot& slot = many.slot[chunk.tensor];
-  for (int64_t i = chunk.begin + threadIdx.x; i < chunk.end; i += kManyThreads) {
-    const float value = slot.value[i];
-    slot.value[i] =
-        value - step[chunk.tensor] * f.direction(r, slot.m[i], slot.v[i], slot.weight_decay, value);
-  }
+  const float rate = step[chunk.tensor];
+  for_chunk(chunk, all_aligned(slot.value, slot.m, slot.v), [&]<int V>(int64_t i) {
+    float value[V], m[V], v[V];
+    load(slot.value + i, value);
+    load(slot.m + i, m);
+    load(slot.v + i, v);
+#pragma unroll
+    for (int j = 0; j < V; ++j) {
+      value[j] -= rate * f.direction(r, m[j], v[j], slot.weight_decay, value[j]);
+    }
+    store(value, slot.value + i);
+  });
 }
 
 }  // namespace

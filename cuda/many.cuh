@@ -47,6 +47,26 @@ struct Chunk {
   }
 };
 
+// Whether 16 bytes at a time can be read from all of these.
+template <class... T>
+__device__ inline bool all_aligned(const T*... pointers) {
+  return ((reinterpret_cast<uintptr_t>(pointers) % 16 == 0) && ...);
+}
+
+// Calls body.template operator()<V>(i) for the elements i .. i + V of a block's share, over its threads:
+// V = 4 if the pointers are aligned (a chunk begins at a multiple of four), and 1 for the last few.
+template <class Body>
+__device__ inline void for_chunk(const Chunk& chunk, bool aligned, const Body& body) {
+  constexpr int V = 4;
+  const int64_t whole = aligned ? (chunk.end - chunk.begin) / V * V : 0;
+  for (int64_t i = int64_t{V} * threadIdx.x; i < whole; i += V * kManyThreads) {
+    body.template operator()<V>(chunk.begin + i);
+  }
+  for (int64_t i = chunk.begin + whole + threadIdx.x; i < chunk.end; i += kManyThreads) {
+    body.template operator()<1>(i);
+  }
+}
+
 // Calls run(table, blocks, first) for the tensors in groups of kMostTensors; `first` is the group's
 // first tensor. Tensors without elements are left out.
 //   slot_of(i) -> Slot, size_of_tensor(i) -> elements

@@ -19,12 +19,21 @@ __global__ void __launch_bounds__(kManyThreads)
   const StepRates r = *rates;
   const Chunk chunk(many);
   const Slot& slot = many.slot[chunk.tensor];
-  for (int64_t i = chunk.begin + threadIdx.x; i < chunk.end; i += kManyThreads) {
-    const float g = slot.grad[i] + slot.weight_decay * slot.value[i];
-    const float b = r.first != 0 ? g : r.beta1 * slot.momentum[i] + g;
-    slot.momentum[i] = b;
-    slot.value[i] -= r.lr * (g + r.beta1 * b);
-  }
+  const bool aligned = all_aligned(slot.value, slot.grad, slot.momentum);
+  for_chunk(chunk, aligned, [&]<int V>(int64_t i) {
+    float value[V], grad[V], momentum[V];
+    load(slot.value + i, value);
+    load(slot.grad + i, grad);
+    load(slot.momentum + i, momentum);
+#pragma unroll
+    for (int j = 0; j < V; ++j) {
+      const float g = grad[j] + slot.weight_decay * value[j];
+      momentum[j] = r.first != 0 ? g : r.beta1 * momentum[j] + g;
+      value[j] -= r.lr * (g + r.beta1 * momentum[j]);
+    }
+    store(momentum, slot.momentum + i);
+    store(value, slot.value + i);
+  });
 }
 
 }  // namespace
