@@ -11,7 +11,7 @@ enum class ConvAlgorithm {
   nhwc,      // oneDNN on the activations as they lie
   blocked,   // oneDNN in its own channel-blocked layout; activations are reordered in and out
   gemm,      // 1x1, stride 1, no padding, one group: a matrix product
-  unfolded,  // one group: a matrix product over copied windows
+  unfolded,  // a matrix product over copied windows, group by group
 };
 
 // One convolution's geometry.
@@ -24,7 +24,11 @@ struct ConvProblem {
   }
 };
 
-// The rule; see Note [Which convolution runs] in conv2d.cpp. A pure function of its arguments.
+// Whether this build has oneDNN (the option MLD_ONEDNN): else there are only `gemm` and `unfolded`.
+bool has_onednn();
+
+// The rule; see Note [Which convolution runs] in conv2d_choice_onednn.cpp. A pure function of its
+// arguments.
 ConvAlgorithm choose_algorithm(ConvDirection direction, const ConvProblem& problem);
 
 // The same with the algorithm given, float32 only: what the kernels call and tests compare.
@@ -36,7 +40,8 @@ void conv2d_backward_data_with(ConvAlgorithm algorithm, const Tensor& dy, const 
 void conv2d_backward_weight_with(ConvAlgorithm algorithm, const Tensor& dy, const Tensor& x,
                                  const Conv2dSpec& spec, Tensor& dw);
 
-// oneDNN's part (conv2d_onednn.cpp): `blocked` lets it choose the activations' layout too.
+// oneDNN's part (conv2d_onednn.cpp): `blocked` lets it choose the activations' layout too. Without
+// oneDNN (conv2d_portable.cpp) each is an Error.
 void onednn_forward(bool blocked, const Tensor& x, const Tensor& w, const Tensor& bias,
                     const Tensor& residual, const Conv2dSpec& spec, Tensor& y);
 void onednn_backward_data(bool blocked, const Tensor& dy, const Tensor& w, const Conv2dSpec& spec,
@@ -44,7 +49,7 @@ void onednn_backward_data(bool blocked, const Tensor& dy, const Tensor& w, const
 void onednn_backward_weight(bool blocked, const Tensor& dy, const Tensor& x,
                             const Conv2dSpec& spec, Tensor& dw);
 
-// The product over unfolded windows (conv2d_unfold.cpp); one group.
+// The product over unfolded windows (conv2d_unfold.cpp).
 void unfolded_forward(const Tensor& x, const Tensor& w, const Tensor& bias, const Tensor& residual,
                       const Conv2dSpec& spec, Tensor& y);
 void unfolded_backward_data(const Tensor& dy, const Tensor& w, const Conv2dSpec& spec, Tensor& dx);

@@ -199,15 +199,13 @@ void execute(const Plan& plan, Arguments arguments) {
   plan.primitive.execute(onednn_stream(), arguments);
 }
 
-}  // namespace
-
-void onednn_forward(bool blocked, const Tensor& x, const Tensor& w, const Tensor& bias,
-                    const Tensor& residual, const Conv2dSpec& spec, Tensor& y) {
+void forward(bool blocked, const Tensor& x, const Tensor& w, const Tensor& bias,
+             const Tensor& residual, const Conv2dSpec& spec, Tensor& y) {
   const Geometry g{{x.shape(), w.shape(), y.shape(), spec}, blocked};
   if (residual.defined() && !can_fuse_residual(g.p, blocked)) {
     Conv2dSpec linear = spec;
     linear.act = {};
-    onednn_forward(blocked, x, w, bias, {}, linear, y);
+    forward(blocked, x, w, bias, {}, linear, y);
     epilogue({}, residual, spec.act, y);
     return;
   }
@@ -234,8 +232,8 @@ void onednn_forward(bool blocked, const Tensor& x, const Tensor& w, const Tensor
   result.store();
 }
 
-void onednn_backward_data(bool blocked, const Tensor& dy, const Tensor& w, const Conv2dSpec& spec,
-                          Tensor& dx) {
+void backward_data(bool blocked, const Tensor& dy, const Tensor& w, const Conv2dSpec& spec,
+                   Tensor& dx) {
   const Geometry g{{dx.shape(), w.shape(), dy.shape(), spec}, blocked};
   const auto plan = plan_of(g.key("backward_data", false, false), [&] {
     const dnnl::convolution_backward_data::primitive_desc d(
@@ -254,8 +252,8 @@ void onednn_backward_data(bool blocked, const Tensor& dy, const Tensor& w, const
   result.store();
 }
 
-void onednn_backward_weight(bool blocked, const Tensor& dy, const Tensor& x,
-                            const Conv2dSpec& spec, Tensor& dw) {
+void backward_weight(bool blocked, const Tensor& dy, const Tensor& x, const Conv2dSpec& spec,
+                     Tensor& dw) {
   const Geometry g{{x.shape(), dw.shape(), dy.shape(), spec}, blocked};
   const auto plan = plan_of(g.key("backward_weight", false, false), [&] {
     const dnnl::convolution_backward_weights::primitive_desc d(
@@ -271,6 +269,26 @@ void onednn_backward_weight(bool blocked, const Tensor& dy, const Tensor& x,
                   {DNNL_ARG_DIFF_DST, gradient.load()},
                   {DNNL_ARG_DIFF_WEIGHTS, result.target()}});
   result.store();
+}
+
+}  // namespace
+
+void onednn_forward(bool blocked, const Tensor& x, const Tensor& w, const Tensor& bias,
+                    const Tensor& residual, const Conv2dSpec& spec, Tensor& y) {
+  onednn_checked("conv2d", x.shape(), w.shape(),
+                 [&] { forward(blocked, x, w, bias, residual, spec, y); });
+}
+
+void onednn_backward_data(bool blocked, const Tensor& dy, const Tensor& w, const Conv2dSpec& spec,
+                          Tensor& dx) {
+  onednn_checked("conv2d", dy.shape(), w.shape(),
+                 [&] { backward_data(blocked, dy, w, spec, dx); });
+}
+
+void onednn_backward_weight(bool blocked, const Tensor& dy, const Tensor& x,
+                            const Conv2dSpec& spec, Tensor& dw) {
+  onednn_checked("conv2d", dy.shape(), x.shape(),
+                 [&] { backward_weight(blocked, dy, x, spec, dw); });
 }
 
 }  // namespace mld::cpu

@@ -6,6 +6,7 @@
 #include "core/cpu/epilogue.h"
 #include "core/cpu/gemm.h"
 #include "core/cpu/values.h"
+#include "core/kernels.h"
 
 namespace mld::cpu {
 namespace {
@@ -31,41 +32,39 @@ void for_each_position(const ConvProblem& p, int64_t n, Visit&& visit) {
   }
 }
 
-// x [N, H, W, C] -> columns [N * OH * OW, KH * KW * C], zero where a window leaves the picture.
-Tensor unfold(const Tensor& x, const ConvProblem& p) {
-  const int64_t C = p.x[3], pixels = p.y[0] * p.y[1] * p.y[2];
-  Tensor columns({pixels, p.w[1] * p.w[2] * C});
-  const float* from = x.data<float>();
+// Group g of x [N, H, W, C] -> columns [N * OH * OW, KH * KW * C/groups], zero where a window leaves the
+// picture.
+void unfold(const Tensor& x, const ConvProblem& p, int64_t g, Tensor& columns) {
+  const int64_t C = p.x[3], Cg = p.w[3];
+  const float* from = x.data<float>() + g * Cg;
   float* to = columns.data<float>();
   parallel_for(p.x[0], row_grain(columns.numel() / p.x[0]), [&](int64_t begin, int64_t end) {
     for (int64_t n = begin; n < end; ++n) {
       for_each_position(p, n, [=](int64_t position, int64_t input) {
-        float* row = to + position * C;
+        float* row = to + position * Cg;
         if (input < 0) {
-          std::fill_n(row, C, 0.0f);
+          std::fill_n(row, Cg, 0.0f);
         } else {
-          std::copy_n(from + input * C, C, row);
+          std::copy_n(from + input * C, Cg, row);
         }
       });
     }
   });
-  return columns;
 }
 
-// The transpose of unfold: dx sums the gradients of all windows that saw each input.
-void fold(const Tensor& columns, const ConvProblem& p, Tensor& dx) {
-  const int64_t C = p.x[3], image = p.x[1] * p.x[2] * C;
+// The transpose of unfold: adds to group g of dx the gradients of all windows that saw each input.
+void fold(const Tensor& columns, const ConvProblem& p, int64_t g, Tensor& dx) {
+  const int64_t C = p.x[3], Cg = p.w[3];
   const float* from = columns.data<float>();
-  float* to = dx.data<float>();
+  float* to = dx.data<float>() + g * Cg;
   parallel_for(p.x[0], row_grain(columns.numel() / p.x[0]), [&](int64_t begin, int64_t end) {
-    std::fill(to + begin * image, to + end * image, 0.0f);
     for (int64_t n = begin; n < end; ++n) {
       for_each_position(p, n, [=](int64_t position, int64_t input) {
         if (input >= 0) {
-          const float* row = from + position * C;
+          const float* row = from + position * Cg;
           float* sum = to + input * C;
 #pragma omp simd
-          for (int64_t c = 0; c < C; ++c) {
+          for (int64_t c = 0; c < Cg; ++c) {
             sum[c] += row[c];
           }
         }
@@ -74,33 +73,46 @@ void fold(const Tensor& columns, const ConvProblem& p, Tensor& dx) {
   });
 }
 
+// One group's matrix product: pixels M, window elements K, output channels of the group.
+struct Product {
+  ConvProblem p;
+  int64_t M = p.y[0] * p.y[1] * p.y[2], K = p.w.row(), O = p.y[3], Og = O / p.spec.groups;
+  Tensor columns{{M, K}};
+};
+
 }  // namespace
 
 void unfolded_forward(const Tensor& x, const Tensor& w, const Tensor& bias, const Tensor& residual,
                       const Conv2dSpec& spec, Tensor& y) {
-  const Tensor columns = unfold(x, {x.shape(), w.shape(), y.shape(), spec});
-  const int64_t M = columns.shape()[0], K = columns.shape()[1], O = w.shape()[0];
-  gemm(false, true, M, O, K, columns.data<float>(), K, w.data<float>(), K, 0.0f, y.data<float>(),
-       O);
+  Product t{{x.shape(), w.shape(), y.shape(), spec}};
+  for (int64_t g = 0; g < spec.groups; ++g) {
+    unfold(x, t.p, g, t.columns);
+    gemm(false, true, t.M, t.Og, t.K, t.columns.data<float>(), t.K,
+         w.data<float>() + g * t.Og * t.K, t.K, 0.0f, y.data<float>() + g * t.Og, t.O);
+  }
   if (bias.defined() || residual.defined() || spec.act.kind != Act::identity) {
     epilogue(bias, residual, spec.act, y);
   }
 }
 
 void unfolded_backward_data(const Tensor& dy, const Tensor& w, const Conv2dSpec& spec, Tensor& dx) {
-  const int64_t O = w.shape()[0], K = w.shape().row(), M = dy.numel() / O;
-  Tensor columns({M, K});
-  gemm(false, false, M, K, O, dy.data<float>(), O, w.data<float>(), K, 0.0f,
-       columns.data<float>(), K);
-  fold(columns, {dx.shape(), w.shape(), dy.shape(), spec}, dx);
+  Product t{{dx.shape(), w.shape(), dy.shape(), spec}};
+  fill(0.0f, dx);
+  for (int64_t g = 0; g < spec.groups; ++g) {
+    gemm(false, false, t.M, t.K, t.Og, dy.data<float>() + g * t.Og, t.O,
+         w.data<float>() + g * t.Og * t.K, t.K, 0.0f, t.columns.data<float>(), t.K);
+    fold(t.columns, t.p, g, dx);
+  }
 }
 
 void unfolded_backward_weight(const Tensor& dy, const Tensor& x, const Conv2dSpec& spec,
                               Tensor& dw) {
-  const Tensor columns = unfold(x, {x.shape(), dw.shape(), dy.shape(), spec});
-  const int64_t M = columns.shape()[0], K = columns.shape()[1], O = dw.shape()[0];
-  gemm(true, false, O, K, M, dy.data<float>(), O, columns.data<float>(), K, 0.0f,
-       dw.data<float>(), K);
+  Product t{{x.shape(), dw.shape(), dy.shape(), spec}};
+  for (int64_t g = 0; g < spec.groups; ++g) {
+    unfold(x, t.p, g, t.columns);
+    gemm(true, false, t.Og, t.K, t.M, dy.data<float>() + g * t.Og, t.O, t.columns.data<float>(),
+         t.K, 0.0f, dw.data<float>() + g * t.Og * t.K, t.K);
+  }
 }
 
 }  // namespace mld::cpu

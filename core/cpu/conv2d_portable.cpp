@@ -1,0 +1,26 @@
+// Which algorithm computes a convolution in a build without oneDNN: always a matrix product.
+#include "core/cpu/conv2d.h"
+
+namespace mld::cpu {
+
+bool has_onednn() { return false; }
+
+ConvAlgorithm choose_algorithm(ConvDirection, const ConvProblem& problem) {
+  return problem.is_matrix_product() ? ConvAlgorithm::gemm : ConvAlgorithm::unfolded;
+}
+
+[[noreturn]] static void absent() {
+  fail("conv2d: this build has no oneDNN (MLD_ONEDNN=OFF), so only gemm and unfolded are there");
+}
+void onednn_forward(bool, const Tensor&, const Tensor&, const Tensor&, const Tensor&,
+                    const Conv2dSpec&, Tensor&) {
+  absent();
+}
+void onednn_backward_data(bool, const Tensor&, const Tensor&, const Conv2dSpec&, Tensor&) {
+  absent();
+}
+void onednn_backward_weight(bool, const Tensor&, const Tensor&, const Conv2dSpec&, Tensor&) {
+  absent();
+}
+
+}  // namespace mld::cpu

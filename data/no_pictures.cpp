@@ -1,0 +1,25 @@
+// In place of image_jpeg.cpp, image_png.cpp, formats/voc_xml.cpp and formats/shapes_export.cpp in a build
+// without their libraries: says so.
+#include "core/error.h"
+#include "data/formats/shapes.h"
+#include "data/formats/voc.h"
+#include "data/image_formats.h"
+#include "data/text.h"
+
+namespace mld {
+
+[[noreturn]] static void absent(const std::string& name, const char* what) {
+  fail<DataError>("{}: this build has no {} (MLD_PICTURES=OFF); build with libjpeg-turbo, libpng and "
+                  "pugixml there", name, what);
+}
+
+Image decode_jpeg(const EncodedImage& file) { absent(file.name, "JPEG decoder"); }
+Image decode_png(const EncodedImage& file) { absent(file.name, "PNG decoder"); }
+std::vector<VocObject> parse_voc(std::string_view, const std::string& name) {
+  absent(name, "reader of VOC annotations");
+}
+void export_shapes(const std::filesystem::path& folder, const ShapesExport&) {
+  absent(printable(folder.native()), "JPEG and PNG encoder");
+}
+
+}  // namespace mld
