@@ -1,3 +1,12 @@
 // The entry point every test program shares.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
+
+#include "tests/on_gpu.h"
+
+int main(int argc, char** argv) {
+  if (mld::test::skip_without_gpu()) {
+    return mld::test::kSkipped;
+  }
+  return doctest::Context(argc, argv).run();
+}

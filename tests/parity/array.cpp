@@ -82,6 +82,20 @@ Tensor to_tensor(const Array& x, const Order& order) {
   return y.to(device());
 }
 
+static DType activations = DType::f32;
+DType compute_dtype() { return activations; }
+void set_compute_dtype(DType dtype) { activations = dtype; }
+
+Tensor to_values(const Array& x, const Order& order) {
+  const Tensor exact = to_tensor(x, order);
+  if (activations == DType::f32) {
+    return exact;
+  }
+  Tensor y(exact.shape(), activations, exact.device());
+  KERNEL(exact.device(), cast)(exact, y);
+  return y;
+}
+
 Tensor to_bytes(const Array& x, const Order& order) {
   if (!order.empty()) {
     return to_bytes(permute(x, order));

@@ -30,6 +30,11 @@ Device device();
 // are). A scalar becomes [1].
 Tensor to_tensor(const Array& x, const Order& order = {});
 Tensor to_bytes(const Array& x, const Order& order = {});  // uint8, e.g. masks
+// What activations are computed in: float32 unless set (parity --dtype).
+DType compute_dtype();
+void set_compute_dtype(DType dtype);
+// to_tensor() in the compute dtype: what a model is given. Parameters stay float32.
+Tensor to_values(const Array& x, const Order& order = {});
 // A tensor of any dtype as an array, its dimensions reordered.
 Array to_array(const Tensor& x, const Order& order = {});
 Array scalar(const Tensor& x);  // a one-element tensor as a scalar

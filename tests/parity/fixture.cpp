@@ -15,6 +15,16 @@ namespace {
 constexpr double kFloor = 1e-6;         // of the references' magnitude, where noise is all there is
 constexpr double kDefaultLimit = 1e-5;  // an entry without one gets the strictest for floats
 
+// |a - b| / |b|
+double distance(const std::vector<double>& a, const std::vector<double>& b) {
+  double squares = 0, norm = 0;
+  for (size_t i = 0; i < b.size(); ++i) {
+    squares += (a[i] - b[i]) * (a[i] - b[i]);
+    norm += b[i] * b[i];
+  }
+  return std::sqrt(squares) / std::max(std::sqrt(norm), kFloor);  // NaN stays NaN: no limit passes it
+}
+
 bool is_integer(const std::string& dtype) {
   return dtype == "BOOL" || dtype[0] == 'I' || dtype[0] == 'U';
 }
@@ -29,7 +39,7 @@ double difference(double a, double b) {
 }
 
 // A limit may be a text ("png and ppm 0; jpeg ..."): its kind knows how to read it.
-double limit_of(const Json& entry) {
+double stated_limit(const Json& entry) {
   const Json& limit = member(entry, "limit");
   if (limit.IsString()) {
     return 0;
@@ -40,7 +50,7 @@ double limit_of(const Json& entry) {
 }  // namespace
 
 Fixture::Fixture(std::filesystem::path dir, std::string name, const Json& entry)
-    : dir_(std::move(dir)), name_(std::move(name)), entry_(entry), limit_(limit_of(entry)) {
+    : dir_(std::move(dir)), name_(std::move(name)), entry_(entry), limit_(stated_limit(entry)) {
   if (name_.ends_with(".safetensors")) {
     file_ = std::make_unique<SafeTensorsFile>(dir_ / name_);
     unused_.insert(file_->names().begin(), file_->names().end());
@@ -139,6 +149,13 @@ void Fixture::expect(bool condition, std::string message) {
   }
 }
 
+double Fixture::limit_of(const std::string& key) const {
+  if (compute_dtype() == DType::f32) {
+    return limit_;
+  }
+  return key.find("grad") != std::string::npos ? kBf16GradientLimit : kBf16Limit;
+}
+
 void Fixture::compare(const std::string& key, const Array& ours) {
   const Array theirs = array(key);
   if (ours.shape != theirs.shape) {
@@ -159,8 +176,11 @@ void Fixture::compare(const std::string& key, const Array& ours) {
     }
   }
   const bool exact = is_integer(file_->at(key).dtype);
-  const double error = exact ? difference_max : difference_max / std::max(largest, kFloor);
-  const double limit = exact ? 0 : limit_;
+  const double error = exact ? difference_max
+                       : compute_dtype() == DType::bf16
+                           ? distance(ours.values, theirs.values)
+                           : difference_max / std::max(largest, kFloor);
+  const double limit = exact ? 0 : limit_of(key);
   record(key, error, limit);
   if (!(error <= limit)) {
     failures_.back() += fmt::format(" (element {}: {:.9g}, expected {:.9g})", where,
@@ -177,11 +197,20 @@ void Fixture::compare_samples(const std::string& group, const std::string& name,
     norm = array(key).values.at(0);
     const double l2 = std::sqrt(std::inner_product(ours.values.begin(), ours.values.end(),
                                                    ours.values.begin(), 0.0));
-    record(key, difference(l2, norm) / std::max(norm, kFloor), limit_);
+    record(key, difference(l2, norm) / std::max(norm, kFloor), limit_of(key));
   }
   if (const std::string key = group + "sum/" + name; has(key)) {
     const double sum = std::accumulate(ours.values.begin(), ours.values.end(), 0.0);
-    record(key, difference(sum, array(key).values.at(0)) / std::max(norm * size, kFloor), limit_);
+    record(key, difference(sum, array(key).values.at(0)) / std::max(norm * size, kFloor),
+           limit_of(key));
+  }
+  if (compute_dtype() == DType::bf16) {
+    std::vector<double> sampled;
+    for (const double at : idx.values) {
+      sampled.push_back(ours.values.at(static_cast<size_t>(at)));
+    }
+    record(group + "val/" + name, distance(sampled, val.values), limit_of(group));
+    return;
   }
   double worst = 0;
   for (size_t i = 0; i < idx.values.size(); ++i) {
@@ -191,7 +220,7 @@ void Fixture::compare_samples(const std::string& group, const std::string& name,
     const double scale = std::max({std::abs(val.values.at(i)), norm / size, kFloor});
     worst = std::max(worst, difference(ours.values[at], val.values[i]) / scale);
   }
-  record(group + "val/" + name, worst, limit_);
+  record(group + "val/" + name, worst, limit_of(group));
 }
 
 void Fixture::ignore(const std::string& key, std::string_view reason) {

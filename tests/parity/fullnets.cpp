@@ -112,7 +112,7 @@ std::unique_ptr<Classifier> load_model(Fixture& fixture) {
 void run_eval(Fixture& fixture) {
   const std::unique_ptr<Classifier> model = load_model(fixture);
   set_training(*model, false);
-  const Var images(to_tensor(fixture.input("x", "input"), kToNhwc));
+  const Var images(to_values(fixture.input("x", "input"), kToNhwc));
   fixture.compare("logits", to_array((*model)(images, comparing_tap(fixture)).value));
   fold_batch_norm(*model);  // and as inference runs it
   fixture.compare("logits", to_array((*model)(images, comparing_tap(fixture)).value));
@@ -163,7 +163,8 @@ void run_train(Fixture& fixture) {
 }  // namespace
 
 const std::vector<Kind>& fullnet_kinds() {
-  static const std::vector<Kind> kinds{{"fullnets/eval", run_eval}, {"fullnets/train", run_train}};
+  static const std::vector<Kind> kinds{{"fullnets/eval", run_eval, true},
+                                       {"fullnets/train", run_train}};
   return kinds;
 }
 

@@ -12,10 +12,10 @@ void compare_head(Fixture& fixture, Head& head) {
   const Array x = fixture.input("x");
   const bool map = x.shape.size() == 4;
   Tape tape;
-  const Var input = tape.variable(to_tensor(x, map ? kToNhwc : Order{}));
+  const Var input = tape.variable(to_values(x, map ? kToNhwc : Order{}));
   const Var logits = head(input);
   fixture.compare("logits", to_array(logits.value));
-  tape.backward(logits, to_tensor(fixture.input("R")));
+  tape.backward(logits, to_values(fixture.input("R")));
   compare_gradient(fixture, "grad", "x", to_array(tape.grad(input), map ? kFromNhwc : Order{}));
   compare_gradients(fixture, head, "grad");
 }
@@ -67,9 +67,9 @@ void run_train_masks(Fixture& fixture) {
 }  // namespace
 
 const std::vector<Kind>& head_kinds() {
-  static const std::vector<Kind> kinds{{"mldecoder/gap", run_gap},
-                                       {"mldecoder/head", run_head},
-                                       {"mldecoder/train_masks", run_train_masks}};
+  static const std::vector<Kind> kinds{{"mldecoder/gap", run_gap, true},
+                                       {"mldecoder/head", run_head, true},
+                                       {"mldecoder/train_masks", run_train_masks, true}};
   return kinds;
 }
 

@@ -1,4 +1,4 @@
-// parity DIR [--group G] [--kind K] [--strict]: our results against reference tensors.
+// parity DIR [--group G] [--kind K] [--dtype f32|bf16] [--strict]: our results against reference tensors.
 //
 // One line per manifest entry, `PASS|FAIL|UNCOVERED name kind worst-error limit`, then the counts.
 // Everything is driven by DIR/manifest.json; `kind` alone decides what is computed. Why an entry
@@ -16,6 +16,7 @@
 #include <fmt/core.h>
 
 #include "core/error.h"
+#include "tests/on_gpu.h"
 #include "tests/parity/fixture.h"
 #include "tests/parity/sha256.h"
 
@@ -23,15 +24,16 @@ namespace mld::parity {
 namespace {
 
 constexpr const char* kUsage =
-    "usage: parity DIR [--group G] [--kind K] [--strict]\n"
+    "usage: parity DIR [--group G] [--kind K] [--dtype f32|bf16] [--strict]\n"
     "  DIR       a folder of reference tensors with a manifest.json\n"
     "  --group   only entries of this group (mldecoder, blocks, fullnets, losses, ...)\n"
     "  --kind    only entries of this kind (losses/asl, ...)\n"
+    "  --dtype   what activations are computed in (default f32); bf16: heads, fullnets/eval\n"
     "  --strict  entries that nothing here can compute count as failures\n";
 
 struct Options {
   std::filesystem::path dir;
-  std::string group, kind;
+  std::string group, kind, dtype = "f32";
   bool strict = false;
 };
 
@@ -41,9 +43,11 @@ Options parse(int argc, char** argv) {
     const std::string arg = argv[i];
     if (arg == "--strict") {
       options.strict = true;
-    } else if (arg == "--group" || arg == "--kind") {
+    } else if (arg == "--group" || arg == "--kind" || arg == "--dtype") {
       require<UsageError>(i + 1 < argc, "{} needs a value\n{}", arg, kUsage);
-      (arg == "--group" ? options.group : options.kind) = argv[++i];
+      (arg == "--group"  ? options.group
+       : arg == "--kind" ? options.kind
+                         : options.dtype) = argv[++i];
     } else {
       require<UsageError>(!arg.starts_with("-") && options.dir.empty(),
                           "unexpected argument \"{}\"\n{}", arg, kUsage);
@@ -51,6 +55,8 @@ Options parse(int argc, char** argv) {
     }
   }
   require<UsageError>(!options.dir.empty(), "no folder given\n{}", kUsage);
+  require<UsageError>(options.dtype == "f32" || options.dtype == "bf16",
+                      "--dtype is {}, expected f32 or bf16\n{}", options.dtype, kUsage);
   return options;
 }
 
@@ -101,6 +107,9 @@ Outcome run_entry(const std::filesystem::path& dir, const std::string& name, con
       throw Uncovered{kind == "data" ? "a data file, intact; nothing to compute"
                                      : "no such kind here"};
     }
+    if (compute_dtype() == DType::bf16 && !how->bf16) {
+      throw Uncovered{"compared in float32 only"};
+    }
     Fixture fixture(dir, name, entry);
     try {
       how->run(fixture);
@@ -124,6 +133,9 @@ Outcome run_entry(const std::filesystem::path& dir, const std::string& name, con
 }
 
 std::string limit_text(const Json& entry) {
+  if (compute_dtype() == DType::bf16) {
+    return fmt::format("{:g}", kBf16GradientLimit);  // the larger of two
+  }
   const Json& limit = member(entry, "limit");
   return limit.IsString() ? limit.GetString()
                           : (limit.IsNumber() ? fmt::format("{:g}", limit.GetDouble()) : "-");
@@ -133,6 +145,7 @@ int run(const Options& options) {
   const rapidjson::Document manifest = read_json(options.dir / "manifest.json");
   const Json& files = member(manifest, "files");
   require<DataError>(files.IsObject(), "{}/manifest.json: no \"files\"", options.dir.string());
+  set_compute_dtype(options.dtype == "bf16" ? DType::bf16 : DType::f32);
   int passed = 0, failed = 0, uncovered = 0;
   for (const auto& [key, entry] : files.GetObject()) {
     const std::string name = key.GetString(), kind = text(entry, "kind", "-");
@@ -165,6 +178,9 @@ int run(const Options& options) {
 }  // namespace mld::parity
 
 int main(int argc, char** argv) {
+  if (mld::test::skip_without_gpu()) {
+    return mld::test::kSkipped;
+  }
   try {
     return mld::parity::run(mld::parity::parse(argc, argv));
   } catch (const mld::UsageError& error) {
