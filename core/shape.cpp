@@ -1,5 +1,7 @@
 #include "core/shape.h"
 
+#include <algorithm>
+
 namespace mld {
 
 Shape::Shape(std::span<const int64_t> dims) {
@@ -23,3 +25,9 @@ std::string Shape::str() const {
 }
 
 }  // namespace mld
+
+fmt::format_context::iterator fmt::formatter<mld::Shape>::format(
+    const mld::Shape& shape, fmt::format_context& context) const {
+  const std::string text = shape.str();
+  return std::copy(text.begin(), text.end(), context.out());
+}

@@ -7,7 +7,7 @@
 #include <span>
 #include <string>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "core/error.h"
 
@@ -47,8 +47,5 @@ class Shape {
 template <>
 struct fmt::formatter<mld::Shape> {
   constexpr auto parse(fmt::format_parse_context& context) { return context.begin(); }
-  template <class Context>
-  auto format(const mld::Shape& shape, Context& context) const {
-    return fmt::format_to(context.out(), "{}", shape.str());
-  }
+  fmt::format_context::iterator format(const mld::Shape& shape, fmt::format_context& context) const;
 };
