@@ -17,6 +17,33 @@ void wait_for(const fs::path& file) {
   REQUIRE(fs::exists(file));
 }
 
+// Continues a run to its end. It may have saved at every update so far; from here only at epochs' ends.
+int resume(const fs::path& out, const TemporaryFolder& folder) {
+  return run("mltrain", {"--resume", out.string(), "train.checkpoint_minutes=10", "--quiet"},
+             folder);
+}
+
+// A run that was killed in the middle of its first epoch and resumed, made on first use.
+const fs::path& resumed_run() {
+  static const TemporaryFolder folder;
+  static const fs::path run_folder = [] {
+    const fs::path out = folder.path() / "run";
+    Program first("mltrain", tiny_run(out, {"train.checkpoint_minutes=0"}), folder);
+    wait_for(out / "weights/last.state.safetensors");
+    first.signal(SIGKILL);
+    CHECK(first.wait() == -SIGKILL);
+    fs::remove(last(out));  // a kill between two saves leaves it behind or missing
+    REQUIRE(resume(out, folder) == 0);
+    return out;
+  }();
+  return run_folder;
+}
+
+fs::path copy_of(const fs::path& run, const TemporaryFolder& folder) {
+  fs::copy(run, folder.path() / "copy", fs::copy_options::recursive);
+  return folder.path() / "copy";
+}
+
 }  // namespace
 
 TEST_CASE("a run writes its folder") {
@@ -44,43 +71,36 @@ TEST_CASE("two runs give the same bytes; another seed does not") {
 }
 
 TEST_CASE("killed and resumed, a run gives the same bytes") {
+  CHECK(read_file(last(trained_run())) == read_file(last(resumed_run())));
+}
+
+TEST_CASE("resuming a finished run: it says so, and refuses other settings") {
   const TemporaryFolder folder;
-  const fs::path out = folder.path() / "run";
-  Program first("mltrain", tiny_run(out, {"train.checkpoint_minutes=0"}), folder);
-  const fs::path state = out / "weights/last.state.safetensors";
-  wait_for(state);  // saved in the middle of the first epoch
-  first.signal(SIGKILL);
-  CHECK(first.wait() == -SIGKILL);
-  fs::remove(last(out));  // a kill between two saves leaves it behind or missing
+  const fs::path out = copy_of(resumed_run(), folder);
+  Program again("mltrain", {"--resume", out.string()}, folder);
+  CHECK(again.wait() == 0);
+  CHECK(contains(again.err(), "this run is finished"));
+  Program other("mltrain", {"--resume", out.string(), "optim.lr=0.5"}, folder);
+  CHECK(other.wait() == 2);
+  CHECK(contains(other.err(), "optim.lr"));
+  // Another config beside it is refused; the same one is not.
+  const std::string config = std::string(MLD_SOURCE_DIR) + "/configs/shapes_resnet18.toml";
+  Program beside("mltrain", {config, "--resume", out.string()}, folder);
+  CHECK(beside.wait() == 2);
+  CHECK(contains(beside.err(), "data.image_size: the run has 32, given 96"));
+  CHECK(run("mltrain", {(out / "config.toml").string(), "--resume", out.string()}, folder) == 0);
+}
+
+TEST_CASE("resuming a finished run: missing or damaged weight files are written again") {
+  const TemporaryFolder folder;
+  const fs::path out = copy_of(resumed_run(), folder), best = out / "weights/best.safetensors";
+  fs::remove(best);
+  std::string bytes = read_file(last(out));
+  bytes[bytes.size() - 100] = static_cast<char>(bytes[bytes.size() - 100] ^ 1);
+  write_file(last(out), bytes);
   REQUIRE(run("mltrain", {"--resume", out.string(), "--quiet"}, folder) == 0);
   CHECK(read_file(last(trained_run())) == read_file(last(out)));
-  SUBCASE("a finished run says so") {
-    Program again("mltrain", {"--resume", out.string()}, folder);
-    CHECK(again.wait() == 0);
-    CHECK(contains(again.err(), "this run is finished"));
-  }
-  SUBCASE("other settings are refused") {
-    Program other("mltrain", {"--resume", out.string(), "optim.lr=0.5"}, folder);
-    CHECK(other.wait() == 2);
-    CHECK(contains(other.err(), "optim.lr"));
-  }
-  SUBCASE("so is another config beside it; the same one is not") {
-    const std::string config = std::string(MLD_SOURCE_DIR) + "/configs/shapes_resnet18.toml";
-    Program other("mltrain", {config, "--resume", out.string()}, folder);
-    CHECK(other.wait() == 2);
-    CHECK(contains(other.err(), "data.image_size: the run has 32, given 96"));
-    CHECK(run("mltrain", {(out / "config.toml").string(), "--resume", out.string()}, folder) == 0);
-  }
-  SUBCASE("missing or damaged weight files are written again") {
-    const fs::path best = out / "weights/best.safetensors";
-    fs::remove(best);
-    std::string bytes = read_file(last(out));
-    bytes[bytes.size() - 100] = static_cast<char>(bytes[bytes.size() - 100] ^ 1);
-    write_file(last(out), bytes);
-    REQUIRE(run("mltrain", {"--resume", out.string(), "--quiet"}, folder) == 0);
-    CHECK(read_file(last(trained_run())) == read_file(last(out)));
-    CHECK(read_file(trained_run() / "weights/best.safetensors") == read_file(best));
-  }
+  CHECK(read_file(trained_run() / "weights/best.safetensors") == read_file(best));
 }
 
 TEST_CASE("SIGTERM saves and exits with 75, and the run goes on") {
@@ -115,7 +135,7 @@ TEST_CASE("SIGTERM during validation saves at once, and the run goes on with the
   std::this_thread::sleep_for(std::chrono::milliseconds(500));
   again.signal(SIGTERM);
   again.signal(SIGTERM);  // the second one does not wait for anything
-  CHECK(again.wait() == 75);
+  CHECK_EQ(again.wait(), 75);
   REQUIRE(run("mltrain", {"--resume", out.string(), "--quiet"}, folder) == 0);
   const fs::path whole = folder.path() / "whole";
   REQUIRE(run("mltrain", tiny_run(whole, much_to_score), folder) == 0);
@@ -132,7 +152,7 @@ TEST_CASE("a run starts from a checkpoint, and resumes without it") {
   killed.signal(SIGKILL);
   killed.wait();
   fs::remove(start);
-  REQUIRE(run("mltrain", {"--resume", out.string(), "--quiet"}, folder) == 0);
+  REQUIRE(resume(out, folder) == 0);
   CHECK(contains(read_file(out / "train.log"), "0 tensors of the model keep their initial values"));
   Program gone("mltrain", tiny_run(folder.path() / "gone", {"model.init=" + start.string()}),
                folder);
@@ -173,7 +193,7 @@ TEST_CASE("a full disk stops the run with what was saved intact") {
   Program again("mltrain", {"--resume", out.string(), "--quiet"}, folder, kFull);
   CHECK(again.wait() == 1);
   CHECK(read_file(state) == before);
-  REQUIRE(run("mltrain", {"--resume", out.string(), "--quiet"}, folder) == 0);
+  REQUIRE(resume(out, folder) == 0);
   CHECK(read_file(last(trained_run())) == read_file(last(out)));
 }
 

@@ -66,6 +66,7 @@ RunFolder make_run_folder(const LoadedConfig& config, const TrainCommand& comman
 }
 
 ExitCode train(const TrainCommand& command) {
+  install_stop_handlers();  // first: a signal while a large state is read means 75 too
   const bool resuming = !command.resume.empty();
   RunFolder folder{command.resume};
   LoadedConfig config;
@@ -85,7 +86,6 @@ ExitCode train(const TrainCommand& command) {
   }
   use_threads(config.config.threads);
   const Device device = parse_device(config.config.device);
-  install_stop_handlers();
   const std::unique_ptr<RunLog> log = make_run_log(command.quiet);
   const bool saved = resuming && fs::exists(folder.state());
   // Whatever is wrong with data, device or model is said before a folder is made.
