@@ -1,6 +1,6 @@
-// The kernels of a device, each with its share of what the device can do: of the bandwidth of a copy
-// for those bound by memory, of the rate of a large product for those bound by arithmetic. Both peaks
-// are measured in the same run, by this backend.
+// The kernels of a device, each with its share of what the device can do: of the bandwidth of a
+// copy for those bound by memory, of the rate of a large product for those bound by arithmetic.
+// Both peaks are measured in the same run, by this backend.
 //
 //   bench_device_ops [--device cuda] [--batch 128] [--dtype bf16]
 //

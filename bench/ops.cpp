@@ -126,7 +126,8 @@ void decoder() {
     };
   });
   row("linear/640x2048to768/forward", 2.0 * 640 * 2048 * 768, 0, []() -> Run {
-    return [x = values({640, 2048}), w = values({768, 2048}), y = Tensor(Shape{640, 768})]() mutable {
+    return [x = values({640, 2048}), w = values({768, 2048}),
+            y = Tensor(Shape{640, 768})]() mutable {
       cpu::linear_forward(x, w, {}, {}, y);
     };
   });
@@ -154,7 +155,9 @@ void elementwise() {
   const int64_t n = int64_t{8} << 20;
   const double pass = 4.0 * static_cast<double>(n);
   row("add/8M", 0, 3 * pass, [=]() -> Run {
-    return [a = values({n}), b = values({n}), y = Tensor(Shape{n})]() mutable { cpu::add(a, b, y); };
+    return [a = values({n}), b = values({n}), y = Tensor(Shape{n})]() mutable {
+      cpu::add(a, b, y);
+    };
   });
   row("dropout/8M", 0, 2 * pass, [=]() -> Run {
     return [x = values({n}), y = Tensor(Shape{n})]() mutable { cpu::dropout(x, {.p = 0.1f}, y); };

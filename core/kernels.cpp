@@ -31,7 +31,8 @@ struct CudaBackend {
 };
 
 // The plug-in brings CUDA's libraries along, hundreds of MiB: it is loaded only where there is a
-// driver to use them. MLD_CUDA_PLUGIN names another plug-in that needs none: the emulator of tests/emu.
+// driver to use them. MLD_CUDA_PLUGIN names another plug-in that needs none: the emulator of
+// tests/emu.
 CudaBackend load_cuda() {
   const char* other = std::getenv("MLD_CUDA_PLUGIN");
   if (other == nullptr && dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL) == nullptr) {

@@ -35,8 +35,8 @@ struct KernelTable {
   MemoryPool& (*memory_pool)(int index);
   void (*synchronize)(int index);
   std::unique_ptr<StepQueue> (*step_queue)(int index);
-  // Whether computing must repeat bit for bit, as it does unless told: else algorithms are chosen by
-  // timing. To be said before the backend computes.
+  // Whether computing must repeat bit for bit, as it does unless told: else algorithms are chosen
+  // by timing. To be said before the backend computes.
   void (*set_deterministic)(bool deterministic);
 };
 

@@ -11,7 +11,8 @@ Shape::Shape(std::span<const int64_t> dims) {
     dims_[static_cast<size_t>(rank_++)] = dim;
     int64_t product = 0;
     const bool overflow = __builtin_mul_overflow(numel_, dim, &product);
-    require(!overflow && product < kMaxElements, "shape: {} elements and more are too many", numel_);
+    require(!overflow && product < kMaxElements, "shape: {} elements and more are too many",
+            numel_);
     numel_ = product;
   }
 }

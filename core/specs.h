@@ -94,11 +94,11 @@ struct ImageNormSpec {
 // What changes from step to step must then be read from memory, not passed by value: the pictures,
 // the step in dropout's key, and these rates.
 struct StepRates {
-  float lr = 0, beta1 = 0;                     // beta1: SGD's momentum
-  float one_beta1 = 1;                         // 1 - beta1
+  float lr = 0, beta1 = 0;  // beta1: SGD's momentum
+  float one_beta1 = 1;      // 1 - beta1
   float m_correction = 1, root_correction = 1;  // 1 / (1 - beta1^t), 1 / sqrt(1 - beta2^t)
-  float corrected_lr = 0;                      // lr / (1 - beta1^t)
-  float first = 0;                             // 1 in the first update: SGD's buffer is the gradient
+  float corrected_lr = 0;                       // lr / (1 - beta1^t)
+  float first = 0;  // 1 in the first update: SGD's buffer is the gradient
 
   // Of update t, counted from 1. Computed in float64, as 1 - beta^t cancels for small t.
   static StepRates at(int64_t t, float lr, float beta1, float beta2);

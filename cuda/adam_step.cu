@@ -1,5 +1,5 @@
-// adam_step: Adam with L2 in the gradient (arXiv 1412.6980) or AdamW (arXiv 1711.05101), one pass over
-// all parameters; the formulas are in core/cpu/adam_step.cpp.
+// adam_step: Adam with L2 in the gradient (arXiv 1412.6980) or AdamW (arXiv 1711.05101), one pass
+// over all parameters; the formulas are in core/cpu/adam_step.cpp.
 #include "core/kernels.h"
 #include "cuda/many.cuh"
 

@@ -62,7 +62,8 @@ struct LossTerm {
   }
 };
 
-// d loss / dx times dloss. The clamps at eps pass the gradient on their boundary; the shift does not.
+// d loss / dx times dloss. The clamps at eps pass the gradient on their boundary; the shift does
+// not.
 struct Gradient {
   const float* dloss;
   Asl spec;

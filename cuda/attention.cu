@@ -1,8 +1,9 @@
 // attention: per head, y = dropout(softmax(q k^T / sqrt(D/E))) v, never storing the probabilities.
 //
 // The general way: one warp a row, float32 arithmetic, heads of any width. A row of scores lives in
-// shared memory. Backward recomputes the probabilities from lse, once by query for dq and once by key
-// for dk and dv, so nothing is added by two warps. bfloat16 takes the tensor cores where they fit.
+// shared memory. Backward recomputes the probabilities from lse, once by query for dq and once by
+// key for dk and dv, so nothing is added by two warps. bfloat16 takes the tensor cores where they
+// fit.
 #include "core/kernels.h"
 #include "cuda/attention.cuh"
 #include "cuda/reduce.cuh"
@@ -115,8 +116,8 @@ struct Pair {
   }
 };
 
-// One warp a query: delta = sum over keys of p f dy.v, exactly (dy . y would carry y's rounding), and
-// dq = sum over keys of slope k.   delta [N, E, Q], dq [N, Q, D]
+// One warp a query: delta = sum over keys of p f dy.v, exactly (dy . y would carry y's rounding),
+// and dq = sum over keys of slope k.   delta [N, E, Q], dq [N, Q, D]
 template <class T>
 __global__ void __launch_bounds__(kThreads)
     query_gradient_kernel(const T* dy, const T* q, const T* k, const T* v, const float* lse,

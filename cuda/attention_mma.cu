@@ -1,10 +1,11 @@
-// attention on the tensor cores: bfloat16, float32 sums, heads of a multiple of 16 columns up to 128.
+// attention on the tensor cores: bfloat16, float32 sums, heads of a multiple of 16 columns up to
+// 128.
 //
-// Note [Tiles of attention]. A block holds 64 rows of one head of one image (queries forward and for
-// dq, keys for dk and dv), 16 rows a warp, and walks over the other side in tiles of 32 rows. A score
-// tile S = A B^T stays in a warp's registers; turned into probabilities it is, fragment for fragment,
-// the left operand of the next product, so it never meets memory. (The scheme of FlashAttention-2,
-// arXiv 2307.08691, at the sizes of a decoder with few queries.)
+// Note [Tiles of attention]. A block holds 64 rows of one head of one image (queries forward and
+// for dq, keys for dk and dv), 16 rows a warp, and walks over the other side in tiles of 32 rows. A
+// score tile S = A B^T stays in a warp's registers; turned into probabilities it is, fragment for
+// fragment, the left operand of the next product, so it never meets memory. (The scheme of
+// FlashAttention-2, arXiv 2307.08691, at the sizes of a decoder with few queries.)
 #include "core/kernels.h"
 #include "cuda/attention.cuh"
 #include "cuda/reduce.cuh"
@@ -197,7 +198,8 @@ struct BackwardInputs {
 };
 
 // What one pair of query i and key l contributes, from its two products: p the probability, f its
-// dropout factor. weight = p f multiplied v; slope = p (f dy.v - delta) scale is the score's gradient.
+// dropout factor. weight = p f multiplied v; slope = p (f dy.v - delta) scale is the score's
+// gradient.
 __device__ inline void pair_gradient(const AttentionSizes& s, const KeepMask& keep, int64_t element,
                                      bool live, float lse, float delta, float& score, float& dp) {
   if (!live) {

@@ -56,8 +56,8 @@ struct Statistics {
   float *running_mean, *running_var, *mean, *rstd;  // [C]
 };
 
-// A block takes 32 channels; thread row r joins splits r, r + 8, ..., then row 0 joins the eight and
-// updates the running statistics.   x [M, C]; partial [splits, 2, C]
+// A block takes 32 channels; thread row r joins splits r, r + 8, ..., then row 0 joins the eight
+// and updates the running statistics.   x [M, C]; partial [splits, 2, C]
 template <class T>
 __global__ void __launch_bounds__(256)
     statistics_kernel(const T* x, const float* partial, int splits, int64_t M, int64_t C,

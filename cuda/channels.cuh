@@ -1,5 +1,6 @@
 // Kernels over [M, C] matrices by channel: a thread stays with its channels and walks over rows, so
-// what belongs to a channel is read once. And sums over the rows, in two launches, in a fixed order.
+// what belongs to a channel is read once. And sums over the rows, in two launches, in a fixed
+// order.
 #pragma once
 
 #include <array>
@@ -44,8 +45,8 @@ struct ChannelPlace {
   }
 };
 
-// The first launch. A block sums its rows of its channels: each thread its own, then thread row 0 the
-// block's, in the order of the rows.   partial [splits, kSums, C]
+// The first launch. A block sums its rows of its channels: each thread its own, then thread row 0
+// the block's, in the order of the rows.   partial [splits, kSums, C]
 template <int V, class Terms>
 __global__ void __launch_bounds__(kChannelThreads)
     partial_sums_kernel(Terms terms, int64_t M, int64_t C, int across, float* partial) {
@@ -104,8 +105,8 @@ struct SumOutputs {
   float* at[kSums];  // [C] each
 };
 
-// The second launch. A block takes 32 columns of one sum; thread row r adds splits r, r + 8, ..., then
-// row 0 adds the eight.   partial [splits, kSums, C]
+// The second launch. A block takes 32 columns of one sum; thread row r adds splits r, r + 8, ...,
+// then row 0 adds the eight.   partial [splits, kSums, C]
 template <int kSums>
 __global__ void __launch_bounds__(256)
     total_sums_kernel(const float* partial, int splits, int64_t C,
@@ -135,8 +136,8 @@ __global__ void __launch_bounds__(256)
 struct Nothing {};
 
 // outputs[s][c] = the sum over the rows m of what terms.add() adds to sums[s][..].
-//   terms.begin<V>(first, c) -> what a thread keeps for channels [c, c + V), read once; `first` is its
-//     block's first row
+//   terms.begin<V>(first, c) -> what a thread keeps for channels [c, c + V), read once; `first`
+//     is its block's first row
 //   terms.add<V>(kept, m, c, float (&sums)[kSums][V]) adds row m's channels [c, c + V)
 //   pointers: what terms reads, to tell whether 16-byte accesses are possible
 template <class T, class Terms>

@@ -1,8 +1,8 @@
-// A thin layer over cuDNN 9's graph interface: convolutions as graphs of one operation, or with bias,
-// residual and ReLU behind it.
+// A thin layer over cuDNN 9's graph interface: convolutions as graphs of one operation, or with
+// bias, residual and ReLU behind it.
 //
-// The classic interface is deprecated; and graphs can be planned without a GPU, from a description of
-// one, which is how the tests check every convolution of every model on a machine that has none.
+// The classic interface is deprecated; and graphs can be planned without a GPU, from a description
+// of one, which is how the tests check every convolution of every model on a machine that has none.
 #pragma once
 
 #include <cudnn.h>
@@ -36,8 +36,8 @@ struct PlanRules {
   bool exact = true;  // float32 without TF32, Winograd or FFT
 };
 
-// A device by its description (JSON, as cuDNN writes it for a real one): plans are built for it, but
-// cannot run.
+// A device by its description (JSON, as cuDNN writes it for a real one): plans are built for it,
+// but cannot run.
 struct DeviceDescription {
   std::string json;
 };
@@ -49,9 +49,9 @@ struct NoEngine : Error {
 // A finished execution plan, the engine it uses and the workspace it needs.
 class ConvPlan {
  public:
-  // At least one plan and up to `most` for the process's device, the one that the library's heuristics
-  // think fastest first. Errors: NoEngine if no engine serves the graph by these rules; Error with
-  // cuDNN's words for everything else.
+  // At least one plan and up to `most` for the process's device, the one that the library's
+  // heuristics think fastest first. Errors: NoEngine if no engine serves the graph by these rules;
+  // Error with cuDNN's words for everything else.
   static std::vector<ConvPlan> several(const ConvGraph& graph, const PlanRules& rules, int most);
   // For a described device.
   static std::vector<ConvPlan> several(const ConvGraph& graph, const PlanRules& rules, int most,

@@ -16,8 +16,8 @@ __device__ inline float apply_at(const F& f, const float (&in)[K][V], int i,
   return f(in[I][i]...);
 }
 
-// Grid-stride, V elements a thread and step; the last n % V elements one by one. Each element is read
-// before it is written, so y may be one of the inputs.
+// Grid-stride, V elements a thread and step; the last n % V elements one by one. Each element is
+// read before it is written, so y may be one of the inputs.
 //   f: a functor (float, ...) -> float;  y, x... [n]
 template <int V, class F, class Y, class... X>
 __global__ void __launch_bounds__(kMapThreads) map_kernel(F f, int64_t n, Y* y, const X*... x) {

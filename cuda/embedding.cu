@@ -17,8 +17,8 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-// Each thread owns one column of the table and adds dy's rows in their order. Slow for long M, which
-// only a text encoder's training would meet.   dy [M, D], dtable [V, D]
+// Each thread owns one column of the table and adds dy's rows in their order. Slow for long M,
+// which only a text encoder's training would meet.   dy [M, D], dtable [V, D]
 template <class T>
 __global__ void __launch_bounds__(kThreads)
     backward_kernel(const T* dy, const int32_t* ids, int64_t M, int64_t D, float* dtable) {

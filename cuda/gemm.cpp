@@ -134,9 +134,9 @@ Plan make_plan(const Gemm& g, const Alignment& alignment, bool bias) {
 
 std::string key_of(const Gemm& g, const Alignment& alignment, bool bias) {
   return fmt::format("{} {} {} {}{} {} {} {} {} {} {} {} {}{} {}{} {} {} {}", g.M, g.N, g.K,
-                     g.transpose_a, g.transpose_b, g.lda, g.ldb, g.ldy, g.batches, g.stride_a, g.stride_b,
-                     g.stride_y, static_cast<int>(g.in), static_cast<int>(g.out), bias, g.relu,
-                     alignment.a, alignment.b, alignment.y);
+                     g.transpose_a, g.transpose_b, g.lda, g.ldb, g.ldy, g.batches, g.stride_a,
+                     g.stride_b, g.stride_y, static_cast<int>(g.in), static_cast<int>(g.out), bias,
+                     g.relu, alignment.a, alignment.b, alignment.y);
 }
 
 const Tensor& workspace() {

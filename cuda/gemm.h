@@ -22,8 +22,8 @@ struct Gemm {
   bool operator==(const Gemm&) const = default;
 };
 
-// a, b of type `in`; bias f32 [N], where `out` is too, or null. Errors: Error naming the sizes if the
-// library knows no way.
+// a, b of type `in`; bias f32 [N], where `out` is too, or null. Errors: Error naming the sizes if
+// the library knows no way.
 void gemm(const Gemm& spec, const void* a, const void* b, const void* bias, void* y);
 
 }  // namespace mld::cuda

@@ -1,5 +1,5 @@
-// global_norm: the Euclidean norm over all tensors, summed in float64: the squares of large gradients
-// leave float32's range long before the gradients do.
+// global_norm: the Euclidean norm over all tensors, summed in float64: the squares of large
+// gradients leave float32's range long before the gradients do.
 #include "core/kernels.h"
 #include "cuda/many.cuh"
 

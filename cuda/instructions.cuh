@@ -1,5 +1,5 @@
-// The instructions that have no CUDA C++ spelling, each with its meaning in C++ for the emulator. All
-// PTX of the project is here. Fragment layouts are those of the PTX ISA for mma.m16n8k16.
+// The instructions that have no CUDA C++ spelling, each with its meaning in C++ for the emulator.
+// All PTX of the project is here. Fragment layouts are those of the PTX ISA for mma.m16n8k16.
 #pragma once
 
 #include <cstdint>
@@ -38,8 +38,9 @@ __device__ inline void mma_bf16(float (&d)[4], const uint32_t (&a)[4], const uin
 #endif
 }
 
-// Four 8 x 8 matrices of bfloat16 from shared memory. Lane i gives the address of row i % 8 of matrix
-// i / 8, 16-byte aligned; word j gets row lane / 4, columns 2 (lane % 4) and the next, of matrix j.
+// Four 8 x 8 matrices of bfloat16 from shared memory. Lane i gives the address of row i % 8 of
+// matrix i / 8, 16-byte aligned; word j gets row lane / 4, columns 2 (lane % 4) and the next, of
+// matrix j.
 __device__ inline void ldmatrix_x4(uint32_t (&r)[4], const bf16* row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
                : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])

@@ -1,6 +1,6 @@
-// lamb_step: LAMB (arXiv 1904.00962, algorithm 2) in timm's form or the older pytorch-lamb form; the
-// formulas are in core/cpu/lamb_step.cpp. Three launches: moments with the norms' parts, one trust
-// ratio per tensor, the update.
+// lamb_step: LAMB (arXiv 1904.00962, algorithm 2) in timm's form or the older pytorch-lamb form;
+// the formulas are in core/cpu/lamb_step.cpp. Three launches: moments with the norms' parts, one
+// trust ratio per tensor, the update.
 #include "core/kernels.h"
 #include "cuda/many.cuh"
 
@@ -70,7 +70,8 @@ __global__ void __launch_bounds__(kManyThreads)
   }
 }
 
-// One block a tensor: lr times its layer-wise factor.   rates [1], parts [chunks, 2], step [tensors]
+// One block a tensor: lr times its layer-wise factor.   rates [1], parts [chunks, 2], step
+// [tensors]
 __global__ void __launch_bounds__(kManyThreads)
     ratio_kernel(const __grid_constant__ Many<Slot> many, const StepRates* rates, Factors f,
                  const float* parts, float* step) {
@@ -140,8 +141,8 @@ void lamb_step(const std::vector<AdamSlot>& slots, const LambSpec& spec) {
         const Tensor parts({blocks, 2}, DType::f32, device), step({many.count}, DType::f32, device);
         launch(moments_kernel, blocks, kManyThreads, 0, many, rates, factors, norm.data<float>(),
                parts.data<float>());
-        launch(ratio_kernel, static_cast<unsigned>(many.count), kManyThreads, 0, many, rates, factors,
-               parts.data<float>(), step.data<float>());
+        launch(ratio_kernel, static_cast<unsigned>(many.count), kManyThreads, 0, many, rates,
+               factors, parts.data<float>(), step.data<float>());
         launch(update_kernel, blocks, kManyThreads, 0, many, rates, factors, step.data<float>());
       });
 }

@@ -5,8 +5,8 @@
 
 namespace mld::cuda {
 
-// bfloat16 with something behind the product: the product in float32, then the epilogue rounds once.
-// (The library's own epilogue wants a bfloat16 bias, whose rounding moves signs at a ReLU.)
+// bfloat16 with something behind the product: the product in float32, then the epilogue rounds
+// once. (The library's own epilogue wants a bfloat16 bias, whose rounding moves signs at a ReLU.)
 static void linear_epilogue(const Gemm& product, const Tensor& x, const Tensor& w,
                             const Tensor& bias, const ActivationSpec& act, Tensor& y) {
   Gemm wide = product;

@@ -1,8 +1,8 @@
-// Many tensors in one launch: optimisers and norms walk over all parameters at once, cut into chunks,
-// so that a hundred small tensors do not cost a hundred launches.
+// Many tensors in one launch: optimisers and norms walk over all parameters at once, cut into
+// chunks, so that a hundred small tensors do not cost a hundred launches.
 //
-// The table of tensors travels in the kernel's parameters: nothing is uploaded, so there is nothing to
-// wait for, and a captured graph holds it. More tensors than fit take another launch.
+// The table of tensors travels in the kernel's parameters: nothing is uploaded, so there is nothing
+// to wait for, and a captured graph holds it. More tensors than fit take another launch.
 #pragma once
 
 #include <vector>
@@ -53,8 +53,9 @@ __device__ inline bool all_aligned(const T*... pointers) {
   return ((reinterpret_cast<uintptr_t>(pointers) % 16 == 0) && ...);
 }
 
-// Calls body.template operator()<V>(i) for the elements i .. i + V of a block's share, over its threads:
-// V = 4 if the pointers are aligned (a chunk begins at a multiple of four), and 1 for the last few.
+// Calls body.template operator()<V>(i) for the elements i .. i + V of a block's share, over its
+// threads: V = 4 if the pointers are aligned (a chunk begins at a multiple of four), and 1 for the
+// last few.
 template <class Body>
 __device__ inline void for_chunk(const Chunk& chunk, bool aligned, const Body& body) {
   constexpr int V = 4;

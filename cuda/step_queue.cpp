@@ -80,8 +80,8 @@ class DeviceQueue : public StepQueue {
     cudaStreamSynchronize(stream());
   }
 
-  // Note [Two inputs]. The copy into one set of tensors runs while the step before computes from the
-  // other. It must wait for the steps that read its own set: those queued before the upload in
+  // Note [Two inputs]. The copy into one set of tensors runs while the step before computes from
+  // the other. It must wait for the steps that read its own set: those queued before the upload in
   // between, where `read` is recorded. The host waits for the copy of the call before last, which
   // reads the pinned memory that is filled now; that copy ended long ago.
   std::vector<Tensor> upload(const std::vector<Tensor>& host) override {

@@ -7,8 +7,8 @@ namespace mld::cuda {
 
 inline constexpr int kTokenThreads = 256, kTokenLanes = 32;
 
-// The sum over the tokens of term(l), for channel c of the calling thread's column of 32 x 8: thread
-// row r takes tokens r, r + 8, ...; every thread of the column gets the sum. All must call.
+// The sum over the tokens of term(l), for channel c of the calling thread's column of 32 x 8:
+// thread row r takes tokens r, r + 8, ...; every thread of the column gets the sum. All must call.
 template <class Term>
 __device__ inline float token_sum(int64_t L, bool live, const Term& term) {
   SHARED(float[kTokenThreads / kTokenLanes][kTokenLanes], part);

@@ -1,5 +1,5 @@
-// In place of image_jpeg.cpp, image_png.cpp, formats/voc_xml.cpp and formats/shapes_export.cpp in a build
-// without their libraries: says so.
+// In place of image_jpeg.cpp, image_png.cpp, formats/voc_xml.cpp and formats/shapes_export.cpp in a
+// build without their libraries: says so.
 #include "core/error.h"
 #include "data/formats/shapes.h"
 #include "data/formats/voc.h"
@@ -9,8 +9,8 @@
 namespace mld {
 
 [[noreturn]] static void absent(const std::string& name, const char* what) {
-  fail<DataError>("{}: this build has no {} (MLD_PICTURES=OFF); build with libjpeg-turbo, libpng and "
-                  "pugixml there", name, what);
+  fail<DataError>("{}: this build has no {} (MLD_PICTURES=OFF); build with libjpeg-turbo, libpng "
+                  "and pugixml there", name, what);
 }
 
 Image decode_jpeg(const EncodedImage& file) { absent(file.name, "JPEG decoder"); }

@@ -21,7 +21,8 @@ std::vector<Trained> decay_groups(Module& model, float weight_decay);
 
 // ---- gradients of a group, between backward() and step() ----------------------------------------
 
-// The 2-norm of all gradients together, f32 [1] on their device. NaN or Inf if any of them holds one.
+// The 2-norm of all gradients together, f32 [1] on their device. NaN or Inf if any of them holds
+// one.
 Tensor gradient_norm(const std::vector<Trained>& trained);
 // Scales the gradients so that their norm is at most max_norm (PyTorch's clip_grad_norm_:
 // factor max_norm / (norm + 1e-6)). Returns the norm before; leaves non-finite gradients alone.

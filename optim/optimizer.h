@@ -29,8 +29,8 @@ class Optimizer {
   // One update. rates.beta1 is Adam's and LAMB's beta1, SGD's momentum. An undefined gradient
   // counts as zero. Gradients stay as they are: clear_gradients() afterwards.
   void step(const Rates& rates) { apply(prepare(rates).to(device())); }
-  // Its two halves. prepare() counts the update and returns its StepRates, on the CPU; apply() takes
-  // them on the device, and is the same launches every time (Note [Replay] in core/specs.h).
+  // Its two halves. prepare() counts the update and returns its StepRates, on the CPU; apply()
+  // takes them on the device, and is the same launches every time (Note [Replay] in core/specs.h).
   Tensor prepare(const Rates& rates);
   virtual void apply(const Tensor& rates) = 0;
 

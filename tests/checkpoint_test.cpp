@@ -96,7 +96,8 @@ TEST_CASE("parts of a state keep their names") {
 
 TEST_CASE("a model's checkpoint carries all that inference needs") {
   const TemporaryFolder folder;
-  const fs::path path = folder.path() / "best.safetensors", again = folder.path() / "again.safetensors";
+  const fs::path path = folder.path() / "best.safetensors",
+                 again = folder.path() / "again.safetensors";
   const CheckpointInfo info = small_info();
   const auto model = make_model(info.model);
   initialize(*model, 4);
@@ -227,8 +228,8 @@ TEST_CASE("errors: starting strictly from a checkpoint of other classes") {
   CHECK_EQ(start(InitPolicy::strict, info.class_names), "no DataError");
   CHECK_EQ(start(InitPolicy::matching, renamed), "no DataError");
   CHECK_EQ(start(InitPolicy::strict, {"cat", "dog"}),
-           "FILE: the checkpoint has 3 classes, the data 2; model.init_policy = \"backbone\" leaves "
-           "the head out");
+           "FILE: the checkpoint has 3 classes, the data 2; model.init_policy = \"backbone\" "
+           "leaves the head out");
   CHECK_EQ(start(InitPolicy::strict, renamed),
            "FILE: class 2 is '\xe9\xb3\xa5\\n' in the checkpoint and 'bird' in the data; "
            "model.init_policy = \"backbone\" leaves the head out");

@@ -1,5 +1,5 @@
-// Whole models on a GPU against the CPU: the same weights, pictures and dropout give the same logits and
-// gradients, in training and in inference; and a second run gives the same bits.
+// Whole models on a GPU against the CPU: the same weights, pictures and dropout give the same
+// logits and gradients, in training and in inference; and a second run gives the same bits.
 #include <cmath>
 #include <memory>
 #include <string>
@@ -18,8 +18,8 @@ namespace {
 
 constexpr int64_t kPictures = 4, kSide = 64, kClasses = 24;
 
-// Limits of |ours - the CPU's float32| / |the CPU's float32|, as vectors. In bfloat16 what is asked is to
-// lie no farther off than the CPU's bfloat16 does, or hardly.
+// Limits of |ours - the CPU's float32| / |the CPU's float32|, as vectors. In bfloat16 what is asked
+// is to lie no farther off than the CPU's bfloat16 does, or hardly.
 constexpr double kLogits = 1e-4, kFactor = 1.5, kSlack = 0.01;
 
 struct Result {
@@ -50,8 +50,8 @@ std::unique_ptr<Classifier> model_on(const ModelSpec& spec, Device device) {
   return model;
 }
 
-// One pass with dropout, and the gradients of sum(logits * R). The norms use the batch's statistics or
-// the running ones.
+// One pass with dropout, and the gradients of sum(logits * R). The norms use the batch's statistics
+// or the running ones.
 Result train(const ModelSpec& spec, Device device, DType dtype, bool batch_statistics) {
   const std::unique_ptr<Classifier> model = model_on(spec, device);
   set_training(*model->backbone, batch_statistics);
@@ -88,7 +88,8 @@ struct Comparison {
   double distance, limit;
 };
 
-// ours against exact, the CPU's float32; cpu: the CPU's in ours' dtype. `gradient` is float32's limit.
+// ours against exact, the CPU's float32; cpu: the CPU's in ours' dtype. `gradient` is float32's
+// limit.
 std::vector<Comparison> compare(const Result& ours, const Result& cpu, const Result& exact,
                                 DType dtype, double gradient) {
   std::vector<Comparison> all;
@@ -148,12 +149,14 @@ const ModelSpec kSmall{.backbone = "resnet18", .head = "gap", .classes = kClasse
 
 TEST_CASE("whole models train on a GPU as on the CPU, and to the same bits again") {
   for (const ModelSpec& spec : {kSmall, kLarge}) {
-    check(spec, 1e-4, [&](Device device, DType dtype) { return train(spec, device, dtype, false); });
+    check(spec, 1e-4, [&](Device device, DType dtype) {
+      return train(spec, device, dtype, false);
+    });
   }
 }
 
-// Statistics over sixteen pixels: rounding decides which way gradients point, in float32 by up to some
-// percent, in bfloat16 wholly. There the rows of batch_norm stand alone.
+// Statistics over sixteen pixels: rounding decides which way gradients point, in float32 by up to
+// some percent, in bfloat16 wholly. There the rows of batch_norm stand alone.
 TEST_CASE("the same with batch statistics") {
   for (const ModelSpec& spec : {kSmall, kLarge}) {
     check(spec, 0.05, [&](Device device, DType dtype) {

@@ -55,8 +55,8 @@ TEST_CASE("eval reads the run's own data, and refuses other classes and damaged 
 
 TEST_CASE("info describes checkpoints and models") {
   const TemporaryFolder folder;
-  Program model("mlinfer", {"info", "--model", "resnet50", "--head", "ml_decoder", "--classes", "80",
-                            "--image-size", "224"}, folder);
+  Program model("mlinfer", {"info", "--model", "resnet50", "--head", "ml_decoder", "--classes",
+                            "80", "--image-size", "224"}, folder);
   REQUIRE(model.wait() == 0);
   CHECK(contains(model.out(), "30720144"));  // spec/backbones.md 6
   CHECK(contains(model.out(), "4.574"));

@@ -122,7 +122,8 @@ std::vector<OpCase> attention_rows() {
       attention_row("a decoder's head", {.N = 1, .Q = 70, .L = 49, .D = 96, .heads = 1}),
       attention_row("wide, shared queries",
                     {.N = 2, .Q = 9, .L = 40, .D = 64, .heads = 2, .shared_q = true}),
-      attention_row("wide, causal", {.N = 1, .Q = 70, .L = 70, .D = 16, .heads = 1, .causal = true}),
+      attention_row("wide, causal",
+                    {.N = 1, .Q = 70, .L = 70, .D = 16, .heads = 1, .causal = true}),
       {"attention, wide, drawn dropout", {{2, 5, 32}, {2, 35, 32}, {2, 35, 32}},
        [=](auto& v) {
          AttentionSpec spec = drawn;

@@ -123,7 +123,8 @@ TEST_CASE("lamb_step: both forms, clipped and not") {
 
 TEST_CASE("sgd_step: the first step and the next") {
   check_against_cpu("sgd_step", [](Device device) {
-    const Group value = group(1, device), grad = group(2000, device), momentum = group(3000, device);
+    const Group value = group(1, device), grad = group(2000, device),
+                momentum = group(3000, device);
     std::vector<SgdSlot> slots;
     Group kept;
     for (size_t i = 0; i < value.size(); ++i) {
@@ -148,7 +149,7 @@ TEST_CASE("ema_update") {
   });
 }
 
-TEST_CASE("global_norm, squares beyond float32 too; clip_all above the norm, below it, of no number") {
+TEST_CASE("global_norm, squares beyond float32 too; clip_all above, below, of no number") {
   for (const double largest : {1.0, 1e25}) {
     for (const float most : {1.0f, 1e30f}) {
       check_against_cpu("clip_all", [&](Device device) {

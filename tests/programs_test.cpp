@@ -17,7 +17,8 @@ void wait_for(const fs::path& file) {
   REQUIRE(fs::exists(file));
 }
 
-// Continues a run to its end. It may have saved at every update so far; from here only at epochs' ends.
+// Continues a run to its end. It may have saved at every update so far; from here only at epochs'
+// ends.
 int resume(const fs::path& out, const TemporaryFolder& folder) {
   return run("mltrain", {"--resume", out.string(), "train.checkpoint_minutes=10", "--quiet"},
              folder);
@@ -123,7 +124,10 @@ TEST_CASE("SIGTERM during validation saves at once, and the run goes on with the
                                                   "train.epochs=1"};
   const fs::path out = folder.path() / "run";
   Program stopped("mltrain", tiny_run(out, much_to_score), folder);
-  for (int i = 0; i < 3000 && read_file(out / "log.jsonl").find("\"step\", ") == std::string::npos; ++i) {
+  const auto has_stepped = [&] {
+    return read_file(out / "log.jsonl").find("\"step\", ") != std::string::npos;
+  };
+  for (int i = 0; i < 3000 && !has_stepped(); ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
   std::this_thread::sleep_for(std::chrono::milliseconds(200));  // into validation

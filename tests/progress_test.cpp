@@ -1,4 +1,5 @@
-// Progress on a terminal and elsewhere, the sparkline, the run folder's log files and their cutting.
+// Progress on a terminal and elsewhere, the sparkline, the run folder's log files and their
+// cutting.
 #include <unistd.h>
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-// One update, captured and not: the same bits, whatever changes from step to step; and the memory of
-// a captured update is its own.
+// One update, captured and not: the same bits, whatever changes from step to step; and the memory
+// of a captured update is its own.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -21,7 +21,8 @@ namespace {
 
 constexpr int64_t kClasses = 5, kSide = 6;
 
-// Convolution, batch norm with its running statistics and counter, attention, dropout in two places.
+// Convolution, batch norm with its running statistics and counter, attention, dropout in two
+// places.
 struct Small : Module {
   Conv2d conv{3, 8, 3, {.stride = 2, .pad = 1}};
   BatchNorm2d norm{8};

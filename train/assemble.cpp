@@ -74,8 +74,8 @@ void check_labels(const Config& config, const Dataset& split) {
     const std::span<const Label> labels = split.labels(i);
     const auto present = std::count(labels.begin(), labels.end(), Label::present);
     require<DataError>(present == 1,
-                       "{}: {} labels, but task = \"single-label\" needs exactly one a picture; use "
-                       "task = \"multi-label\"", printable(split.source(i)), present);
+                       "{}: {} labels, but task = \"single-label\" needs exactly one a picture; "
+                       "use task = \"multi-label\"", printable(split.source(i)), present);
   }
 }
 

@@ -30,8 +30,8 @@ ImageNormSpec image_norm(std::string_view normalize);
 
 ModelSpec model_spec(const Config& config, int64_t classes);
 
-// The targets a loss with this configuration sees: smoothed (off = s / K, on = 1 - s + s / K; timm),
-// then, with a threshold, 1 where strictly above it, else 0.   targets f32 [N, K] -> same
+// The targets a loss with this configuration sees: smoothed (off = s / K, on = 1 - s + s / K;
+// timm), then, with a threshold, 1 where strictly above it, else 0.   targets f32 [N, K] -> same
 Tensor shaped_targets(const LossConfig& config, const Tensor& targets);
 
 // The configured loss of a micro-batch that is `share` of the whole batch, so that the shares' sum

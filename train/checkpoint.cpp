@@ -273,8 +273,8 @@ static void check_classes(const std::vector<std::string>& ours,
                      data.size(), kAdvice);
   for (size_t i = 0; i < ours.size(); ++i) {
     require<DataError>(ours[i] == data[i],
-                       "{}: class {} is '{}' in the checkpoint and '{}' in the data; {}", checkpoint,
-                       i, printable(ours[i]), printable(data[i]), kAdvice);
+                       "{}: class {} is '{}' in the checkpoint and '{}' in the data; {}",
+                       checkpoint, i, printable(ours[i]), printable(data[i]), kAdvice);
   }
 }
 

@@ -24,7 +24,8 @@ struct Scores {
 };
 
 // Runs the model over the split in evaluation mode (batch norms folded); the model is left so.
-// Nothing if `stop`, asked before every batch, says so. Errors: DataError if no picture is readable.
+// Nothing if `stop`, asked before every batch, says so. Errors: DataError if no picture is
+// readable.
 std::optional<Scores> score_split(Classifier& model, Loader& loader, const Config& config,
                                   Device device, const std::function<bool()>& stop);
 

@@ -1,5 +1,6 @@
-// weights/config.json: a model's description in the vocabulary of timm and the Hugging Face hub, for
-// programs that look for it beside the weights. Everything mlinfer needs is in the weights themselves.
+// weights/config.json: a model's description in the vocabulary of timm and the Hugging Face hub,
+// for programs that look for it beside the weights. Everything mlinfer needs is in the weights
+// themselves.
 #pragma once
 
 #include <string>

@@ -52,8 +52,8 @@ LoadedConfig resumed_config(const TrainCommand& command, const SavedRun& saved) 
   return given;
 }
 
-// The folder of a new run. If the wanted one is taken, the name it got instead is told even to those
-// who asked for quiet.
+// The folder of a new run. If the wanted one is taken, the name it got instead is told even to
+// those who asked for quiet.
 RunFolder make_run_folder(const LoadedConfig& config, const TrainCommand& command, RunLog& log) {
   const fs::path wanted = command.out.empty() ? "runs/" + config.config.name : command.out;
   const RunFolder folder = create_run_folder(wanted, command.overwrite);

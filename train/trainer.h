@@ -84,8 +84,8 @@ class Trainer {
   std::chrono::steady_clock::time_point last_save_;
 };
 
-// Whether the weight files of a folder are whole and those of its saved state (a kill may leave them
-// behind).
+// Whether the weight files of a folder are whole and those of its saved state (a kill may leave
+// them behind).
 bool weights_are_current(const RunFolder& folder, const TrainingState& state);
 
 }  // namespace mld

@@ -2,8 +2,8 @@
 //
 // Note [Order of saving]. last.state.safetensors is written first and alone suffices to resume;
 // last and best are written after it. A kill in between leaves them a save behind (or missing), and
-// resuming writes them again from the state, which therefore holds the best weights too: as "best.*"
-// where they are neither the model's nor the average's of its step.
+// resuming writes them again from the state, which therefore holds the best weights too: as
+// "best.*" where they are neither the model's nor the average's of its step.
 #include "core/parallel.h"
 #include "data/safetensors.h"
 #include "train/trainer.h"

@@ -1,10 +1,10 @@
 // One update of a model: forward and backward over a batch, in parts; clipping; the optimiser; the
 // moving average. Nothing in it waits for the device: loss and gradient norm are fetched later.
 //
-// With train.cuda_graph the launches of an update are captured once, after two updates run as usual,
-// and replayed for every batch of the same shape: the same kernels on the same memory, so the same
-// bits. What differs from update to update is put into that memory before: pictures, targets, the
-// optimiser's rates, the step that dropout draws from (Note [Replay] in core/specs.h).
+// With train.cuda_graph the launches of an update are captured once, after two updates run as
+// usual, and replayed for every batch of the same shape: the same kernels on the same memory, so
+// the same bits. What differs from update to update is put into that memory before: pictures,
+// targets, the optimiser's rates, the step that dropout draws from (Note [Replay] in core/specs.h).
 #pragma once
 
 #include <functional>
@@ -32,8 +32,8 @@ class TrainingStep {
   // addresses. Uses the sections loss, optim, train, data.normalize and the seed.
   TrainingStep(const Config& config, Device device, Subject subject);
 
-  // Queues the update from a batch. `step` counts updates: dropout depends on it and the seed alone.
-  // Errors: OutOfMemory. The model is then of no further use: an update may have begun.
+  // Queues the update from a batch. `step` counts updates: dropout depends on it and the seed
+  // alone. Errors: OutOfMemory. The model is then of no further use: an update may have begun.
   void queue(const Batch& batch, const Rates& rates, int64_t step);
 
   struct Result {
@@ -48,8 +48,9 @@ class TrainingStep {
   // Lets go of a captured update and the memory it keeps; the next of that shape is captured anew.
   void release();
 
-  // How many pictures at a time, of one part's number halved again and again, have memory for forward
-  // and backward; 0 if none. Leaves gradients and running statistics changed: the run is over.
+  // How many pictures at a time, of one part's number halved again and again, have memory for
+  // forward and backward; 0 if none. Leaves gradients and running statistics changed: the run is
+  // over.
   int64_t fitting_part(const Batch& batch);
 
  private:

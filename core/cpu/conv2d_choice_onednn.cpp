@@ -13,8 +13,8 @@ static bool has_avx512() {
   return (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core;
 }
 
-// Note [Which convolution runs]. Measured for the convolutions of ResNet-50 (224 px, batch 8), layout
-// changes included. AVX-512, one thread, GFLOP/s forward / backward data / backward weight:
+// Note [Which convolution runs]. Measured for the convolutions of ResNet-50 (224 px, batch 8),
+// layout changes included. AVX-512, one thread, GFLOP/s forward / backward data / backward weight:
 //
 //                            nhwc              blocked             gemm
 //   56 px 1x1    64 ->  256    92 /  95 /  68     73 /  62 /  62    100 /  95 /  88
@@ -40,9 +40,9 @@ static bool has_avx512() {
 // its speed on rows of 4 KiB, which alias in the cache, unless both sides are wide.) On AVX-512
 // other kernels stay NHWC; only strided weight gradients and wide strided layers gain from the
 // blocked layout. On AVX2 the blocked layout pays for its reorders, and wide layers, wide weight
-// gradients first of all, gain more from unfolding; a strided 1x1 and the first layer (few channels)
-// have too little work per element for either. The rule depends on shapes and the instruction set
-// only, so a run repeats bit for bit.
+// gradients first of all, gain more from unfolding; a strided 1x1 and the first layer (few
+// channels) have too little work per element for either. The rule depends on shapes and the
+// instruction set only, so a run repeats bit for bit.
 static ConvAlgorithm choose_avx512(ConvDirection direction, const ConvProblem& problem) {
   constexpr int64_t kWide = 512;
   const bool strided = problem.spec.stride > 1, pointwise = problem.w[1] * problem.w[2] == 1;
@@ -60,7 +60,8 @@ static ConvAlgorithm choose_avx2(ConvDirection direction, const ConvProblem& pro
     const bool unfold = narrow >= 512 && direction != ConvDirection::forward;
     return unfold && problem.spec.groups == 1 ? ConvAlgorithm::unfolded : ConvAlgorithm::nhwc;
   }
-  const int64_t gains_from = strided ? 128 : direction == ConvDirection::backward_weight ? 256 : 512;
+  const bool weight = direction == ConvDirection::backward_weight;
+  const int64_t gains_from = strided ? 128 : weight ? 256 : 512;
   const bool unfold = narrow >= gains_from && std::max(problem.x[3], problem.y[3]) >= 256;
   return unfold && problem.spec.groups == 1 ? ConvAlgorithm::unfolded : ConvAlgorithm::blocked;
 }

@@ -32,8 +32,8 @@ void for_each_position(const ConvProblem& p, int64_t n, Visit&& visit) {
   }
 }
 
-// Group g of x [N, H, W, C] -> columns [N * OH * OW, KH * KW * C/groups], zero where a window leaves the
-// picture.
+// Group g of x [N, H, W, C] -> columns [N * OH * OW, KH * KW * C/groups], zero where a window
+// leaves the picture.
 void unfold(const Tensor& x, const ConvProblem& p, int64_t g, Tensor& columns) {
   const int64_t C = p.x[3], Cg = p.w[3];
   const float* from = x.data<float>() + g * Cg;

@@ -1,5 +1,5 @@
-// Row-major float32 matrix products, by oneDNN or our own (MLD_ONEDNN), and bfloat16 operands widened
-// for them.
+// Row-major float32 matrix products, by oneDNN or our own (MLD_ONEDNN), and bfloat16 operands
+// widened for them.
 #pragma once
 
 #include <cstdint>

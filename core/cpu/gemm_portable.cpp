@@ -1,6 +1,7 @@
-// Row-major float32 matrix products of our own, for builds without oneDNN. C is cut into blocks that
-// threads take; of A and B a block's panels are packed so that the inner loop reads both in order, and a
-// tile of C stays in registers over a panel's depth. Sums run over k in order, whatever the threads.
+// Row-major float32 matrix products of our own, for builds without oneDNN. C is cut into blocks
+// that threads take; of A and B a block's panels are packed so that the inner loop reads both in
+// order, and a tile of C stays in registers over a panel's depth. Sums run over k in order,
+// whatever the threads.
 #include <algorithm>
 #include <cstring>
 #include <vector>
@@ -26,8 +27,8 @@ struct Operand {
   const float* at(int64_t i, int64_t j) const { return data + i * row_step + j * column_step; }
 };
 
-// Strips of `width` lines: packed[strip][k][line] = from[line * line_step + k * k_step], zero beyond
-// the last line.
+// Strips of `width` lines: packed[strip][k][line] = from[line * line_step + k * k_step], zero
+// beyond the last line.
 void pack(const float* from, int64_t lines, int64_t line_step, int64_t depth, int64_t k_step,
           int64_t width, float* packed) {
   for (int64_t first = 0; first < lines; first += width, packed += width * depth) {

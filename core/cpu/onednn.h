@@ -22,8 +22,8 @@ inline dnnl::memory onednn_memory(const dnnl::memory::desc& desc, const Tensor& 
   return dnnl::memory(desc, onednn_engine(), x.raw());
 }
 
-// Runs calls of oneDNN for an op on these operands. Errors: OutOfMemory or Error, the op's name first,
-// for what oneDNN throws.
+// Runs calls of oneDNN for an op on these operands. Errors: OutOfMemory or Error, the op's name
+// first, for what oneDNN throws.
 template <class Call>
 void onednn_checked(const char* op, const Shape& x, const Shape& w, Call&& call) {
   try {

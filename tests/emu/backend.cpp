@@ -1,4 +1,5 @@
-// The emulated plug-in's entry: the same table as cuda/backend.cpp, for a device that is always there.
+// The emulated plug-in's entry: the same table as cuda/backend.cpp, for a device that is always
+// there.
 #include "core/kernels.h"
 #include "core/memory.h"
 #include "cuda/runtime.h"

@@ -3,10 +3,11 @@
 // An operating system thread runs one block at a time; the block's CUDA threads are fibers that
 // switch only at barriers and warp collectives, in an order set by the environment (EMU_ORDER: 0
 // forward, 1 reverse, else the seed of a shuffle). A result that depends on the order is a race.
-// Under ThreadSanitizer every CUDA thread is a fiber of its own and only barriers and launches order
-// memory, which makes it a race detector for shared and global memory; under AddressSanitizer shared
-// arrays have red zones. Shared memory starts as NaN. What is not seen: bank conflicts, coalescing,
-// registers, what runs at the same time on two streams, and instructions that have no emulation.
+// Under ThreadSanitizer every CUDA thread is a fiber of its own and only barriers and launches
+// order memory, which makes it a race detector for shared and global memory; under AddressSanitizer
+// shared arrays have red zones. Shared memory starts as NaN. What is not seen: bank conflicts,
+// coalescing, registers, what runs at the same time on two streams, and instructions that have no
+// emulation.
 #pragma once
 
 #include <cuda_runtime.h>  // dim3, float4, cudaStream_t: types only
@@ -66,7 +67,8 @@ std::shared_ptr<void>& thread_state();
 // of compute capability 9.0, and whatever a thread raises.
 void run(dim3 grid, dim3 block, size_t dynamic_bytes, void (*body)(void*), void* argument);
 
-// Where launches and other device work are kept instead of run while a graph is captured, else null.
+// Where launches and other device work are kept instead of run while a graph is captured, else
+// null.
 extern std::vector<std::function<void()>>* captured;
 template <class Work>
 void perform(Work&& work) {
@@ -163,7 +165,8 @@ T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32, EMU_FRO
   return lane % w < delta ? value : emu::lane_value<T>(slots, mask, lane - delta, EMU_SITE);
 }
 inline unsigned __ballot_sync(unsigned mask, int predicate, EMU_FROM) {
-  const auto* slots = emu::gather(mask, static_cast<int>(predicate != 0), "__ballot_sync", EMU_SITE);
+  const auto* slots =
+      emu::gather(mask, static_cast<int>(predicate != 0), "__ballot_sync", EMU_SITE);
   unsigned votes = 0;
   for (unsigned lane = 0; lane < 32; ++lane) {
     if (mask >> lane & 1) {

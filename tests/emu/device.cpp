@@ -1,5 +1,5 @@
-// The emulated device: cuda/runtime.h, gemm.h, copying and convolution without a GPU. Device memory is
-// host memory; the library's products are plain loops; convolutions run on our own kernels.
+// The emulated device: cuda/runtime.h, gemm.h, copying and convolution without a GPU. Device memory
+// is host memory; the library's products are plain loops; convolutions run on our own kernels.
 #include <cuda_emulator.h>
 
 #include <cstdlib>

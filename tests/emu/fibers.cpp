@@ -2,12 +2,13 @@
 // it finds them, where the program is linked with one, by weak symbols.
 //
 // Note [Fibers and sanitizers]. A switch of stacks must be announced: to AddressSanitizer, or it
-// takes the new stack for wild memory; to ThreadSanitizer, which then keeps the accesses of each CUDA
-// thread apart. ThreadSanitizer is told nothing of an order between CUDA threads but at barriers, so
-// two accesses without a barrier between them are a race, however this engine happened to order them.
-// Making such an identity costs far more than running a CUDA thread, so identities are kept, each with
-// its stack, and the next block's threads sit on other ones: thread i of two blocks is never taken for
-// one thread. (A race of thread i with thread i + 1 of the block before would be: that is the price.)
+// takes the new stack for wild memory; to ThreadSanitizer, which then keeps the accesses of each
+// CUDA thread apart. ThreadSanitizer is told nothing of an order between CUDA threads but at
+// barriers, so two accesses without a barrier between them are a race, however this engine happened
+// to order them. Making such an identity costs far more than running a CUDA thread, so identities
+// are kept, each with its stack, and the next block's threads sit on other ones: thread i of two
+// blocks is never taken for one thread. (A race of thread i with thread i + 1 of the block before
+// would be: that is the price.)
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -228,8 +229,8 @@ void prepare(Block& b, Fiber& fiber) {
   if (__asan_unpoison_memory_region != nullptr) {
     __asan_unpoison_memory_region(fiber.seat->stack, kStackBytes);
   }
-  // Offset, since the tops of equal stacks would all fall into one set of the cache; and 8 modulo 16
-  // at entry, as the calling convention wants.
+  // Offset, since the tops of equal stacks would all fall into one set of the cache; and 8 modulo
+  // 16 at entry, as the calling convention wants.
   char* top = fiber.seat->stack + kStackBytes - fiber.index % 128 * 64;
   void** words = reinterpret_cast<void**>(top) - 3;
   *--words = reinterpret_cast<void*>(&entry);
@@ -442,7 +443,8 @@ void run(dim3 grid, dim3 size, size_t dynamic_bytes, void (*body)(void*), void* 
 
 void fault(const std::string& what, const Site& site) {
   const auto triple = [](const uint3& v) {
-    return "(" + std::to_string(v.x) + ", " + std::to_string(v.y) + ", " + std::to_string(v.z) + ")";
+    return "(" + std::to_string(v.x) + ", " + std::to_string(v.y) + ", " + std::to_string(v.z) +
+           ")";
   };
   throw Fault(what + " at " + site.file + ":" + std::to_string(site.line) + ", block " +
               triple(now->block) + " thread " + triple(now->thread));

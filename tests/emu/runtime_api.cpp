@@ -1,8 +1,8 @@
 // The calls of CUDA's runtime that cuda/step_queue.cpp makes, emulated: streams, events, graphs.
 //
-// The compute stream (null) runs its work at once. What another stream does, and what is copied to the
-// host, happens as late as it may: when an event behind it is waited for. So a missing wait is a wrong
-// result. (Work that comes too early, on a stream that should have waited, is not seen.)
+// The compute stream (null) runs its work at once. What another stream does, and what is copied to
+// the host, happens as late as it may: when an event behind it is waited for. So a missing wait is
+// a wrong result. (Work that comes too early, on a stream that should have waited, is not seen.)
 #include <cuda_emulator.h>
 #include <cuda_runtime_api.h>
 

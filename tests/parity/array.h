@@ -26,8 +26,8 @@ Array reshape(Array x, std::vector<int64_t> shape);
 
 // Where the runner computes: MLD_TEST_DEVICE, or the CPU.
 Device device();
-// A float32 tensor of the array on device(), its dimensions reordered first (an empty order: as they
-// are). A scalar becomes [1].
+// A float32 tensor of the array on device(), its dimensions reordered first (an empty order: as
+// they are). A scalar becomes [1].
 Tensor to_tensor(const Array& x, const Order& order = {});
 Tensor to_bytes(const Array& x, const Order& order = {});  // uint8, e.g. masks
 // What activations are computed in: float32 unless set (parity --dtype).

@@ -22,7 +22,8 @@ double distance(const std::vector<double>& a, const std::vector<double>& b) {
     squares += (a[i] - b[i]) * (a[i] - b[i]);
     norm += b[i] * b[i];
   }
-  return std::sqrt(squares) / std::max(std::sqrt(norm), kFloor);  // NaN stays NaN: no limit passes it
+  // NaN stays NaN: no limit passes it
+  return std::sqrt(squares) / std::max(std::sqrt(norm), kFloor);
 }
 
 bool is_integer(const std::string& dtype) {

@@ -1,4 +1,5 @@
-// parity DIR [--group G] [--kind K] [--dtype f32|bf16] [--strict]: our results against reference tensors.
+// parity DIR [--group G] [--kind K] [--dtype f32|bf16] [--strict]: our results against reference
+// tensors.
 //
 // One line per manifest entry, `PASS|FAIL|UNCOVERED name kind worst-error limit`, then the counts.
 // Everything is driven by DIR/manifest.json; `kind` alone decides what is computed. Why an entry
