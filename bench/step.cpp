@@ -34,7 +34,8 @@ Options parse(int argc, char** argv) {
   Options options = {{"--mode", "train"},   {"--backbone", "resnet50"}, {"--head", "ml_decoder"},
                      {"--classes", "80"},   {"--groups", "-1"},         {"--batch", "8"},
                      {"--size", "224"},     {"--threads", "2"},        {"--embed", "768"},
-                     {"--device", "cpu"},   {"--dtype", "f32"},        {"--graph", "no"}};
+                     {"--device", "cpu"},   {"--dtype", "f32"},        {"--graph", "no"},
+                     {"--timed-plans", "no"}};
   for (int i = 1; i + 1 < argc; i += 2) {
     require<UsageError>(options.contains(argv[i]), "bench_step: unknown option {}", argv[i]);
     options[argv[i]] = argv[i + 1];
@@ -151,5 +152,8 @@ int main(int argc, char** argv) {
   const auto options = mld::bench::parse(argc, argv);
   mld::set_threads(std::stoi(options.at("--threads")));
   const mld::Device device = mld::parse_device(options.at("--device"));
+  if (options.at("--timed-plans") == "yes") {  // train.deterministic = false
+    mld::backend(device).set_deterministic(false);
+  }
   mld::bench::serve(mld::bench::make_step(options, device), device);
 }

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdio>
 #include <optional>
+#include <string>
 #include <unordered_map>
 
 #include "core/kernels.h"
@@ -57,26 +58,61 @@ float time(const ConvPlan& plan, const Operands& on) {
   return best;
 }
 
-// Deterministic: the heuristics' first choice among the engines that repeat bit for bit. Otherwise
-// the quickest of several, of all engines, by running them on these operands (y is overwritten).
-ConvPlan choose(const ConvGraph& graph, const Operands& on) {
-  constexpr int kTried = 8;
-  const bool tune = !deterministic() && !capturing();
-  std::vector<ConvPlan> plans =
-      ConvPlan::several(graph, {.deterministic = deterministic()}, tune ? kTried : 1);
-  size_t best = 0;
+constexpr int kTried = 8;  // plans
+
+// The quickest of several plans, of all engines, by running them on these operands.
+ConvPlan quickest(const ConvGraph& graph, const Operands& on) {
+  std::vector<ConvPlan> plans = ConvPlan::several(graph, {.deterministic = false}, kTried);
+  ConvPlan* best = nullptr;
   float shortest = INFINITY;
-  for (size_t i = 0; i < plans.size() && plans.size() > 1; ++i) {
+  std::string problem;
+  for (ConvPlan& plan : plans) {
     try {
-      if (const float milliseconds = time(plans[i], on); milliseconds < shortest) {
+      if (const float milliseconds = time(plan, on); milliseconds < shortest) {
         shortest = milliseconds;
-        best = i;
+        best = &plan;
       }
-    } catch (const OutOfMemory&) {
-      // its workspace has no room: not this one
+    } catch (const Error& error) {  // no room for its workspace, or refused: not this one
+      problem = error.what();
     }
   }
-  return std::move(plans[best]);
+  require(best != nullptr, "conv2d: none of {} plans runs: {}", plans.size(), problem);
+  return std::move(*best);
+}
+
+// The heuristics' first choice among the engines that repeat bit for bit; if that is refused when
+// it runs, as a plan may be, the next.
+ConvPlan first_that_runs(const ConvGraph& graph, const Operands& on) {
+  const PlanRules rules{.deterministic = deterministic()};
+  ConvPlan first = std::move(ConvPlan::several(graph, rules, 1).front());
+  if (capturing()) {
+    return first;
+  }
+  std::string problem;
+  try {
+    run(first, on);
+    return first;
+  } catch (const OutOfMemory&) {
+    throw;
+  } catch (const Error& error) {
+    problem = error.what();
+  }
+  for (ConvPlan& plan : ConvPlan::several(graph, rules, kTried)) {
+    try {
+      run(plan, on);
+      return std::move(plan);
+    } catch (const OutOfMemory&) {
+      throw;
+    } catch (const Error&) {
+      continue;  // the first one's words are the ones to report
+    }
+  }
+  fail("conv2d: no plan runs; the first: {}", problem);
+}
+
+// Runs plans on these operands: y is overwritten.
+ConvPlan choose(const ConvGraph& graph, const Operands& on) {
+  return deterministic() || capturing() ? first_that_runs(graph, on) : quickest(graph, on);
 }
 
 // The plan for a graph, or nullptr if cuDNN has none.
@@ -87,7 +123,7 @@ const ConvPlan* plan_of(const ConvGraph& graph, const Operands& on) {
     try {
       found->second.emplace(choose(graph, on));
     } catch (const NoEngine& error) {
-      std::fprintf(stderr, "warning: %s; plain loops take its place, slowly\n", error.what());
+      std::fprintf(stderr, "warning: %s; computed another way, slowly\n", error.what());
     } catch (...) {
       plans->erase(found);
       throw;

@@ -62,10 +62,10 @@ void set(const Operation& operation, cublasLtMatmulDescAttributes_t attribute, V
 
 // What the operands' addresses are multiples of, up to the 256 bytes that the library supposes.
 struct Alignment {
-  uint32_t a, b, y;
+  uint32_t a, b, bias, y;
 
-  Alignment(const void* pa, const void* pb, const void* py)
-      : a(of(pa)), b(of(pb)), y(of(py)) {}
+  Alignment(const void* pa, const void* pb, const void* pbias, const void* py)
+      : a(of(pa)), b(of(pb)), bias(of(pbias)), y(of(py)) {}
   static uint32_t of(const void* p) {
     return 1u << std::min(8, std::countr_zero(reinterpret_cast<uintptr_t>(p)));
   }
@@ -78,13 +78,15 @@ struct Plan {
   cublasLtMatmulAlgo_t algorithm;
 };
 
-Operation make_operation(const Gemm& g, bool bias) {
+Operation make_operation(const Gemm& g, const void* bias) {
   cublasLtMatmulDesc_t raw = nullptr;
   check(cublasLtMatmulDescCreate(&raw, CUBLAS_COMPUTE_32F, CUDA_R_32F));  // not TF32
   Operation operation(raw);
   set(operation, CUBLASLT_MATMUL_DESC_TRANSA, g.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N);
   set(operation, CUBLASLT_MATMUL_DESC_TRANSB, g.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N);
-  if (bias) {
+  if (bias != nullptr) {
+    // The heuristics read the address too, for its alignment.
+    set(operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
     set(operation, CUBLASLT_MATMUL_DESC_EPILOGUE,
         g.relu ? CUBLASLT_EPILOGUE_RELU_BIAS : CUBLASLT_EPILOGUE_BIAS);
     set(operation, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, type_of(g.out));
@@ -115,13 +117,13 @@ cublasLtMatmulAlgo_t choose(const Gemm& g, const Alignment& alignment, const Pla
   const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(
       handle(), plan.operation.get(), plan.b.get(), plan.a.get(), plan.y.get(), plan.y.get(), raw,
       1, &result, &found);
-  require(status == CUBLAS_STATUS_SUCCESS && found > 0,
+  require(status == CUBLAS_STATUS_SUCCESS && found > 0 && result.state == CUBLAS_STATUS_SUCCESS,
           "cuBLASLt: no way to multiply [{}, {}] x [{}, {}], {} batches ({})", g.M, g.K, g.K, g.N,
           g.batches, cublasLtGetStatusString(status));
   return result.algo;
 }
 
-Plan make_plan(const Gemm& g, const Alignment& alignment, bool bias) {
+Plan make_plan(const Gemm& g, const Alignment& alignment, const void* bias) {
   const int64_t rows_a = g.transpose_a ? g.K : g.M, columns_a = g.transpose_a ? g.M : g.K;
   const int64_t rows_b = g.transpose_b ? g.N : g.K, columns_b = g.transpose_b ? g.K : g.N;
   Plan plan{make_operation(g, bias),
@@ -133,10 +135,10 @@ Plan make_plan(const Gemm& g, const Alignment& alignment, bool bias) {
 }
 
 std::string key_of(const Gemm& g, const Alignment& alignment, bool bias) {
-  return fmt::format("{} {} {} {}{} {} {} {} {} {} {} {} {}{} {}{} {} {} {}", g.M, g.N, g.K,
+  return fmt::format("{} {} {} {}{} {} {} {} {} {} {} {} {}{} {}{} {} {} {} {}", g.M, g.N, g.K,
                      g.transpose_a, g.transpose_b, g.lda, g.ldb, g.ldy, g.batches, g.stride_a,
                      g.stride_b, g.stride_y, static_cast<int>(g.in), static_cast<int>(g.out), bias,
-                     g.relu, alignment.a, alignment.b, alignment.y);
+                     g.relu, alignment.a, alignment.b, alignment.bias, alignment.y);
 }
 
 const Tensor& workspace() {
@@ -149,11 +151,11 @@ const Tensor& workspace() {
 
 void gemm(const Gemm& g, const void* a, const void* b, const void* bias, void* y) {
   static auto* plans = new std::unordered_map<std::string, Plan>;
-  const Alignment alignment(a, b, y);
+  const Alignment alignment(a, b, bias, y);
   const std::string key = key_of(g, alignment, bias != nullptr);
   auto found = plans->find(key);
   if (found == plans->end()) {
-    found = plans->emplace(key, make_plan(g, alignment, bias != nullptr)).first;
+    found = plans->emplace(key, make_plan(g, alignment, bias)).first;
   }
   const Plan& plan = found->second;
   if (bias != nullptr) {
