@@ -1,10 +1,12 @@
 // Batch norm, pooling and matrix products against plain float64 loops, at sizes that reach their
 // vector, block and thread boundaries. (The op rows check small shapes, gradients and messages.)
+#include <array>
 #include <cmath>
 #include <limits>
 
 #include <doctest/doctest.h>
 
+#include "core/cpu/gemm.h"
 #include "core/kernels.h"
 #include "core/parallel.h"
 #include "tests/kernel_check.h"
@@ -306,6 +308,44 @@ TEST_CASE("matmul: batches of small and single large products, every transpositi
         Tensor y = unwritten({B, M, O});
         matmul(a, b, {.transpose_a = ta, .transpose_b = tb}, y);
         CHECK_LT(error(y, right), kLimit);
+      }
+    }
+  }
+}
+
+TEST_CASE("gemm: the edges of its blocks, rows longer than the matrix, alpha, beta") {
+  for (const auto& [m, n, k] : {std::array<int64_t, 3>{1, 1, 1}, {97, 257, 257}, {7, 33, 600},
+                                {200, 16, 5}, {0, 4, 4}}) {
+    for (const int transposed : {0, 1, 2, 3}) {  // bits: a, b
+      for (const float beta : {0.0f, 0.5f}) {
+        CAPTURE(fmt::format("m {} n {} k {} transposed {} beta {}", m, n, k, transposed, beta));
+        const bool ta = transposed & 1, tb = transposed & 2;
+        const int64_t lda = (ta ? m : k) + 3, ldb = (tb ? k : n) + 1, ldc = n + 2;
+        const Tensor a = random_tensor({ta ? k : m, lda}, 1);
+        const Tensor b = random_tensor({tb ? n : k, ldb}, 2);
+        // With beta 0 what was there is not read, not even NaN.
+        Tensor c = beta == 0 ? unwritten({m, ldc}) : random_tensor({m, ldc}, 3);
+        const std::vector<double> va = doubles(a), vb = doubles(b), before = doubles(c);
+        gemm(ta, tb, m, n, k, a.data<float>(), lda, b.data<float>(), ldb, beta, c.data<float>(),
+             ldc, 2.0f);
+        const std::vector<double> after = doubles(c);
+        double worst = 0;
+        for (int64_t i = 0; i < m; ++i) {
+          for (int64_t j = 0; j < n; ++j) {
+            const auto at = static_cast<size_t>(i * ldc + j);
+            double right = beta == 0 ? 0 : beta * before[at];
+            for (int64_t p = 0; p < k; ++p) {
+              right += 2 * va[static_cast<size_t>(ta ? p * lda + i : i * lda + p)] *
+                       vb[static_cast<size_t>(tb ? j * ldb + p : p * ldb + j)];
+            }
+            const double difference = std::abs(after[at] - right);
+            worst = std::isnan(difference) ? difference : std::max(worst, difference);
+          }
+        }
+        CHECK_LT(worst, 1e-5 * std::max(1.0, std::sqrt(static_cast<double>(k))));
+        if (beta != 0 && m > 0) {  // beyond the matrix nothing is written
+          CHECK_EQ(after[static_cast<size_t>(n)], before[static_cast<size_t>(n)]);
+        }
       }
     }
   }

@@ -1,5 +1,6 @@
-// Convolution as one matrix product over unfolded windows: every output pixel's window of the input
-// becomes a row. Costs a copy of x KH * KW times its size, so it pays where maps are tiny.
+// Convolution as a matrix product over unfolded windows, group by group: every output pixel's
+// window of the input becomes a row. Costs a copy of a group's part of x KH * KW times its size, so
+// it pays where maps are tiny.
 #include <algorithm>
 
 #include "core/cpu/conv2d.h"

@@ -4,7 +4,6 @@
 // whatever the threads.
 #include <algorithm>
 #include <cstring>
-#include <vector>
 
 #include "core/cpu/gemm.h"
 #include "core/parallel.h"
@@ -15,6 +14,7 @@ namespace {
 constexpr int64_t kTileRows = 6, kTileColumns = 16;           // 12 registers of AVX2
 constexpr int64_t kRows = 16 * kTileRows, kColumns = 256;     // of a block of C
 constexpr int64_t kDepth = 256;                               // of a panel: B's is 256 KiB
+// As wide as a tile, whatever the machine's registers (core/cpu/simd.h has those).
 using Lanes = float __attribute__((vector_size(kTileColumns * sizeof(float))));
 
 // op(X) of a stored matrix: element (i, j).
@@ -73,26 +73,26 @@ void gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, c
   const Operand A(a, lda, transpose_a), B(b, ldb, transpose_b);
   const int64_t down = (m + kRows - 1) / kRows, across = (n + kColumns - 1) / kColumns;
   parallel_for(down * across, 1, [&](int64_t begin, int64_t end) {
-    std::vector<float> packed_a(kRows * kDepth), packed_b(kColumns * kDepth);
+    // From the pool: taken once, and an OutOfMemory of its own.
+    const int64_t deepest = std::min(k, kDepth);
+    const Tensor memory_a({kRows * deepest}), memory_b({kColumns * deepest});
+    float *packed_a = memory_a.data<float>(), *packed_b = memory_b.data<float>();
     for (int64_t block = begin; block < end; ++block) {
       const int64_t row = block % down * kRows, column = block / down * kColumns;
       const int64_t rows = std::min(kRows, m - row), columns = std::min(kColumns, n - column);
-      int64_t k0 = 0;
-      do {  // once even for k = 0, which leaves beta * C
+      for (int64_t k0 = 0; k0 < k; k0 += kDepth) {
         const int64_t depth = std::min(kDepth, k - k0);
-        pack(A.at(row, k0), rows, A.row_step, depth, A.column_step, kTileRows, packed_a.data());
-        pack(B.at(k0, column), columns, B.column_step, depth, B.row_step, kTileColumns,
-             packed_b.data());
+        pack(A.at(row, k0), rows, A.row_step, depth, A.column_step, kTileRows, packed_a);
+        pack(B.at(k0, column), columns, B.column_step, depth, B.row_step, kTileColumns, packed_b);
         for (int64_t j = 0; j < columns; j += kTileColumns) {
           for (int64_t i = 0; i < rows; i += kTileRows) {
             Lanes sum[kTileRows];
-            multiply(&packed_a[i * depth], &packed_b[j * depth], depth, sum);
+            multiply(packed_a + i * depth, packed_b + j * depth, depth, sum);
             add_tile(sum, alpha, k0 == 0 ? beta : 1.0f, std::min(kTileRows, rows - i),
                      std::min(kTileColumns, columns - j), c + (row + i) * ldc + column + j, ldc);
           }
         }
-        k0 += depth;
-      } while (k0 < k);
+      }
     }
   });
 }
