@@ -9,8 +9,9 @@
 namespace mld {
 
 [[noreturn]] static void absent(const std::string& name, const char* what) {
-  fail<DataError>("{}: this build has no {} (MLD_PICTURES=OFF); build with libjpeg-turbo, libpng "
-                  "and pugixml there", name, what);
+  // No DataError: the picture is not to blame, and must not be skipped as damaged.
+  fail("{}: this build has no {} (it was made with -DMLD_PICTURES=OFF); build with "
+       "-DMLD_PICTURES=ON, which needs libjpeg-turbo, libpng and pugixml", name, what);
 }
 
 Image decode_jpeg(const EncodedImage& file) { absent(file.name, "JPEG decoder"); }

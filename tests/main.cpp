@@ -5,7 +5,7 @@
 #include "tests/on_gpu.h"
 
 int main(int argc, char** argv) {
-  if (mld::test::skip_without_gpu()) {
+  if (!mld::test::select_gpu()) {
     return mld::test::kSkipped;
   }
   return doctest::Context(argc, argv).run();

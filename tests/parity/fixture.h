@@ -22,10 +22,11 @@ namespace mld::parity {
 
 // Note [Bfloat16 parity]. The references are float32, and every activation of ours is rounded to
 // eight bits: single elements, those near zero most of all, say little. What is compared is the
-// distance as vectors, |ours - stored| / |stored|: for results up to 2^-6 (measured, on the CPU:
-// 0.0105 in a whole ResNet-50), for gradients 2^-3 (0.084 in a decoder of 24 channels: one rounded
-// value that changes its side of a ReLU counts there).
-inline constexpr double kBf16Limit = 0x1p-6, kBf16GradientLimit = 0x1p-3;
+// distance as vectors, |ours - stored| / |stored|. Measured on the CPU: results 0.003 to 0.0105 (a
+// whole ResNet-50), gradients 0.03 to 0.062, and 0.084 in a decoder of 24 channels, where one
+// rounded value that changes its side of a ReLU counts. Coarse: op by op, the rows are held to
+// 2^-7.
+inline constexpr double kBf16Limit = 0x1p-6, kBf16GradientLimit = 0.1;
 
 // Thrown by a kind that cannot compute this entry (a backbone we do not have): UNCOVERED.
 struct Uncovered {

@@ -135,7 +135,7 @@ Outcome run_entry(const std::filesystem::path& dir, const std::string& name, con
 
 std::string limit_text(const Json& entry) {
   if (compute_dtype() == DType::bf16) {
-    return fmt::format("{:g}", kBf16GradientLimit);  // the larger of two
+    return fmt::format("{:g}/{:g}", kBf16Limit, kBf16GradientLimit);  // results/gradients
   }
   const Json& limit = member(entry, "limit");
   return limit.IsString() ? limit.GetString()
@@ -179,7 +179,7 @@ int run(const Options& options) {
 }  // namespace mld::parity
 
 int main(int argc, char** argv) {
-  if (mld::test::skip_without_gpu()) {
+  if (!mld::test::select_gpu()) {
     return mld::test::kSkipped;
   }
   try {
