@@ -81,33 +81,24 @@ ConvPlan quickest(const ConvGraph& graph, const Operands& on) {
 }
 
 // The heuristics' first choice among the engines that repeat bit for bit; if that is refused when
-// it runs, as a plan may be, the next.
+// it runs, as a plan may be, the first of more that is not.
 ConvPlan first_that_runs(const ConvGraph& graph, const Operands& on) {
-  const PlanRules rules{.deterministic = deterministic()};
-  ConvPlan first = std::move(ConvPlan::several(graph, rules, 1).front());
-  if (capturing()) {
-    return first;
-  }
   std::string problem;
-  try {
-    run(first, on);
-    return first;
-  } catch (const OutOfMemory&) {
-    throw;
-  } catch (const Error& error) {
-    problem = error.what();
-  }
-  for (ConvPlan& plan : ConvPlan::several(graph, rules, kTried)) {
-    try {
-      run(plan, on);
-      return std::move(plan);
-    } catch (const OutOfMemory&) {
-      throw;
-    } catch (const Error&) {
-      continue;  // the first one's words are the ones to report
+  for (const int most : {1, kTried}) {  // more plans are built only where one is not enough
+    for (ConvPlan& plan : ConvPlan::several(graph, {.deterministic = deterministic()}, most)) {
+      try {
+        if (!capturing()) {
+          run(plan, on);
+        }
+        return std::move(plan);
+      } catch (const OutOfMemory&) {
+        throw;
+      } catch (const Error& error) {
+        problem = error.what();
+      }
     }
   }
-  fail("conv2d: no plan runs; the first: {}", problem);
+  fail("conv2d: no plan runs: {}", problem);
 }
 
 // Runs plans on these operands: y is overwritten.
