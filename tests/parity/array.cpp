@@ -1,5 +1,7 @@
 #include "tests/parity/array.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <numeric>
 
@@ -28,6 +30,15 @@ void append(const Tensor& x, std::vector<double>& out) {
 }
 
 }  // namespace
+
+double distance(const std::vector<double>& a, const std::vector<double>& b) {
+  double squares = 0, norm = 0;
+  for (size_t i = 0; i < b.size(); ++i) {
+    squares += (a.at(i) - b[i]) * (a.at(i) - b[i]);
+    norm += b[i] * b[i];
+  }
+  return std::sqrt(squares) / std::max(std::sqrt(norm), kFloor);
+}
 
 Array permute(const Array& x, const Order& order) {
   const size_t rank = x.shape.size();

@@ -21,6 +21,11 @@ inline const Order kToNhwc{0, 2, 3, 1};    // [N, C, H, W] -> [N, H, W, C], [O, 
 inline const Order kFromNhwc{0, 3, 1, 2};  // and back
 inline const Order kSwapFirst{1, 0, 2};    // [T, N, D] <-> [N, T, D]
 
+// Of the references' magnitude, where noise is all there is.
+inline constexpr double kFloor = 1e-6;
+// |a - b| / max(|b|, kFloor), as vectors of one size. NaN stays NaN: no limit passes it.
+double distance(const std::vector<double>& a, const std::vector<double>& b);
+
 Array permute(const Array& x, const Order& order);
 Array reshape(Array x, std::vector<int64_t> shape);
 

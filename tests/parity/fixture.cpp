@@ -12,19 +12,7 @@
 namespace mld::parity {
 namespace {
 
-constexpr double kFloor = 1e-6;         // of the references' magnitude, where noise is all there is
 constexpr double kDefaultLimit = 1e-5;  // an entry without one gets the strictest for floats
-
-// |a - b| / |b|
-double distance(const std::vector<double>& a, const std::vector<double>& b) {
-  double squares = 0, norm = 0;
-  for (size_t i = 0; i < b.size(); ++i) {
-    squares += (a[i] - b[i]) * (a[i] - b[i]);
-    norm += b[i] * b[i];
-  }
-  // NaN stays NaN: no limit passes it
-  return std::sqrt(squares) / std::max(std::sqrt(norm), kFloor);
-}
 
 bool is_integer(const std::string& dtype) {
   return dtype == "BOOL" || dtype[0] == 'I' || dtype[0] == 'U';

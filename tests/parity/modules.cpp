@@ -89,13 +89,7 @@ void compare_gradients(Fixture& fixture, Module& model, const std::string& group
 
 void Float32Distance::expect_close(const std::string& what, const Array& ours,
                                    const Array& exact) {
-  double difference = 0, norm = 0;
-  for (size_t i = 0; i < exact.values.size(); ++i) {
-    difference += std::pow(ours.values.at(i) - exact.values[i], 2);
-    norm += std::pow(exact.values[i], 2);
-  }
-  constexpr double kFloor = 1e-6;
-  const double distance = std::sqrt(difference) / std::max(std::sqrt(norm), kFloor);
+  const double distance = parity::distance(ours.values, exact.values);
   fixture_.expect(distance <= kFloat32Distance,
                   fmt::format("{}: distance {:.3g} from float64's, at most {}", what, distance,
                               kFloat32Distance));
