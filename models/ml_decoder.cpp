@@ -89,9 +89,9 @@ MlDecoder::MlDecoder(const MlDecoderSpec& spec_)
 
 Var MlDecoder::operator()(const Var& x, const Tap&) {
   const Var memory = embed_standart.relu(as_tokens(x));                            // [N, L, D]
-  const Var h = layer(cast(lift(query_embed, memory), memory.dtype()), memory);    // [N, G, D]
-  const Var w = cast(lift(duplicate_pooling, h), h.dtype());
-  return group_linear(h, w, lift(duplicate_pooling_bias, h));                      // [N, K]
+  const Var h = layer(cast(as_input(query_embed, memory), memory.dtype()), memory);    // [N, G, D]
+  const Var w = cast(as_input(duplicate_pooling, h), h.dtype());
+  return group_linear(h, w, as_input(duplicate_pooling_bias, h));                      // [N, K]
 }
 
 StageSummary MlDecoder::summary(const Shape& x) const {

@@ -18,8 +18,8 @@ MultiheadAttention::MultiheadAttention(int64_t D, int heads_, float dropout_)
 
 Var MultiheadAttention::operator()(const Var& query, const Var& memory, const Tensor& keep) {
   const int64_t D = in_proj_weight.shape[1];
-  const Var w = cast(lift(in_proj_weight, memory), memory.dtype());
-  const Var b = lift(in_proj_bias, memory);
+  const Var w = cast(as_input(in_proj_weight, memory), memory.dtype());
+  const Var b = as_input(in_proj_bias, memory);
   const auto project = [&](const Var& x, int64_t block) {
     return linear(x, rows(w, block * D, (block + 1) * D), rows(b, block * D, (block + 1) * D));
   };

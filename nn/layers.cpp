@@ -20,8 +20,8 @@ Conv2d::Conv2d(int64_t C, int64_t O, int kernel, Options options)
 }
 
 Var Conv2d::operator()(const Var& x) {
-  const Var w = cast(lift(weight, x), x.dtype());
-  return bias ? conv2d(x, w, lift(*bias, x), spec) : conv2d(x, w, spec);
+  const Var w = cast(as_input(weight, x), x.dtype());
+  return bias ? conv2d(x, w, as_input(*bias, x), spec) : conv2d(x, w, spec);
 }
 
 Shape Conv2d::out(const Shape& x) const {
@@ -66,7 +66,7 @@ Var BatchNorm2d::operator()(const Var& x, const ActivationSpec& act, const Var& 
   if (training) {
     ++num_batches_tracked.value.data<int64_t>()[0];
   }
-  const Var w = lift(weight, x), b = lift(bias, x);
+  const Var w = as_input(weight, x), b = as_input(bias, x);
   if (residual.value.defined()) {
     return batch_norm(x, w, b, residual, running_mean.value, running_var.value, now);
   }
@@ -124,7 +124,7 @@ BatchNorm2d::Folded fold(const Conv2d& conv, const BatchNorm2d& bn, DType dtype)
 
 Var conv_bn(Conv2d& conv, BatchNorm2d& bn, const Var& x, const ActivationSpec& act,
             const Var& residual) {
-  if (!bn.frozen || bn.training || x.tape != nullptr) {
+  if (!bn.folds_norms || bn.training || x.tape != nullptr) {
     return bn(conv(x), act, residual);
   }
   if (!bn.folded.weight.defined() || bn.folded.weight.dtype() != x.dtype()) {
@@ -144,13 +144,13 @@ Linear::Linear(int64_t C, int64_t O, bool with_bias) : weight(Shape{O, C}) {
 }
 
 Var Linear::operator()(const Var& x) {
-  const Var w = cast(lift(weight, x), x.dtype());
-  return bias ? linear(x, w, lift(*bias, x)) : linear(x, w);
+  const Var w = cast(as_input(weight, x), x.dtype());
+  return bias ? linear(x, w, as_input(*bias, x)) : linear(x, w);
 }
 
 Var Linear::relu(const Var& x) {
   require(bias.has_value(), "Linear: relu() needs a layer with bias");
-  return linear_relu(x, cast(lift(weight, x), x.dtype()), lift(*bias, x));
+  return linear_relu(x, cast(as_input(weight, x), x.dtype()), as_input(*bias, x));
 }
 
 void Linear::each(Visitor& v) {
@@ -169,7 +169,7 @@ void Linear::reset(RandomStream& random) {
 }
 
 Var LayerNorm::operator()(const Var& x) {
-  return layer_norm(x, lift(weight, x), lift(bias, x), spec);
+  return layer_norm(x, as_input(weight, x), as_input(bias, x), spec);
 }
 
 void LayerNorm::each(Visitor& v) {

@@ -49,9 +49,9 @@ struct BatchNorm2d : Module {
 
   void each(Visitor& v) override;
   void reset(RandomStream& random) override;
-  void forget() override { folded = {}; }
+  void drop_derived() override { folded = {}; }
 
-  // The preceding convolution with this norm taken in, kept while frozen.
+  // The preceding convolution with this norm taken in, kept while folds_norms.
   struct Folded {
     Tensor weight;  // [O, KH, KW, C/groups] in the activation's dtype
     Tensor bias;    // f32 [O]
@@ -59,7 +59,7 @@ struct BatchNorm2d : Module {
 };
 
 // act(bn(conv(x)) [+ residual]).   x [N, H, W, C]; residual [N, OH, OW, O] or undefined
-// Frozen and without a tape (see fold_batch_norm) this is one convolution:
+// While folds_norms and without a tape (see fold_batch_norm) this is one convolution:
 //   w' = w * gamma / sqrt(var + eps),  b' = beta + (b - mean) * gamma / sqrt(var + eps)
 Var conv_bn(Conv2d& conv, BatchNorm2d& bn, const Var& x, const ActivationSpec& act = {},
             const Var& residual = {});

@@ -71,9 +71,9 @@ uint64_t hash(std::string_view text) {
 
 // ---- walks --------------------------------------------------------------------------------------
 
-Var lift(Parameter& p, const Var& x) {
+Var as_input(Parameter& p, const Var& x) {
   require(p.value.defined(),
-          "lift: a parameter of shape {} has no value; initialize() the model or load_state() "
+          "as_input: a parameter of shape {} has no value; initialize() the model or load_state() "
           "first", p.shape);
   if (x.tape != nullptr && p.trainable) {
     return x.tape->parameter(p.value, &p.grad);
@@ -103,7 +103,7 @@ int64_t count_parameters(Module& model) {
 
 void initialize(Module& model, uint64_t seed) {
   constexpr uint32_t kInitStream = 1;  // see Tape::kFirstStream
-  forget_folded(model);
+  unfold_batch_norm(model);
   for_modules(model, [seed](const std::string& name, Module& module) {
     RandomStream random({seed, hash(name), kInitStream});
     module.reset(random);
@@ -119,25 +119,25 @@ void initialize(Module& model, uint64_t seed) {
   }
 }
 
-void forget_folded(Module& model) {
+void unfold_batch_norm(Module& model) {
   for_modules(model, [](const std::string&, Module& module) {
-    module.frozen = false;
-    module.forget();
+    module.folds_norms = false;
+    module.drop_derived();
   });
 }
 
 void set_training(Module& model, bool training) {
-  forget_folded(model);
+  unfold_batch_norm(model);
   for_modules(model, [training](const std::string&, Module& m) { m.training = training; });
 }
 
 void fold_batch_norm(Module& model) {
   set_training(model, false);
-  for_modules(model, [](const std::string&, Module& module) { module.frozen = true; });
+  for_modules(model, [](const std::string&, Module& module) { module.folds_norms = true; });
 }
 
 void to(Module& model, Device device) {
-  forget_folded(model);
+  unfold_batch_norm(model);
   Collect all;
   all.walk(model);
   for (const auto& [name, p] : all.parameters) {

@@ -46,7 +46,7 @@ class Visitor;
 
 struct Module {
   bool training = false;  // batch statistics and dropout; set by set_training()
-  bool frozen = false;    // values stay as they are: folded forms may be kept; fold_batch_norm()
+  bool folds_norms = false;  // convolutions take their norms in; see fold_batch_norm()
 
   virtual ~Module() = default;
   // Calls v(name, member) for every parameter, buffer and child, in the order of the checkpoint.
@@ -55,7 +55,7 @@ struct Module {
   // already, so a parent may override them). Draws from a stream of its own.
   virtual void reset(RandomStream& random);
   // Drops what this module derived from its own values (a folded batch norm).
-  virtual void forget() {}
+  virtual void drop_derived() {}
 };
 
 // What a walk does. Names are dotted paths, as in the checkpoint: "layer1.0.bn1.weight".
@@ -87,7 +87,7 @@ class Visitor {
 };
 
 // A parameter as an op input: recorded if x is on a tape and the parameter is trainable.
-Var lift(Parameter& p, const Var& x);
+Var as_input(Parameter& p, const Var& x);
 
 using NamedParameters = std::vector<std::pair<std::string, Parameter*>>;
 using NamedBuffers = std::vector<std::pair<std::string, Buffer*>>;
@@ -106,7 +106,7 @@ void set_training(Module& model, bool training);
 // their names and values; set_training(), load_state(), initialize() and to() end it.
 void fold_batch_norm(Module& model);
 // Ends fold_batch_norm(): for whoever changes values behind the model's back (an EMA swap).
-void forget_folded(Module& model);
+void unfold_batch_norm(Module& model);
 // Moves parameters and float buffers; integer counters stay on the host.
 void to(Module& model, Device device);
 void clear_gradients(Module& model);

@@ -229,7 +229,7 @@ LoadReport load_state(Module& model, std::span<const StateView> state, LoadPolic
   if (policy == LoadPolicy::strict) {
     check(report);
   }
-  forget_folded(model);
+  unfold_batch_norm(model);
   loader.write();
   return report;
 }

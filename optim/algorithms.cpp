@@ -9,13 +9,13 @@ namespace {
 // Optimisers with two moments: m follows the gradient, v its square.
 class TwoMoments : public Optimizer {
  protected:
-  TwoMoments(std::vector<Trained> trained, float beta2)
+  TwoMoments(std::vector<TrainedParameter> trained, float beta2)
       : Optimizer(std::move(trained), {"m", "v"}, beta2) {}
 
   std::vector<AdamSlot> slots() const {
     std::vector<AdamSlot> all;
-    for (size_t i = 0; i < trained().size(); ++i) {
-      const Trained& t = trained()[i];
+    for (size_t i = 0; i < trained_parameters().size(); ++i) {
+      const TrainedParameter& t = trained_parameters()[i];
       all.push_back({.value = t.parameter->value,
                      .grad = gradient(i),
                      .m = moment(0, i),
@@ -28,7 +28,7 @@ class TwoMoments : public Optimizer {
 
 class Adam : public TwoMoments {
  public:
-  Adam(std::vector<Trained> trained, const AdamSpec& spec)
+  Adam(std::vector<TrainedParameter> trained, const AdamSpec& spec)
       : TwoMoments(std::move(trained), spec.beta2), spec_(spec) {}
 
   void apply(const Tensor& rates) override {
@@ -42,7 +42,7 @@ class Adam : public TwoMoments {
 
 class Lamb : public TwoMoments {
  public:
-  Lamb(std::vector<Trained> trained, const LambSpec& spec)
+  Lamb(std::vector<TrainedParameter> trained, const LambSpec& spec)
       : TwoMoments(std::move(trained), spec.beta2), spec_(spec) {}
 
   void apply(const Tensor& rates) override {
@@ -56,12 +56,13 @@ class Lamb : public TwoMoments {
 
 class Sgd : public Optimizer {
  public:
-  explicit Sgd(std::vector<Trained> trained) : Optimizer(std::move(trained), {"momentum"}, 0) {}
+  explicit Sgd(std::vector<TrainedParameter> trained)
+      : Optimizer(std::move(trained), {"momentum"}, 0) {}
 
   void apply(const Tensor& rates) override {
     std::vector<SgdSlot> slots;
-    for (size_t i = 0; i < trained().size(); ++i) {
-      const Trained& t = trained()[i];
+    for (size_t i = 0; i < trained_parameters().size(); ++i) {
+      const TrainedParameter& t = trained_parameters()[i];
       slots.push_back({.value = t.parameter->value,
                        .grad = gradient(i),
                        .momentum = moment(0, i),
@@ -75,7 +76,7 @@ class Sgd : public Optimizer {
 
 std::unique_ptr<Optimizer> make_optimizer(const OptimizerSpec& spec, Module& model) {
   constexpr float kAdamEps = 1e-8f, kLambEps = 1e-6f;
-  std::vector<Trained> trained = decay_groups(model, spec.weight_decay);
+  std::vector<TrainedParameter> trained = decay_groups(model, spec.weight_decay);
   if (spec.name == "adam_l2" || spec.name == "adamw") {
     const AdamSpec adam{.rates = {},
                         .beta2 = spec.beta2,

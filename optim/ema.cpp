@@ -51,7 +51,7 @@ void Ema::swap() {
     std::swap(b->value, average);
   }
   swapped_ = !swapped_;
-  forget_folded(model_);
+  unfold_batch_norm(model_);
 }
 
 StateDict Ema::state() {

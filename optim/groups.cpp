@@ -4,8 +4,8 @@
 
 namespace mld {
 
-std::vector<Trained> decay_groups(Module& model, float weight_decay) {
-  std::vector<Trained> trained;
+std::vector<TrainedParameter> decay_groups(Module& model, float weight_decay) {
+  std::vector<TrainedParameter> trained;
   for (const auto& [name, p] : parameters(model)) {
     if (p->trainable) {
       const bool decayed = p->shape.rank() != 1 && !name.ends_with(".bias");
@@ -17,9 +17,9 @@ std::vector<Trained> decay_groups(Module& model, float weight_decay) {
 
 namespace {
 
-std::vector<Tensor> gradients(const std::vector<Trained>& trained) {
+std::vector<Tensor> gradients(const std::vector<TrainedParameter>& trained) {
   std::vector<Tensor> all;
-  for (const Trained& t : trained) {
+  for (const TrainedParameter& t : trained) {
     if (t.parameter->grad.defined()) {
       all.push_back(t.parameter->grad);
     }
@@ -29,7 +29,7 @@ std::vector<Tensor> gradients(const std::vector<Trained>& trained) {
 
 }  // namespace
 
-Tensor gradient_norm(const std::vector<Trained>& trained) {
+Tensor gradient_norm(const std::vector<TrainedParameter>& trained) {
   const std::vector<Tensor> all = gradients(trained);
   if (all.empty()) {
     const Device device = trained.empty() ? Device{} : trained[0].parameter->value.device();
@@ -40,7 +40,7 @@ Tensor gradient_norm(const std::vector<Trained>& trained) {
   return norm;
 }
 
-Tensor clip_gradients(const std::vector<Trained>& trained, float max_norm) {
+Tensor clip_gradients(const std::vector<TrainedParameter>& trained, float max_norm) {
   const Tensor norm = gradient_norm(trained);
   KERNEL(norm.device(), clip_all)(gradients(trained), norm, max_norm);  // of none: nothing
   return norm;

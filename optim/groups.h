@@ -9,7 +9,7 @@
 namespace mld {
 
 // A trained parameter as an optimiser sees it.
-struct Trained {
+struct TrainedParameter {
   std::string name;
   Parameter* parameter;
   float weight_decay;
@@ -17,15 +17,15 @@ struct Trained {
 
 // The published split: frozen parameters are left out; one-dimensional tensors and names ending in
 // ".bias" are not decayed, everything else is.
-std::vector<Trained> decay_groups(Module& model, float weight_decay);
+std::vector<TrainedParameter> decay_groups(Module& model, float weight_decay);
 
 // ---- gradients of a group, between backward() and step() ----------------------------------------
 
 // The 2-norm of all gradients together, f32 [1] on their device. NaN or Inf if any of them holds
 // one.
-Tensor gradient_norm(const std::vector<Trained>& trained);
+Tensor gradient_norm(const std::vector<TrainedParameter>& trained);
 // Scales the gradients so that their norm is at most max_norm (PyTorch's clip_grad_norm_:
 // factor max_norm / (norm + 1e-6)). Returns the norm before; leaves non-finite gradients alone.
-Tensor clip_gradients(const std::vector<Trained>& trained, float max_norm);
+Tensor clip_gradients(const std::vector<TrainedParameter>& trained, float max_norm);
 
 }  // namespace mld

@@ -7,11 +7,11 @@
 
 namespace mld {
 
-Optimizer::Optimizer(std::vector<Trained> trained, std::vector<std::string_view> moments,
+Optimizer::Optimizer(std::vector<TrainedParameter> trained, std::vector<std::string_view> moments,
                      float beta2)
     : beta2_(beta2), trained_(std::move(trained)), names_(std::move(moments)),
       moments_(names_.size()) {
-  for (const Trained& t : trained_) {
+  for (const TrainedParameter& t : trained_) {
     const Tensor& value = t.parameter->value;
     require(value.defined(), "optimizer: {} has no value yet; initialize() or load_state() first",
             t.name);
@@ -67,7 +67,7 @@ void Optimizer::load_state(const StateDict& state) {
   std::vector<std::vector<Tensor>> moments(names_.size());
   const Tensor step = take("step", Shape{1}, DType::i64);
   for (size_t m = 0; m < names_.size(); ++m) {
-    for (const Trained& t : trained_) {
+    for (const TrainedParameter& t : trained_) {
       const Tensor saved =
           take(fmt::format("{}.{}", names_[m], t.name), t.parameter->shape, DType::f32);
       moments[m].push_back(device().is_cpu() ? saved.clone() : saved.to(device()));

@@ -41,21 +41,22 @@ class Optimizer {
   void load_state(const StateDict& state);
 
   int64_t steps() const { return steps_; }
-  const std::vector<Trained>& trained() const { return trained_; }
+  const std::vector<TrainedParameter>& trained_parameters() const { return trained_; }
 
  protected:
   // One moment per name in `moments`, all zero. The parameters must have their values.
-  Optimizer(std::vector<Trained> trained, std::vector<std::string_view> moments, float beta2);
+  Optimizer(std::vector<TrainedParameter> trained, std::vector<std::string_view> moments,
+            float beta2);
 
   const Tensor& moment(size_t which, size_t parameter) const { return moments_[which][parameter]; }
-  // Of trained()[i]; zeros if undefined.
+  // Of trained_parameters()[i]; zeros if undefined.
   Tensor gradient(size_t i) const;
   Device device() const;
 
  private:
   int64_t steps_ = 0;
   float beta2_;
-  std::vector<Trained> trained_;
+  std::vector<TrainedParameter> trained_;
   std::vector<std::string_view> names_;        // of the moments
   std::vector<std::vector<Tensor>> moments_;   // [moment][parameter]
 };

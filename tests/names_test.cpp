@@ -47,7 +47,7 @@ std::vector<int64_t> shape_of(const rapidjson::Value& list) {
 // A model's state in checkpoint order.
 std::vector<Entry> entries(Module& model) {
   std::map<std::string, std::string> roles;
-  for (const Trained& t : decay_groups(model, 1.0f)) {
+  for (const TrainedParameter& t : decay_groups(model, 1.0f)) {
     roles[t.name] = t.weight_decay > 0 ? "decay" : "no_decay";
   }
   struct Walk : Visitor {

@@ -68,7 +68,7 @@ TEST_CASE("values: none before initialize(); the same for any number of threads"
   Outer model;
   CHECK_FALSE(parameters(model)[0].second->value.defined());
   CHECK_ERROR(Error,
-              "lift: a parameter of shape [2, 3] has no value; initialize() the model or "
+              "as_input: a parameter of shape [2, 3] has no value; initialize() the model or "
               "load_state() first",
               model.layers[0](Var(Tensor::zeros({1, 3}))));
   CHECK_ERROR(Error, "state_dict: inner.conv.weight has no value yet", state_dict(model));
@@ -210,7 +210,7 @@ TEST_CASE("rows: a view forward, zeros around dy backward; two blocks of one par
   Tape tape;
   Parameter p(Shape{4, 2});
   p.value = counting({4, 2});
-  const Var x = lift(p, tape.constant(Tensor::zeros({1})));
+  const Var x = as_input(p, tape.constant(Tensor::zeros({1})));
   const Var y = rows(x, 1, 3);
   CHECK_EQ(y.value.to_vector(), std::vector<float>{2, 3, 4, 5});
   CHECK_EQ(y.value.storage(), p.value.storage());
@@ -218,15 +218,15 @@ TEST_CASE("rows: a view forward, zeros around dy backward; two blocks of one par
   CHECK_EQ(p.grad.to_vector(), std::vector<float>{0, 0, 1, 2, 4, 6, 3, 4});
 }
 
-TEST_CASE("lift: frozen parameters and runs without a tape record nothing") {
+TEST_CASE("as_input: frozen parameters and runs without a tape record nothing") {
   Linear linear(2, 2);
   initialize(linear, 1);
-  CHECK_FALSE(lift(linear.weight, Var(Tensor::zeros({1, 2}))).needs_grad());
+  CHECK_FALSE(as_input(linear.weight, Var(Tensor::zeros({1, 2}))).needs_grad());
   Tape tape;
   const Var x = tape.constant(Tensor::zeros({1, 2}));
-  CHECK(lift(linear.weight, x).needs_grad());
+  CHECK(as_input(linear.weight, x).needs_grad());
   linear.weight.trainable = false;
-  CHECK_FALSE(lift(linear.weight, x).needs_grad());
+  CHECK_FALSE(as_input(linear.weight, x).needs_grad());
 }
 
 TEST_CASE("MultiheadAttention: the packed projections, heads and the output map") {
@@ -352,7 +352,7 @@ TEST_CASE("conv_bn: folded equals unfolded; folding is invisible and ends with t
   run({});
   set_training(unit, true);
   CHECK_FALSE(unit.norm.folded.weight.defined());
-  CHECK_FALSE(unit.frozen);
+  CHECK_FALSE(unit.folds_norms);
 }
 
 TEST_CASE("Dropout: acts in training on a tape only; a given mask replaces the draw") {

@@ -84,8 +84,8 @@ TEST_CASE("optimisers follow the published trajectories") {
   CHECK_GT(follow("opt_adam_l2.safetensors", with("adam_l2", 0.02f), slow), 1e-3);
 }
 
-void scale(const std::vector<Trained>& trained, float factor) {
-  for (const Trained& t : trained) {
+void scale(const std::vector<TrainedParameter>& trained, float factor) {
+  for (const TrainedParameter& t : trained) {
     Tensor scaled = t.parameter->grad.like();
     KERNEL(Device{}, scale)(t.parameter->grad, factor, scaled);
     t.parameter->grad = scaled;
@@ -99,9 +99,10 @@ TEST_CASE("LAMB of the A2 recipe clips the gradients of all tensors together to 
     const auto lamb = make_optimizer({.name = name, .weight_decay = 0.02f}, tensors);
     for (int t = 0; t < 3; ++t) {
       set_gradients(tensors, file, t);
-      scale(lamb->trained(), t == 1 ? 100.0f : 1.0f);
+      scale(lamb->trained_parameters(), t == 1 ? 100.0f : 1.0f);
       if (clip_before) {
-        scale(lamb->trained(), 1 / std::max(1.0f, gradient_norm(lamb->trained()).item()));
+        const std::vector<TrainedParameter>& trained = lamb->trained_parameters();
+        scale(trained, 1 / std::max(1.0f, gradient_norm(trained).item()));
       }
       lamb->step({0.004, 0.9});
     }
@@ -201,7 +202,7 @@ TEST_CASE("weight decay: matrices only; frozen parameters are left alone") {
   } parts;
   parts.table.trainable = false;
   std::map<std::string, float> decay;
-  for (const Trained& t : decay_groups(parts, 0.1f)) {
+  for (const TrainedParameter& t : decay_groups(parts, 0.1f)) {
     decay[t.name] = t.weight_decay;
   }
   const std::map<std::string, float> expected{{"linear.weight", 0.1f}, {"linear.bias", 0},
@@ -274,7 +275,7 @@ TEST_CASE("clipping: the norm over all tensors; smaller gradients and NaN stay")
   tensors.add("a", Tensor::zeros({2}));
   tensors.add("b", Tensor::zeros({1, 2}));
   tensors.add("without", Tensor::zeros({3}));
-  const std::vector<Trained> group = decay_groups(tensors, 0);
+  const std::vector<TrainedParameter> group = decay_groups(tensors, 0);
   const auto set = [&](float x, float y) {
     tensors.members[0].second->grad = Tensor::full({2}, x);
     tensors.members[1].second->grad = Tensor::full({1, 2}, y);

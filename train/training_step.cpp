@@ -51,7 +51,7 @@ void TrainingStep::update(const Inputs& inputs) {
     KERNEL(device_, fill)(0, unused);
   }
   const double limit = config_.optim.clip_grad;
-  const std::vector<Trained>& trained = subject_.optimizer.trained();
+  const std::vector<TrainedParameter>& trained = subject_.optimizer.trained_parameters();
   const Tensor norm =
       limit > 0 ? clip_gradients(trained, static_cast<float>(limit)) : gradient_norm(trained);
   Tensor last = results_.rows(most, most + 1);
