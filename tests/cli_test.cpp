@@ -8,8 +8,9 @@
 
 #include <doctest/doctest.h>
 
+#include "app/cli.h"
 #include "core/error.h"
-#include "train/cli.h"
+#include "tests/paths.h"
 
 namespace {
 
@@ -116,7 +117,7 @@ TEST_CASE("help and version are text, not exits") {
   }
   CHECK(train<mld::PrintText>({"--version"}).text == "mltrain 0.1.0\n");
   CHECK(infer<mld::PrintText>({"--version"}).text == "mlinfer 0.1.0\n");
-  std::ifstream cmake(std::filesystem::path(MLD_SOURCE_DIR) / "CMakeLists.txt");
+  std::ifstream cmake(std::filesystem::path(mld::test::source_dir()) / "CMakeLists.txt");
   check_contains({std::istreambuf_iterator<char>(cmake), {}},
                  "VERSION " + std::string(mld::kVersion) + " ");
   check_contains(train<mld::PrintText>({"--help-config"}).text, "[optim]");

@@ -7,8 +7,9 @@
 
 #include <doctest/doctest.h>
 
+#include "app/config_file.h"
 #include "core/error.h"
-#include "train/config.h"
+#include "tests/paths.h"
 #include "train/config_keys.h"
 
 namespace {
@@ -297,7 +298,7 @@ TEST_CASE("help lists every key from the table the parser uses") {
 TEST_CASE("the recipes in configs/ parse") {
   int count = 0;
   for (const auto& file :
-       std::filesystem::directory_iterator(std::filesystem::path(MLD_SOURCE_DIR) / "configs")) {
+       std::filesystem::directory_iterator(mld::test::source_dir() + "/configs")) {
     CAPTURE(file.path());
     CHECK_NOTHROW(mld::load_config(file.path()));
     ++count;

@@ -7,7 +7,7 @@
 
 #include <doctest/doctest.h>
 
-#include "core/cpu/conv2d.h"
+#include "core/cpu/support/conv2d.h"
 #include "core/kernels.h"
 #include "core/parallel.h"
 #include "tests/kernel_check.h"

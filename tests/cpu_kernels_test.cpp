@@ -7,9 +7,9 @@
 #include <limits>
 #include <vector>
 
-#include "core/cpu/fast_math.h"
-#include "core/cpu/keep_mask.h"
-#include "core/cpu/simd.h"
+#include "core/cpu/support/fast_math.h"
+#include "core/cpu/support/keep_mask.h"
+#include "core/cpu/support/simd.h"
 #include "core/kernels.h"
 #include "core/parallel.h"
 

@@ -15,17 +15,18 @@
 
 #include "core/error.h"
 #include "data/image.h"
+#include "tests/paths.h"
 
 namespace mld::test {
 
 namespace fs = std::filesystem;
 
-inline const fs::path kFixtures = fs::path(MLD_SOURCE_DIR) / "tests/fixtures";
+inline const fs::path kFixtures = fs::path(source_dir()) / "tests/fixtures";
 
 // The folder of real data sets: $MLD_SHARED or ../shared, below it `name`; empty if absent.
 inline fs::path shared_data(const std::string& name) {
   const char* shared = std::getenv("MLD_SHARED");
-  const fs::path base = shared != nullptr ? shared : fs::path(MLD_SOURCE_DIR) / "../shared";
+  const fs::path base = shared != nullptr ? shared : fs::path(source_dir()) / "../shared";
   const fs::path folder = base / "data" / name;
   if (!fs::is_directory(folder)) {
     MESSAGE("SKIPPED: no ", folder.string());

@@ -1,4 +1,5 @@
 // mltrain on files: bad pictures in every mode, names, what `check` says, running out of memory.
+#include "tests/paths.h"
 #include "tests/program.h"
 
 namespace mld::test {
@@ -59,7 +60,7 @@ TEST_CASE("check: counts, damage, agreement with training") {
   const TemporaryFolder folder;
   write_classes(folder, 8);
   std::vector<std::string> arguments = {
-      "check", std::string(MLD_SOURCE_DIR) + "/configs/shapes_resnet18.toml", "threads=2",
+      "check", mld::test::source_dir() + "/configs/shapes_resnet18.toml", "threads=2",
       "data.image_size=32", "model.embed_dim=32"};
   const auto check = [&](const std::vector<std::string>& more) {
     std::vector<std::string> all = arguments;

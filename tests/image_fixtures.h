@@ -17,11 +17,12 @@
 
 #include "data/image.h"
 #include "data/safetensors.h"
+#include "tests/paths.h"
 
 namespace mld::test {
 
 inline std::filesystem::path fixtures() {
-  return std::filesystem::path(MLD_SOURCE_DIR) / "tests" / "fixtures";
+  return std::filesystem::path(source_dir()) / "tests" / "fixtures";
 }
 
 // The shared folder with the full reference data, or an empty path where there is none.
@@ -29,7 +30,7 @@ inline std::filesystem::path shared_folder() {
   const char* set = std::getenv("MLD_SHARED");
   const std::filesystem::path path =
       set != nullptr ? std::filesystem::path(set)
-                     : std::filesystem::path(MLD_SOURCE_DIR).parent_path() / "shared";
+                     : std::filesystem::path(source_dir()).parent_path() / "shared";
   return std::filesystem::exists(path) ? path : std::filesystem::path();
 }
 

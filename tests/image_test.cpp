@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "data/image_ops.h"
 #include "tests/image_fixtures.h"
+#include "tests/paths.h"
 
 using mld::Image;
 using mld::Interpolation;
@@ -218,7 +219,7 @@ TEST_CASE("decode: messages") {
 }
 
 TEST_CASE("load: what is not a readable file") {
-  const auto folder = std::filesystem::path(MLD_BINARY_DIR) / "image_test";
+  const auto folder = std::filesystem::path(mld::test::binary_dir()) / "image_test";
   std::filesystem::remove_all(folder);
   std::filesystem::create_directories(folder);
   const auto message = [&](const std::string& name) {

@@ -11,12 +11,14 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include "tests/paths.h"
+
 namespace {
 
 namespace fs = std::filesystem;
 
 // Which folders a folder's files may include: core <- cuda; core <- autograd <- nn <-
-// {models, optim} <- train; core <- data <- train.
+// {models, optim} <- train <- app; core <- data <- train.
 const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"core", {"core"}},
     {"cuda", {"cuda", "core"}},
@@ -26,6 +28,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"optim", {"optim", "nn", "autograd", "core"}},
     {"data", {"data", "core"}},
     {"train", {"train", "models", "optim", "nn", "autograd", "data", "core"}},
+    {"app", {"app", "train", "models", "optim", "nn", "autograd", "data", "core"}},
 };
 
 // System headers that mean a file reads or writes files, which the mathematics does not.
@@ -81,7 +84,7 @@ bool is_source(const fs::path& path) {
 
 // Every source file below these folders: relative path -> text.
 std::map<std::string, std::string> sources(const std::vector<std::string>& folders) {
-  const fs::path root = MLD_SOURCE_DIR;
+  const fs::path root = mld::test::source_dir();
   std::map<std::string, std::string> found;
   for (const std::string& folder : folders) {
     if (!fs::exists(root / folder)) {
@@ -123,6 +126,7 @@ TEST_CASE("the check notices a file that breaks a rule") {
   CHECK(count("nn/a.h", "  #  include \"module.h\"\n") == 1);
   CHECK(count("train/a.cpp", "mld::cuda::fill(0, y);\n") == 1);
   CHECK(count("nn/a.cpp", "cuda::fill(0, y);\n") == 1);
+  CHECK(count("train/a.cpp", "#include \"app/cli.h\"\n") == 1);
   CHECK(count("core/kernels.h", "namespace cuda {\n") == 0);
   CHECK(count("train/a.cpp", "device.backend == Backend::cuda  // cuda::\n") == 0);
   CHECK(count("train/a.cpp", "#include \"data/file.h\"\n#include \"core/error.h\"\n") == 0);
@@ -133,7 +137,7 @@ TEST_CASE("the check notices a file that breaks a rule") {
 TEST_CASE("sizes, printed where they are beyond the usual") {
   size_t lines_total = 0, engine = 0;
   for (const auto& [path, text] : sources({"core", "cuda", "autograd", "nn", "models", "optim",
-                                           "data", "train", "tests", "bench"})) {
+                                           "data", "train", "app", "tests", "bench"})) {
     size_t lines = 0, wide = 0;
     std::istringstream stream(text);
     for (std::string line; std::getline(stream, line);) {
@@ -156,7 +160,7 @@ TEST_CASE("sizes, printed where they are beyond the usual") {
 
   // The README's first paragraph says how much there is to read.
   static const std::regex stated("about ([0-9]+),([0-9]{3})\\s+lines");
-  const std::string readme = read(fs::path(MLD_SOURCE_DIR) / "README.md");
+  const std::string readme = read(fs::path(mld::test::source_dir()) / "README.md");
   std::smatch match;
   REQUIRE(std::regex_search(readme, match, stated));
   const double said = std::stod(match[1].str() + match[2].str());

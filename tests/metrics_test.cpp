@@ -10,6 +10,7 @@
 
 #include "core/error.h"
 #include "data/safetensors.h"
+#include "tests/paths.h"
 #include "train/metrics.h"
 
 namespace {
@@ -18,7 +19,7 @@ using mld::Ignored;
 using mld::Label;
 
 mld::SafeTensorsFile fixture(const std::string& name) {
-  return mld::SafeTensorsFile(std::filesystem::path(MLD_SOURCE_DIR) / "tests/fixtures" /
+  return mld::SafeTensorsFile(std::filesystem::path(mld::test::source_dir()) / "tests/fixtures" /
                               (name + ".safetensors"));
 }
 

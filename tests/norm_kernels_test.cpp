@@ -6,7 +6,7 @@
 
 #include <doctest/doctest.h>
 
-#include "core/cpu/gemm.h"
+#include "core/cpu/support/gemm.h"
 #include "core/kernels.h"
 #include "core/parallel.h"
 #include "tests/kernel_check.h"

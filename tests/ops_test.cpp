@@ -7,6 +7,7 @@
 #include <doctest/doctest.h>
 
 #include "tests/op_case.h"
+#include "tests/paths.h"
 
 namespace mld::test {
 namespace {
@@ -30,7 +31,7 @@ std::set<std::string> matches(const std::string& text, const std::regex& pattern
 }  // namespace
 
 TEST_CASE("every op that ops.h declares has a row") {
-  const fs::path root = MLD_SOURCE_DIR;
+  const fs::path root = mld::test::source_dir();
   const std::set<std::string> ops = matches(read(root / "autograd/ops.h"),
                                             std::regex("\nVar ([a-z0-9_]+)\\("));
   CHECK(ops.size() >= 40);

@@ -15,6 +15,7 @@
 #include "tests/parity/fixture.h"
 #include "tests/parity/float64.h"
 #include "tests/parity/sha256.h"
+#include "tests/paths.h"
 
 using namespace mld;
 using namespace mld::parity;
@@ -27,7 +28,7 @@ namespace fs = std::filesystem;
 struct Folder {
   fs::path path;
   explicit Folder(const std::string& name)
-      : path(fs::path(MLD_BINARY_DIR) / "parity_test_tmp" / name) {
+      : path(fs::path(mld::test::binary_dir()) / "parity_test_tmp" / name) {
     fs::remove_all(path);
     fs::create_directories(path);
   }
@@ -41,8 +42,8 @@ struct Run {
 
 // Runs the program; its standard output and exit code. Its standard error is in `notes`.
 Run run(const fs::path& dir, const std::string& options = "") {
-  const fs::path out = fs::path(MLD_BINARY_DIR) / "parity_test_out.txt";
-  const std::string command = std::string(MLD_BINARY_DIR) + "/tests/parity \"" + dir.string() +
+  const fs::path out = fs::path(mld::test::binary_dir()) / "parity_test_out.txt";
+  const std::string command = mld::test::binary_dir() + "/tests/parity \"" + dir.string() +
                               "\" " + options + " > \"" + out.string() + "\" 2> /dev/null";
   const int status = std::system(command.c_str());
   std::ifstream file(out);

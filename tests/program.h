@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "tests/data_files.h"
+#include "tests/paths.h"
 
 namespace mld::test {
 
@@ -25,7 +26,7 @@ class Program {
       : out_(folder.path() / "stdout"), err_(folder.path() / "stderr") {
     child_ = ::fork();
     if (child_ == 0) {
-      start(fs::path(MLD_BINARY_DIR) / name, arguments, file_limit);
+      start(fs::path(binary_dir()) / name, arguments, file_limit);
     }
   }
   void signal(int number) const { ::kill(child_, number); }
@@ -75,7 +76,7 @@ inline int run(const std::string& name, const std::vector<std::string>& argument
 inline std::vector<std::string> tiny_run(const fs::path& out,
                                          const std::vector<std::string>& more = {}) {
   std::vector<std::string> arguments = {
-      std::string(MLD_SOURCE_DIR) + "/configs/shapes_resnet18.toml",
+      source_dir() + "/configs/shapes_resnet18.toml",
       "data.image_size=32", "data.train_size=96", "data.val_size=32", "augment.cutout=0.5",
       "augment.aa=randaugment", "model.embed_dim=32", "train.epochs=3", "train.batch_size=16",
       "train.model_ema_decay=0.9", "threads=2", "--out", out.string(), "--quiet"};

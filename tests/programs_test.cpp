@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "data/safetensors.h"
+#include "tests/paths.h"
 #include "tests/program.h"
 
 namespace mld::test {
@@ -85,7 +86,7 @@ TEST_CASE("resuming a finished run: it says so, and refuses other settings") {
   CHECK(other.wait() == 2);
   CHECK(contains(other.err(), "optim.lr"));
   // Another config beside it is refused; the same one is not.
-  const std::string config = std::string(MLD_SOURCE_DIR) + "/configs/shapes_resnet18.toml";
+  const std::string config = mld::test::source_dir() + "/configs/shapes_resnet18.toml";
   Program beside("mltrain", {config, "--resume", out.string()}, folder);
   CHECK(beside.wait() == 2);
   CHECK(contains(beside.err(), "data.image_size: the run has 32, given 96"));
@@ -220,7 +221,7 @@ TEST_CASE("NaN stops the run with exit code 4 and keeps what was saved") {
 
 TEST_CASE("usage errors exit with 2, data errors with 3") {
   const TemporaryFolder folder;
-  const std::string config = std::string(MLD_SOURCE_DIR) + "/configs/shapes_resnet18.toml";
+  const std::string config = mld::test::source_dir() + "/configs/shapes_resnet18.toml";
   struct Case {
     const char* program;
     std::vector<std::string> arguments;

@@ -13,6 +13,7 @@
 #include "core/kernels.h"
 #include "data/safetensors.h"
 #include "nn/module.h"
+#include "tests/paths.h"
 
 // The message of the error an expression throws.
 #define CHECK_ERROR(Type, message, ...)                                    \
@@ -29,7 +30,7 @@
 namespace mld::reference {
 
 inline std::filesystem::path fixture(const std::string& name) {
-  return std::filesystem::path(MLD_SOURCE_DIR) / "tests" / "fixtures" / name;
+  return std::filesystem::path(mld::test::source_dir()) / "tests" / "fixtures" / name;
 }
 
 // max |a - b| / max(max |b|, 1e-6)

@@ -19,6 +19,7 @@
 #include "data/file.h"
 #include "data/safetensors.h"
 #include "tests/data_files.h"
+#include "tests/paths.h"
 
 namespace {
 
@@ -170,7 +171,7 @@ TEST_CASE("missing files, folders and names are told") {
     return "accepted"s;
   };
   CHECK(message("absent.safetensors").find("No such file") != std::string::npos);
-  CHECK(message(MLD_SOURCE_DIR).find("is a folder") != std::string::npos);
+  CHECK(message(mld::test::source_dir()).find("is a folder") != std::string::npos);
   const mld::SafeTensorsFile file(kFixtures / "st_edge.safetensors");
   CHECK_FALSE(file.contains("sclar"));
   try {

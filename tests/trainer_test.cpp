@@ -5,10 +5,10 @@
 #include <filesystem>
 #include <string>
 
+#include "app/config_file.h"
 #include "core/error.h"
 #include "core/memory.h"
 #include "tests/data_files.h"
-#include "train/config.h"
 #include "train/trainer.h"
 
 namespace mld {

@@ -1,4 +1,4 @@
-// A run's configuration: the structs the programs read, and how TOML becomes them.
+// A run's configuration: the structs the programs read. How TOML becomes them: app/config_file.h.
 //
 // The defaults are the published COCO recipe (github.com/Alibaba-MIIL/ML_Decoder, train.py).
 // What each key means, its range and its choices stand in config_keys.cpp, the one table that
@@ -7,12 +7,9 @@
 
 #include <array>
 #include <cstdint>
-#include <filesystem>
 #include <map>
 #include <optional>
-#include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace mld {
@@ -112,20 +109,6 @@ struct LoadedConfig {
   Origins origins;
 };
 
-// A longer file is no config.
-constexpr int64_t kMaxConfigBytes = 256 << 10;
-
-// Reads a file and applies overrides "section.key=value" in order. Values are TOML; bare words are
-// accepted as text, and for a key that holds text everything unquoted is the text itself.
-// Errors: UsageError for a missing or malformed file; every unknown key, wrong type, value out of
-// range and contradiction is reported in the same message, each with file:line:column, the line, a
-// caret, what was expected and the nearest known name.
-LoadedConfig load_config(const std::filesystem::path& file,
-                         std::span<const std::string> overrides = {});
-// The same from TOML text; `file` appears in messages and origins.
-LoadedConfig parse_config(std::string_view text, const std::string& file,
-                          std::span<const std::string> overrides = {});
-
 // Which keys to write: all, or only those that name no place on this machine and no run, so that
 // equal runs write equal bytes (weight files).
 enum class Keys { all, portable };
@@ -136,9 +119,5 @@ std::string to_toml(const Config& config, const Origins& origins = {}, Keys keys
 // The keys that change a run's results and differ, as "optim.lr: the run has 0.001, given 0.01".
 // Empty: a run of `saved` may be resumed with `given`.
 std::vector<std::string> agree_for_resume(const Config& saved, const Config& given);
-
-// Every key of a section (or of all) with type, default, choices and meaning, as text.
-// Errors: UsageError for an unknown section, with the nearest.
-std::string help_config(std::string_view section = "");
 
 }  // namespace mld

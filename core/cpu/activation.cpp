@@ -1,6 +1,6 @@
 // activation: one function of one element, and its derivative.
-#include "core/cpu/fast_math.h"
-#include "core/cpu/values.h"
+#include "core/cpu/support/fast_math.h"
+#include "core/cpu/support/values.h"
 #include "core/kernels.h"
 
 namespace mld::cpu {

@@ -3,7 +3,7 @@
 //   value <- value - lr / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + eps)
 #include <cmath>
 
-#include "core/cpu/chunks.h"
+#include "core/cpu/support/chunks.h"
 #include "core/kernels.h"
 
 namespace mld::cpu {

@@ -1,5 +1,5 @@
 // add, scale: y = a + b, y = factor * x.
-#include "core/cpu/values.h"
+#include "core/cpu/support/values.h"
 #include "core/kernels.h"
 
 namespace mld::cpu {

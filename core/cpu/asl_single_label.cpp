@@ -4,7 +4,7 @@
 //   w = (1 - p)^gamma_pos on the label, p^gamma_neg elsewhere. Gradients flow through w.
 #include <cmath>
 
-#include "core/cpu/values.h"
+#include "core/cpu/support/values.h"
 #include "core/kernels.h"
 
 namespace mld::cpu {

@@ -4,8 +4,8 @@
 //   weight = base^gamma, base = 1 - (p y + q (1 - y)), gamma = gamma_pos y + gamma_neg (1 - y).
 #include <cmath>
 
-#include "core/cpu/fast_math.h"
-#include "core/cpu/values.h"
+#include "core/cpu/support/fast_math.h"
+#include "core/cpu/support/values.h"
 #include "core/kernels.h"
 
 namespace mld::cpu {

@@ -5,10 +5,10 @@
 #include <cmath>
 #include <limits>
 
-#include "core/cpu/fast_math.h"
-#include "core/cpu/gemm.h"
-#include "core/cpu/keep_mask.h"
-#include "core/cpu/values.h"
+#include "core/cpu/support/fast_math.h"
+#include "core/cpu/support/gemm.h"
+#include "core/cpu/support/keep_mask.h"
+#include "core/cpu/support/values.h"
 #include "core/kernels.h"
 
 namespace mld::cpu {

@@ -1,6 +1,6 @@
 // Average pooling; windows are cut at the border and divided by what is left of them.
-#include "core/cpu/pool_windows.h"
-#include "core/cpu/values.h"
+#include "core/cpu/support/pool_windows.h"
+#include "core/cpu/support/values.h"
 #include "core/kernels.h"
 
 namespace mld::cpu {

@@ -3,7 +3,7 @@
 // last are still in the cache.
 #include <cmath>
 
-#include "core/cpu/channel_sums.h"
+#include "core/cpu/support/channel_sums.h"
 #include "core/kernels.h"
 
 namespace mld::cpu {

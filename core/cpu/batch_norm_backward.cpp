@@ -1,7 +1,7 @@
 // Batch norm's gradient: one pass for two sums per channel, one for dx. With dz = dy * act'(y),
 //   db = sum dz,  dw = sum dz xhat,  dx = w rstd (dz - mean(dz) - xhat mean(dz xhat)),
 // where the means are absent when the statistics were fixed.
-#include "core/cpu/channel_sums.h"
+#include "core/cpu/support/channel_sums.h"
 #include "core/kernels.h"
 
 namespace mld::cpu {

@@ -1,6 +1,6 @@
 // binary_cross_entropy: with logits, softplus(x) - x y, mean over all elements.
-#include "core/cpu/fast_math.h"
-#include "core/cpu/values.h"
+#include "core/cpu/support/fast_math.h"
+#include "core/cpu/support/values.h"
 #include "core/kernels.h"
 
 namespace mld::cpu {

@@ -1,5 +1,5 @@
 // cast: float32 <-> bfloat16, rounding to nearest even.
-#include "core/cpu/values.h"
+#include "core/cpu/support/values.h"
 #include "core/kernels.h"
 
 namespace mld::cpu {

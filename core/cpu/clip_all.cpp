@@ -1,7 +1,7 @@
 // clip_all: gradient clipping by the norm over all tensors, in place (PyTorch's clip_grad_norm_).
 #include <cmath>
 
-#include "core/cpu/chunks.h"
+#include "core/cpu/support/chunks.h"
 #include "core/kernels.h"
 
 namespace mld::cpu {

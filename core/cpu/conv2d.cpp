@@ -1,8 +1,8 @@
 // Convolution: the algorithm that was chosen, and the 1x1 case as a matrix product.
-#include "core/cpu/conv2d.h"
+#include "core/cpu/support/conv2d.h"
 
-#include "core/cpu/epilogue.h"
-#include "core/cpu/gemm.h"
+#include "core/cpu/support/epilogue.h"
+#include "core/cpu/support/gemm.h"
 #include "core/kernels.h"
 
 namespace mld::cpu {

@@ -1,7 +1,7 @@
 // copy: the same bytes, any dtype.
 #include <cstring>
 
-#include "core/cpu/values.h"
+#include "core/cpu/support/values.h"
 #include "core/kernels.h"
 
 namespace mld::cpu {

@@ -1,6 +1,6 @@
 // cross_entropy: -sum over classes of y log_softmax(x), soft targets, mean over the batch.
-#include "core/cpu/fast_math.h"
-#include "core/cpu/values.h"
+#include "core/cpu/support/fast_math.h"
+#include "core/cpu/support/values.h"
 #include "core/kernels.h"
 
 namespace mld::cpu {

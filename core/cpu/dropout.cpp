@@ -1,6 +1,6 @@
 // dropout: element i times 1 / (1 - p) if it is kept, else 0. Backward is the same map.
-#include "core/cpu/keep_mask.h"
-#include "core/cpu/values.h"
+#include "core/cpu/support/keep_mask.h"
+#include "core/cpu/support/values.h"
 #include "core/kernels.h"
 
 namespace mld::cpu {

@@ -1,6 +1,6 @@
 // ema_update: average <- decay * average + (1 - decay) * value over many tensors, written as
 // average += (1 - decay) * (value - average): a value that stays is its own average, bit for bit.
-#include "core/cpu/chunks.h"
+#include "core/cpu/support/chunks.h"
 #include "core/kernels.h"
 
 namespace mld::cpu {

@@ -1,5 +1,5 @@
 // embedding: rows of a table by their ids.
-#include "core/cpu/values.h"
+#include "core/cpu/support/values.h"
 #include "core/kernels.h"
 
 namespace mld::cpu {

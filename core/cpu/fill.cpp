@@ -1,5 +1,5 @@
 // fill: every element the same value, any dtype.
-#include "core/cpu/values.h"
+#include "core/cpu/support/values.h"
 #include "core/kernels.h"
 
 namespace mld::cpu {

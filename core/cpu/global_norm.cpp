@@ -1,7 +1,7 @@
 // global_norm: the Euclidean norm over all tensors, accumulated in float64.
 #include <cmath>
 
-#include "core/cpu/chunks.h"
+#include "core/cpu/support/chunks.h"
 #include "core/kernels.h"
 
 namespace mld::cpu {

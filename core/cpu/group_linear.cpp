@@ -2,8 +2,8 @@
 //
 // A training step does 6 N flops per weight and moves each weight from memory once per pass, so it
 // is bound by memory: forward streams w once, backward reads w and writes dw in the same pass.
-#include "core/cpu/simd.h"
-#include "core/cpu/values.h"
+#include "core/cpu/support/simd.h"
+#include "core/cpu/support/values.h"
 #include "core/kernels.h"
 
 namespace mld::cpu {

@@ -1,7 +1,7 @@
 // l2_normalize: y = x / max(|x|, 1e-12) over the last dimension.
 #include <cmath>
 
-#include "core/cpu/values.h"
+#include "core/cpu/support/values.h"
 #include "core/kernels.h"
 
 namespace mld::cpu {

@@ -3,7 +3,7 @@
 #include <array>
 #include <cmath>
 
-#include "core/cpu/chunks.h"
+#include "core/cpu/support/chunks.h"
 #include "core/kernels.h"
 
 namespace mld::cpu {

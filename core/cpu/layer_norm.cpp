@@ -1,7 +1,7 @@
 // layer_norm: y = (x - mean) * rstd * w + b over the last dimension.
 #include <cmath>
 
-#include "core/cpu/values.h"
+#include "core/cpu/support/values.h"
 #include "core/kernels.h"
 
 namespace mld::cpu {

@@ -1,6 +1,6 @@
 // Linear layers: one matrix product, then bias and activation in one pass.
-#include "core/cpu/epilogue.h"
-#include "core/cpu/gemm.h"
+#include "core/cpu/support/epilogue.h"
+#include "core/cpu/support/gemm.h"
 #include "core/kernels.h"
 
 namespace mld::cpu {

@@ -2,7 +2,7 @@
 // product uses all of them itself.
 #include <algorithm>
 
-#include "core/cpu/gemm.h"
+#include "core/cpu/support/gemm.h"
 #include "core/kernels.h"
 #include "core/parallel.h"
 

@@ -2,8 +2,8 @@
 // any number.
 #include <limits>
 
-#include "core/cpu/pool_windows.h"
-#include "core/cpu/values.h"
+#include "core/cpu/support/pool_windows.h"
+#include "core/cpu/support/values.h"
 #include "core/kernels.h"
 
 namespace mld::cpu {

@@ -1,5 +1,5 @@
 // mean_tokens: the mean over the middle dimension (global average pooling).
-#include "core/cpu/tokens.h"
+#include "core/cpu/support/tokens.h"
 #include "core/kernels.h"
 
 namespace mld::cpu {

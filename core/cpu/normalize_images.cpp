@@ -1,5 +1,5 @@
 // normalize_images: uint8 pixels to values, y = (x / 255 - mean) / std per colour.
-#include "core/cpu/values.h"
+#include "core/cpu/support/values.h"
 #include "core/kernels.h"
 
 namespace mld::cpu {

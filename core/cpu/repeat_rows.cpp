@@ -1,7 +1,7 @@
 // repeat_rows: M copies of a tensor along a new first dimension.
 #include <cstring>
 
-#include "core/cpu/values.h"
+#include "core/cpu/support/values.h"
 #include "core/kernels.h"
 
 namespace mld::cpu {

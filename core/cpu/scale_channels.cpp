@@ -1,5 +1,5 @@
 // scale_channels: each channel of an image times one gate (squeeze and excitation).
-#include "core/cpu/tokens.h"
+#include "core/cpu/support/tokens.h"
 #include "core/kernels.h"
 
 namespace mld::cpu {

@@ -1,7 +1,7 @@
 // sgd_step: SGD with Nesterov momentum and L2 in the gradient (PyTorch's formulas).
 //   g <- g + wd value,   buffer <- mu buffer + g (first step: g),
 //   value <- value - lr (g + mu buffer)
-#include "core/cpu/chunks.h"
+#include "core/cpu/support/chunks.h"
 #include "core/kernels.h"
 
 namespace mld::cpu {

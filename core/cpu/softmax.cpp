@@ -2,8 +2,8 @@
 #include <cmath>
 #include <limits>
 
-#include "core/cpu/fast_math.h"
-#include "core/cpu/values.h"
+#include "core/cpu/support/fast_math.h"
+#include "core/cpu/support/values.h"
 #include "core/kernels.h"
 
 namespace mld::cpu {

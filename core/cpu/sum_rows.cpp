@@ -1,5 +1,5 @@
 // sum_rows: the sum over the rows of a matrix, in a fixed order whatever the thread count.
-#include "core/cpu/values.h"
+#include "core/cpu/support/values.h"
 #include "core/kernels.h"
 
 namespace mld::cpu {

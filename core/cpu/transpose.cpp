@@ -1,5 +1,5 @@
 // transpose: the last two dimensions change places.
-#include "core/cpu/values.h"
+#include "core/cpu/support/values.h"
 #include "core/kernels.h"
 
 namespace mld::cpu {

@@ -1,5 +1,5 @@
 // variance: the unbiased variance over the middle dimension, in two passes (mean first).
-#include "core/cpu/tokens.h"
+#include "core/cpu/support/tokens.h"
 #include "core/kernels.h"
 
 namespace mld::cpu {

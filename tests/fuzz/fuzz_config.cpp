@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "app/config_file.h"
 #include "core/error.h"
-#include "train/config.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   // The first line is an override, the rest a file.

@@ -1,4 +1,4 @@
-#include "train/cli_help.h"
+#include "app/cli_help.h"
 
 namespace mld {
 

@@ -1,4 +1,4 @@
-#include "core/cpu/onednn.h"
+#include "core/cpu/support/onednn.h"
 
 namespace mld::cpu {
 

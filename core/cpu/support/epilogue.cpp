@@ -1,6 +1,6 @@
-#include "core/cpu/epilogue.h"
+#include "core/cpu/support/epilogue.h"
 
-#include "core/cpu/values.h"
+#include "core/cpu/support/values.h"
 
 namespace mld::cpu {
 namespace {

@@ -1,4 +1,4 @@
-#include "train/cli.h"
+#include "app/cli.h"
 
 #include <algorithm>
 #include <charconv>
@@ -7,10 +7,10 @@
 #include <CLI/CLI.hpp>
 #include <fmt/core.h>
 
+#include "app/cli_help.h"
+#include "app/config_file.h"
 #include "core/error.h"
 #include "data/text.h"
-#include "train/cli_help.h"
-#include "train/config.h"
 
 namespace mld {
 namespace {

@@ -1,9 +1,9 @@
 // Convolution by oneDNN, from and to NHWC tensors. Primitives are built once per shape.
 #include <mutex>
 
-#include "core/cpu/conv2d.h"
-#include "core/cpu/epilogue.h"
-#include "core/cpu/onednn.h"
+#include "core/cpu/support/conv2d.h"
+#include "core/cpu/support/epilogue.h"
+#include "core/cpu/support/onednn.h"
 #include "core/kernels.h"
 #include "core/parallel.h"
 

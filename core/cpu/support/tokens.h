@@ -1,7 +1,7 @@
 // Reductions over the tokens of [N, L, C]: shared by mean_tokens, scale_channels and variance.
 #pragma once
 
-#include "core/cpu/values.h"
+#include "core/cpu/support/values.h"
 
 namespace mld::cpu {
 

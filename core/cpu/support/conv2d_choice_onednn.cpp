@@ -3,7 +3,7 @@
 
 #include <dnnl.h>
 
-#include "core/cpu/conv2d.h"
+#include "core/cpu/support/conv2d.h"
 
 namespace mld::cpu {
 

@@ -2,14 +2,14 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "app/config_file.h"
+#include "app/infer.h"
+#include "app/program.h"
 #include "core/kernels.h"
 #include "data/text.h"
 #include "train/assemble.h"
 #include "train/checkpoint.h"
-#include "train/config.h"
 #include "train/evaluate.h"
-#include "train/infer.h"
-#include "train/program.h"
 
 namespace mld {
 namespace {

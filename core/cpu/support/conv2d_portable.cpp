@@ -1,5 +1,5 @@
 // Which algorithm computes a convolution in a build without oneDNN: always a matrix product.
-#include "core/cpu/conv2d.h"
+#include "core/cpu/support/conv2d.h"
 
 namespace mld::cpu {
 

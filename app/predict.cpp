@@ -4,6 +4,8 @@
 #include <filesystem>
 #include <numeric>
 
+#include "app/infer.h"
+#include "app/program.h"
 #include "autograd/ops.h"
 #include "core/kernels.h"
 #include "data/formats/file_dataset.h"
@@ -11,9 +13,7 @@
 #include "data/text.h"
 #include "train/assemble.h"
 #include "train/checkpoint.h"
-#include "train/infer.h"
 #include "train/log.h"
-#include "train/program.h"
 
 namespace mld {
 namespace {

@@ -1,4 +1,4 @@
-#include "core/cpu/keep_mask.h"
+#include "core/cpu/support/keep_mask.h"
 
 #include <algorithm>
 

@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/cpu/values.h"
+#include "core/cpu/support/values.h"
 
 namespace mld::cpu {
 

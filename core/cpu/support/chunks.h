@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "core/cpu/values.h"
+#include "core/cpu/support/values.h"
 #include "core/tensor.h"
 
 namespace mld::cpu {

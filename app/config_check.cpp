@@ -1,4 +1,4 @@
-#include "train/config_check.h"
+#include "app/config_check.h"
 
 #include <algorithm>
 #include <cmath>

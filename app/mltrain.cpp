@@ -2,14 +2,14 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "app/check.h"
+#include "app/cli.h"
+#include "app/config_file.h"
+#include "app/program.h"
 #include "core/kernels.h"
 #include "data/file.h"
 #include "data/formats/shapes.h"
-#include "train/check.h"
 #include "train/checkpoint.h"
-#include "train/cli.h"
-#include "train/config.h"
-#include "train/program.h"
 #include "train/stop_signal.h"
 #include "train/trainer.h"
 

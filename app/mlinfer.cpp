@@ -1,9 +1,9 @@
 // mlinfer: scores, labels and describes with a trained classifier.
 #include <cstdio>
 
-#include "train/cli.h"
-#include "train/infer.h"
-#include "train/program.h"
+#include "app/cli.h"
+#include "app/infer.h"
+#include "app/program.h"
 
 namespace mld {
 namespace {

@@ -6,9 +6,9 @@
 #include <string_view>
 #include <vector>
 
+#include "app/toml_reader.h"
 #include "train/config.h"
 #include "train/config_keys.h"
-#include "train/toml_reader.h"
 
 namespace mld {
 

@@ -1,7 +1,7 @@
 // Row-major float32 matrix products by oneDNN.
 #include <dnnl.h>
 
-#include "core/cpu/gemm.h"
+#include "core/cpu/support/gemm.h"
 
 namespace mld::cpu {
 

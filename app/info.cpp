@@ -1,9 +1,9 @@
 // mlinfer info: what a checkpoint holds, or what a model costs.
 #include <cstdio>
 
+#include "app/infer.h"
 #include "data/text.h"
 #include "train/checkpoint.h"
-#include "train/infer.h"
 #include "train/log.h"
 
 namespace mld {

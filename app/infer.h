@@ -1,8 +1,8 @@
 // The three commands of mlinfer. Results go to stdout.
 #pragma once
 
+#include "app/cli.h"
 #include "core/error.h"
-#include "train/cli.h"
 
 namespace mld {
 

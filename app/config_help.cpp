@@ -1,13 +1,14 @@
-// Configs as text: the resolved TOML, the help, the differences that forbid resuming.
+// The help on config keys, from the table that parsing and printing use.
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include <fmt/core.h>
 #include <fmt/ranges.h>
 
+#include "app/config_file.h"
 #include "core/error.h"
 #include "data/text.h"
-#include "train/config.h"
 #include "train/config_keys.h"
 
 namespace mld {
@@ -28,44 +29,6 @@ std::string type_of(const Key& key, const Field& field) {
 }
 
 }  // namespace
-
-std::string to_toml(const Config& config, const Origins& origins, Keys keys) {
-  constexpr size_t kCommentColumn = 40;
-  Config copy = config;  // fields are accessed through non-const pointers
-  std::string text;
-  std::string_view section;
-  for (const Key& key : config_keys()) {
-    if (keys == Keys::portable && key.effect != Effect::results) {
-      continue;
-    }
-    if (key.section != section) {
-      section = key.section;
-      text += fmt::format("\n[{}]\n", section);
-    }
-    std::string line = fmt::format("{} = {}", key.name, to_toml_value(key.field(copy)));
-    if (keys == Keys::all) {
-      const auto origin = origins.find(key.full_name());
-      line.resize(std::max(line.size() + 2, kCommentColumn), ' ');
-      line += "# " + (origin == origins.end() ? "default" : printable(origin->second));
-    }
-    text += line + "\n";
-  }
-  return text;
-}
-
-std::vector<std::string> agree_for_resume(const Config& saved, const Config& given) {
-  Config ours = saved, theirs = given;
-  std::vector<std::string> differences;
-  for (const Key& key : config_keys()) {
-    const std::string was = to_toml_value(key.field(ours));
-    const std::string is = to_toml_value(key.field(theirs));
-    if (key.effect != Effect::none && was != is) {
-      differences.push_back(fmt::format("{}: the run has {}, given {}", key.full_name(),
-                                        printable(was), printable(is)));
-    }
-  }
-  return differences;
-}
 
 std::string help_config(std::string_view section) {
   std::vector<std::string> known(config_sections().begin(), config_sections().end());

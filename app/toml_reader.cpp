@@ -1,4 +1,4 @@
-#include "train/toml_reader.h"
+#include "app/toml_reader.h"
 
 #include <algorithm>
 #include <charconv>

@@ -1,4 +1,4 @@
-#include "train/program.h"
+#include "app/program.h"
 
 #include <unistd.h>
 
@@ -8,10 +8,10 @@
 #include <filesystem>
 #include <new>
 
+#include "app/cli.h"
 #include "core/parallel.h"
 #include "data/loader.h"
 #include "data/text.h"
-#include "train/cli.h"
 #include "train/log.h"
 
 namespace mld {

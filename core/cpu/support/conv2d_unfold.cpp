@@ -3,10 +3,10 @@
 // it pays where maps are tiny.
 #include <algorithm>
 
-#include "core/cpu/conv2d.h"
-#include "core/cpu/epilogue.h"
-#include "core/cpu/gemm.h"
-#include "core/cpu/values.h"
+#include "core/cpu/support/conv2d.h"
+#include "core/cpu/support/epilogue.h"
+#include "core/cpu/support/gemm.h"
+#include "core/cpu/support/values.h"
 #include "core/kernels.h"
 
 namespace mld::cpu {

@@ -1,5 +1,5 @@
 // Between bfloat16 tensors and float32 arithmetic.
-#include "core/cpu/gemm.h"
+#include "core/cpu/support/gemm.h"
 
 #include "core/kernels.h"
 

@@ -1,0 +1,182 @@
+#include "app/config_file.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/core.h>
+#include <fmt/ranges.h>
+
+#include "app/config_check.h"
+#include "app/toml_reader.h"
+#include "core/error.h"
+#include "data/file.h"
+#include "data/text.h"
+#include "train/config_keys.h"
+
+namespace mld {
+namespace {
+
+constexpr std::string_view kCommandLine = "command line";
+
+// "did you mean" for a key: the nearest in its section, else the same name in another one, else
+// the nearest full name.
+std::string key_suggestion(const std::string& section, const std::string& name) {
+  std::vector<std::string> siblings, all;
+  for (const Key& key : config_keys()) {
+    if (key.section == section) {
+      siblings.emplace_back(key.name);
+    }
+    if (key.name == name) {
+      return fmt::format(", did you mean '{}'?", key.full_name());
+    }
+    all.push_back(key.full_name());
+  }
+  const std::string near = did_you_mean(name, siblings);
+  return near.empty() ? did_you_mean(section.empty() ? name : section + "." + name, all) : near;
+}
+
+// Reads entries into a config and collects everything that is wrong with them.
+class ConfigReader {
+ public:
+  explicit ConfigReader(std::string file) : file_(std::move(file)) {}
+
+  void read_text(std::string_view text);
+  void read_override(const std::string& argument);
+  // Errors: UsageError with all problems.
+  LoadedConfig finish();
+
+ private:
+  void read_entry(const TomlEntry& entry, const std::string& file);
+  void problem(const std::string& file, const TomlPlace& place, const std::string& what) {
+    problems_.push_back(located_message(file, place, what));
+  }
+
+  std::string file_;
+  LoadedConfig loaded_;
+  GivenKeys given_;
+  std::vector<std::string> problems_;
+  bool readable_ = true;  // false: the file is not TOML, nothing is known of its keys
+};
+
+void ConfigReader::read_text(std::string_view text) {
+  const TomlDocument document = read_toml(text);
+  if (document.problem) {
+    problem(file_, document.problem->place, document.problem->what);
+    readable_ = false;
+    return;
+  }
+  std::vector<std::string> known(config_sections().begin(), config_sections().end());
+  std::vector<std::string> unknown;
+  for (const TomlSection& section : document.sections) {
+    if (std::find(known.begin(), known.end(), section.name) == known.end()) {
+      unknown.push_back(section.name);
+      problem(file_, section.place,
+              fmt::format("unknown section [{}]{}", printable(section.name),
+                          did_you_mean(section.name, known)));
+    }
+  }
+  for (const TomlEntry& entry : document.entries) {
+    if (std::find(unknown.begin(), unknown.end(), entry.section) == unknown.end()) {
+      read_entry(entry, file_);
+    }
+  }
+}
+
+void ConfigReader::read_entry(const TomlEntry& entry, const std::string& file) {
+  const Key* key = find_key(entry.section, entry.name);
+  if (key == nullptr) {
+    const auto sections = config_sections();
+    const bool is_section =
+        entry.section.empty() &&
+        std::find(sections.begin(), sections.end(), entry.name) != sections.end();
+    problem(file, entry.key_place,
+            is_section ? fmt::format("'{0}' is a section: write [{0}] and its keys below",
+                                     entry.name)
+                       : fmt::format("unknown key '{}'{}{}", printable(entry.name),
+                                     entry.section.empty() ? "" : " in [" + entry.section + "]",
+                                     key_suggestion(entry.section, entry.name)));
+    return;
+  }
+  const std::string wrong = assign(*key, entry.value, loaded_.config);
+  if (!wrong.empty()) {
+    problem(file, entry.value_place, fmt::format("{}: {}", key->full_name(), wrong));
+  }
+  given_[key->full_name()] = {file, entry.value_place, wrong.empty()};
+  loaded_.origins[key->full_name()] =
+      file == kCommandLine ? file : fmt::format("{}:{}", file, entry.value_place.line);
+}
+
+void ConfigReader::read_override(const std::string& argument) {
+  const size_t equals = argument.find('=');
+  // Line 0: the place is an argument, not a line of a file.
+  TomlPlace place{0, 1, static_cast<int64_t>(std::min(equals, argument.size())), argument};
+  const std::string file(kCommandLine);
+  if (!is_utf8(argument)) {
+    problem(file, place, "the text is not UTF-8");
+    return;
+  }
+  if (equals == std::string::npos || equals == 0) {
+    problem(file, place, "expected section.key=value");
+    return;
+  }
+  const std::string full = argument.substr(0, equals);
+  const size_t dot = full.find('.');
+  TomlEntry entry;
+  entry.section = dot == std::string::npos ? "" : full.substr(0, dot);
+  entry.name = dot == std::string::npos ? full : full.substr(dot + 1);
+  entry.key_place = place;
+  place.column = static_cast<int64_t>(equals) + 2;
+  place.length = std::max<int64_t>(1, static_cast<int64_t>(argument.size() - equals) - 1);
+  entry.value_place = place;
+
+  const std::string text(trimmed(argument.substr(equals + 1)));
+  const Key* key = find_key(entry.section, entry.name);
+  const bool is_text = key != nullptr && std::holds_alternative<std::string*>(
+                                             key->field(loaded_.config));
+  const bool quoted = !text.empty() && (text[0] == '"' || text[0] == '\'');
+  const TomlDocument parsed = read_toml("v = " + text);
+  if ((is_text && !quoted) || parsed.problem || parsed.entries.size() != 1) {
+    entry.value = text;
+  } else {
+    entry.value = parsed.entries[0].value;
+  }
+  read_entry(entry, file);
+}
+
+LoadedConfig ConfigReader::finish() {
+  if (readable_) {
+    check_contradictions(loaded_.config, given_, problems_);
+  }
+  if (!problems_.empty()) {
+    const size_t count = problems_.size();
+    const std::string head =
+        count == 1 ? "" : fmt::format("{} errors in the configuration\n", count);
+    throw UsageError(fmt::format("{}{}", head, fmt::join(problems_, "\n")));
+  }
+  return std::move(loaded_);
+}
+
+}  // namespace
+
+LoadedConfig parse_config(std::string_view text, const std::string& file,
+                          std::span<const std::string> overrides) {
+  ConfigReader reader(printable(file));
+  reader.read_text(text);
+  for (const std::string& argument : overrides) {
+    reader.read_override(argument);
+  }
+  return reader.finish();
+}
+
+LoadedConfig load_config(const std::filesystem::path& file,
+                         std::span<const std::string> overrides) {
+  std::string text;
+  try {
+    text = read_text_file(file, kMaxConfigBytes);
+  } catch (const DataError& error) {  // a config that cannot be read is a usage error
+    throw UsageError(error.what());
+  }
+  return parse_config(text, file.string(), overrides);
+}
+
+}  // namespace mld

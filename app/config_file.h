@@ -1,0 +1,32 @@
+// A run's configuration from a file: TOML with overrides becomes the structs of train/config.h.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "train/config.h"
+
+namespace mld {
+
+// A longer file is no config.
+constexpr int64_t kMaxConfigBytes = 256 << 10;
+
+// Reads a file and applies overrides "section.key=value" in order. Values are TOML; bare words are
+// accepted as text, and for a key that holds text everything unquoted is the text itself.
+// Errors: UsageError for a missing or malformed file; every unknown key, wrong type, value out of
+// range and contradiction is reported in the same message, each with file:line:column, the line, a
+// caret, what was expected and the nearest known name.
+LoadedConfig load_config(const std::filesystem::path& file,
+                         std::span<const std::string> overrides = {});
+// The same from TOML text; `file` appears in messages and origins.
+LoadedConfig parse_config(std::string_view text, const std::string& file,
+                          std::span<const std::string> overrides = {});
+
+// Every key of a section (or of all) with type, default, choices and meaning, as text.
+// Errors: UsageError for an unknown section, with the nearest.
+std::string help_config(std::string_view section = "");
+
+}  // namespace mld

@@ -1,0 +1,11 @@
+// Where this build's sources and programs lie.
+#pragma once
+
+#include <string>
+
+namespace mld::test {
+
+const std::string& source_dir();
+const std::string& binary_dir();
+
+}  // namespace mld::test
