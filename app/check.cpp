@@ -152,7 +152,7 @@ ExitCode check_run(const Config& config, Device device) {
   int64_t bad = check_split("train", *data.train, config, &costs);
   bad += check_split("val", *data.val, config, nullptr);
   if (!config.data.test.empty()) {
-    const auto test = open_dataset(data_options(config, data.train->class_names()), "test",
+    const auto test = open_dataset(data_options(config, data.train->label_space()), "test",
                                    Purpose::evaluation);
     bad += check_split("test", *test, config, nullptr);
   }

@@ -63,7 +63,7 @@ ExitCode eval_command(const EvalCommand& command) {
   to(*loaded.model, device);
   // In the checkpoint's class order; a label it does not know is an error, a class without
   // examples is not.
-  const auto split = open_dataset(data_options(config, loaded.info.class_names), command.split,
+  const auto split = open_dataset(data_options(config, {.names = loaded.info.class_names}), command.split,
                                   Purpose::evaluation);
   check_labels(config, *split);
   Loader loader(*split, evaluation_loader_options(config));

@@ -1,6 +1,8 @@
 #include "data/dataset.h"
 
 #include <algorithm>
+#include <bit>
+#include <set>
 
 #include "core/error.h"
 #include "data/formats/file_dataset.h"
@@ -105,11 +107,11 @@ uint64_t fingerprint(const Dataset& data) {
   hash.number(static_cast<uint64_t>(data.size()));
   for (int64_t i = 0; i < data.size(); ++i) {
     hash.text(data.source(i));
-    const std::span<const Label> labels = data.labels(i);
-    for (size_t k = 0; k < labels.size(); ++k) {
-      if (labels[k] != Label::absent) {
-        hash.number(k);
-        hash.byte(static_cast<uint8_t>(labels[k]));
+    for (const LabelEntry& entry : data.labels(i)) {
+      hash.number(static_cast<uint64_t>(entry.column));
+      hash.byte(static_cast<uint8_t>(entry.label));
+      if (entry.weight != 1) {  // so that data without weights keeps the value it always had
+        hash.number(std::bit_cast<uint32_t>(entry.weight));
       }
     }
   }
@@ -170,6 +172,18 @@ DataFormat detect_format(const DataOptions& options) {
 
 namespace {
 
+// Which classes have a picture that shows them; empty if all have.
+std::vector<bool> shown_classes(const Dataset& data) {
+  std::vector<bool> shown(data.class_names().size());
+  for (int64_t i = 0; i < data.size(); ++i) {
+    for (const LabelEntry& entry : data.labels(i)) {
+      shown[static_cast<size_t>(entry.column)] =
+          shown[static_cast<size_t>(entry.column)] || entry.label == Label::present;
+    }
+  }
+  return std::find(shown.begin(), shown.end(), false) == shown.end() ? std::vector<bool>() : shown;
+}
+
 std::unique_ptr<Dataset> open_folder_of_data(const DataOptions& options, const std::string& split,
                                              Purpose purpose) {
   require_root(options);
@@ -183,14 +197,8 @@ std::unique_ptr<Dataset> open_folder_of_data(const DataOptions& options, const s
   }
 }
 
-}  // namespace
-
-std::unique_ptr<Dataset> open_dataset(const DataOptions& options, const std::string& split,
-                                      Purpose purpose) {
-  require<UsageError>(options.train_size >= 0 && options.val_size >= 0,
-                      "data.train_size and data.val_size must not be negative, got {} and {}",
-                      options.train_size, options.val_size);
-  split_option(options, split);  // a known split
+std::unique_ptr<Dataset> open_split(const DataOptions& options, const std::string& split,
+                                    Purpose purpose) {
   if (options.format == DataFormat::shapes) {
     return open_shapes(options, split, purpose);
   }
@@ -203,17 +211,48 @@ std::unique_ptr<Dataset> open_dataset(const DataOptions& options, const std::str
   }
 }
 
+}  // namespace
+
+std::unique_ptr<Dataset> open_dataset(const DataOptions& options, const std::string& split,
+                                      Purpose purpose) {
+  require<UsageError>(options.train_size >= 0 && options.val_size >= 0,
+                      "data.train_size and data.val_size must not be negative, got {} and {}",
+                      options.train_size, options.val_size);
+  split_option(options, split);  // a known split
+  std::unique_ptr<Dataset> data = open_split(options, split, purpose);
+  if (purpose == Purpose::training) {
+    data->set_seen(shown_classes(*data));
+  }
+  return data;
+}
+
 std::unique_ptr<Dataset> open_dataset(const DataOptions& options, const std::string& split) {
   return open_dataset(options, split,
                       split == "train" ? Purpose::training : Purpose::evaluation);
 }
 
-Splits open_splits(const DataOptions& options) {
+Splits open_splits(const DataOptions& options, ValClasses val_classes) {
   Splits splits;
   splits.train = open_dataset(options, "train", Purpose::training);
+  const LabelSpace& space = splits.train->label_space();
   DataOptions val = options;
-  val.class_names = splits.train->class_names();
+  if (val_classes == ValClasses::of_train) {
+    val.label_space = space;
+  }
   splits.val = open_dataset(val, "val", Purpose::evaluation);
+  if (val_classes == ValClasses::own) {
+    std::set<std::string_view> known;
+    for (size_t k = 0; k < space.names.size(); ++k) {
+      if (space.was_seen(k)) {
+        known.insert(space.names[k]);
+      }
+    }
+    std::vector<bool> seen;
+    for (const std::string& name : splits.val->class_names()) {
+      seen.push_back(known.contains(name));
+    }
+    splits.val->set_seen(std::move(seen));
+  }
   return splits;
 }
 

@@ -5,26 +5,29 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "data/image.h"
+#include "data/label_space.h"
 
 namespace mld {
 
-// A target value per class. `ignored` (VOC objects marked difficult) counts neither way in
-// evaluation; training treats it as the data.difficult option says.
-enum class Label : int8_t { ignored = -1, absent = 0, present = 1 };
-
-// One split of a data set. Immutable after construction; load() is called from many threads.
+// One split of a data set. Immutable once open_dataset() has returned it; load() is called from
+// many threads.
 class Dataset {
  public:
+  explicit Dataset(LabelSpace space) : space_(std::move(space)) {}
   virtual ~Dataset() = default;
 
+  const LabelSpace& label_space() const { return space_; }
+  const std::vector<std::string>& class_names() const { return space_.names; }
+  void set_seen(std::vector<bool> seen) { space_.seen = std::move(seen); }
+
   virtual int64_t size() const = 0;
-  // The classes in target order, UTF-8.
-  virtual const std::vector<std::string>& class_names() const = 0;
-  // The labels of sample i, one per class, valid as long as the data set.
-  virtual std::span<const Label> labels(int64_t i) const = 0;
+  // What is known of sample i's labels, by ascending column, valid as long as the data set.
+  // Classes that are not listed are absent.
+  virtual std::span<const LabelEntry> labels(int64_t i) const = 0;
   // The picture of sample i as stored. Errors: DataError naming the file.
   virtual Image load(int64_t i) const = 0;
   // A cheap look at sample i's picture: is the file there and not empty? Errors: DataError.
@@ -33,6 +36,9 @@ class Dataset {
   virtual std::string source(int64_t i) const = 0;
   // Facts worth telling the user once ("4 pictures without labels dropped").
   virtual std::vector<std::string> notes() const { return {}; }
+
+ private:
+  LabelSpace space_;
 };
 
 // Identifies a data set: the class names and every sample's source and labels, hashed (FNV-1a 64).

@@ -18,15 +18,15 @@ void count_labels(const Dataset& data, DatasetReport& report) {
   report.samples = data.size();
   report.class_names = data.class_names();
   report.positives.assign(classes, 0);
-  report.ignored.assign(classes, 0);
+  report.unknown.assign(classes, 0);
   report.label_histogram.assign(1, 0);
   for (int64_t i = 0; i < data.size(); ++i) {
-    const std::span<const Label> labels = data.labels(i);
     size_t present = 0;
-    for (size_t k = 0; k < classes; ++k) {
-      report.positives[k] += labels[k] == Label::present;
-      report.ignored[k] += labels[k] == Label::ignored;
-      present += labels[k] == Label::present;
+    for (const LabelEntry& entry : data.labels(i)) {
+      const auto k = static_cast<size_t>(entry.column);
+      report.positives[k] += entry.label == Label::present;
+      report.unknown[k] += entry.label == Label::unknown;
+      present += entry.label == Label::present;
     }
     if (present >= report.label_histogram.size()) {
       report.label_histogram.resize(present + 1, 0);

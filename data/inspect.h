@@ -20,7 +20,7 @@ struct DatasetReport {
   int64_t samples = 0;
   std::vector<std::string> class_names;  // [K]
   std::vector<int64_t> positives;        // [K] samples with Label::present
-  std::vector<int64_t> ignored;          // [K] samples with Label::ignored
+  std::vector<int64_t> unknown;          // [K] samples with Label::unknown
   std::vector<int64_t> label_histogram;  // [most + 1] samples with 0, 1, 2, ... present labels
   std::vector<BadPicture> bad;           // missing, empty or (if decoded) damaged; by sample
   bool decoded = false;                  // whether every picture was decoded

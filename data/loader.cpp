@@ -225,11 +225,10 @@ void Loader::load_row(Slot& slot, int64_t row) const {
       continue;
     }
     result.sample = sample;
-    const std::span<const Label> labels = data_.labels(sample);
-    float* target = slot.targets.rows(row, row + 1).data<float>();
-    const float ignored = options_.training ? 0.0f : -1.0f;
-    for (size_t k = 0; k < labels.size(); ++k) {
-      target[k] = labels[k] == Label::present ? 1.0f : labels[k] == Label::ignored ? ignored : 0.0f;
+    const Tensor targets = slot.targets.rows(row, row + 1);
+    std::fill_n(targets.data<float>(), targets.numel(), 0.0f);
+    for (const LabelEntry& entry : data_.labels(sample)) {
+      targets.data<float>()[entry.column] = entry.label == Label::present ? 1.0f : 0.0f;
     }
     return;
   }
@@ -275,6 +274,24 @@ Image Loader::square_picture(int64_t sample) const {
   return image;
 }
 
+// What the targets of a batch count for; undefined if all of them count for 1.
+static Tensor weights_of(const Dataset& data, const Batch& batch) {
+  Tensor weights;
+  for (size_t row = 0; row < batch.indices.size(); ++row) {
+    for (const LabelEntry& entry : data.labels(batch.indices[row])) {
+      if (entry.effective_weight() == 1) {
+        continue;
+      }
+      if (!weights.defined()) {
+        weights = Tensor::full(batch.targets.shape(), 1);
+      }
+      const auto n = static_cast<int64_t>(row);
+      weights.rows(n, n + 1).data<float>()[entry.column] = entry.effective_weight();
+    }
+  }
+  return weights;
+}
+
 // Rows that were left out are closed up. Nothing if no row is left.
 std::optional<Batch> Loader::hand_out(Slot& slot) {
   Batch batch;
@@ -314,6 +331,7 @@ std::optional<Batch> Loader::hand_out(Slot& slot) {
   }
   batch.images = slot.images.rows(0, kept);
   batch.targets = slot.targets.rows(0, kept);
+  batch.weights = weights_of(data_, batch);
   return batch;
 }
 

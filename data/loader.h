@@ -35,8 +35,7 @@ struct LoaderOptions {
   int image_size = 224;  // side of the square pictures in a batch
   ResizeMode resize = ResizeMode::squash;
   Interpolation interpolation = Interpolation::bilinear;
-  // Training: shuffled, Label::ignored becomes 0, a bad picture is replaced. Evaluation: in order,
-  // Label::ignored becomes -1, a bad picture is left out.
+  // Training: shuffled, a bad picture is replaced. Evaluation: in order, a bad one is left out.
   bool training = false;
   bool drop_last = false;  // leave out a last batch that is not full
   uint64_t seed = 42;
@@ -67,7 +66,8 @@ int usable_processors();
 
 struct Batch {
   Tensor images;                 // u8 [N, S, S, 3]
-  Tensor targets;                // f32 [N, K]: 1, 0, and -1 = ignored (evaluation)
+  Tensor targets;                // f32 [N, K]: 1 = present, else 0
+  Tensor weights{};              // f32 [N, K]: of the targets, 0 = unknown; undefined = all are 1
   std::vector<int64_t> indices;  // [N] the sample of each row
   int64_t number = 0;            // of the batch in its epoch
 };

@@ -4,7 +4,6 @@
 #include "data/formats/cifar.h"
 #include "data/formats/coco.h"
 #include "data/formats/csv.h"
-#include "data/formats/file_dataset.h"
 #include "data/formats/open.h"
 #include "data/formats/voc.h"
 #include "tests/data_files.h"
@@ -179,13 +178,13 @@ TEST_CASE("bad data: COCO folders") {
   CHECK(with(kImage) == "no error");
 
   DataOptions options;
-  options.class_names = {"cats", "dog"};
+  options.label_space.names = {"cats", "dog"};
   CHECK(open_error(folder, DataFormat::coco, "train", options) ==
         "ROOT/annotations/instances_train.json: 1 class is not in the class list of 2: cat, did "
         "you mean 'cats'?; every split must use the classes of the training split");
 
   options.root = folder.path();
-  options.class_names.clear();
+  options.label_space = {};
   const auto data = open_dataset(options, "train");
   CHECK(message_of<DataError>([&] { data->load(0); }, folder.path()) ==
         "ROOT/annotations/a.ppm: cannot open: No such file or directory");
@@ -346,24 +345,6 @@ TEST_CASE("bad data: CIFAR files") {
         "ROOT: no test_batch.bin for split 'val'; name a .bin file in data.val");
   folder.write("batches.meta.txt", "cat\ncat\n");
   CHECK(with(record) == "ROOT/batches.meta.txt: class 'cat' is listed twice");
-}
-
-TEST_CASE("bad data: more labels than memory is an error before they are allocated") {
-  LabelTable table(1 << 20, "a.json", 3 << 20);
-  const auto add = [&](int32_t column) {
-    const std::pair<int32_t, Label> label = {column, Label::present};
-    table.add({&label, 1});
-  };
-  for (int i = 0; i < 100; ++i) {  // equal rows cost one
-    add(i % 3);
-  }
-  CHECK(table.size() == 100);
-  CHECK(table.row(4)[1] == Label::present);
-  CHECK(table.row(4)[0] == Label::absent);
-  CHECK(message_of<DataError>([&] { add(3); }) ==
-        "a.json: the labels of 4 different rows x 1048576 classes need more than 3 MiB; use fewer "
-        "samples or classes");
-  CHECK(message_of<DataError>([] { LabelTable(0, "a.json"); }) == "a.json: no classes");
 }
 
 }  // namespace mld::test

@@ -14,7 +14,7 @@
 #include <doctest/doctest.h>
 
 #include "core/error.h"
-#include "data/image.h"
+#include "data/formats/open.h"
 #include "tests/paths.h"
 
 namespace mld::test {
@@ -74,6 +74,41 @@ inline std::string read_file(const fs::path& path) {
 }
 inline void write_file(const fs::path& path, std::string_view bytes) {
   std::ofstream(path, std::ios::binary) << bytes;
+}
+
+inline std::vector<std::string> lines_of(const fs::path& path) {
+  std::ifstream in(path);
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(in, line);) {
+    lines.push_back(line);
+  }
+  return lines;
+}
+
+inline DataOptions options_for(const fs::path& root, DataFormat format = DataFormat::auto_detect) {
+  DataOptions options;
+  options.root = root;
+  options.format = format;
+  return options;
+}
+
+// What sample i says of a class.
+inline Label label_of(const Dataset& data, int64_t i, size_t column) {
+  for (const LabelEntry& entry : data.labels(i)) {
+    if (entry.column == static_cast<int32_t>(column)) {
+      return entry.label;
+    }
+  }
+  return Label::absent;
+}
+
+// How many samples say `label` of a class.
+inline int64_t count(const Dataset& data, size_t column, Label label) {
+  int64_t sum = 0;
+  for (int64_t i = 0; i < data.size(); ++i) {
+    sum += label_of(data, i, column) == label;
+  }
+  return sum;
 }
 
 // The message of the E that action() must throw; the folder's name in it becomes ROOT.

@@ -1,106 +1,11 @@
-// The loader: the same batches whatever the workers, resuming, bad pictures, the cache.
+// The loader: the same batches whatever the workers, resuming, targets, the cache.
 #include <algorithm>
-#include <atomic>
 #include <numeric>
-#include <set>
-#include <thread>
 
 #include "core/parallel.h"
-#include "data/formats/open.h"
-#include "data/loader.h"
-#include "tests/data_files.h"
+#include "tests/fake_dataset.h"
 
 namespace mld::test {
-namespace {
-
-// Pictures of one colour that tell their sample; some samples cannot be loaded.
-class FakeDataset : public Dataset {
- public:
-  explicit FakeDataset(int64_t n, std::set<int64_t> bad = {}) : n_(n), bad_(std::move(bad)) {
-    labels_.resize(static_cast<size_t>(n) * 3, Label::absent);
-    for (int64_t i = 0; i < n; ++i) {
-      labels_[static_cast<size_t>(i * 3 + i % 3)] = Label::present;
-      labels_[static_cast<size_t>(i * 3 + (i + 1) % 3)] = Label::ignored;
-    }
-  }
-
-  int64_t size() const override { return n_; }
-  const std::vector<std::string>& class_names() const override { return names_; }
-  std::span<const Label> labels(int64_t i) const override {
-    return {&labels_[static_cast<size_t>(i * 3)], 3};
-  }
-  std::string source(int64_t i) const override { return fmt::format("fake:{}", i); }
-  Image load(int64_t i) const override {
-    ++loads;
-    if (i % 4 == 1) {
-      std::this_thread::sleep_for(std::chrono::microseconds(300));  // finish out of order
-    }
-    if (bad_.contains(i)) {
-      fail<DataError>("fake:{}: damaged", i);
-    }
-    if (i == broken_memory) {
-      throw std::bad_alloc();
-    }
-    Image image(12 + static_cast<int>(i % 5), 9, static_cast<uint8_t>(i));
-    image.rgb[0] = 255;
-    return image;
-  }
-
-  mutable std::atomic<int64_t> loads{0};
-  int64_t broken_memory = -1;
-
- private:
-  int64_t n_;
-  std::set<int64_t> bad_;
-  std::vector<std::string> names_ = {"a", "b", "c"};
-  std::vector<Label> labels_;
-};
-
-LoaderOptions small_options(bool training) {
-  LoaderOptions options;
-  options.batch_size = 8;
-  options.image_size = 6;
-  options.training = training;
-  options.workers = 0;
-  return options;
-}
-
-AugmentPolicy flip_and_crop() {
-  AugmentPolicy policy;
-  policy.hflip = 0.5;
-  policy.crop_scale_low = 0.3;
-  policy.crop_scale_high = 1;
-  return policy;
-}
-
-// Everything a run of batches holds.
-struct Run {
-  std::vector<int64_t> indices, sizes;
-  std::vector<uint8_t> pixels;
-  std::vector<float> targets;
-  bool operator==(const Run&) const = default;
-};
-
-Run rest_of_epoch(Loader& loader) {
-  Run run;
-  while (const std::optional<Batch> batch = loader.next()) {
-    const auto* pixels = static_cast<const uint8_t*>(batch->images.raw());
-    run.pixels.insert(run.pixels.end(), pixels, pixels + batch->images.bytes());
-    const auto* targets = batch->targets.data<float>();
-    run.targets.insert(run.targets.end(), targets, targets + batch->targets.numel());
-    run.indices.insert(run.indices.end(), batch->indices.begin(), batch->indices.end());
-    run.sizes.push_back(batch->images.shape()[0]);
-  }
-  return run;
-}
-
-Run epoch(const Dataset& data, const LoaderOptions& options, int64_t number, int64_t from = 0) {
-  Loader loader(data, options);
-  loader.start(number, from);
-  return rest_of_epoch(loader);
-}
-
-}  // namespace
 
 TEST_CASE("loader: the epoch's order is a permutation that depends on seed and epoch only") {
   const std::vector<int64_t> order = epoch_order(1000, 42, 3);
@@ -205,12 +110,14 @@ TEST_CASE("loader: pictures, targets and the last batch") {
       resize_to_square(data.load(9), 6, ResizeMode::pad, Interpolation::bilinear);
   const auto* pixels = static_cast<const uint8_t*>(second.images.rows(1, 2).raw());
   CHECK(std::equal(expected.rgb.begin(), expected.rgb.end(), pixels));
-  CHECK(second.targets.to_vector() == std::vector<float>{-1, 0, 1, 1, -1, 0});
+  CHECK(second.targets.to_vector() == std::vector<float>{0, 0, 1, 1, 0, 0});
+  CHECK(second.weights.to_vector() == std::vector<float>{0, 1, 1, 1, 0, 1});
 
   options.training = true;
   const Run train = epoch(data, options, 0);
   CHECK(std::ranges::count(train.targets, 1.0f) == 10);
   CHECK(std::ranges::count(train.targets, 0.0f) == 20);
+  CHECK(std::ranges::count(train.weights, 0.0f) == 10);
   options.drop_last = true;
   CHECK(epoch(data, options, 0).sizes == std::vector<int64_t>{8});
   options.batch_size = 11;
@@ -218,110 +125,6 @@ TEST_CASE("loader: pictures, targets and the last batch") {
         "10 pictures do not fill one batch of 11; use a smaller train.batch_size");
   options.drop_last = false;
   CHECK(epoch(data, options, 0).sizes == std::vector<int64_t>{10});
-}
-
-TEST_CASE("loader: a bad picture is an error in the batch that needs it") {
-  const FakeDataset data(40, {19});
-  for (const int workers : {0, 3}) {
-    LoaderOptions options = small_options(false);
-    options.workers = workers;
-    Loader loader(data, options);
-    loader.start(0);
-    CHECK(loader.next());
-    CHECK(loader.next());
-    CHECK(message_of<DataError>([&] { loader.next(); }) ==
-          "fake:19: damaged; data.on_bad_image = \"skip\" passes over such pictures");
-    CHECK(loader.next()->number == 3);
-  }
-}
-
-TEST_CASE("loader: other errors of a worker surface too, and skip does not hide them") {
-  FakeDataset data(40);
-  data.broken_memory = 9;
-  LoaderOptions options = small_options(false);
-  options.workers = 2;
-  options.on_bad_image = OnBadImage::skip;
-  Loader loader(data, options);
-  loader.start(0);
-  CHECK(loader.next());
-  CHECK_THROWS_AS(loader.next(), std::bad_alloc);
-}
-
-TEST_CASE("loader: skip leaves bad pictures out of evaluation") {
-  const FakeDataset data(40, {0, 19, 24, 25, 26, 27, 28, 29, 30, 31});
-  LoaderOptions options = small_options(false);
-  options.on_bad_image = OnBadImage::skip;
-  options.max_bad_fraction = 0.25;
-  const Run alone = epoch(data, options, 0);
-  CHECK(alone.sizes == std::vector<int64_t>{7, 8, 7, 8});  // the fourth batch is empty
-  CHECK(alone.indices.size() == 30);
-  for (size_t i = 0; i < 30; ++i) {  // rows moved up with their pixels and targets
-    const auto sample = static_cast<uint8_t>(alone.indices[i]);
-    CHECK(alone.pixels[i * 108 + 107] == sample);
-    CHECK(alone.targets[i * 3 + sample % 3] == 1.0f);
-  }
-  options.workers = 3;
-  CHECK(epoch(data, options, 0) == alone);
-
-  Loader loader(data, options);
-  loader.start(0);
-  CHECK(loader.bad_pictures().empty());
-  loader.next();
-  REQUIRE(loader.bad_pictures().size() == 1);
-  rest_of_epoch(loader);
-  REQUIRE(loader.bad_pictures().size() == 10);
-  CHECK(loader.bad_pictures()[1].sample == 19);
-  CHECK(loader.bad_pictures()[1].source == "fake:19");
-  CHECK(loader.bad_pictures()[1].error == "fake:19: damaged");
-}
-
-TEST_CASE("loader: skip replaces bad pictures in training by the next good one of the order") {
-  const std::set<int64_t> bad = {3, 4, 17};
-  const FakeDataset data(24, bad);
-  LoaderOptions options = small_options(true);
-  options.on_bad_image = OnBadImage::skip;
-  options.max_bad_fraction = 0.125;
-  const std::vector<int64_t> order = epoch_order(24, options.seed, 1);
-  std::vector<int64_t> expected;
-  for (size_t p = 0; p < 24; ++p) {
-    size_t q = p;
-    while (bad.contains(order[q % 24])) {
-      ++q;
-    }
-    expected.push_back(order[q % 24]);
-  }
-  for (const int workers : {0, 4}) {
-    options.workers = workers;
-    const Run run = epoch(data, options, 1);
-    CHECK(run.indices == expected);
-    CHECK(run.sizes == std::vector<int64_t>{8, 8, 8});
-    for (size_t i = 0; i < 24; ++i) {
-      CHECK(run.targets[i * 3 + static_cast<size_t>(run.indices[i] % 3)] == 1.0f);
-    }
-  }
-}
-
-TEST_CASE("loader: too many bad pictures are an error") {
-  const FakeDataset data(40, {1, 2, 3});
-  for (const bool training : {false, true}) {
-    LoaderOptions options = small_options(training);
-    options.on_bad_image = OnBadImage::skip;
-    options.max_bad_fraction = 0.075;
-    CHECK(epoch(data, options, 0).indices.size() == (training ? 40 : 37));
-    options.max_bad_fraction = 0.05;
-    CHECK(message_of<DataError>([&] { epoch(data, options, 0); }) ==
-          "3 of 40 pictures cannot be loaded, more than data.max_bad_fraction = 0.05 allows; the "
-          "first is fake:1: fake:1: damaged");
-  }
-  std::set<int64_t> all;
-  for (int64_t i = 0; i < 40; ++i) {
-    all.insert(i);
-  }
-  const FakeDataset ruin(40, all);
-  LoaderOptions options = small_options(true);
-  options.on_bad_image = OnBadImage::skip;
-  CHECK_THROWS_AS(epoch(ruin, options, 0), DataError);
-  CHECK(ruin.loads == 8);  // one batch, one try a row: more would change nothing
 }
 
 TEST_CASE("loader: small sets stay decoded, with the same pixels") {
@@ -380,42 +183,6 @@ TEST_CASE("loader: options out of range") {
         "loader: max_bad_fraction is 2, expected 0 to 1");
   Loader loader(data, small_options(true));
   CHECK(message_of<UsageError>([&] { loader.start(0, 2); }) == "loader: batch 2 of an epoch of 1");
-}
-
-TEST_CASE("inspect: counts, histogram, bad pictures") {
-  const FakeDataset data(30, {7, 22});
-  for (const int workers : {1, 4}) {
-    const DatasetReport report = inspect(data, true, workers);
-    CHECK(report.samples == 30);
-    CHECK(report.positives == std::vector<int64_t>{10, 10, 10});
-    CHECK(report.ignored == std::vector<int64_t>{10, 10, 10});
-    CHECK(report.label_histogram == std::vector<int64_t>{0, 30});
-    CHECK(report.labels_per_sample() == 1);
-    REQUIRE(report.bad.size() == 2);
-    CHECK(report.bad[0].sample == 7);
-    CHECK(report.bad[1].error == "fake:22: damaged");
-    CHECK(report.smallest_side == 9);
-    CHECK(report.largest_side == 16);
-  }
-  CHECK(inspect(data, false).bad.empty());  // nothing decoded
-  FakeDataset broken(30);
-  broken.broken_memory = 5;
-  CHECK_THROWS_AS(inspect(broken, true, 2), std::bad_alloc);
-
-  TemporaryFolder folder;
-  folder.write_picture("train/a/1.ppm", 1);
-  folder.write("train/a/2.ppm", "");
-  folder.write("train/a/3.ppm", "P6\n9 9\n255\nshort");
-  DataOptions options;
-  options.root = folder.path();
-  const auto files = open_dataset(options, "train");
-  fs::remove(folder.path() / "train/a/1.ppm");
-  const DatasetReport quick = inspect(*files, false), full = inspect(*files, true);
-  REQUIRE(quick.bad.size() == 2);
-  CHECK(quick.bad[0].error.ends_with("1.ppm: cannot open: No such file or directory"));
-  CHECK(quick.bad[1].error.ends_with("2.ppm: the file is empty"));
-  REQUIRE(full.bad.size() == 3);
-  CHECK(full.bad[2].source == "train/a/3.ppm");
 }
 
 }  // namespace mld::test

@@ -15,7 +15,7 @@
 
 namespace {
 
-using mld::Ignored;
+using mld::Unknown;
 using mld::Label;
 
 mld::SafeTensorsFile fixture(const std::string& name) {
@@ -32,7 +32,7 @@ struct Owned {
   mld::Predictions view() const { return {scores, targets, classes}; }
 };
 
-// Targets 0/1; labels where `difficult` is 1 become ignored.
+// Targets 0/1; labels where `difficult` is 1 become unknown.
 Owned load(const mld::SafeTensorsFile& file, const std::string& scores, const std::string& targets,
            const std::string& difficult = "") {
   Owned owned;
@@ -46,7 +46,7 @@ Owned load(const mld::SafeTensorsFile& file, const std::string& scores, const st
   const auto skip = difficult.empty() ? std::vector<double>{} : file.at(difficult).to_doubles();
   for (size_t i = 0; i < skip.size(); ++i) {
     if (skip[i] != 0) {
-      owned.targets[i] = Label::ignored;
+      owned.targets[i] = Label::unknown;
     }
   }
   return owned;
@@ -77,7 +77,7 @@ std::vector<double> listed_mlgcn(const mld::PrecisionRecall& m) {
 }
 
 constexpr double kLimit = 1e-6;  // of the fixtures' manifest
-constexpr Label P = Label::present, A = Label::absent, I = Label::ignored;
+constexpr Label P = Label::present, A = Label::absent, I = Label::unknown;
 
 }  // namespace
 
@@ -108,7 +108,7 @@ TEST_CASE("VOC average precision: fixture") {
     CHECK(error(mld::voc_map_11_points(all.view()).ap, expected("ap_11_points")) <= kLimit);
     CHECK(error(mld::voc_map_11_points(skip.view()).ap, expected("ap_11_points_no_difficult")) <=
           kLimit);
-    CHECK(error(mld::voc_map_11_points(skip.view(), Ignored::as_absent).ap,
+    CHECK(error(mld::voc_map_11_points(skip.view(), Unknown::as_absent).ap,
                 expected("ap_11_points_no_difficult")) > 1e-3);  // so that skipping is tested
     CHECK(error(mld::official_map(all.view()).ap, expected("ap_official")) <= kLimit);
   }
@@ -131,13 +131,13 @@ TEST_CASE("precision and recall: fixture") {
     for (size_t i = 0; i < encoded.size(); ++i) {
       three.targets[i] = encoded[i] > 0 ? P : encoded[i] < 0 ? A : I;
     }
-    CHECK(error(mld::mlgcn_map(three.view(), Ignored::as_absent).ap,
+    CHECK(error(mld::mlgcn_map(three.view(), Unknown::as_absent).ap,
                 expected("mlgcn_ap_difficult_0")) <= kLimit);
-    CHECK(error(mld::mlgcn_map(three.view(), Ignored::skip).ap,
+    CHECK(error(mld::mlgcn_map(three.view(), Unknown::skip).ap,
                 expected("mlgcn_ap_difficult_1")) <= kLimit);
     const auto overall = [&](int top) {
       return listed_mlgcn(
-          mld::mlgcn_precision_recall(three.view(), 0.0, top, Ignored::as_absent));
+          mld::mlgcn_precision_recall(three.view(), 0.0, top, Unknown::as_absent));
     };
     CHECK(error(overall(0), expected("mlgcn_overall")) <= kLimit);
     CHECK(error(overall(3), expected("mlgcn_top3")) <= kLimit);
@@ -169,7 +169,7 @@ TEST_CASE("F1 at K, CLIP-Decoder's form: fixture") {
 }
 
 TEST_CASE("classes without positives count as their definition says") {
-  // Class 0: positives at ranks 1 and 3; class 1: none; class 2: ignored only.
+  // Class 0: positives at ranks 1 and 3; class 1: none; class 2: unknown only.
   const Owned owned = {{0.9f, 0.1f, 0.3f, 0.8f, 0.2f, 0.2f, 0.7f, 0.3f, 0.1f},
                        {P, A, I, A, A, I, P, A, I}, 3};
   const double ap = (1.0 + 2.0 / 3.0) / 2.0;
@@ -180,16 +180,16 @@ TEST_CASE("classes without positives count as their definition says") {
   CHECK(present.positives == std::vector<int64_t>{2, 0, 0});
   const Owned one = {{0.5f, 0.4f}, {P, A}, 1};
   CHECK(mld::official_map(one.view()).ap[0] == 1.0 / (1.0 + 1e-8));  // the published epsilon
-  CHECK(mld::mlgcn_map(one.view(), Ignored::skip).ap[0] == 1.0);     // has none
+  CHECK(mld::mlgcn_map(one.view(), Unknown::skip).ap[0] == 1.0);     // has none
   const Owned none = {{0.5f, 0.4f}, {A, A}, 1};
   CHECK(mld::map_present(none.view()).percent == 0.0);
   CHECK(mld::official_map(none.view()).percent == 0.0);
 }
 
-TEST_CASE("ignored labels do not shift ranks; ties go to the later sample") {
-  const Owned ignored = {{0.9f, 0.8f, 0.7f}, {I, P, A}, 1};
-  CHECK(mld::official_map(ignored.view()).percent == doctest::Approx(100.0));
-  CHECK(mld::mlgcn_map(ignored.view(), Ignored::as_absent).percent == doctest::Approx(50.0));
+TEST_CASE("unknown labels do not shift ranks; ties go to the later sample") {
+  const Owned unknown = {{0.9f, 0.8f, 0.7f}, {I, P, A}, 1};
+  CHECK(mld::official_map(unknown.view()).percent == doctest::Approx(100.0));
+  CHECK(mld::mlgcn_map(unknown.view(), Unknown::as_absent).percent == doctest::Approx(50.0));
   const Owned late = {{0.5f, 0.5f, 0.5f}, {A, A, P}, 1};
   const Owned early = {{0.5f, 0.5f, 0.5f}, {P, A, A}, 1};
   CHECK(mld::official_map(late.view()).percent == doctest::Approx(100.0));
@@ -216,7 +216,7 @@ TEST_CASE("the two definitions of CF1 differ, thresholds are strict and not") {
   const mld::PrecisionRecall official = mld::official_precision_recall(owned.view(), 0.5);
   CHECK(official.class_f1 == doctest::Approx(100 * (2.0 / 3.0 + 1.0) / 2));
   const mld::PrecisionRecall mlgcn =
-      mld::mlgcn_precision_recall(owned.view(), 0.5, 0, Ignored::skip);
+      mld::mlgcn_precision_recall(owned.view(), 0.5, 0, Unknown::skip);
   CHECK(mlgcn.class_precision == doctest::Approx(75.0));  // the score on the threshold is a hit
   CHECK(mlgcn.class_recall == doctest::Approx(75.0));
   CHECK(mlgcn.class_f1 == doctest::Approx(75.0));

@@ -227,7 +227,7 @@ TEST_CASE("shapes: errors") {
   CHECK(message_of<UsageError>([&] { open_dataset(options, "train"); }) ==
         "data.image_size is 8, but shapes are drawn from 16 to 4096 pixels a side");
   options = shapes_options(1, 1);
-  options.class_names = {"red circle"};
+  options.label_space.names = {"red circle"};
   CHECK(message_of<DataError>([&] { open_dataset(options, "train"); })
             .starts_with("shapes: 35 classes are not in the class list of 1: red square, "));
 }

@@ -9,7 +9,7 @@
 
 namespace mld {
 
-DataOptions data_options(const Config& config, std::vector<std::string> class_names) {
+DataOptions data_options(const Config& config, LabelSpace label_space) {
   const DataConfig& data = config.data;
   return {.format = data_format(data.format),
           .root = data.root,
@@ -22,7 +22,7 @@ DataOptions data_options(const Config& config, std::vector<std::string> class_na
           .val_size = data.val_size,
           .image_size = static_cast<int>(data.image_size),
           .seed = static_cast<uint64_t>(config.seed),
-          .class_names = std::move(class_names)};
+          .label_space = std::move(label_space)};
 }
 
 static Interpolation interpolation(const DataConfig& data) {
@@ -71,8 +71,8 @@ void check_labels(const Config& config, const Dataset& split) {
     return;
   }
   for (int64_t i = 0; i < split.size(); ++i) {
-    const std::span<const Label> labels = split.labels(i);
-    const auto present = std::count(labels.begin(), labels.end(), Label::present);
+    const auto present =
+        std::ranges::count(split.labels(i), Label::present, &LabelEntry::label);
     require<DataError>(present == 1,
                        "{}: {} labels, but task = \"single-label\" needs exactly one a picture; "
                        "use task = \"multi-label\"", printable(split.source(i)), present);
@@ -112,6 +112,21 @@ Tensor shaped_targets(const LossConfig& config, const Tensor& targets) {
     shaped.data<float>()[i] = value;
   }
   return shaped;
+}
+
+Tensor loss_targets(const LossConfig& config, const Batch& batch) {
+  if (!batch.weights.defined()) {
+    return shaped_targets(config, batch.targets);
+  }
+  const Tensor targets = batch.targets.clone();
+  for (int64_t i = 0; i < targets.numel(); ++i) {
+    const float weight = batch.weights.data<float>()[i];
+    require<UsageError>(weight == 0 || weight == 1,
+                        "loss.name = \"{}\": a label has weight {}, but the loss takes none but 1, "
+                        "and 0 for an unknown label", config.name, weight);
+    targets.data<float>()[i] *= weight;
+  }
+  return shaped_targets(config, targets);
 }
 
 Var loss(const Config& config, const Var& logits, const Tensor& targets, float share) {

@@ -13,8 +13,8 @@
 
 namespace mld {
 
-// The `data` section as the data folder understands it. `class_names`: see DataOptions.
-DataOptions data_options(const Config& config, std::vector<std::string> class_names = {});
+// The `data` section as the data folder understands it. `label_space`: see DataOptions.
+DataOptions data_options(const Config& config, LabelSpace label_space = {});
 
 // How the training split is loaded: shuffled, augmented, a last short batch left out.
 LoaderOptions training_loader_options(const Config& config);
@@ -33,6 +33,11 @@ ModelSpec model_spec(const Config& config, int64_t classes);
 // The targets a loss with this configuration sees: smoothed (off = s / K, on = 1 - s + s / K;
 // timm), then, with a threshold, 1 where strictly above it, else 0.   targets f32 [N, K] -> same
 Tensor shaped_targets(const LossConfig& config, const Tensor& targets);
+
+// What the loss sees of a batch's labels, shaped. This is the one place that decides what an
+// unknown label means to training: an absent one, since no published recipe knows a third state.
+// Errors: UsageError for labels with a weight of their own, which none of the losses takes.
+Tensor loss_targets(const LossConfig& config, const Batch& batch);
 
 // The configured loss of a micro-batch that is `share` of the whole batch, so that the shares' sum
 // has the whole batch's gradient: ASL sums over images and is left as it is, the others average.

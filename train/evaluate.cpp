@@ -32,8 +32,12 @@ std::optional<Scores> score_split(Classifier& model, Loader& loader, const Confi
     const std::vector<float> values = scores.value.to_vector();
     result.scores.insert(result.scores.end(), values.begin(), values.end());
     const float* targets = batch->targets.data<float>();
+    const float* weights = batch->weights.defined() ? batch->weights.data<float>() : nullptr;
     for (int64_t i = 0; i < batch->targets.numel(); ++i) {
-      result.targets.push_back(static_cast<Label>(std::lround(targets[i])));
+      const bool known = weights == nullptr || weights[i] > 0;
+      result.targets.push_back(!known            ? Label::unknown
+                               : targets[i] == 1 ? Label::present
+                                                 : Label::absent);
     }
     result.indices.insert(result.indices.end(), batch->indices.begin(), batch->indices.end());
   }
@@ -60,11 +64,11 @@ Evaluation evaluate(const Scores& scores, const std::vector<std::string>& class_
   result.present = map_present(predictions);
   result.voc_11_points = voc_map_11_points(predictions);
   result.voc_all_points = voc_map_all_points(predictions);
-  result.has_ignored = std::find(scores.targets.begin(), scores.targets.end(), Label::ignored) !=
+  result.has_unknown = std::find(scores.targets.begin(), scores.targets.end(), Label::unknown) !=
                        scores.targets.end();
-  result.difficult_absent = mlgcn_map(predictions, Ignored::as_absent);
+  result.difficult_absent = mlgcn_map(predictions, Unknown::as_absent);
   // The published code knows no third state there.
-  result.mlgcn = mlgcn_precision_recall(predictions, kThreshold, 0, Ignored::as_absent);
+  result.mlgcn = mlgcn_precision_recall(predictions, kThreshold, 0, Unknown::as_absent);
   result.validate = official_precision_recall(predictions, kThreshold);
   result.classes = class_table(predictions, class_names, kThreshold);
   result.single_label = single_label;
@@ -107,7 +111,7 @@ static std::vector<NamedMetric> named_metrics(const Evaluation& e) {
       {"OR", e.mlgcn.overall_recall, "overall recall at 0.5"},
       {"OF1", e.mlgcn.overall_f1, "overall F1 at 0.5"},
   };
-  if (e.has_ignored) {
+  if (e.has_unknown) {
     metrics.push_back({"mAP_difficult_absent", e.difficult_absent.percent,
                        "mAP with difficult objects counted as absent, not ignored"});
   }

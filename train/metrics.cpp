@@ -26,11 +26,11 @@ void check(const Predictions& p) {
 }
 
 // See Note [Order of ties].
-Ranking ranking_of(const Predictions& p, int64_t k, Ignored ignored) {
+Ranking ranking_of(const Predictions& p, int64_t k, Unknown unknown) {
   std::vector<size_t> at;  // indices into scores
   for (size_t i = static_cast<size_t>(k); i < p.scores.size();
        i += static_cast<size_t>(p.classes)) {
-    if (ignored == Ignored::as_absent || p.targets[i] != Label::ignored) {
+    if (unknown == Unknown::as_absent || p.targets[i] != Label::unknown) {
       at.push_back(i);
     }
   }
@@ -94,7 +94,7 @@ double voc_ap_all_points(const Ranking& ranking) {
 
 // AP of every class; the mean over all of them or over those with positives.
 template <class Ap>
-MeanAp mean_ap(const Predictions& p, Ignored ignored, bool only_present, Ap&& ap_of) {
+MeanAp mean_ap(const Predictions& p, Unknown unknown, bool only_present, Ap&& ap_of) {
   check(p);
   const auto classes = static_cast<size_t>(p.classes);
   MeanAp result;
@@ -102,7 +102,7 @@ MeanAp mean_ap(const Predictions& p, Ignored ignored, bool only_present, Ap&& ap
   result.positives.resize(classes);
   parallel_for(p.classes, 1, [&](int64_t begin, int64_t end) {
     for (int64_t k = begin; k < end; ++k) {
-      const Ranking ranking = ranking_of(p, k, ignored);
+      const Ranking ranking = ranking_of(p, k, unknown);
       result.ap[static_cast<size_t>(k)] = ap_of(ranking);
       result.positives[static_cast<size_t>(k)] = count_positives(ranking);
     }
@@ -120,23 +120,23 @@ double official_ap(const Ranking& ranking) { return rank_ap(ranking, 1e-8); }
 }  // namespace
 
 MeanAp official_map(const Predictions& predictions) {
-  return mean_ap(predictions, Ignored::skip, false, official_ap);
+  return mean_ap(predictions, Unknown::skip, false, official_ap);
 }
 
 MeanAp map_present(const Predictions& predictions) {
-  return mean_ap(predictions, Ignored::skip, true, official_ap);
+  return mean_ap(predictions, Unknown::skip, true, official_ap);
 }
 
-MeanAp mlgcn_map(const Predictions& predictions, Ignored ignored) {
-  return mean_ap(predictions, ignored, true, [](const Ranking& r) { return rank_ap(r, 0.0); });
+MeanAp mlgcn_map(const Predictions& predictions, Unknown unknown) {
+  return mean_ap(predictions, unknown, true, [](const Ranking& r) { return rank_ap(r, 0.0); });
 }
 
-MeanAp voc_map_11_points(const Predictions& predictions, Ignored ignored) {
-  return mean_ap(predictions, ignored, true, voc_ap_11_points);
+MeanAp voc_map_11_points(const Predictions& predictions, Unknown unknown) {
+  return mean_ap(predictions, unknown, true, voc_ap_11_points);
 }
 
-MeanAp voc_map_all_points(const Predictions& predictions, Ignored ignored) {
-  return mean_ap(predictions, ignored, true, voc_ap_all_points);
+MeanAp voc_map_all_points(const Predictions& predictions, Unknown unknown) {
+  return mean_ap(predictions, unknown, true, voc_ap_all_points);
 }
 
 namespace {
@@ -172,9 +172,9 @@ std::vector<size_t> highest(std::span<const float> scores, size_t k) {
 
 // Adds one image's decisions, predicted[k] for every class, to the counts.
 void count_image(std::span<const Label> targets, const std::vector<bool>& predicted,
-                 Ignored ignored, std::vector<Counts>& counts) {
+                 Unknown unknown, std::vector<Counts>& counts) {
   for (size_t k = 0; k < targets.size(); ++k) {
-    if (targets[k] == Label::ignored && ignored == Ignored::skip) {
+    if (targets[k] == Label::unknown && unknown == Unknown::skip) {
       continue;
     }
     const bool positive = targets[k] == Label::present;
@@ -186,19 +186,19 @@ void count_image(std::span<const Label> targets, const std::vector<bool>& predic
 
 // Counts per class; decide(scores of an image) gives its predictions.
 template <class Decide>
-std::vector<Counts> count_all(const Predictions& p, Ignored ignored, Decide&& decide) {
+std::vector<Counts> count_all(const Predictions& p, Unknown unknown, Decide&& decide) {
   check(p);
   const auto classes = static_cast<size_t>(p.classes);
   std::vector<Counts> counts(classes);
   for (size_t at = 0; at < p.scores.size(); at += classes) {
-    count_image(p.targets.subspan(at, classes), decide(p.scores.subspan(at, classes)), ignored,
+    count_image(p.targets.subspan(at, classes), decide(p.scores.subspan(at, classes)), unknown,
                 counts);
   }
   return counts;
 }
 
 std::vector<Counts> count_above(const Predictions& p, double threshold) {
-  return count_all(p, Ignored::skip, [threshold](std::span<const float> scores) {
+  return count_all(p, Unknown::skip, [threshold](std::span<const float> scores) {
     std::vector<bool> predicted(scores.size());
     std::transform(scores.begin(), scores.end(), predicted.begin(),
                    [threshold](float score) { return static_cast<double>(score) > threshold; });
@@ -225,7 +225,7 @@ PrecisionRecall official_precision_recall(const Predictions& predictions, double
 }
 
 PrecisionRecall mlgcn_precision_recall(const Predictions& predictions, double threshold, int top,
-                                       Ignored ignored) {
+                                       Unknown unknown) {
   const auto decide = [&](std::span<const float> scores) {
     std::vector<bool> predicted(scores.size());
     const size_t most = top > 0 ? static_cast<size_t>(top) : scores.size();
@@ -237,7 +237,7 @@ PrecisionRecall mlgcn_precision_recall(const Predictions& predictions, double th
   PrecisionRecall result;
   Counts all;
   const double percent = 100.0 / static_cast<double>(predictions.classes);
-  for (Counts counts : count_all(predictions, ignored, decide)) {
+  for (Counts counts : count_all(predictions, unknown, decide)) {
     counts.predicted = std::max(counts.predicted, 1.0);
     result.class_precision += percent * counts.precision();
     result.class_recall += percent * counts.recall();

@@ -25,8 +25,8 @@ struct Predictions {
   }
 };
 
-// What an ignored label counts as: nothing, or a negative (as in code that knows no third state).
-enum class Ignored { skip, as_absent };
+// What an unknown label counts as: nothing, or a negative (as in code that knows no third state).
+enum class Unknown { skip, as_absent };
 
 // A mean average precision with what it was made of.
 struct MeanAp {
@@ -44,14 +44,14 @@ struct MeanAp {
 MeanAp official_map(const Predictions& predictions);
 // The same APs; the mean is over the classes that have positives.
 MeanAp map_present(const Predictions& predictions);
-// ML-GCN's AP (util.py): without the epsilon. Its "difficult" flag is Ignored::skip. A class
+// ML-GCN's AP (util.py): without the epsilon. Its "difficult" flag is Unknown::skip. A class
 // without positives, there a division by zero, has AP 0 and stays out of the mean.
-MeanAp mlgcn_map(const Predictions& predictions, Ignored ignored);
+MeanAp mlgcn_map(const Predictions& predictions, Unknown unknown);
 // PASCAL VOC 2007 devkit: mean over recalls t = 0, 0.1 ... 1 of the largest precision at recall
 // >= t. Classes without positives as in mlgcn_map.
-MeanAp voc_map_11_points(const Predictions& predictions, Ignored ignored = Ignored::skip);
+MeanAp voc_map_11_points(const Predictions& predictions, Unknown unknown = Unknown::skip);
 // PASCAL VOC 2010 and later: the area under the monotone envelope of the precision-recall curve.
-MeanAp voc_map_all_points(const Predictions& predictions, Ignored ignored = Ignored::skip);
+MeanAp voc_map_all_points(const Predictions& predictions, Unknown unknown = Unknown::skip);
 
 // Precision, recall and F1, averaged over classes and over all decisions, in percent.
 struct PrecisionRecall {
@@ -60,7 +60,7 @@ struct PrecisionRecall {
 };
 
 // The official validation script: positive if score > threshold; class_f1 is the mean of the
-// classes' F1 ("CF1, mean of class F1"). Ignored labels are skipped.
+// classes' F1 ("CF1, mean of class F1"). Unknown labels are skipped.
 PrecisionRecall official_precision_recall(const Predictions& predictions, double threshold);
 
 // ML-GCN's, used in the literature's comparisons: positive if score >= threshold (0 for logits, 0.5
@@ -69,7 +69,7 @@ PrecisionRecall official_precision_recall(const Predictions& predictions, double
 // Ours where the published code divides by zero: classes without positives have recall 0, F1 of
 // zero precision and recall is 0.
 PrecisionRecall mlgcn_precision_recall(const Predictions& predictions, double threshold, int top,
-                                       Ignored ignored);
+                                       Unknown unknown);
 
 struct F1AtK {
   double precision = 0, recall = 0, f1 = 0;  // percent, pooled over images and labels
@@ -93,7 +93,7 @@ struct ClassMetrics {
   double precision = 0, recall = 0, f1 = 0;  // at score > threshold
 };
 
-// names [K]. Ignored labels are skipped.
+// names [K]. Unknown labels are skipped.
 std::vector<ClassMetrics> class_table(const Predictions& predictions,
                                       std::span<const std::string> names, double threshold);
 

@@ -21,7 +21,7 @@ void TrainingStep::queue(const Batch& batch, const Rates& rates, int64_t step) {
     steps.data<int64_t>()[part] = step * most + part;
   }
   const std::vector<Tensor> there =
-      queue_->upload({batch.images, shaped_targets(config_.loss, batch.targets), steps,
+      queue_->upload({batch.images, loss_targets(config_.loss, batch), steps,
                       subject_.optimizer.prepare(rates)});
   const Inputs inputs{there[0], there[1], there[2], there[3]};
   const Shape& shape = inputs.images.shape();
@@ -134,7 +134,7 @@ int64_t TrainingStep::fitting_part(const Batch& batch) {
     clear_gradients(subject_.model);
     memory_pool(device_).trim();
     try {
-      const Tensor targets = shaped_targets(config_.loss, batch.targets.rows(0, n));
+      const Tensor targets = loss_targets(config_.loss, batch).rows(0, n);
       forward_backward({.images = batch.images.rows(0, n).to(device_),
                         .targets = targets.to(device_),
                         .steps = Tensor::zeros({1}, DType::i64, device_),

@@ -60,13 +60,13 @@ class CifarDataset : public Dataset {
     FileDescriptor descriptor;
     int64_t first = 0;  // sample
   };
-  CifarDataset(ClassList classes, CifarLayout layout, std::vector<File> files, SampleList samples)
-      : classes_(std::move(classes)), layout_(layout), files_(std::move(files)),
+  CifarDataset(const ClassList& classes, CifarLayout layout, std::vector<File> files,
+               SampleList samples)
+      : Dataset(classes.space()), layout_(layout), files_(std::move(files)),
         samples_(std::move(samples)) {}
 
   int64_t size() const override { return samples_.labels().size(); }
-  const std::vector<std::string>& class_names() const override { return classes_.names(); }
-  std::span<const Label> labels(int64_t i) const override { return samples_.labels().row(i); }
+  std::span<const LabelEntry> labels(int64_t i) const override { return samples_.labels().row(i); }
   std::vector<std::string> notes() const override { return samples_.notes(); }
   std::string source(int64_t i) const override {
     const File& file = file_of(i);
@@ -90,7 +90,6 @@ class CifarDataset : public Dataset {
     return *(after - 1);
   }
 
-  ClassList classes_;
   CifarLayout layout_;
   std::vector<File> files_;
   SampleList samples_;
@@ -163,13 +162,12 @@ std::vector<fs::path> split_files(const CifarFolder& folder, const DataOptions& 
 std::unique_ptr<Dataset> open_cifar(const DataOptions& options, const std::string& split, Purpose) {
   const CifarFolder folder = cifar_folder(options.root);
   const CifarLayout layout{folder.hundred ? 2 : 1};
-  const ClassList own(read_names(folder.path / folder.names_file()),
+  const ClassList own({.names = read_names(folder.path / folder.names_file())},
                       printable((folder.path / folder.names_file()).native()));
-  ClassList classes =
-      options.class_names.empty() ? own : ClassList(options.class_names, "class list");
+  const ClassList classes(options, own.names(), "");  // own ones are valid by now
   std::vector<CifarDataset::File> files;
   std::vector<std::string> unknown;
-  SampleList samples(classes.size(), Unlabelled::keep, split_limit(options, split),
+  SampleList samples(Unlabelled::keep, split_limit(options, split),
                      printable(options.root.native()));
   int64_t total = 0;
   for (const fs::path& path : split_files(folder, options, split)) {
@@ -182,8 +180,8 @@ std::unique_ptr<Dataset> open_cifar(const DataOptions& options, const std::strin
     total += static_cast<int64_t>(labels.size());
     for (const int32_t own_label : labels) {
       const std::string& class_name = own.names()[static_cast<size_t>(own_label)];
-      const std::pair<int32_t, Label> label = {classes.column(class_name), Label::present};
-      if (label.first >= 0) {
+      const LabelEntry label{classes.column(class_name)};
+      if (label.column >= 0) {
         samples.add("", {&label, 1});
       } else if (std::find(unknown.begin(), unknown.end(), class_name) == unknown.end()) {
         unknown.push_back(class_name);
@@ -192,7 +190,7 @@ std::unique_ptr<Dataset> open_cifar(const DataOptions& options, const std::strin
   }
   require_known(unknown, classes, printable(options.root.native()));
   samples.finish();
-  return std::make_unique<CifarDataset>(std::move(classes), layout, std::move(files),
+  return std::make_unique<CifarDataset>(classes, layout, std::move(files),
                                         std::move(samples));
 }
 

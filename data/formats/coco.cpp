@@ -164,7 +164,7 @@ ClassList category_names(const CocoAnnotations& coco) {
   for (const CocoAnnotations::Category& category : coco.categories) {
     names.push_back(category.name);
   }
-  return ClassList(std::move(names), coco.name);
+  return ClassList({.names = std::move(names)}, coco.name);
 }
 
 }  // namespace
@@ -178,28 +178,26 @@ std::unique_ptr<Dataset> open_coco(const DataOptions& options, const std::string
   CocoIndex index = index_coco(coco);
   coco.annotations.clear();
   coco.annotations.shrink_to_fit();
-  ClassList own = category_names(coco);
-  ClassList classes = options.class_names.empty() ? std::move(own)
-                                                  : ClassList(options.class_names, "class list");
+  const ClassList own = category_names(coco);
+  const ClassList classes(options, own.names(), coco.name);
   const std::vector<int32_t> columns = category_columns(coco, index, classes);
 
   const fs::path folder = picture_folder(options.root, json, coco);
-  SampleList samples(classes.size(), options.unlabelled, split_limit(options, split), coco.name);
-  std::vector<std::pair<int32_t, Label>> labels;
+  SampleList samples(options.unlabelled, split_limit(options, split), coco.name);
+  std::vector<LabelEntry> labels;
   size_t next = 0;
   for (size_t i = 0; i < index.order.size(); ++i) {
     labels.clear();
     for (; next < index.entries.size() && index.entries[next].image == static_cast<int32_t>(i);
          ++next) {
       const int32_t column = columns[static_cast<size_t>(index.entries[next].column)];
-      labels.emplace_back(column, Label::present);
+      labels.push_back({.column = column});
     }
     samples.add(std::move(coco.images[static_cast<size_t>(index.order[i])].file_name), labels);
   }
   samples.finish();
   return std::make_unique<FileDataset>(
-      FileDataset::Place{folder, prefix_of(folder, options.root), true}, std::move(classes),
-      std::move(samples));
+      FileDataset::Place{folder, prefix_of(folder, options.root), true}, classes, std::move(samples));
 }
 
 }  // namespace mld

@@ -231,8 +231,7 @@ std::unique_ptr<Dataset> open_csv(const DataOptions& options, const std::string&
     return row.split < 0 || row.split == split_number;
   };
 
-  ClassList classes(options.class_names.empty() ? csv.classes : options.class_names,
-                    options.class_names.empty() ? name : "class list");
+  const ClassList classes(options, csv.classes, name);
   std::vector<bool> used(csv.classes.size());
   for (const LabelCsv::Row& row : csv.rows) {
     for (const int32_t label : row.labels) {
@@ -247,21 +246,21 @@ std::unique_ptr<Dataset> open_csv(const DataOptions& options, const std::string&
   }
   require_known(unknown, classes, name);
 
-  SampleList samples(classes.size(), options.unlabelled, split_limit(options, split), name);
-  std::vector<std::pair<int32_t, Label>> labels;
+  SampleList samples(options.unlabelled, split_limit(options, split), name);
+  std::vector<LabelEntry> labels;
   for (LabelCsv::Row& row : csv.rows) {
     if (in_split(row)) {
       labels.clear();
       for (const int32_t label : row.labels) {
         const std::string& label_name = csv.classes[static_cast<size_t>(label)];
-        labels.emplace_back(classes.column(label_name), Label::present);
+        labels.push_back({.column = classes.column(label_name)});
       }
       samples.add(std::move(row.path), labels);
     }
   }
   samples.finish();
-  return std::make_unique<FileDataset>(FileDataset::Place{options.root, "", true},
-                                       std::move(classes), std::move(samples));
+  return std::make_unique<FileDataset>(FileDataset::Place{options.root, "", true}, classes,
+                                       std::move(samples));
 }
 
 }  // namespace mld

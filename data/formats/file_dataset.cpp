@@ -7,60 +7,62 @@
 #include <cerrno>
 #include <cstring>
 #include <limits>
+#include <tuple>
 
 #include "core/error.h"
 #include "data/text.h"
 
 namespace mld {
 
-LabelTable::LabelTable(int64_t classes, std::string name, int64_t most_bytes)
-    : classes_(classes), name_(std::move(name)), most_bytes_(most_bytes) {
-  require<DataError>(classes > 0, "{}: no classes", name_);
-  require<DataError>(classes <= std::numeric_limits<int32_t>::max(), "{}: {} classes are too many",
-                     name_, classes);
+// The order in which labels of one column win.
+static int strength(Label label) {
+  return label == Label::present ? 2 : label == Label::unknown ? 1 : 0;
 }
 
-void LabelTable::add(std::span<const std::pair<int32_t, Label>> labels) {
-  // Sorted so that the winner of a repeated column comes last: ignored before present.
-  std::vector<std::pair<int32_t, Label>> sorted(labels.begin(), labels.end());
-  std::sort(sorted.begin(), sorted.end());
-  sorted.erase(std::unique(sorted.begin(), sorted.end()), sorted.end());
-  std::string key;
-  for (const auto& [column, label] : sorted) {
-    key.append(reinterpret_cast<const char*>(&column), sizeof column);
-    key += static_cast<char>(label);
-  }
-  const auto [entry, is_new] =
-      row_of_key_.try_emplace(std::move(key), static_cast<uint32_t>(rows_.size()));
-  if (is_new) {
-    const int64_t count = static_cast<int64_t>(rows_.size()) + 1;
-    require<DataError>(count <= most_bytes_ / classes_,
-                       "{}: the labels of {} different rows x {} classes need more than {} MiB; "
-                       "use fewer samples or classes",
-                       name_, count, classes_, most_bytes_ >> 20);
-    rows_.emplace_back(static_cast<size_t>(classes_), Label::absent);
-    for (const auto& [column, label] : sorted) {
-      rows_.back()[static_cast<size_t>(column)] = label;
-    }
-  }
-  row_of_sample_.push_back(entry->second);
+void LabelTable::add(std::span<const LabelEntry> labels) {
+  const auto begin = static_cast<std::ptrdiff_t>(entries_.size());
+  entries_.insert(entries_.end(), labels.begin(), labels.end());
+  // The winner of a repeated column comes first.
+  std::sort(entries_.begin() + begin, entries_.end(), [](const auto& a, const auto& b) {
+    return std::tuple(a.column, strength(b.label), b.weight) <
+           std::tuple(b.column, strength(a.label), a.weight);
+  });
+  entries_.erase(std::unique(entries_.begin() + begin, entries_.end(),
+                             [](const auto& a, const auto& b) { return a.column == b.column; }),
+                 entries_.end());
+  begins_.push_back(static_cast<int64_t>(entries_.size()));
 }
 
-std::span<const Label> LabelTable::row(int64_t sample) const {
-  return rows_[row_of_sample_.at(static_cast<size_t>(sample))];
+void LabelTable::freeze() {
+  entries_.shrink_to_fit();
+  begins_.shrink_to_fit();
 }
 
-ClassList::ClassList(std::vector<std::string> names, const std::string& where)
-    : names_(std::move(names)) {
-  require<DataError>(!names_.empty(), "{}: no classes", where);
-  for (size_t i = 0; i < names_.size(); ++i) {
-    require<DataError>(!names_[i].empty(), "{}: the name of class {} is empty", where, i);
-    require<DataError>(is_utf8(names_[i]), "{}: class name '{}' is not UTF-8", where,
-                       printable(names_[i]));
-    const bool fresh = columns_.emplace(names_[i], static_cast<int32_t>(i)).second;
-    require<DataError>(fresh, "{}: class '{}' is listed twice", where, printable(names_[i]));
+std::span<const LabelEntry> LabelTable::row(int64_t sample) const {
+  const auto i = static_cast<size_t>(sample);
+  const auto begin = static_cast<size_t>(begins_.at(i)), end = static_cast<size_t>(begins_.at(i + 1));
+  return std::span(entries_).subspan(begin, end - begin);
+}
+
+ClassList::ClassList(LabelSpace space, const std::string& where) : space_(std::move(space)) {
+  const std::vector<std::string>& names = space_.names;
+  require<DataError>(!names.empty(), "{}: no classes", where);
+  require<DataError>(names.size() <= std::numeric_limits<int32_t>::max(),
+                     "{}: {} classes are too many", where, names.size());
+  for (size_t i = 0; i < names.size(); ++i) {
+    require<DataError>(!names[i].empty(), "{}: the name of class {} is empty", where, i);
+    require<DataError>(is_utf8(names[i]), "{}: class name '{}' is not UTF-8", where,
+                       printable(names[i]));
+    const bool fresh = columns_.emplace(names[i], static_cast<int32_t>(i)).second;
+    require<DataError>(fresh, "{}: class '{}' is listed twice", where, printable(names[i]));
   }
 }
+
+ClassList::ClassList(const DataOptions& options, std::vector<std::string> own,
+                     const std::string& where)
+    : ClassList(options.label_space.names.empty() ? LabelSpace{.names = std::move(own)}
+                                                  : options.label_space,
+                options.label_space.names.empty() ? where : "class list") {}
 
 int32_t ClassList::column(const std::string& name) const {
   const auto entry = columns_.find(name);
@@ -81,7 +83,7 @@ void require_known(const std::vector<std::string>& unknown, const ClassList& cla
   }
 }
 
-void SampleList::add(std::string path, std::span<const std::pair<int32_t, Label>> labels) {
+void SampleList::add(std::string path, std::span<const LabelEntry> labels) {
   ++offered_;
   if (labels.empty()) {
     ++without_labels_;

@@ -1,4 +1,4 @@
-// What the formats share: samples that are files below a folder, and label rows stored once.
+// What the formats share: samples that are files below a folder, and their labels.
 #pragma once
 
 #include <cstdint>
@@ -14,45 +14,40 @@
 
 namespace mld {
 
-// Label rows, each different row stored once: a million samples of one class each need one row per
-// class.
+// The labels of samples, 12 bytes a label and 8 a sample however many classes there are.
 class LabelTable {
  public:
-  // `name` is the annotation file, for messages. Errors: DataError if there are no classes.
-  LabelTable(int64_t classes, std::string name, int64_t most_bytes = int64_t{2} << 30);
+  // Appends a sample. Columns may repeat; present wins over unknown, unknown over absent, and of
+  // equals the larger weight.
+  void add(std::span<const LabelEntry> labels);
+  // Ends filling and gives back what was reserved for more.
+  void freeze();
 
-  // Appends a sample. Columns may repeat; present wins over ignored, ignored over absent.
-  // Errors: DataError if the different rows need more than most_bytes.
-  void add(std::span<const std::pair<int32_t, Label>> labels);
-  // Ends filling and frees what only add() needs.
-  void freeze() { row_of_key_ = {}; }
-
-  int64_t size() const { return static_cast<int64_t>(row_of_sample_.size()); }
-  std::span<const Label> row(int64_t sample) const;  // [classes]
+  int64_t size() const { return static_cast<int64_t>(begins_.size()) - 1; }
+  std::span<const LabelEntry> row(int64_t sample) const;  // by ascending column
 
  private:
-  int64_t classes_;
-  std::string name_;
-  int64_t most_bytes_;
-  std::vector<std::vector<Label>> rows_;  // [different rows][classes]
-  std::vector<uint32_t> row_of_sample_;
-  std::unordered_map<std::string, uint32_t> row_of_key_;  // the bytes of the sorted labels
+  std::vector<LabelEntry> entries_;  // of all samples
+  std::vector<int64_t> begins_ = {0};  // [samples + 1] into entries_
 };
 
 // The columns of label names: a given class list, or one that is derived from the data.
 class ClassList {
  public:
-  // `names` are the classes in target order. Errors: DataError for none, an empty name, one that is
-  // not UTF-8, a repeated one; `where` starts the message.
-  ClassList(std::vector<std::string> names, const std::string& where);
+  // Errors: DataError for no classes, an empty name, one that is not UTF-8, a repeated one; `where`
+  // starts the message.
+  ClassList(LabelSpace space, const std::string& where);
+  // The classes a split is opened with: options.label_space, or without one `own`, found at `where`.
+  ClassList(const DataOptions& options, std::vector<std::string> own, const std::string& where);
 
-  const std::vector<std::string>& names() const { return names_; }
-  int64_t size() const { return static_cast<int64_t>(names_.size()); }
+  const LabelSpace& space() const { return space_; }
+  const std::vector<std::string>& names() const { return space_.names; }
+  int64_t size() const { return space_.size(); }
   // The column of a name, -1 if it is not in the list.
   int32_t column(const std::string& name) const;
 
  private:
-  std::vector<std::string> names_;
+  LabelSpace space_;
   std::unordered_map<std::string, int32_t> columns_;
 };
 
@@ -65,11 +60,11 @@ void require_known(const std::vector<std::string>& unknown, const ClassList& cla
 class SampleList {
  public:
   // limit 0 = none. `where` is the annotation file or folder, for messages.
-  SampleList(int64_t classes, Unlabelled unlabelled, int64_t limit, const std::string& where)
-      : labels_(classes, where), unlabelled_(unlabelled), limit_(limit), where_(where) {}
+  SampleList(Unlabelled unlabelled, int64_t limit, const std::string& where)
+      : unlabelled_(unlabelled), limit_(limit), where_(where) {}
 
   // `path` is relative to the pictures' folder.
-  void add(std::string path, std::span<const std::pair<int32_t, Label>> labels);
+  void add(std::string path, std::span<const LabelEntry> labels);
   // Ends collecting. Errors: DataError if there is no sample.
   void finish();
 
@@ -94,13 +89,12 @@ class FileDataset : public Dataset {
     std::string prefix;            // put before a sample's path in source()
     bool checked = false;          // see Note [Paths from annotation files]
   };
-  FileDataset(Place place, ClassList classes, SampleList samples)
-      : place_(std::move(place)), classes_(std::move(classes)), samples_(std::move(samples)),
+  FileDataset(Place place, const ClassList& classes, SampleList samples)
+      : Dataset(classes.space()), place_(std::move(place)), samples_(std::move(samples)),
         notes_(samples_.notes()) {}
 
   int64_t size() const override { return samples_.labels().size(); }
-  const std::vector<std::string>& class_names() const override { return classes_.names(); }
-  std::span<const Label> labels(int64_t i) const override { return samples_.labels().row(i); }
+  std::span<const LabelEntry> labels(int64_t i) const override { return samples_.labels().row(i); }
   Image load(int64_t i) const override;
   void probe(int64_t i) const override;
   std::string source(int64_t i) const override;
@@ -111,7 +105,6 @@ class FileDataset : public Dataset {
   std::filesystem::path path(int64_t i) const;
 
   Place place_;
-  ClassList classes_;
   SampleList samples_;
   std::vector<std::string> notes_;
 };

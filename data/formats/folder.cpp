@@ -97,14 +97,13 @@ std::unique_ptr<Dataset> open_folder(const DataOptions& options, const std::stri
                      "{}: no pictures, expected one folder per class with .jpg, .png, .bmp, .gif "
                      "or .ppm files in it",
                      where);
-  const bool derive = options.class_names.empty();
-  ClassList classes(derive ? names : options.class_names, derive ? where : "class list");
+  const ClassList classes(options, names, where);
   std::vector<std::string> unknown;
   std::copy_if(names.begin(), names.end(), std::back_inserter(unknown),
                [&](const std::string& name) { return classes.column(name) < 0; });
   require_known(unknown, classes, where);
 
-  SampleList samples(classes.size(), options.unlabelled, split_limit(options, split), where);
+  SampleList samples(options.unlabelled, split_limit(options, split), where);
   // One picture of each class in turn, so that "the first N" has them all.
   size_t longest = 0;
   for (const ClassFolder& content : contents) {
@@ -113,14 +112,14 @@ std::unique_ptr<Dataset> open_folder(const DataOptions& options, const std::stri
   for (size_t round = 0; round < longest; ++round) {
     for (size_t i = 0; i < names.size(); ++i) {
       if (round < contents[i].pictures.size()) {
-        const std::pair<int32_t, Label> label = {classes.column(names[i]), Label::present};
+        const LabelEntry label{classes.column(names[i])};
         samples.add(std::move(contents[i].pictures[round]), {&label, 1});
       }
     }
   }
   samples.finish();
   auto data = std::make_unique<FileDataset>(
-      FileDataset::Place{folder, prefix_of(folder, options.root), false}, std::move(classes),
+      FileDataset::Place{folder, prefix_of(folder, options.root), false}, classes,
       std::move(samples));
   if (others.others > 0) {
     data->add_note(fmt::format("{}: {} skipped that {} no .jpg, .png, .bmp, .gif or .ppm: {}{}",

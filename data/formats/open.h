@@ -40,32 +40,34 @@ struct DataOptions {
   int64_t train_size = 0, val_size = 0;
   int image_size = 64;  // shapes: side of the drawn pictures, 16 to 4,096
   uint64_t seed = 42;   // shapes
-  // The classes in target order; empty = those of the split itself. Give a model's or the training
-  // split's names to open another split with the same targets. A label outside the list is an
+  // The classes in target order; without names = those of the split itself. Give a model's or the
+  // training split's to open another split with the same targets. A label outside the list is an
   // error; a class without samples is not.
-  std::vector<std::string> class_names;
+  LabelSpace label_space;
 };
 
 // Note [Labels by purpose]. A VOC class of which a picture shows only objects marked difficult is
-//   evaluation                           Label::ignored
+//   evaluation                           Label::unknown
 //   training, difficult = "keep"         Label::present
-//   training, difficult = "ignore"       Label::ignored, and the loader's training target is 0
+//   training, difficult = "ignore"       Label::unknown; see loss_targets() in train/assemble.h
 // (spec/metrics-data.md section 5: neither published protocol says what its training did.)
 enum class Purpose { training, evaluation };
 
 // Opens one split: "train", "val" or "test". Reads the labels, not the pictures.
 // Errors: DataError for a missing or empty folder, malformed or inconsistent annotations (file with
-// line or byte), paths that leave the root, labels outside options.class_names.
+// line or byte), paths that leave the root, labels outside options.label_space.
 std::unique_ptr<Dataset> open_dataset(const DataOptions& options, const std::string& split,
                                       Purpose purpose);
 // For training if split is "train", else for evaluation.
 std::unique_ptr<Dataset> open_dataset(const DataOptions& options, const std::string& split);
 
-// Opens train for training and val for evaluation with one class list, train's unless given.
+// Opens train for training and val for evaluation. With the classes of_train a label of val that
+// train does not have is an error; val's own may be others, and it knows which of them train showed.
+enum class ValClasses { of_train, own };
 struct Splits {
   std::unique_ptr<Dataset> train, val;
 };
-Splits open_splits(const DataOptions& options);
+Splits open_splits(const DataOptions& options, ValClasses val_classes = ValClasses::of_train);
 
 // The format of the data below options.root, told by its files. Errors: DataError naming what was
 // looked for if it is none or root is missing.

@@ -61,18 +61,17 @@ void place(SceneShape& shape, const std::vector<SceneShape>& earlier, RandomStre
 
 class ShapesDataset : public Dataset {
  public:
-  ShapesDataset(const DataOptions& options, std::string split, ClassList classes)
-      : seed_(options.seed), size_(options.image_size), split_(std::move(split)),
-        classes_(std::move(classes)), labels_(classes_.size(), "shapes") {
+  ShapesDataset(const DataOptions& options, std::string split, const ClassList& classes)
+      : Dataset(classes.space()), seed_(options.seed), size_(options.image_size),
+        split_(std::move(split)) {
     const int64_t wanted = split_ == "train" ? options.train_size : options.val_size;
     const int64_t count = wanted > 0 ? wanted : split_ == "train" ? kDefaultTrain : kDefaultVal;
     const std::vector<std::string> names = shape_class_names();
-    std::vector<std::pair<int32_t, Label>> row;
+    std::vector<LabelEntry> row;
     for (int64_t i = 0; i < count; ++i) {
       row.clear();
       for (const SceneShape& shape : shapes_scene(seed_, split_, i).shapes) {
-        const int32_t column = classes_.column(names[static_cast<size_t>(shape.label())]);
-        row.emplace_back(column, Label::present);
+        row.push_back({.column = classes.column(names[static_cast<size_t>(shape.label())])});
       }
       labels_.add(row);
     }
@@ -80,8 +79,7 @@ class ShapesDataset : public Dataset {
   }
 
   int64_t size() const override { return labels_.size(); }
-  const std::vector<std::string>& class_names() const override { return classes_.names(); }
-  std::span<const Label> labels(int64_t i) const override { return labels_.row(i); }
+  std::span<const LabelEntry> labels(int64_t i) const override { return labels_.row(i); }
   Image load(int64_t i) const override { return draw_scene(shapes_scene(seed_, split_, i), size_); }
   std::string source(int64_t i) const override { return fmt::format("shapes:{}:{}", split_, i); }
 
@@ -89,7 +87,6 @@ class ShapesDataset : public Dataset {
   uint64_t seed_;
   int size_;
   std::string split_;
-  ClassList classes_;
   LabelTable labels_;
 };
 
@@ -140,12 +137,12 @@ std::unique_ptr<Dataset> open_shapes(const DataOptions& options, const std::stri
                       "shapes: at most {} samples, got data.train_size = {}, data.val_size = {}",
                       kMost, options.train_size, options.val_size);
   const std::vector<std::string> names = shape_class_names();
-  ClassList classes(options.class_names.empty() ? names : options.class_names, "class list");
+  const ClassList classes(options, names, "shapes");
   std::vector<std::string> unknown;
   std::copy_if(names.begin(), names.end(), std::back_inserter(unknown),
                [&](const std::string& name) { return classes.column(name) < 0; });
   require_known(unknown, classes, "shapes");
-  return std::make_unique<ShapesDataset>(options, split, std::move(classes));
+  return std::make_unique<ShapesDataset>(options, split, classes);
 }
 
 }  // namespace mld

@@ -149,31 +149,26 @@ std::unique_ptr<Dataset> open_voc(const DataOptions& options, const std::string&
       names.insert(name);
     }
   }
-  ClassList classes =
-      options.class_names.empty()
-          ? ClassList(std::vector<std::string>(names.begin(), names.end()), list_name)
-          : ClassList(options.class_names, "class list");
+  const ClassList classes(options, {names.begin(), names.end()}, list_name);
   std::vector<std::string> unknown;
   std::copy_if(names.begin(), names.end(), std::back_inserter(unknown),
                [&](const std::string& name) { return classes.column(name) < 0; });
   require_known(unknown, classes, list_name);
 
   const bool keep = purpose == Purpose::training && options.difficult == Difficult::keep;
-  SampleList samples(classes.size(), options.unlabelled, split_limit(options, split), list_name);
-  std::vector<std::pair<int32_t, Label>> labels;
+  SampleList samples(options.unlabelled, split_limit(options, split), list_name);
+  std::vector<LabelEntry> labels;
   for (size_t i = 0; i < ids.size(); ++i) {
     labels.clear();
     for (const auto& [name, difficult] : pictures[i]) {
-      labels.emplace_back(classes.column(name),
-                          difficult && !keep ? Label::ignored : Label::present);
+      labels.push_back({classes.column(name), difficult && !keep ? Label::unknown : Label::present});
     }
     samples.add(picture_of(devkit / "JPEGImages", ids[i].id), labels);
   }
   samples.finish();
   const fs::path folder = devkit / "JPEGImages";
   return std::make_unique<FileDataset>(
-      FileDataset::Place{folder, prefix_of(folder, options.root), true}, std::move(classes),
-      std::move(samples));
+      FileDataset::Place{folder, prefix_of(folder, options.root), true}, classes, std::move(samples));
 }
 
 }  // namespace mld

@@ -38,7 +38,7 @@ Sample sample(Fixture& fixture, const std::string& scores, const std::string& ta
 Label binary(double target) { return target > 0 ? Label::present : Label::absent; }
 // -1 absent, 0 difficult, 1 present
 Label ternary(double target) {
-  return target > 0 ? Label::present : target < 0 ? Label::absent : Label::ignored;
+  return target > 0 ? Label::present : target < 0 ? Label::absent : Label::unknown;
 }
 
 Array vector_of(std::vector<double> values) {
@@ -95,11 +95,11 @@ void run_prf(Fixture& fixture) {
                                ours.overall_precision, ours.overall_recall, ours.overall_f1}));
     const Sample difficult = sample(fixture, at + "logits", at + "targets3", ternary);
     fixture.compare(at + "mlgcn_ap_difficult_0",
-                    vector_of(mlgcn_map(difficult.view(), Ignored::as_absent).ap));
+                    vector_of(mlgcn_map(difficult.view(), Unknown::as_absent).ap));
     fixture.compare(at + "mlgcn_ap_difficult_1",
-                    vector_of(mlgcn_map(difficult.view(), Ignored::skip).ap));
+                    vector_of(mlgcn_map(difficult.view(), Unknown::skip).ap));
     const auto prf = [&](int top) {
-      return mlgcn_order(mlgcn_precision_recall(difficult.view(), 0, top, Ignored::as_absent));
+      return mlgcn_order(mlgcn_precision_recall(difficult.view(), 0, top, Unknown::as_absent));
     };
     fixture.compare(at + "mlgcn_overall", prf(0));
     for (const std::string& key : fixture.cases(at)) {
@@ -118,13 +118,13 @@ void run_voc(Fixture& fixture) {
     const Array difficult = fixture.array(at + "difficult");
     for (size_t i = 0; i < without.targets.size(); ++i) {
       if (difficult.values.at(i) != 0) {
-        without.targets[i] = Label::ignored;
+        without.targets[i] = Label::unknown;
       }
     }
     fixture.compare(at + "ap_all_points", vector_of(voc_map_all_points(all.view()).ap));
     fixture.compare(at + "ap_11_points", vector_of(voc_map_11_points(all.view()).ap));
     fixture.compare(at + "ap_11_points_no_difficult",
-                    vector_of(voc_map_11_points(without.view(), Ignored::skip).ap));
+                    vector_of(voc_map_11_points(without.view(), Unknown::skip).ap));
     fixture.compare(at + "ap_official", vector_of(official_map(all.view()).ap));
   }
 }

@@ -1,0 +1,102 @@
+// What the tests of the loader share: a data set without files, and all that an epoch hands out.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <optional>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "data/formats/file_dataset.h"
+#include "data/loader.h"
+#include "tests/data_files.h"
+
+namespace mld::test {
+
+// Pictures of one colour that tell their sample; some samples cannot be loaded. Sample i shows class
+// i % 3, and whether it shows the next class is unknown.
+class FakeDataset : public Dataset {
+ public:
+  explicit FakeDataset(int64_t n, std::set<int64_t> bad = {})
+      : Dataset({.names = {"a", "b", "c"}}), bad_(std::move(bad)) {
+    for (int32_t i = 0; i < n; ++i) {
+      labels_.add(std::vector<LabelEntry>{{i % 3}, {(i + 1) % 3, Label::unknown}});
+    }
+  }
+
+  int64_t size() const override { return labels_.size(); }
+  std::span<const LabelEntry> labels(int64_t i) const override { return labels_.row(i); }
+  std::string source(int64_t i) const override { return fmt::format("fake:{}", i); }
+  Image load(int64_t i) const override {
+    ++loads;
+    if (i % 4 == 1) {
+      std::this_thread::sleep_for(std::chrono::microseconds(300));  // finish out of order
+    }
+    if (bad_.contains(i)) {
+      fail<DataError>("fake:{}: damaged", i);
+    }
+    if (i == broken_memory) {
+      throw std::bad_alloc();
+    }
+    Image image(12 + static_cast<int>(i % 5), 9, static_cast<uint8_t>(i));
+    image.rgb[0] = 255;
+    return image;
+  }
+
+  mutable std::atomic<int64_t> loads{0};
+  int64_t broken_memory = -1;
+
+ private:
+  std::set<int64_t> bad_;
+  LabelTable labels_;
+};
+
+inline LoaderOptions small_options(bool training) {
+  LoaderOptions options;
+  options.batch_size = 8;
+  options.image_size = 6;
+  options.training = training;
+  options.workers = 0;
+  return options;
+}
+
+inline AugmentPolicy flip_and_crop() {
+  AugmentPolicy policy;
+  policy.hflip = 0.5;
+  policy.crop_scale_low = 0.3;
+  policy.crop_scale_high = 1;
+  return policy;
+}
+
+// Everything a run of batches holds.
+struct Run {
+  std::vector<int64_t> indices, sizes;
+  std::vector<uint8_t> pixels;
+  std::vector<float> targets, weights;
+  bool operator==(const Run&) const = default;
+};
+
+inline Run rest_of_epoch(Loader& loader) {
+  Run run;
+  while (const std::optional<Batch> batch = loader.next()) {
+    const auto* pixels = static_cast<const uint8_t*>(batch->images.raw());
+    run.pixels.insert(run.pixels.end(), pixels, pixels + batch->images.bytes());
+    const auto* targets = batch->targets.data<float>();
+    run.targets.insert(run.targets.end(), targets, targets + batch->targets.numel());
+    const auto* weights = batch->weights.data<float>();
+    run.weights.insert(run.weights.end(), weights, weights + batch->weights.numel());
+    run.indices.insert(run.indices.end(), batch->indices.begin(), batch->indices.end());
+    run.sizes.push_back(batch->images.shape()[0]);
+  }
+  return run;
+}
+
+inline Run epoch(const Dataset& data, const LoaderOptions& options, int64_t number, int64_t from = 0) {
+  Loader loader(data, options);
+  loader.start(number, from);
+  return rest_of_epoch(loader);
+}
+
+}  // namespace mld::test
