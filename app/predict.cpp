@@ -13,6 +13,7 @@
 #include "data/text.h"
 #include "train/assemble.h"
 #include "train/checkpoint.h"
+#include "train/finite.h"
 #include "train/log.h"
 
 namespace mld {
@@ -98,9 +99,10 @@ void print(const fs::path& file, const std::vector<Prediction>& labels,
   }
 }
 
-// Pictures [n, S, S, 3] to probabilities [n, K].
+// Pictures [n, S, S, 3] to probabilities [n, K]. Errors: as check_outputs.
 std::vector<float> scores_of(LoadedModel& loaded, const Config& config,
-                             const std::vector<Image>& pictures) {
+                             const std::vector<Image>& pictures,
+                             const std::vector<fs::path>& names) {
   const int64_t n = static_cast<int64_t>(pictures.size()), S = loaded.info.image_size;
   Tensor pixels({n, S, S, 3}, DType::u8), images({n, S, S, 3});
   for (int64_t i = 0; i < n; ++i) {
@@ -109,6 +111,8 @@ std::vector<float> scores_of(LoadedModel& loaded, const Config& config,
   }
   KERNEL(images.device(), normalize_images)(pixels, image_norm(config.data.normalize), images);
   const Var logits = (*loaded.model)(Var(images));
+  check_outputs(logits.value.to_vector(), loaded.info.model.classes,
+                [&](int64_t i) { return names[static_cast<size_t>(i)].native(); });
   return (loaded.info.task == "single-label" ? softmax(logits) : sigmoid(logits)).value.to_vector();
 }
 
@@ -135,7 +139,7 @@ ExitCode predict_command(const PredictCommand& command) {
     if (pictures.empty()) {
       return;
     }
-    const std::vector<float> scores = scores_of(loaded, config, pictures);
+    const std::vector<float> scores = scores_of(loaded, config, pictures, names);
     const int64_t K = loaded.info.model.classes;
     for (size_t i = 0; i < names.size(); ++i) {
       print(names[i], choose(&scores[i * static_cast<size_t>(K)], K, command),

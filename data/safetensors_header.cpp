@@ -12,12 +12,27 @@
 #include <rapidjson/reader.h>
 
 #include "core/error.h"
+#include "data/file_kind.h"
 #include "data/text.h"
 
 namespace mld {
 namespace {
 
 constexpr uint64_t kMaxHeaderBytes = 100'000'000;  // the limit of the published implementation
+
+// Fails with why these bytes are no safetensors file: what they are instead, if that can be told.
+[[noreturn]] void refuse(std::span<const uint8_t> bytes, const std::string& file,
+                         const std::string& why) {
+  const std::string_view start(reinterpret_cast<const char*>(bytes.data()),
+                               std::min(bytes.size(), size_t{80}));
+  const bool ours = start.size() > 8 && start[8] == '{';  // a safetensors header after all
+  const std::string kind = ours ? "" : other_file_kind(bytes);
+  const bool text = !ours && !start.empty() && std::none_of(start.begin(), start.end(), [](char c) {
+    return static_cast<unsigned char>(c) < ' ' && c != '\n' && c != '\r' && c != '\t';
+  });
+  fail<DataError>("{}: {}{}", file, kind.empty() ? why : kind,
+                  kind.empty() && text ? "; it looks like text" : "");
+}
 
 // What the header says about one tensor.
 struct Entry {
@@ -134,16 +149,19 @@ class HeaderHandler : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Hea
   bool has_metadata_ = false;
 };
 
-// Runs the handler over the header's bytes.
-void parse_header(std::span<const uint8_t> header, const std::string& file,
+// Runs the handler over the header's part of `bytes`, the whole file.
+void parse_header(std::span<const uint8_t> bytes, uint64_t header_bytes, const std::string& file,
                   HeaderHandler& handler) {
+  const std::span<const uint8_t> header = bytes.subspan(sizeof(header_bytes), header_bytes);
   constexpr unsigned kFlags = rapidjson::kParseIterativeFlag |  // no recursion: no stack overflow
                               rapidjson::kParseValidateEncodingFlag;
   rapidjson::MemoryStream stream(reinterpret_cast<const char*>(header.data()), header.size());
   rapidjson::Reader reader;
   const rapidjson::ParseResult result = reader.Parse<kFlags>(stream, handler);
-  require<DataError>(!result.IsError(), "{}: malformed safetensors header, byte {}: {}", file,
-                     result.Offset(), rapidjson::GetParseError_En(result.Code()));
+  if (result.IsError()) {
+    refuse(bytes, file, fmt::format("malformed safetensors header, byte {}: {}", result.Offset(),
+                                    rapidjson::GetParseError_En(result.Code())));
+  }
   require<DataError>(stream.Tell() == header.size(),
                      "{}: malformed safetensors header: a zero byte after the JSON text", file);
 }
@@ -219,19 +237,22 @@ std::optional<uint64_t> checked_numel(const std::vector<int64_t>& shape) {
 
 SafeTensorsContent parse_safetensors(std::span<const uint8_t> bytes, const std::string& file) {
   uint64_t header_bytes = 0;
-  require<DataError>(bytes.size() >= sizeof(header_bytes),
-                     "{}: {} bytes are too short for a safetensors file", file, bytes.size());
+  if (bytes.size() < sizeof(header_bytes)) {
+    refuse(bytes, file, fmt::format("{} bytes are too short for a safetensors file", bytes.size()));
+  }
   std::memcpy(&header_bytes, bytes.data(), sizeof(header_bytes));
-  bytes = bytes.subspan(sizeof(header_bytes));
-  require<DataError>(header_bytes <= kMaxHeaderBytes,
-                     "{}: not a safetensors file, or damaged: its header would have {} bytes", file,
-                     header_bytes);
-  require<DataError>(header_bytes <= bytes.size(),
-                     "{}: truncated: the header has {} bytes, {} follow", file, header_bytes,
-                     bytes.size());
+  const size_t rest = bytes.size() - sizeof(header_bytes);
+  if (header_bytes > kMaxHeaderBytes) {
+    refuse(bytes, file, fmt::format("not a safetensors file, or damaged: its header would have {} "
+                                    "bytes", header_bytes));
+  }
+  if (header_bytes > rest) {
+    refuse(bytes, file,
+           fmt::format("truncated: the header has {} bytes, {} follow", header_bytes, rest));
+  }
   HeaderHandler handler(file);
-  parse_header(bytes.first(header_bytes), file, handler);
-  const std::span<const uint8_t> data = bytes.subspan(header_bytes);
+  parse_header(bytes, header_bytes, file, handler);
+  const std::span<const uint8_t> data = bytes.subspan(sizeof(header_bytes) + header_bytes);
   SafeTensorsContent content;
   std::set<std::string_view> seen;
   for (const Entry& entry : handler.entries) {

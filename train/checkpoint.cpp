@@ -8,6 +8,9 @@
 #include "data/file.h"
 #include "data/text.h"
 #include "train/checkpoint_json.h"
+#include "train/finite.h"
+#include "train/run_folder.h"
+#include "train/training_state.h"
 
 namespace mld {
 
@@ -79,6 +82,7 @@ Checkpoint load_checkpoint(const std::filesystem::path& path) {
     std::memcpy(tensor.raw(), view.data, tensor.bytes());
     checkpoint.tensors.emplace_back(view.name, tensor);
   }
+  naming(file.path(), [&] { check_weights(checkpoint.tensors); });
   return checkpoint;
 }
 
@@ -248,18 +252,31 @@ void save_model(const std::filesystem::path& path, const StateDict& state,
   save_checkpoint(path, {.tensors = state, .metadata = to_metadata(info)});
 }
 
+// What has no model in it is told apart before its metadata are read as one's.
+static void require_model(const CheckpointFile& file) {
+  require<DataError>(file.ours(), "{}: holds weights, but is no checkpoint of mldecoder (its "
+                     "metadata do not say format = {}), so classes and pictures' size are unknown; "
+                     "it can start a training: model.init", file.path(), kFormat);
+  require<DataError>(!is_training_state(file.metadata()),
+                     "{}: is a run's training state; its weights are in best.safetensors and "
+                     "last.safetensors beside it", file.path());
+}
+
 LoadedModel model_from_checkpoint(const std::filesystem::path& path) {
-  CheckpointFile file(path);
+  CheckpointFile file(weights_file(path));
+  require_model(file);
   LoadedModel loaded{.info = checkpoint_info(file.metadata(), file.path()), .model = nullptr};
   naming(file.path(), [&] {
     loaded.model = make_model(loaded.info.model);
     load_state(*loaded.model, file.tensors());
+    check_weights(*loaded.model);
   });
   return loaded;
 }
 
 CheckpointInfo read_checkpoint_info(const std::filesystem::path& path) {
-  const CheckpointFile file(path, Verify::metadata_only);
+  const CheckpointFile file(weights_file(path), Verify::metadata_only);
+  require_model(file);
   CheckpointInfo info = checkpoint_info(file.metadata(), file.path());
   naming(file.path(), [&] { return model_summary(info.model, info.image_size); });  // it can exist
   return info;
@@ -280,12 +297,19 @@ static void check_classes(const std::vector<std::string>& ours,
 
 LoadReport init_from_checkpoint(Classifier& model, const std::filesystem::path& path,
                                 InitPolicy policy, const std::vector<std::string>& class_names) {
-  CheckpointFile file(path);
+  CheckpointFile file(weights_file(path));
+  if (file.ours()) {
+    require_model(file);
+  }
   if (file.ours() && policy == InitPolicy::strict) {
     check_classes(checkpoint_info(file.metadata(), file.path()).class_names, class_names,
                   file.path());
   }
-  return naming(file.path(), [&] { return load_pretrained(model, file.tensors(), policy); });
+  return naming(file.path(), [&] {
+    LoadReport report = load_pretrained(model, file.tensors(), policy);
+    check_weights(model);
+    return report;
+  });
 }
 
 }  // namespace mld

@@ -28,7 +28,8 @@ struct Checkpoint {
 void save_checkpoint(const std::filesystem::path& path, const Checkpoint& checkpoint);
 
 // Reads and verifies a file of ours. Errors: DataError naming the file and the tensor: missing,
-// malformed, not one of ours, a newer format version, a checksum that does not fit.
+// malformed, not one of ours, a newer format version, a checksum that does not fit, numbers that
+// check_weights() refuses.
 Checkpoint load_checkpoint(const std::filesystem::path& path);
 
 enum class Verify {
@@ -94,7 +95,8 @@ struct LoadedModel {
   std::unique_ptr<Classifier> model;  // on the CPU, evaluation mode
 };
 
-// The model a checkpoint describes, with its weights: copied once, from the mapped file.
+// The model a checkpoint describes, with its weights: copied once, from the mapped file. Here and
+// below, `path` may be a run folder (see weights_file).
 // Errors: DataError naming the file: as load_checkpoint, or tensors unlike the description.
 LoadedModel model_from_checkpoint(const std::filesystem::path& path);
 
@@ -102,7 +104,7 @@ LoadedModel model_from_checkpoint(const std::filesystem::path& path);
 CheckpointInfo read_checkpoint_info(const std::filesystem::path& path);
 
 // Starts a model from a checkpoint of ours or another program's (see load_pretrained).
-// Errors: as CheckpointFile and load_pretrained; with InitPolicy::strict also DataError if a
+// Errors: as CheckpointFile, load_pretrained and check_weights; with InitPolicy::strict also DataError if a
 // checkpoint of ours has other classes than `class_names`, in another order (says where first).
 LoadReport init_from_checkpoint(Classifier& model, const std::filesystem::path& path,
                                 InitPolicy policy, const std::vector<std::string>& class_names);

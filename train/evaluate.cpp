@@ -7,6 +7,7 @@
 #include "core/kernels.h"
 #include "data/text.h"
 #include "train/assemble.h"
+#include "train/finite.h"
 
 namespace mld {
 
@@ -27,6 +28,9 @@ std::optional<Scores> score_split(Classifier& model, Loader& loader, const Confi
     Tensor images(batch->images.shape(), precision, device);
     KERNEL(device, normalize_images)(batch->images.to(device), norm, images);
     const Var logits = cast(model(Var(images)), DType::f32);
+    check_outputs(logits.value.to_vector(), logits.shape()[-1], [&](int64_t row) {
+      return fmt::format("picture {} of the split", batch->indices[static_cast<size_t>(row)] + 1);
+    });
     const Var scores = config.task == "single-label" ? softmax(logits) : sigmoid(logits);
     result.classes = scores.shape()[-1];
     const std::vector<float> values = scores.value.to_vector();

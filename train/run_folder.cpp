@@ -2,6 +2,7 @@
 
 #include "core/error.h"
 #include "data/file.h"
+#include "data/text.h"
 
 namespace mld {
 namespace fs = std::filesystem;
@@ -14,7 +15,19 @@ static void remove_run(const RunFolder& run) {
   fs::remove_all(run.val());
 }
 
-RunFolder create_run_folder(const fs::path& root, bool overwrite) {
+// "runs/a/" and "." name the same folders as "runs/a" and "/home/me/here", to which -2 can be
+// appended.
+static fs::path with_a_name(const fs::path& folder) {
+  const fs::path name = folder.filename();
+  if (name.empty() && folder.has_parent_path() && folder.has_relative_path()) {
+    return with_a_name(folder.parent_path());
+  }
+  return name == "." || name == ".." ? with_a_name(fs::absolute(folder).lexically_normal())
+                                     : folder;
+}
+
+RunFolder create_run_folder(const fs::path& given, bool overwrite) {
+  const fs::path root = with_a_name(given);
   try {
     RunFolder run{root};
     const auto taken = [](const fs::path& path) {
@@ -36,6 +49,22 @@ RunFolder create_run_folder(const fs::path& root, bool overwrite) {
     fail<DataError>("{}: cannot create the run folder ({}); try --out with another place",
                     root.string(), error.code().message());
   }
+}
+
+fs::path weights_file(const fs::path& given) {
+  std::error_code unreadable;  // told when the file is opened
+  if (!fs::is_directory(given, unreadable)) {
+    return given;
+  }
+  const RunFolder run{given};
+  for (const fs::path& path : {run.best(), run.last()}) {
+    if (fs::exists(path, unreadable)) {
+      return path;
+    }
+  }
+  fail<DataError>("{}: no weights in this folder, expected a checkpoint file or a run folder with "
+                  "{}; a run saves its first weights at the end of its first epoch",
+                  printable(given.native()), run.best().lexically_relative(given).native());
 }
 
 }  // namespace mld

@@ -21,9 +21,13 @@ struct RunFolder {
   std::filesystem::path val() const { return root / "val"; }
 };
 
-// Creates the folder of a new run. An existing one is kept: the next free name root-2, root-3, ...
+// Creates the folder of a new run. An existing one is kept: the next free name given-2, given-3, ...
 // is taken instead, unless `overwrite` says to empty it (only what a run writes is removed).
 // Errors: DataError if the folder cannot be made.
-RunFolder create_run_folder(const std::filesystem::path& root, bool overwrite);
+RunFolder create_run_folder(const std::filesystem::path& given, bool overwrite);
+
+// The checkpoint that `given` stands for: a file is itself, a run folder its best weights, else its
+// last ones. Errors: DataError for a folder without either.
+std::filesystem::path weights_file(const std::filesystem::path& given);
 
 }  // namespace mld

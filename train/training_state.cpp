@@ -10,6 +10,7 @@
 namespace mld {
 namespace {
 
+constexpr const char* kField = "training_state";  // its version; no other file has it
 constexpr std::string_view kVersion = "1";
 
 class Fields {
@@ -57,7 +58,7 @@ class Fields {
 }  // namespace
 
 std::map<std::string, std::string> to_metadata(const TrainingState& state) {
-  return {{"training_state", std::string(kVersion)},
+  return {{kField, std::string(kVersion)},
           {"step", std::to_string(state.step)},
           {"epoch", std::to_string(state.epoch)},
           {"batch", std::to_string(state.batch)},
@@ -80,7 +81,7 @@ std::map<std::string, std::string> to_metadata(const TrainingState& state) {
 TrainingState from_metadata(const std::map<std::string, std::string>& metadata,
                             const std::string& file) {
   const Fields fields(metadata, file);
-  const std::string& version = fields.text("training_state");
+  const std::string& version = fields.text(kField);
   require<DataError>(version == kVersion, "{}: training state version {}, this program reads {}",
                      file, version, kVersion);
   return {.step = fields.number<int64_t>("step"),
@@ -100,6 +101,10 @@ TrainingState from_metadata(const std::map<std::string, std::string>& metadata,
           .threads = fields.number<int>("threads"),
           .fingerprint = fields.text("fingerprint"),
           .config = fields.text("config")};
+}
+
+bool is_training_state(const std::map<std::string, std::string>& metadata) {
+  return metadata.contains(kField);
 }
 
 }  // namespace mld

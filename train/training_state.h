@@ -31,5 +31,7 @@ struct TrainingState {
 std::map<std::string, std::string> to_metadata(const TrainingState& state);
 TrainingState from_metadata(const std::map<std::string, std::string>& metadata,
                             const std::string& file);
+// Whether metadata are those of a training state, of any version.
+bool is_training_state(const std::map<std::string, std::string>& metadata);
 
 }  // namespace mld

@@ -1,0 +1,213 @@
+// Weights as they are loaded: numbers no model has, and files that are no weights at all.
+#include <bit>
+#include <cmath>
+#include <limits>
+
+#include <doctest/doctest.h>
+
+#include "core/parallel.h"
+#include "data/file_kind.h"
+#include "models/registry.h"
+#include "tests/data_files.h"
+#include "tests/reference.h"
+#include "train/checkpoint.h"
+#include "train/finite.h"
+#include "train/run_folder.h"
+
+namespace mld {
+namespace {
+
+namespace fs = std::filesystem;
+using test::message_of;
+using test::TemporaryFolder;
+using test::write_file;
+
+constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+// The message about one tensor with `value` somewhere in it, or "no error".
+std::string told(const std::string& name, float value, int64_t at, int64_t size = 1000) {
+  Tensor tensor = Tensor::full({size}, 0.5f);
+  tensor.data<float>()[at] = value;
+  return message_of<DataError>(
+      [&] { check_weights({{"before", Tensor::full({3}, -1.0f)}, {name, tensor}}); });
+}
+
+ModelSpec small() {
+  return {.backbone = "resnet18", .head = "gap", .classes = 2};
+}
+
+// A safetensors file of another program with the state of a small model.
+void write_foreign(const fs::path& path, const StateDict& state) {
+  const std::vector<uint8_t> bytes = to_safetensors(state, {});
+  write_file(path, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+}
+
+std::string start_from(const fs::path& path, const fs::path& root) {
+  const auto model = make_model(small());
+  initialize(*model, 1);
+  return message_of<DataError>(
+      [&] { init_from_checkpoint(*model, path, InitPolicy::strict, {"a", "b"}); }, root);
+}
+
+Tensor& tensor_of(StateDict& state, const std::string& name) {
+  const auto found = std::find_if(state.begin(), state.end(),
+                                  [&](const auto& entry) { return entry.first == name; });
+  REQUIRE(found != state.end());
+  return found->second;
+}
+
+TEST_CASE("weights that are not finite, or a variance below zero, are named with their place") {
+  CHECK_EQ(told("conv1.weight", 0.25f, 7), "no error");
+  CHECK_EQ(told("conv1.weight", -3e38f, 999), "no error");  // large, but a number
+  CHECK_EQ(told("bn1.running_var", -0.0f, 7), "no error");
+  CHECK_EQ(told("conv1.weight", kNaN, 7),
+           "tensor conv1.weight holds NaN (element 7 of 1000); weights must be finite numbers; use "
+           "another copy, or the weights of an earlier save");
+  CHECK_EQ(told("bn1.running_var", -1e-30f, 0),
+           "tensor bn1.running_var holds -1e-30 (element 0 of 1000); a variance is never negative; "
+           "use another copy, or the weights of an earlier save");
+  for (const float value : {kNaN, -kNaN, kInfinity, -kInfinity,
+                            std::bit_cast<float>(0x7f800001), std::bit_cast<float>(0xffffffff)}) {
+    for (const int64_t at : {0, 1, 15, 16, 998, 999}) {  // vector lanes and what is left over
+      CHECK(told("fc.bias", value, at).starts_with("tensor fc.bias holds "));
+      CHECK(told("bn1.running_var", value, at).starts_with("tensor bn1.running_var holds "));
+    }
+  }
+}
+
+TEST_CASE("the first bad tensor is named, whatever the number of threads") {
+  StateDict state;
+  for (int i = 0; i < 40; ++i) {
+    state.emplace_back("t" + std::to_string(i), Tensor::full({1 + 100 * i}, 1.0f));
+  }
+  for (const int i : {11, 12, 39}) {
+    tensor_of(state, "t" + std::to_string(i)).data<float>()[3] = kNaN;
+  }
+  const int before = compute_threads();
+  for (const int threads : {1, 2, 7}) {
+    set_threads(threads);
+    CHECK(message_of<DataError>([&] { check_weights(state); }).starts_with("tensor t11 holds"));
+  }
+  set_threads(before);
+}
+
+TEST_CASE("starting weights in every stored type") {
+  const TemporaryFolder folder;
+  const fs::path path = folder.path() / "w.safetensors";
+  const auto source = make_model(small());
+  initialize(*source, 1);
+  const StateDict state = state_dict(*source);
+  write_foreign(path, state);
+  CHECK_EQ(start_from(path, folder.path()), "no error");
+
+  StateDict nan = state_dict(*source);
+  tensor_of(nan, "layer2.0.bn1.bias").data<float>()[5] = kNaN;
+  write_foreign(path, nan);
+  const char* expected = "ROOT/w.safetensors: tensor layer2.0.bn1.bias holds NaN (element 5 of "
+                         "128); weights must be finite numbers; use another copy, or the weights "
+                         "of an earlier save";
+  CHECK_EQ(start_from(path, folder.path()), expected);
+
+  // bfloat16, and float16 by another name for the type: both are two bytes.
+  StateDict half = state;
+  Tensor& bias = tensor_of(half, "layer2.0.bn1.bias");
+  bias = Tensor(bias.shape(), DType::bf16);
+  std::fill_n(static_cast<uint16_t*>(bias.raw()), bias.numel(), uint16_t{0});
+  static_cast<uint16_t*>(bias.raw())[5] = 0x7fc0;
+  write_foreign(path, half);
+  CHECK_EQ(start_from(path, folder.path()), expected);
+  static_cast<uint16_t*>(bias.raw())[5] = 0x7c00;  // float16's infinity, a number in bfloat16
+  write_foreign(path, half);
+  CHECK_EQ(start_from(path, folder.path()), "no error");
+  std::string bytes = test::read_file(path);
+  bytes.replace(bytes.find("\"BF16\""), 6, "\"F16\" ");
+  write_file(path, bytes);
+  CHECK(start_from(path, folder.path()).find("bn1.bias holds inf (element 5 of") !=
+        std::string::npos);
+}
+
+TEST_CASE("checkpoints and run folders with such numbers are refused") {
+  const TemporaryFolder folder;
+  const RunFolder run = create_run_folder(folder.path() / "run", false);
+  const auto source = make_model(small());
+  initialize(*source, 1);
+  StateDict state = state_dict(*source);
+  CheckpointInfo info;
+  info.model = small();
+  info.class_names = {"a", "b"};
+  const auto loaded = [&](const fs::path& path) {
+    return message_of<DataError>([&] { model_from_checkpoint(path); }, folder.path());
+  };
+  CHECK_EQ(loaded(run.root).substr(0, 43), "ROOT/run: no weights in this folder, expect");
+  save_model(run.last(), state, info);
+  CHECK_EQ(loaded(run.root), "no error");  // there is no best yet
+  tensor_of(state, "bn1.running_var").data<float>()[63] = -0.5f;
+  save_model(run.best(), state, info);
+  const char* expected = "ROOT/run/weights/best.safetensors: tensor bn1.running_var holds -0.5 "
+                         "(element 63 of 64); a variance is never negative; use another copy, or "
+                         "the weights of an earlier save";
+  CHECK_EQ(loaded(run.root), expected);
+  CHECK_EQ(loaded(run.root / ""), expected);
+  save_checkpoint(run.state(), {.tensors = {{"model.x", Tensor::full({2}, kInfinity)}},
+                                .metadata = {{"training_state", "1"}}});
+  CHECK_EQ(message_of<DataError>([&] { load_checkpoint(run.state()); }, folder.path()).substr(0, 75),
+           "ROOT/run/weights/last.state.safetensors: tensor model.x holds inf (element ");
+  // A training state is not a model's checkpoint, nor another program's file.
+  const char* state_told = "ROOT/run/weights/last.state.safetensors: is a run's training state; "
+                           "its weights are in best.safetensors and last.safetensors beside it";
+  CHECK_EQ(loaded(run.state()), state_told);
+  CHECK_EQ(start_from(run.state(), folder.path()), state_told);
+  write_foreign(folder.path() / "f.safetensors", state);
+  CHECK(loaded(folder.path() / "f.safetensors").find("is no checkpoint of mldecoder") !=
+        std::string::npos);
+}
+
+TEST_CASE("outputs that are not finite are an error that names the picture") {
+  const auto name = [](int64_t row) { return "p" + std::to_string(row); };
+  std::vector<float> logits = {1, 2, 3, -4, 5, 6};
+  check_outputs(logits, 3, name);
+  logits[4] = kNaN;
+  CHECK_ERROR(NumericError,
+              "p1: the model's output for class 1 is NaN, not a number to make a score of; the "
+              "weights lead to values too large for float32",
+              check_outputs(logits, 3, name));
+  logits[2] = -kInfinity;
+  CHECK(message_of<NumericError>([&] { check_outputs(logits, 3, name); })
+            .starts_with("p0: the model's output for class 2 is infinite"));
+}
+
+TEST_CASE("files that are no weights are called what they are") {
+  using namespace std::string_literals;
+  const TemporaryFolder folder;
+  const auto kind = [&](const std::string& bytes) {
+    write_file(folder.path() / "x", bytes);
+    return message_of<DataError>([&] { SafeTensorsFile(folder.path() / "x"); }, folder.path());
+  };
+  const std::string padding(600, '\0');
+  const char* pytorch = "ROOT/x: is a PyTorch file (.pth, .pt, .bin); convert it once with Python, "
+                        "see \"Weights of other programs\" in docs/formats.md";
+  CHECK_EQ(kind("PK\x03\x04\x14\0\0\0\0\0model_best/data.pkl"s + padding), pytorch);
+  CHECK_EQ(kind("PK\x03\x04\0\0\x08\x08\0\0\0\0archive/.format_version"s + padding), pytorch);
+  CHECK_EQ(kind("\x80\x02\x8a\nl\xfc\x9c\x46\xf9 j\xa8P\x19.\x80\x02M"s), pytorch);  // torch < 1.6
+  CHECK_EQ(kind("\x80\x04\x95\x13\0\0\0\0\0\0\0}\x94."s), pytorch);
+  CHECK_EQ(kind("PK\x03\x04\x14\0\0\0\0\0pictures/a.jpg"s + padding),
+           "ROOT/x: is a zip archive; unpack it first");
+  const std::string lfs = "version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 4\n";
+  CHECK(kind(lfs).starts_with("ROOT/x: is a Git LFS pointer, not the file it stands for"));
+  CHECK(kind("\n<!DOCTYPE HTML><html>Sign in").starts_with("ROOT/x: is a web page (HTML)"));
+  CHECK(kind("<html lang=en>").starts_with("ROOT/x: is a web page (HTML)"));
+  CHECK_EQ(kind("\x89HDF\r\n\x1a\n"s + padding).substr(0, 22), "ROOT/x: is an HDF5 fil");
+  CHECK_EQ(kind("\x1f\x8b\x08\0\0\0\0\0\0\x03"s + padding + std::string(700000, 'x')),
+           "ROOT/x: is compressed with gzip; unpack it first");  // its length would be possible
+  CHECK_EQ(kind("\xff\xd8\xff\xe0"s + padding), "ROOT/x: is a picture (JPEG)");
+  CHECK(kind("[data]\nroot = \"x\"\n").find("; it looks like text") != std::string::npos);
+  CHECK(kind("").find("0 bytes are too short") != std::string::npos);
+  // A damaged safetensors file stays one: the reason is what counts.
+  const std::vector<uint8_t> good = to_safetensors({{"a", Tensor::zeros({9})}}, {});
+  const std::string cut(reinterpret_cast<const char*>(good.data()), 30);
+  CHECK(kind(cut).starts_with("ROOT/x: truncated: "));
+}
+
+}  // namespace
+}  // namespace mld
