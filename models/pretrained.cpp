@@ -1,6 +1,8 @@
 #include "models/pretrained.h"
 
+#include <algorithm>
 #include <array>
+#include <map>
 #include <set>
 
 namespace mld {
@@ -15,6 +17,41 @@ bool under(std::string_view name, std::string_view prefix) {
   return name.starts_with(prefix) && name.size() > prefix.size() && name[prefix.size()] == '.';
 }
 
+// The names a model's state has.
+std::set<std::string> state_names(Module& model) {
+  std::set<std::string> names;
+  for (const auto& [name, p] : parameters(model)) {
+    names.insert(name);
+  }
+  for (const auto& [name, b] : buffers(model)) {
+    names.insert(name);
+  }
+  return names;
+}
+
+// What programs put before every name of the model they wrap ("module.", "model.", "_orig_mod.",
+// "backbone.", "state_dict.model."): the start, up to a dot, after which most of the file's names
+// are the model's. "" if they are so as they stand.
+std::string wrapper_prefix(Module& model, std::span<const StateView> state) {
+  constexpr size_t kDeepest = 4;  // dots
+  const std::set<std::string> known = state_names(model);
+  std::map<std::string, size_t> fitting;  // prefix -> names that are the model's without it
+  for (const StateView& view : state) {
+    size_t start = 0;
+    for (size_t dots = 0; dots <= kDeepest && start != std::string::npos; ++dots) {
+      if (known.contains(our_name(view.name.substr(start)))) {
+        ++fitting[view.name.substr(0, start)];
+      }
+      const size_t dot = view.name.find('.', start);
+      start = dot == std::string::npos ? dot : dot + 1;
+    }
+  }
+  const auto best = std::max_element(  // the first, so the shortest, of equals
+      fitting.begin(), fitting.end(),
+      [](const auto& a, const auto& b) { return a.second < b.second; });
+  return best == fitting.end() ? "" : best->first;
+}
+
 }  // namespace
 
 InitPolicy parse_init_policy(const std::string& name) {
@@ -27,10 +64,6 @@ InitPolicy parse_init_policy(const std::string& name) {
 
 std::string our_name(const std::string& published) {
   std::string name = published;
-  constexpr std::string_view kParallel = "module.";
-  if (name.starts_with(kParallel)) {
-    name.erase(0, kParallel.size());
-  }
   if (name.ends_with(".filt")) {
     return {};
   }
@@ -47,8 +80,10 @@ std::string our_name(const std::string& published) {
 LoadReport load_pretrained(Classifier& model, std::span<const StateView> state, InitPolicy policy) {
   std::vector<StateView> ours;
   std::set<std::string> seen;
+  const std::string prefix = wrapper_prefix(model, state);
   for (const StateView& view : state) {
-    std::string name = our_name(view.name);
+    const bool wrapped = view.name.starts_with(prefix);
+    std::string name = our_name(wrapped ? view.name.substr(prefix.size()) : view.name);
     if (name.empty() || (policy == InitPolicy::backbone && under(name, model.head_name))) {
       continue;
     }

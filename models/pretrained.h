@@ -17,11 +17,11 @@ enum class InitPolicy {
 InitPolicy parse_init_policy(const std::string& name);
 
 // A published name as this model spells it; empty for entries that are no state of ours (fixed blur
-// kernels). Known: torchvision's and timm's ResNets with timm's ML-Decoder head, DataParallel's
-// "module." prefix.
+// kernels). Known: torchvision's and timm's ResNets with timm's ML-Decoder head.
 std::string our_name(const std::string& published);
 
-// Loads a state under any known spelling. Policies other than strict need an initialize()d model;
+// Loads a state under any known spelling, also below a prefix that the names share because their
+// program wrapped the model (DataParallel's "module.", torch.compile's "_orig_mod."). Policies other than strict need an initialize()d model;
 // the report says what was left as it was. Errors: DataError listing what does not fit, two entries
 // with one meaning, or (matching) nothing that fits.
 LoadReport load_pretrained(Classifier& model, std::span<const StateView> state, InitPolicy policy);

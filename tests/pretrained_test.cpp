@@ -1,0 +1,123 @@
+// Other people's weights: their names, their prefixes, the policies of loading.
+#include <algorithm>
+
+#include <doctest/doctest.h>
+
+#include "models/pretrained.h"
+#include "nn/init.h"
+#include "reference.h"
+
+namespace mld {
+namespace {
+
+Tensor random_tensor(const Shape& shape, uint32_t stream) {
+  Parameter p(shape);
+  RandomStream random({12, 0, stream});
+  fill_normal(p, random, 1.0);
+  return p.value;
+}
+
+ModelSpec small_decoder(int64_t classes) {
+  return {.backbone = "resnet18", .head = "ml_decoder", .classes = classes, .embed_dim = 16,
+          .ffn = 8};
+}
+
+// As timm saves the same model.
+StateDict timm_state(Module& model) {
+  StateDict state = state_dict(model);
+  const std::string moved[] = {"embed_standart", "query_embed", "duplicate_pooling"};
+  for (auto& [name, tensor] : state) {
+    for (const std::string& part : moved) {
+      if (name.starts_with("fc.decoder." + part)) {
+        name = "fc." + name.substr(std::string("fc.decoder.").size());
+      }
+    }
+  }
+  return state;
+}
+
+TEST_CASE("pretrained: timm's names") {
+  CHECK_EQ(our_name("fc.embed_standart.weight"), "fc.decoder.embed_standart.weight");
+  CHECK_EQ(our_name("fc.query_embed.weight"), "fc.decoder.query_embed.weight");
+  CHECK_EQ(our_name("fc.duplicate_pooling_bias"), "fc.decoder.duplicate_pooling_bias");
+  CHECK_EQ(our_name("fc.decoder.layers.0.norm1.bias"), "fc.decoder.layers.0.norm1.bias");
+  CHECK_EQ(our_name("layer1.0.bn1.weight"), "layer1.0.bn1.weight");
+  CHECK_EQ(our_name("body.layer2.0.conv1.1.filt"), "");
+
+  const auto source = make_model(small_decoder(5)), target = make_model(small_decoder(5));
+  initialize(*source, 1);
+  StateDict state = timm_state(*source);
+  REQUIRE(std::any_of(state.begin(), state.end(),
+                      [](const auto& e) { return e.first == "fc.duplicate_pooling"; }));
+  load_pretrained(*target, state, InitPolicy::strict);
+  const Var x(random_tensor({1, 32, 32, 3}, 1));
+  CHECK_EQ((*target)(x).value.to_vector(), (*source)(x).value.to_vector());
+
+  state.emplace_back("fc.decoder.duplicate_pooling", Tensor::zeros({5, 16, 1}));
+  CHECK_ERROR(DataError,
+              "pretrained weights: two entries mean fc.decoder.duplicate_pooling; keep one of them",
+              load_pretrained(*target, state, InitPolicy::strict));
+}
+
+TEST_CASE("pretrained: prefixes of programs that wrap the model") {
+  const auto source = make_model(small_decoder(5)), target = make_model(small_decoder(5));
+  initialize(*source, 1);
+  const StateDict plain = timm_state(*source);
+  const auto wrapped = [&](const std::string& prefix) {
+    StateDict state = plain;
+    for (auto& [name, tensor] : state) {
+      name.insert(0, prefix);
+    }
+    return state;
+  };
+  const Var x(random_tensor({1, 32, 32, 3}, 1));
+  const std::vector<float> expected = (*source)(x).value.to_vector();
+  for (const char* prefix : {"module.", "model.", "_orig_mod.", "backbone.", "module.module.",
+                             "state_dict.ema_model.", "layer1."}) {
+    CAPTURE(prefix);
+    initialize(*target, 2);
+    load_pretrained(*target, wrapped(prefix), InitPolicy::strict);
+    CHECK_EQ((*target)(x).value.to_vector(), expected);
+  }
+  // What lies beside the wrapped model is not the model's.
+  StateDict beside = wrapped("model.");
+  beside.emplace_back("loss.weight", Tensor::zeros({5}));
+  CHECK_ERROR(DataError, "the weights do not fit the model: 1 unexpected (loss.weight)",
+              load_pretrained(*target, beside, InitPolicy::strict));
+  initialize(*target, 2);
+  CHECK_EQ(load_pretrained(*target, beside, InitPolicy::matching).unexpected.size(), 1);
+  CHECK_EQ((*target)(x).value.to_vector(), expected);
+}
+
+TEST_CASE("pretrained: the backbone policy keeps the head, the matching policy what fits") {
+  const auto source = make_model({.backbone = "resnet18", .head = "gap", .classes = 10});
+  const auto target = make_model(small_decoder(5));
+  initialize(*source, 1);
+  initialize(*target, 2);
+  const StateDict published = state_dict(*source);
+  const StateDict before = state_dict(*target);
+  const LoadReport report = load_pretrained(*target, published, InitPolicy::backbone);
+  CHECK_EQ(report.missing.front(), "fc.decoder.duplicate_pooling");
+  for (const auto& [name, tensor] : state_dict(*target)) {
+    const StateDict& from = name.starts_with("fc.") ? before : published;
+    const auto expected = std::find_if(from.begin(), from.end(),
+                                       [&, n = name](const auto& e) { return e.first == n; });
+    REQUIRE(expected != from.end());
+    CHECK_EQ(tensor.to_vector(), expected->second.to_vector());
+  }
+
+  StateDict deeper = published;
+  deeper.erase(deeper.begin());  // conv1.weight
+  CHECK_ERROR(DataError, "the weights do not fit the model: 1 missing (conv1.weight)",
+              load_pretrained(*target, deeper, InitPolicy::backbone));
+  CHECK_EQ(load_pretrained(*target, deeper, InitPolicy::matching).missing.front(), "conv1.weight");
+  CHECK_ERROR(DataError,
+              "pretrained weights: none of the file's 1 tensors fits the model; is it a resnet18?",
+              load_pretrained(*target, {{"a", Tensor::zeros({1})}}, InitPolicy::matching));
+  CHECK_ERROR(UsageError,
+              "model.init_policy: unknown policy \"lax\"; known are strict, backbone, matching",
+              parse_init_policy("lax"));
+}
+
+}  // namespace
+}  // namespace mld
