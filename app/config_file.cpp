@@ -10,6 +10,7 @@
 #include "app/toml_reader.h"
 #include "core/error.h"
 #include "data/file.h"
+#include "data/file_kind.h"
 #include "data/text.h"
 #include "train/config_keys.h"
 
@@ -35,10 +36,25 @@ std::string key_suggestion(const std::string& section, const std::string& name) 
   return near.empty() ? did_you_mean(section.empty() ? name : section + "." + name, all) : near;
 }
 
+// `place` seen from `folder`; "" is no place.
+void make_absolute(std::string& place, const std::filesystem::path& folder) {
+  if (place.empty()) {
+    return;
+  }
+  const std::filesystem::path whole = std::filesystem::absolute(folder / place);
+  const std::filesystem::path shorter = whole.lexically_normal();
+  std::error_code missing;  // "link/.." need not be where the link is
+  const bool same = !std::filesystem::exists(whole, missing) ||
+                    std::filesystem::equivalent(whole, shorter, missing);
+  place = (same ? shorter : whole).native();
+}
+
 // Reads entries into a config and collects everything that is wrong with them.
 class ConfigReader {
  public:
-  explicit ConfigReader(std::string file) : file_(std::move(file)) {}
+  // Relative places in the text start at `folder`, "" for the current one.
+  explicit ConfigReader(std::string file, std::filesystem::path folder = {})
+      : file_(std::move(file)), folder_(std::move(folder)) {}
 
   void read_text(std::string_view text);
   void read_override(const std::string& argument);
@@ -52,6 +68,7 @@ class ConfigReader {
   }
 
   std::string file_;
+  std::filesystem::path folder_;
   LoadedConfig loaded_;
   GivenKeys given_;
   std::vector<std::string> problems_;
@@ -100,6 +117,9 @@ void ConfigReader::read_entry(const TomlEntry& entry, const std::string& file) {
   const std::string wrong = assign(*key, entry.value, loaded_.config);
   if (!wrong.empty()) {
     problem(file, entry.value_place, fmt::format("{}: {}", key->full_name(), wrong));
+  } else if (key->effect == Effect::place) {
+    make_absolute(*std::get<std::string*>(key->field(loaded_.config)),
+                  file == kCommandLine ? "" : folder_);
   }
   given_[key->full_name()] = {file, entry.value_place, wrong.empty()};
   loaded_.origins[key->full_name()] =
@@ -158,14 +178,18 @@ LoadedConfig ConfigReader::finish() {
 
 }  // namespace
 
-LoadedConfig parse_config(std::string_view text, const std::string& file,
-                          std::span<const std::string> overrides) {
-  ConfigReader reader(printable(file));
+static LoadedConfig read(ConfigReader reader, std::string_view text,
+                         std::span<const std::string> overrides) {
   reader.read_text(text);
   for (const std::string& argument : overrides) {
     reader.read_override(argument);
   }
   return reader.finish();
+}
+
+LoadedConfig parse_config(std::string_view text, const std::string& file,
+                          std::span<const std::string> overrides) {
+  return read(ConfigReader(printable(file)), text, overrides);
 }
 
 LoadedConfig load_config(const std::filesystem::path& file,
@@ -174,9 +198,16 @@ LoadedConfig load_config(const std::filesystem::path& file,
   try {
     text = read_text_file(file, kMaxConfigBytes);
   } catch (const DataError& error) {  // a config that cannot be read is a usage error
-    throw UsageError(error.what());
+    const std::string kind = other_file_kind_of(file);
+    throw UsageError(fmt::format("{}{}", error.what(), std::filesystem::is_directory(file)
+        ? " with settings; to look at the data in a folder: mltrain check FOLDER"
+        : kind.empty() ? "" : "; it " + kind));
   }
-  return parse_config(text, file.string(), overrides);
+  const std::string kind = other_file_kind({reinterpret_cast<const uint8_t*>(text.data()),
+                                            text.size()});
+  require<UsageError>(kind.empty(), "{}: {}; expected a config (TOML)", printable(file.native()),
+                      kind);
+  return read(ConfigReader(printable(file.native()), file.parent_path()), text, overrides);
 }
 
 }  // namespace mld

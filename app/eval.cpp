@@ -1,4 +1,5 @@
 // mlinfer eval: the metrics of a checkpoint on a split.
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 
@@ -6,35 +7,51 @@
 #include "app/infer.h"
 #include "app/program.h"
 #include "core/kernels.h"
+#include "data/file.h"
 #include "data/text.h"
 #include "train/assemble.h"
 #include "train/checkpoint.h"
 #include "train/evaluate.h"
+#include "train/run_folder.h"
 
 namespace mld {
 namespace {
 
 namespace fs = std::filesystem;
 
-// The config that says where the data is: the one given, else the run folder's, else the
-// checkpoint's own, which names no place (enough for data that is drawn). Of a data folder only the
-// checkpoint's settings outside [data] are taken.
-LoadedConfig data_config(const EvalCommand& command, const CheckpointInfo& info) {
-  if (!command.data.empty() && !fs::is_directory(command.data)) {
-    return load_config(command.data, command.overrides);
-  }
-  const fs::path beside = fs::path(command.checkpoint).parent_path().parent_path() / "config.toml";
-  if (command.data.empty() && fs::exists(beside)) {
-    return load_config(beside, command.overrides);
-  }
-  if (command.data.empty()) {
-    return parse_config(info.config, command.checkpoint, command.overrides);
-  }
-  Config config = parse_config(info.config, command.checkpoint).config;
+// The settings of the checkpoint's run with the data in `folder`, whatever data the run had.
+LoadedConfig folder_config(const EvalCommand& command, const CheckpointInfo& info) {
+  const std::string root = fs::absolute(command.data).native();
+  Config config = parse_config(info.config, command.checkpoint,
+                               std::vector<std::string>{"data.root=" + root}).config;
   config.data = {};
   config.data.format = "auto";
-  config.data.root = command.data;
+  config.data.root = root;
   return parse_config(to_toml(config, {}), command.data, command.overrides);
+}
+
+// The config that says where the data is: the one given, else the run folder's, else the
+// checkpoint's own, which names no place (enough for data that is drawn).
+LoadedConfig data_config(const EvalCommand& command, const CheckpointInfo& info) {
+  if (!command.data.empty()) {
+    return fs::is_directory(command.data) ? folder_config(command, info)
+                                          : load_config(command.data, command.overrides);
+  }
+  const fs::path weights = weights_file(command.checkpoint);
+  const fs::path beside = RunFolder{fs::absolute(weights).parent_path().parent_path()}.config();
+  if (fs::exists(beside)) {
+    return parse_config(read_text_file(beside, kMaxConfigBytes), beside.native(),
+                        command.overrides);
+  }
+  const Config own = parse_config(info.config, command.checkpoint,
+                                  std::vector<std::string>{"data.root=unknown"}).config;
+  const bool told = own.data.format == "shapes" ||
+                    std::any_of(command.overrides.begin(), command.overrides.end(),
+                                [](const auto& key) { return key.starts_with("data.root="); });
+  require<UsageError>(told, "{}: where its data is stands in the config.toml of its run, which is "
+                      "not there; give --data FOLDER or --data CONFIG",
+                      printable(command.checkpoint));
+  return parse_config(info.config, command.checkpoint, command.overrides);
 }
 
 // Pictures must be prepared as in training, unless the command line insists.

@@ -57,7 +57,8 @@ LoadedConfig resumed_config(const TrainCommand& command, const SavedRun& saved) 
 RunFolder make_run_folder(const LoadedConfig& config, const TrainCommand& command, RunLog& log) {
   const fs::path wanted = command.out.empty() ? "runs/" + config.config.name : command.out;
   const RunFolder folder = create_run_folder(wanted, command.overwrite);
-  if (folder.root != wanted) {
+  std::error_code differs;  // "runs/a/" is "runs/a"
+  if (!fs::equivalent(folder.root, wanted, differs)) {
     log.warning(fmt::format("{} exists; the run folder is {}", wanted.string(),
                             folder.root.string()));
   }

@@ -20,12 +20,15 @@ namespace mld::test {
 class Program {
  public:
   // `name` is the program, `arguments` what follows; `file_limit` bytes per written file, 0: none
-  // (a stand-in for a full disk).
+  // (a stand-in for a full disk); it runs in the folder `from`, "" for the test's own.
   Program(const std::string& name, const std::vector<std::string>& arguments,
-          const TemporaryFolder& folder, rlim_t file_limit = 0)
+          const TemporaryFolder& folder, rlim_t file_limit = 0, const fs::path& from = {})
       : out_(folder.path() / "stdout"), err_(folder.path() / "stderr") {
     child_ = ::fork();
     if (child_ == 0) {
+      if (!from.empty() && ::chdir(from.c_str()) != 0) {
+        ::_exit(126);
+      }
       start(fs::path(binary_dir()) / name, arguments, file_limit);
     }
   }

@@ -42,7 +42,7 @@ std::vector<std::string> agree_for_resume(const Config& saved, const Config& giv
   for (const Key& key : config_keys()) {
     const std::string was = to_toml_value(key.field(ours));
     const std::string is = to_toml_value(key.field(theirs));
-    if (key.effect != Effect::none && was != is) {
+    if (key.effect == Effect::results && was != is) {
       differences.push_back(fmt::format("{}: the run has {}, given {}", key.full_name(),
                                         printable(was), printable(is)));
     }

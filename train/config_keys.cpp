@@ -67,7 +67,7 @@ std::vector<Key> data_keys() {
 
       row(DATA(format), "how the data is stored; auto looks at the folder")
           .one_of({"auto", "shapes", "coco", "voc", "csv", "folder", "cifar"}),
-      row(DATA(root), "the data's folder").with(Effect::none),
+      row(DATA(root), "the data's folder, relative to the config file").with(Effect::place),
       row(DATA(train), "the training split; \"\" = the format's usual name"),
       row(DATA(val), "the validation split; \"\" = the format's usual name"),
       row(DATA(test), "the test split; \"\" = the format's usual name").with(Effect::none),
@@ -113,7 +113,8 @@ std::vector<Key> model_keys() {
       row(MODEL(query), "ml_decoder: queries fixed at random, or learned")
           .one_of({"random", "learnable"}),
       row(MODEL(dropout), "ml_decoder: inside the decoder layer").within(0, 0.99),
-      row(MODEL(init), "a checkpoint to start from; \"\" = from scratch").with(Effect::none),
+      row(MODEL(init), "a checkpoint or run folder to start from; \"\" = from scratch")
+          .with(Effect::place),
       row(MODEL(init_policy), "what init must fit: everything, the backbone, what matches")
           .one_of({"strict", "backbone", "matching"}),
 

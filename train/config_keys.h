@@ -22,7 +22,8 @@ using Field =
 // Whether a key matters for what a run computes.
 enum class Effect {
   results,  // yes: it must agree on resume, and weight files record it
-  none,     // no: names, places, speed, safety
+  none,     // no: names, speed, safety
+  place,    // no: a file or folder, relative to the config file it is given in
 };
 
 struct Key {
