@@ -8,6 +8,7 @@
 
 #include "app/config_file.h"
 #include "core/error.h"
+#include "data/formats/format.h"
 #include "data/text.h"
 #include "train/config_keys.h"
 
@@ -53,6 +54,9 @@ std::string help_config(std::string_view section) {
     text += fmt::format("  {:<18} {}\n", key.name, key.meaning);
     text += fmt::format("  {:<18}   {}; default {}\n", "", type_of(key, field),
                         to_toml_value(field));
+  }
+  if (all || section == "data") {
+    text += (all ? "\n" : "") + data_format_help();
   }
   return text;
 }

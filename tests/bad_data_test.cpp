@@ -12,7 +12,7 @@ namespace mld::test {
 namespace {
 
 // What opening a split below `folder` complains about.
-std::string open_error(const TemporaryFolder& folder, DataFormat format,
+std::string open_error(const TemporaryFolder& folder, const std::string& format,
                        const std::string& split = "train", DataOptions options = {}) {
   options.root = folder.path();
   options.format = format;
@@ -57,38 +57,39 @@ TEST_CASE("bad data: no folder, an empty one, none of the formats") {
   options.root = folder.path() / "none";
   CHECK(message_of<DataError>([&] { open_dataset(options, "train"); }, folder.path()) ==
         "ROOT/none: no such folder (data.root)");
-  CHECK(open_error(folder, DataFormat::auto_detect) == "ROOT: the folder is empty (data.root)");
+  CHECK(open_error(folder, "auto") == "ROOT: the folder is empty (data.root)");
   folder.write("readme.txt", "x");
-  CHECK(open_error(folder, DataFormat::auto_detect) ==
+  CHECK(open_error(folder, "auto") ==
         "ROOT: cannot tell the data's format: looked for annotations/*.json (coco), Annotations "
         "and JPEGImages (voc), data.csv or train.csv (csv), batches.meta.txt or "
-        "fine_label_names.txt (cifar) and folders of pictures (folder); set data.format");
+        "fine_label_names.txt (cifar), folders of pictures (folder); set data.format");
   options.root = folder.path() / "readme.txt";
   CHECK(message_of<DataError>([&] { open_dataset(options, "train"); }, folder.path()) ==
         "ROOT/readme.txt: not a folder (data.root)");
-  CHECK(open_error(folder, DataFormat::coco) ==
+  CHECK(open_error(folder, "coco") ==
         "ROOT: no COCO annotations for split 'train': looked for annotations/instances_train*.json"
         "; name the file in data.train");
-  CHECK(open_error(folder, DataFormat::voc) ==
+  CHECK(open_error(folder, "voc") ==
         "ROOT: no VOC data: looked for the folders Annotations and JPEGImages here, in VOC* and in "
         "VOCdevkit/VOC*");
-  CHECK(open_error(folder, DataFormat::csv, "val") ==
+  CHECK(open_error(folder, "csv", "val") ==
         "ROOT: no CSV list for split 'val': looked for data.csv and val.csv; name the file in "
         "data.val");
-  CHECK(open_error(folder, DataFormat::cifar) ==
+  CHECK(open_error(folder, "cifar") ==
         "ROOT: no CIFAR data: looked for batches.meta.txt or fine_label_names.txt here, in "
         "cifar-10-batches-bin and in cifar-100-binary");
-  CHECK(open_error(folder, DataFormat::folder) ==
+  CHECK(open_error(folder, "folder") ==
         "ROOT: no pictures, expected one folder per class with .jpg, .png, .bmp, .gif or .ppm "
         "files in it");
-  CHECK(open_error(folder, DataFormat::folder, "val") ==
+  CHECK(open_error(folder, "folder", "val") ==
         "ROOT: no folder for split 'val'; make val/<class>/, or name the folder in data.val (\".\" "
         "is the root itself)");
   CHECK(message_of<UsageError>([&] { open_dataset(options, "dev"); }) ==
         "split 'dev' is unknown, expected train, val or test");
-  CHECK(message_of<UsageError>([&] { data_format("vco"); }) ==
-        "data.format 'vco' is unknown, did you mean 'voc'?; expected one of auto, shapes, coco, "
-        "voc, csv, folder, cifar");
+  options.format = "vco";
+  CHECK(message_of<UsageError>([&] { open_dataset(options, "train"); }) ==
+        "data.format 'vco' is unknown, did you mean 'voc'?; expected one of auto, coco, voc, csv, "
+        "cifar, folder, shapes");
 }
 
 TEST_CASE("bad data: a folder we may not read") {
@@ -99,7 +100,7 @@ TEST_CASE("bad data: a folder we may not read") {
   TemporaryFolder folder;
   folder.write_picture("train/cat/a.ppm", 1);
   ::chmod((folder.path() / "train").c_str(), 0);
-  CHECK(open_error(folder, DataFormat::folder).find("Permission denied") != std::string::npos);
+  CHECK(open_error(folder, "folder").find("Permission denied") != std::string::npos);
   ::chmod((folder.path() / "train").c_str(), 0700);
 }
 
@@ -155,7 +156,7 @@ TEST_CASE("bad data: COCO folders") {
   TemporaryFolder folder;
   const auto with = [&](const std::string& images, const std::string& categories = kCategory) {
     folder.write("annotations/instances_train.json", coco_file(images, kAnnotation, categories));
-    return open_error(folder, DataFormat::coco);
+    return open_error(folder, "coco");
   };
   CHECK(with(R"({"id": 1, "file_name": "/etc/passwd"})") ==
         "ROOT/annotations/instances_train.json: images[0]: path '/etc/passwd' is absolute, "
@@ -179,7 +180,7 @@ TEST_CASE("bad data: COCO folders") {
 
   DataOptions options;
   options.label_space.names = {"cats", "dog"};
-  CHECK(open_error(folder, DataFormat::coco, "train", options) ==
+  CHECK(open_error(folder, "coco", "train", options) ==
         "ROOT/annotations/instances_train.json: 1 class is not in the class list of 2: cat, did "
         "you mean 'cats'?; every split must use the classes of the training split");
 
@@ -194,14 +195,14 @@ TEST_CASE("bad data: COCO folders") {
   CHECK(message_of<DataError>([&] { data->probe(0); }, folder.path()) ==
         "ROOT/annotations/a.ppm: the file is empty");
   folder.write("annotations/instances_train.json", coco_file("", "", kCategory));
-  CHECK(open_error(folder, DataFormat::coco) ==
+  CHECK(open_error(folder, "coco") ==
         "ROOT/annotations/instances_train.json: no pictures");
   folder.write("annotations/instances_train.json", coco_file(kImage, "", kCategory));
-  CHECK(open_error(folder, DataFormat::coco) ==
+  CHECK(open_error(folder, "coco") ==
         "ROOT/annotations/instances_train.json: none of the 1 picture has a label and "
         "data.unlabelled is \"drop\"");
   folder.write("annotations/instances_train2.json", coco_file(kImage, "", kCategory));
-  CHECK(open_error(folder, DataFormat::coco) ==
+  CHECK(open_error(folder, "coco") ==
         "ROOT: several annotation files for split 'train', instances_train.json and "
         "instances_train2.json; name one in data.train");
 }
@@ -248,7 +249,7 @@ TEST_CASE("bad data: VOC annotations and lists") {
   folder.write("ImageSets/Main/cat_train.txt", "1 1\n");
   const auto with = [&](const std::string& list) {
     folder.write("ImageSets/Main/train.txt", list);
-    return open_error(folder, DataFormat::voc);
+    return open_error(folder, "voc");
   };
   CHECK(with("1\n") == "no error");
   CHECK(with("1\n\n3\n") == "ROOT/ImageSets/Main/train.txt:3: id '3' has no annotation file "
@@ -259,7 +260,7 @@ TEST_CASE("bad data: VOC annotations and lists") {
   CHECK(with("/1\n") == "ROOT/ImageSets/Main/train.txt:1: path '/1' is absolute, expected a path "
                         "below the data folder");
   CHECK(with("\n") == "ROOT/ImageSets/Main/train.txt: no ids");
-  CHECK(open_error(folder, DataFormat::voc, "val") ==
+  CHECK(open_error(folder, "voc", "val") ==
         "ROOT/ImageSets/Main/val.txt: no such list for split 'val'; there is train; name one in "
         "data.val");
   folder.write("ImageSets/Main/train.txt", "1\n");
@@ -270,7 +271,7 @@ TEST_CASE("bad data: VOC annotations and lists") {
         "ROOT/ImageSets/Main/val.txt: 1 class is not in the class list of 1: dog; every split must "
         "use the classes of the training split");
   folder.write("Annotations/1.xml", "<annotation>");
-  CHECK(open_error(folder, DataFormat::voc) ==
+  CHECK(open_error(folder, "voc") ==
         "ROOT/Annotations/1.xml:1: malformed XML: Start-end tags mismatch");
 }
 
@@ -295,11 +296,11 @@ TEST_CASE("bad data: CSV lists") {
 
   TemporaryFolder folder;
   folder.write("data.csv", "path,labels,split\na.jpg,[x],train\nb.jpg,[y],dev\n");
-  CHECK(open_error(folder, DataFormat::csv, "val") ==
+  CHECK(open_error(folder, "csv", "val") ==
         "ROOT/data.csv: no rows for split 'val'; the split column has train, dev; choose one in "
         "data.val");
   folder.write("data.csv", "path,labels\na.jpg,[x]\n");
-  CHECK(open_error(folder, DataFormat::csv, "val") ==
+  CHECK(open_error(folder, "csv", "val") ==
         "ROOT/data.csv: no third column, so every row belongs to split 'train'; name a file for "
         "'val' in data.val");
   folder.write("val.csv", "path,labels\na.jpg,\"[x, z, y]\"\n");
@@ -331,7 +332,7 @@ TEST_CASE("bad data: CIFAR files") {
   folder.write("batches.meta.txt", "cat\ndog\n\n");
   const auto with = [&](const std::string& bytes) {
     folder.write("data_batch_1.bin", bytes);
-    return open_error(folder, DataFormat::cifar);
+    return open_error(folder, "cifar");
   };
   const std::string record = '\1' + std::string(3072, 'x');
   CHECK(with(record) == "no error");
@@ -341,7 +342,7 @@ TEST_CASE("bad data: CIFAR files") {
         "truncated or not in CIFAR's binary format");
   CHECK(with(record + '\2' + std::string(3072, 'x')) ==
         "ROOT/data_batch_1.bin: byte 3073: label 2 in record 1, expected a label below 2");
-  CHECK(open_error(folder, DataFormat::cifar, "val") ==
+  CHECK(open_error(folder, "cifar", "val") ==
         "ROOT: no test_batch.bin for split 'val'; name a .bin file in data.val");
   folder.write("batches.meta.txt", "cat\ncat\n");
   CHECK(with(record) == "ROOT/batches.meta.txt: class 'cat' is listed twice");

@@ -85,7 +85,7 @@ inline std::vector<std::string> lines_of(const fs::path& path) {
   return lines;
 }
 
-inline DataOptions options_for(const fs::path& root, DataFormat format = DataFormat::auto_detect) {
+inline DataOptions options_for(const fs::path& root, const std::string& format = "auto") {
   DataOptions options;
   options.root = root;
   options.format = format;

@@ -6,6 +6,7 @@
 #include "data/formats/csv.h"
 #include "data/inspect.h"
 #include "data/safetensors.h"
+#include "data/formats/format.h"
 #include "tests/data_files.h"
 
 namespace mld::test {
@@ -37,7 +38,7 @@ TEST_CASE("voc: VOC 2007 has the published counts, difficult objects by purpose"
     return;
   }
   DataOptions options = options_for(root);
-  CHECK(detect_format(options) == DataFormat::voc);
+  CHECK(format_of(options).name == "voc");
   const auto train = open_dataset(options, "train"), val = open_dataset(options, "val");
   const auto test = open_dataset(options, "test");
   const auto train_for_evaluation = open_dataset(options, "train", Purpose::evaluation);
@@ -86,7 +87,7 @@ TEST_CASE("csv: VOC 2007's list has the same labels as its XML") {
   if (root.empty()) {
     return;
   }
-  DataOptions options = options_for(root, DataFormat::csv);
+  DataOptions options = options_for(root, "csv");
   const Splits splits = open_splits(options);
   CHECK(splits.train->size() == 3452);
   CHECK(splits.val->size() == 1000);
@@ -113,7 +114,7 @@ TEST_CASE("coco: coco-mini has the published counts, order and class list") {
       15,  37, 17, 22, 20, 30, 13, 8,  7, 6,  9, 4,  2,  10, 7, 6,  31, 8, 13, 11,
       44,  10, 23, 13, 11, 9,  14, 16, 4, 10, 3, 21, 11, 14, 10, 7, 2,  5, 2,  3};
   DataOptions options = options_for(root);
-  CHECK(detect_format(options) == DataFormat::coco);
+  CHECK(format_of(options).name == "coco");
   const Splits splits = open_splits(options);
   CHECK(splits.train->size() == 292);
   CHECK(splits.val->size() == 308);
@@ -168,7 +169,7 @@ TEST_CASE("coco: targets per object size equal the reference") {
   TemporaryFolder folder;
   fs::create_directories(folder.path() / "annotations");
   fs::copy(kFixtures / "coco_small.json", folder.path() / "annotations/instances_train.json");
-  const auto data = open_dataset(options_for(folder.path(), DataFormat::coco), "train");
+  const auto data = open_dataset(options_for(folder.path(), "coco"), "train");
   const std::vector<double> labels = reference.at("labels").to_doubles();
   REQUIRE(data->size() == 8);
   REQUIRE(data->class_names().size() == 6);

@@ -15,8 +15,8 @@
 
 namespace mld::test {
 
-// Pictures of one colour that tell their sample; some samples cannot be loaded. Sample i shows class
-// i % 3, and whether it shows the next class is unknown.
+// Pictures of one colour that tell their sample; some samples cannot be loaded. Sample i shows
+// class i % 3, and whether it shows the next class is unknown.
 class FakeDataset : public Dataset {
  public:
   explicit FakeDataset(int64_t n, std::set<int64_t> bad = {})
@@ -93,7 +93,8 @@ inline Run rest_of_epoch(Loader& loader) {
   return run;
 }
 
-inline Run epoch(const Dataset& data, const LoaderOptions& options, int64_t number, int64_t from = 0) {
+inline Run epoch(const Dataset& data, const LoaderOptions& options, int64_t number,
+                 int64_t from = 0) {
   Loader loader(data, options);
   loader.start(number, from);
   return rest_of_epoch(loader);

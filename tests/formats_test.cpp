@@ -1,10 +1,29 @@
 // Data formats on small folders made here, and CIFAR: layouts, names, memory.
+#include "app/config_file.h"
 #include "data/file.h"
 #include "data/formats/coco.h"
 #include "data/formats/voc.h"
+#include "data/formats/format.h"
 #include "tests/data_files.h"
+#include "train/config_keys.h"
 
 namespace mld::test {
+
+TEST_CASE("formats: what the config and its help know of formats is the table") {
+  const Key* key = find_key("data", "format");
+  REQUIRE(key != nullptr);
+  REQUIRE(key->choices.size() == data_formats().size() + 1);
+  CHECK(key->choices[0] == "auto");
+  const std::string help = help_config("data");
+  for (size_t i = 0; i < data_formats().size(); ++i) {
+    const DataFormat& format = *data_formats()[i];
+    CHECK(key->choices[i + 1] == format.name);
+    CHECK(help.find(fmt::format("\n  {:<8} {}\n", format.name, format.looks_like)) !=
+          std::string::npos);
+    CHECK(help.find(format.splits) != std::string::npos);
+    CHECK(&format_of(options_for(source_dir(), std::string(format.name))) == &format);
+  }
+}
 
 TEST_CASE("coco: a large file is read in little memory") {
   const auto field = [](const char* name) -> int64_t {  // KiB
@@ -92,7 +111,7 @@ TEST_CASE("folder: one folder per class, nested, interleaved, other files noted"
   fs::create_directories(folder.path() / "train/empty");
   folder.write_picture("valid/dog/d.ppm", 4);
   const DataOptions options = options_for(folder.path());
-  CHECK(detect_format(options) == DataFormat::folder);
+  CHECK(format_of(options).name == "folder");
   const Splits splits = open_splits(options);
   CHECK(splits.train->class_names() == std::vector<std::string>{"cat", "dog"});
   REQUIRE(splits.train->size() == 3);

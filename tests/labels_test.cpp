@@ -104,7 +104,7 @@ TEST_CASE("labels: the fingerprint of data without weights is what it always was
   CHECK(fingerprint(data) == 0x843260a6979e8b67u);  // computed apart from this code
   CHECK(fingerprint(data) == dense_fingerprint(data));
   DataOptions options;
-  options.format = data_format("shapes");
+  options.format = "shapes";
   options.train_size = 50;
   const auto shapes = open_dataset(options, "train");
   CHECK(fingerprint(*shapes) == dense_fingerprint(*shapes));

@@ -6,7 +6,7 @@
 
 #include "data/file.h"
 #include "data/formats/coco.h"
-#include "data/formats/open.h"
+#include "data/formats/format.h"
 #include "data/formats/shapes.h"
 #include "data/inspect.h"
 #include "tests/data_files.h"
@@ -16,7 +16,7 @@ namespace {
 
 DataOptions shapes_options(int64_t train, int64_t val) {
   DataOptions options;
-  options.format = DataFormat::shapes;
+  options.format = "shapes";
   options.train_size = train;
   options.val_size = val;
   return options;
@@ -171,7 +171,7 @@ TEST_CASE("shapes: the COCO export holds the same pictures and labels") {
   DataOptions drawn = shapes_options(40, 12);
   drawn.seed = 5;
   drawn.image_size = 48;
-  CHECK(detect_format(exported) == DataFormat::coco);
+  CHECK(format_of(exported).name == "coco");
   const Splits files = open_splits(exported), shapes = open_splits(drawn);
   for (const auto& [file, shape] :
        {std::pair{files.train.get(), shapes.train.get()}, {files.val.get(), shapes.val.get()}}) {

@@ -11,7 +11,7 @@ namespace mld {
 
 DataOptions data_options(const Config& config, LabelSpace label_space) {
   const DataConfig& data = config.data;
-  return {.format = data_format(data.format),
+  return {.format = data.format,
           .root = data.root,
           .train = data.train,
           .val = data.val,

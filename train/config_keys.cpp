@@ -4,6 +4,8 @@
 
 #include <fmt/core.h>
 
+#include "data/formats/open.h"
+
 namespace mld {
 namespace {
 
@@ -66,7 +68,7 @@ std::vector<Key> data_keys() {
       row(TOP(device), "auto, cpu, cuda or cuda:N").with(Effect::none),
 
       row(DATA(format), "how the data is stored; auto looks at the folder")
-          .one_of({"auto", "shapes", "coco", "voc", "csv", "folder", "cifar"}),
+          .one_of(data_format_names()),
       row(DATA(root), "the data's folder, relative to the config file").with(Effect::place),
       row(DATA(train), "the training split; \"\" = the format's usual name"),
       row(DATA(val), "the validation split; \"\" = the format's usual name"),

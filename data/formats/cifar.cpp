@@ -6,11 +6,13 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <fcntl.h>
 
 #include "core/error.h"
 #include "data/file.h"
 #include "data/formats/file_dataset.h"
+#include "data/formats/format.h"
 #include "data/text.h"
 
 namespace mld {
@@ -102,7 +104,7 @@ struct CifarFolder {
   const char* names_file() const { return hundred ? "fine_label_names.txt" : "batches.meta.txt"; }
 };
 
-CifarFolder cifar_folder(const fs::path& root) {
+std::optional<CifarFolder> find_cifar(const fs::path& root) {
   for (const char* below : {"", "cifar-10-batches-bin", "cifar-100-binary"}) {
     for (const bool hundred : {false, true}) {
       CifarFolder folder{*below == '\0' ? root : root / below, hundred};
@@ -111,9 +113,16 @@ CifarFolder cifar_folder(const fs::path& root) {
       }
     }
   }
-  fail<DataError>("{}: no CIFAR data: looked for batches.meta.txt or fine_label_names.txt here, in "
-                  "cifar-10-batches-bin and in cifar-100-binary",
-                  printable(root.native()));
+  return std::nullopt;
+}
+
+CifarFolder cifar_folder(const fs::path& root) {
+  const std::optional<CifarFolder> found = find_cifar(root);
+  require<DataError>(found.has_value(),
+                     "{}: no CIFAR data: looked for batches.meta.txt or fine_label_names.txt here, "
+                     "in cifar-10-batches-bin and in cifar-100-binary",
+                     printable(root.native()));
+  return *found;
 }
 
 std::vector<std::string> read_names(const fs::path& path) {
@@ -157,7 +166,7 @@ std::vector<fs::path> split_files(const CifarFolder& folder, const DataOptions& 
   return files;
 }
 
-}  // namespace
+bool is_cifar(const DataOptions& options) { return find_cifar(options.root).has_value(); }
 
 std::unique_ptr<Dataset> open_cifar(const DataOptions& options, const std::string& split, Purpose) {
   const CifarFolder folder = cifar_folder(options.root);
@@ -193,5 +202,15 @@ std::unique_ptr<Dataset> open_cifar(const DataOptions& options, const std::strin
   return std::make_unique<CifarDataset>(classes, layout, std::move(files),
                                         std::move(samples));
 }
+
+}  // namespace
+
+const DataFormat cifar_format = {
+    .name = "cifar",
+    .looks_like = "batches.meta.txt or fine_label_names.txt",
+    .splits = "a .bin file",
+    .detect = is_cifar,
+    .open = open_cifar,
+};
 
 }  // namespace mld

@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "data/formats/file_dataset.h"
+#include "data/formats/format.h"
 #include "data/text.h"
 
 namespace mld {
@@ -167,7 +168,10 @@ ClassList category_names(const CocoAnnotations& coco) {
   return ClassList({.names = std::move(names)}, coco.name);
 }
 
-}  // namespace
+bool is_coco(const DataOptions& options) {
+  return is_json(options.train) || has_file(options.root / "annotations", ".json") ||
+         has_file(options.root / "train", "_annotations.coco.json");
+}
 
 std::unique_ptr<Dataset> open_coco(const DataOptions& options, const std::string& split, Purpose) {
   const fs::path json = annotation_file(options.root, split_option(options, split), split);
@@ -197,7 +201,18 @@ std::unique_ptr<Dataset> open_coco(const DataOptions& options, const std::string
   }
   samples.finish();
   return std::make_unique<FileDataset>(
-      FileDataset::Place{folder, prefix_of(folder, options.root), true}, classes, std::move(samples));
+      FileDataset::Place{folder, prefix_of(folder, options.root), true}, classes,
+      std::move(samples));
 }
+
+}  // namespace
+
+const DataFormat coco_format = {
+    .name = "coco",
+    .looks_like = "annotations/*.json",
+    .splits = "an annotation file, or the word after instances_ in its name (train2014)",
+    .detect = is_coco,
+    .open = open_coco,
+};
 
 }  // namespace mld

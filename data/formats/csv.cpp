@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "data/file.h"
 #include "data/formats/file_dataset.h"
+#include "data/formats/format.h"
 #include "data/text.h"
 
 namespace mld {
@@ -212,7 +213,10 @@ CsvChoice choose_csv(const fs::path& root, const std::string& word, const std::s
   return {own, split, false};
 }
 
-}  // namespace
+bool is_csv(const DataOptions& options) {
+  return fs::path(options.train).extension() == ".csv" || has_file(options.root, "data.csv") ||
+         has_file(options.root, "train.csv") || has_file(options.root, "val.csv");
+}
 
 std::unique_ptr<Dataset> open_csv(const DataOptions& options, const std::string& split, Purpose) {
   const CsvChoice choice = choose_csv(options.root, split_option(options, split), split);
@@ -262,5 +266,15 @@ std::unique_ptr<Dataset> open_csv(const DataOptions& options, const std::string&
   return std::make_unique<FileDataset>(FileDataset::Place{options.root, "", true}, classes,
                                        std::move(samples));
 }
+
+}  // namespace
+
+const DataFormat csv_format = {
+    .name = "csv",
+    .looks_like = "data.csv or train.csv",
+    .splits = "a file, or a word of the split column of data.csv",
+    .detect = is_csv,
+    .open = open_csv,
+};
 
 }  // namespace mld

@@ -40,7 +40,8 @@ void LabelTable::freeze() {
 
 std::span<const LabelEntry> LabelTable::row(int64_t sample) const {
   const auto i = static_cast<size_t>(sample);
-  const auto begin = static_cast<size_t>(begins_.at(i)), end = static_cast<size_t>(begins_.at(i + 1));
+  const auto begin = static_cast<size_t>(begins_.at(i));
+  const auto end = static_cast<size_t>(begins_.at(i + 1));
   return std::span(entries_).subspan(begin, end - begin);
 }
 
@@ -190,6 +191,21 @@ std::vector<std::filesystem::path> sorted_entries(const std::filesystem::path& f
   std::sort(paths.begin(), paths.end(),
             [](const auto& a, const auto& b) { return a.native() < b.native(); });
   return paths;
+}
+
+bool has_file(const std::filesystem::path& folder, std::string_view ending,
+              std::string_view start) {
+  std::error_code error;
+  if (!std::filesystem::is_directory(folder, error)) {
+    return false;
+  }
+  for (const std::filesystem::path& path : sorted_entries(folder)) {
+    const std::string name = path.filename().native();
+    if (name.starts_with(start) && name.ends_with(ending)) {
+      return true;
+    }
+  }
+  return false;
 }
 
 }  // namespace mld

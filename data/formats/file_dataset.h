@@ -37,7 +37,7 @@ class ClassList {
   // Errors: DataError for no classes, an empty name, one that is not UTF-8, a repeated one; `where`
   // starts the message.
   ClassList(LabelSpace space, const std::string& where);
-  // The classes a split is opened with: options.label_space, or without one `own`, found at `where`.
+  // A split's classes: options.label_space, or if it has no names `own`, found at `where`.
   ClassList(const DataOptions& options, std::vector<std::string> own, const std::string& where);
 
   const LabelSpace& space() const { return space_; }
@@ -109,14 +109,6 @@ class FileDataset : public Dataset {
   std::vector<std::string> notes_;
 };
 
-// One function per format; options.format is resolved, options.root exists.
-std::unique_ptr<Dataset> open_coco(const DataOptions&, const std::string& split, Purpose);
-std::unique_ptr<Dataset> open_voc(const DataOptions&, const std::string& split, Purpose);
-std::unique_ptr<Dataset> open_csv(const DataOptions&, const std::string& split, Purpose);
-std::unique_ptr<Dataset> open_folder(const DataOptions&, const std::string& split, Purpose);
-std::unique_ptr<Dataset> open_cifar(const DataOptions&, const std::string& split, Purpose);
-std::unique_ptr<Dataset> open_shapes(const DataOptions&, const std::string& split, Purpose);
-
 // Helpers of the formats.
 // options.train, .val or .test. Errors: UsageError for another split.
 const std::string& split_option(const DataOptions& options, const std::string& split);
@@ -128,5 +120,8 @@ std::string prefix_of(const std::filesystem::path& folder, const std::filesystem
 bool is_picture_name(std::string_view name);
 // The entries of a folder in byte order. Errors: DataError if it is missing or unreadable.
 std::vector<std::filesystem::path> sorted_entries(const std::filesystem::path& folder);
+// Whether a folder is there and holds a name with this ending (and start).
+bool has_file(const std::filesystem::path& folder, std::string_view ending,
+              std::string_view start = "");
 
 }  // namespace mld

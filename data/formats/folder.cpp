@@ -3,6 +3,7 @@
 
 #include "core/error.h"
 #include "data/formats/file_dataset.h"
+#include "data/formats/format.h"
 #include "data/text.h"
 
 namespace mld {
@@ -71,7 +72,29 @@ ClassFolder list_class(const fs::path& split_folder, const fs::path& folder) {
   return result;
 }
 
-}  // namespace
+// A folder below `folder` holds pictures (or a folder of pictures).
+bool has_class_folders(const fs::path& folder) {
+  for (const fs::path& entry : sorted_entries(folder)) {
+    std::error_code error;
+    if (fs::is_directory(entry, error) && !entry.filename().native().starts_with('.')) {
+      for (const fs::path& inner : sorted_entries(entry)) {
+        if (is_picture_name(inner.filename().native())) {
+          return true;
+        }
+      }
+    }
+  }
+  return false;
+}
+
+bool is_folder(const DataOptions& options) {
+  for (const char* below : {"train", "val", "test"}) {
+    if (fs::is_directory(options.root / below) && has_class_folders(options.root / below)) {
+      return true;
+    }
+  }
+  return has_class_folders(options.root);
+}
 
 std::unique_ptr<Dataset> open_folder(const DataOptions& options, const std::string& split,
                                      Purpose) {
@@ -134,5 +157,15 @@ std::unique_ptr<Dataset> open_folder(const DataOptions& options, const std::stri
   }
   return data;
 }
+
+}  // namespace
+
+const DataFormat folder_format = {
+    .name = "folder",
+    .looks_like = "folders of pictures",
+    .splits = "the folder that holds one folder per class; \".\" is the root itself",
+    .detect = is_folder,
+    .open = open_folder,
+};
 
 }  // namespace mld

@@ -12,25 +12,17 @@
 
 namespace mld {
 
-enum class DataFormat { auto_detect, shapes, coco, voc, csv, folder, cifar };
 enum class Unlabelled { drop, keep };   // samples without any label
 enum class Difficult { keep, ignore };  // VOC objects marked difficult
 
-// The config's words for the formats ("auto", "shapes", "coco", ...), in the order of the enum.
-const std::vector<std::string>& data_format_names();
-// Errors: UsageError for another word.
-DataFormat data_format(std::string_view name);
+// The config's words for the formats: "auto" and those of the table in data/formats/format.h.
+const std::vector<std::string_view>& data_format_names();
 
 // The `data` section of a config, as far as it concerns reading labels and pictures.
 struct DataOptions {
-  DataFormat format = DataFormat::auto_detect;
+  std::string format = "auto";
   std::filesystem::path root;
-  // What each split is, "" = look for the usual names:
-  //   coco    an annotation file, or the word after "instances_" in its name ("train2014")
-  //   voc     a list in ImageSets/Main ("trainval"), or the path of a list
-  //   csv     a file, or a word of the split column of data.csv
-  //   folder  the folder that holds one folder per class; "." is the root itself
-  //   cifar   a .bin file
+  // What each split is, "" = look for the usual names; DataFormat::splits says what else it may be.
   // Paths are absolute or relative to root; these words come from the user and are trusted.
   std::string train, val, test;
   Unlabelled unlabelled = Unlabelled::drop;  // drop is what the published COCO loader does
@@ -54,23 +46,20 @@ struct DataOptions {
 enum class Purpose { training, evaluation };
 
 // Opens one split: "train", "val" or "test". Reads the labels, not the pictures.
-// Errors: DataError for a missing or empty folder, malformed or inconsistent annotations (file with
-// line or byte), paths that leave the root, labels outside options.label_space.
+// Errors: UsageError for an unknown format or split; DataError for a missing or empty folder,
+// malformed or inconsistent annotations (file with line or byte), paths that leave the root, labels
+// outside options.label_space.
 std::unique_ptr<Dataset> open_dataset(const DataOptions& options, const std::string& split,
                                       Purpose purpose);
 // For training if split is "train", else for evaluation.
 std::unique_ptr<Dataset> open_dataset(const DataOptions& options, const std::string& split);
 
 // Opens train for training and val for evaluation. With the classes of_train a label of val that
-// train does not have is an error; val's own may be others, and it knows which of them train showed.
+// train does not have is an error; with its own, its label space tells which of them train showed.
 enum class ValClasses { of_train, own };
 struct Splits {
   std::unique_ptr<Dataset> train, val;
 };
 Splits open_splits(const DataOptions& options, ValClasses val_classes = ValClasses::of_train);
-
-// The format of the data below options.root, told by its files. Errors: DataError naming what was
-// looked for if it is none or root is missing.
-DataFormat detect_format(const DataOptions& options);
 
 }  // namespace mld

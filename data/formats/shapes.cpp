@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/random.h"
 #include "data/formats/file_dataset.h"
+#include "data/formats/format.h"
 
 namespace mld {
 namespace {
@@ -127,6 +128,8 @@ Scene shapes_scene(uint64_t seed, const std::string& split, int64_t index) {
   return scene;
 }
 
+namespace {
+
 std::unique_ptr<Dataset> open_shapes(const DataOptions& options, const std::string& split,
                                      Purpose) {
   constexpr int64_t kMost = 100'000'000;
@@ -144,5 +147,15 @@ std::unique_ptr<Dataset> open_shapes(const DataOptions& options, const std::stri
   require_known(unknown, classes, "shapes");
   return std::make_unique<ShapesDataset>(options, split, classes);
 }
+
+}  // namespace
+
+const DataFormat shapes_format = {
+    .name = "shapes",
+    .looks_like = "drawn from a seed: no files",
+    .splits = "nothing: the splits differ in their seed",
+    .detect = nullptr,
+    .open = open_shapes,
+};
 
 }  // namespace mld

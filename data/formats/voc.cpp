@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "data/file.h"
 #include "data/formats/file_dataset.h"
+#include "data/formats/format.h"
 #include "data/text.h"
 
 namespace mld {
@@ -17,14 +18,14 @@ namespace {
 constexpr int64_t kMostXmlBytes = int64_t{16} << 20;
 constexpr int64_t kMostListBytes = int64_t{1} << 30;
 
-// The folder with Annotations, ImageSets and JPEGImages: root itself, root/VOC2007 or
-// root/VOCdevkit/VOC2007.
-fs::path devkit_folder(const fs::path& root) {
+// The folders with Annotations, ImageSets and JPEGImages: root itself, or all of root/VOC* and
+// root/VOCdevkit/VOC*.
+std::vector<fs::path> devkit_folders(const fs::path& root) {
   const auto complete = [](const fs::path& folder) {
     return fs::is_directory(folder / "Annotations") && fs::is_directory(folder / "JPEGImages");
   };
   if (complete(root)) {
-    return root;
+    return {root};
   }
   std::vector<fs::path> found;
   for (const fs::path& parent : {root, root / "VOCdevkit"}) {
@@ -36,6 +37,11 @@ fs::path devkit_folder(const fs::path& root) {
       }
     }
   }
+  return found;
+}
+
+fs::path devkit_folder(const fs::path& root) {
+  const std::vector<fs::path> found = devkit_folders(root);
   require<DataError>(!found.empty(),
                      "{}: no VOC data: looked for the folders Annotations and JPEGImages here, in "
                      "VOC* and in VOCdevkit/VOC*",
@@ -133,7 +139,11 @@ std::string picture_of(const fs::path& folder, const std::string& id) {
   return id + ".jpg";  // a missing picture is reported when it is opened
 }
 
-}  // namespace
+// A train split that is a file of another kind means another format.
+bool is_voc(const DataOptions& options) {
+  const fs::path ending = fs::path(options.train).extension();
+  return (ending.empty() || ending == ".txt") && !devkit_folders(options.root).empty();
+}
 
 std::unique_ptr<Dataset> open_voc(const DataOptions& options, const std::string& split,
                                   Purpose purpose) {
@@ -161,14 +171,26 @@ std::unique_ptr<Dataset> open_voc(const DataOptions& options, const std::string&
   for (size_t i = 0; i < ids.size(); ++i) {
     labels.clear();
     for (const auto& [name, difficult] : pictures[i]) {
-      labels.push_back({classes.column(name), difficult && !keep ? Label::unknown : Label::present});
+      labels.push_back(
+          {classes.column(name), difficult && !keep ? Label::unknown : Label::present});
     }
     samples.add(picture_of(devkit / "JPEGImages", ids[i].id), labels);
   }
   samples.finish();
   const fs::path folder = devkit / "JPEGImages";
   return std::make_unique<FileDataset>(
-      FileDataset::Place{folder, prefix_of(folder, options.root), true}, classes, std::move(samples));
+      FileDataset::Place{folder, prefix_of(folder, options.root), true}, classes,
+      std::move(samples));
 }
+
+}  // namespace
+
+const DataFormat voc_format = {
+    .name = "voc",
+    .looks_like = "Annotations and JPEGImages",
+    .splits = "a list in ImageSets/Main (trainval), or the path of a list (.txt)",
+    .detect = is_voc,
+    .open = open_voc,
+};
 
 }  // namespace mld
