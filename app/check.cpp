@@ -61,8 +61,9 @@ struct Costs {
 };
 
 // Measures training steps on empty pictures: the arithmetic is the same.
-static void measure_step(const Config& config, int64_t classes, Device device, Costs& costs) {
-  const std::unique_ptr<Classifier> model = make_model(model_spec(config, classes));
+static void measure_step(const Config& config, const ModelSpec& spec, Device device,
+                         Costs& costs) {
+  const std::unique_ptr<Classifier> model = make_model(spec);
   initialize(*model, static_cast<uint64_t>(config.seed));
   to(*model, device);
   set_training(*model, true);
@@ -73,19 +74,19 @@ static void measure_step(const Config& config, int64_t classes, Device device, C
   }
   const int64_t N = (config.train.batch_size + config.optim.grad_accum_steps - 1) /
                     config.optim.grad_accum_steps;
-  const int64_t S = config.data.image_size;
-  const DType precision = config.train.precision == "bf16" ? DType::bf16 : DType::f32;
-  const Tensor images = Tensor::full({N, S, S, 3}, 0.5f, precision, device);
-  Tensor targets = Tensor::zeros({N, classes});
+  const int64_t S = config.preprocess.image_size;
+  const int64_t K = spec.classes;
+  const Tensor images = Tensor::full({N, S, S, 3}, 0.5f, config.train.precision, device);
+  Tensor targets = Tensor::zeros({N, K});
   for (int64_t n = 0; n < N; ++n) {
-    targets.data<float>()[n * classes + n % classes] = 1;
+    targets.data<float>()[n * K + n % K] = 1;
   }
   targets = shaped_targets(config.loss, targets).to(device);
   for (int step = 0; step < 3; ++step) {  // the first one builds what is cached by shape
     backend(device).synchronize(device.index);
     const auto start = std::chrono::steady_clock::now();
     Tape tape;
-    tape.backward(loss(config, cast((*model)(tape.constant(images)), DType::f32), targets, 1));
+    tape.backward(loss(config.loss, cast((*model)(tape.constant(images)), DType::f32), targets, 1));
     optimizer->step({.lr = 0, .beta1 = 0.9});
     clear_gradients(*model);
     if (average) {
@@ -100,15 +101,16 @@ static void measure_step(const Config& config, int64_t classes, Device device, C
 }
 
 static void print_estimate(const Config& config, const Splits& data, Costs costs, Device device) {
-  const int64_t classes = static_cast<int64_t>(data.train->class_names().size());
-  const ModelSummary summary = model_summary(model_spec(config, classes), config.data.image_size);
+  ModelSpec spec = config.model;
+  spec.classes = static_cast<int64_t>(data.train->class_names().size());
+  const ModelSummary summary = model_summary(spec, config.preprocess.image_size);
   std::printf("model: %s + %s, %ld classes, %.2f M parameters, %.3f GMAC a picture\n",
-              config.model.backbone.c_str(), config.model.head.c_str(), static_cast<long>(classes),
+              spec.backbone.c_str(), spec.head.c_str(), static_cast<long>(spec.classes),
               static_cast<double>(summary.parameters) / 1e6,
               static_cast<double>(summary.macs.total()) / 1e9);
-  measure_step(config, classes, device, costs);
-  const Loader train(*data.train, training_loader_options(config));
-  const Loader val(*data.val, evaluation_loader_options(config));
+  measure_step(config, spec, device, costs);
+  const Loader train(*data.train, loader_options(config, Purpose::training));
+  const Loader val(*data.val, loader_options(config, Purpose::evaluation));
   costs.cache_bytes = train.cache_bytes() + val.cache_bytes();
   const int64_t steps = train.batches_per_epoch();
   // A forward pass is about a third of a training step; val is scored with and without averaging.
@@ -122,8 +124,7 @@ static void print_estimate(const Config& config, const Splits& data, Costs costs
                              : costs.decode_seconds * static_cast<double>(data.train->size()) /
                                    usable_processors();
   const double epoch = (static_cast<double>(steps) + validations) * costs.step_seconds + loading;
-  const int64_t epochs = config.train.epochs +
-                         (config.schedule.name == "cosine" ? config.schedule.cooldown_epochs : 0);
+  const int64_t epochs = all_epochs(config.schedule, config.train.epochs);
   std::printf("estimate: %.0f ms a step of %ld, %ld steps an epoch, %.1f minutes an epoch, "
               "%.1f minutes in all; %.0f MiB of memory for tensors, %.0f MiB for pictures\n",
               costs.step_seconds * 1e3, static_cast<long>(config.train.batch_size),
@@ -141,7 +142,9 @@ static int64_t check_split(const char* name, const Dataset& data, const Config& 
   if (costs != nullptr && report.samples > 0) {
     costs->decode_seconds = report.decode_seconds / static_cast<double>(report.samples);
   }
-  const double allowed = config.data.on_bad_image == "skip" ? config.data.max_bad_fraction : 0.0;
+  const LoadingSpec& loading = config.loading;
+  const double allowed =
+      loading.on_bad_image == OnBadImage::skip ? loading.max_bad_fraction : 0.0;
   const auto bad = static_cast<int64_t>(report.bad.size());
   return static_cast<double>(bad) > allowed * static_cast<double>(report.samples) ? bad : 0;
 }

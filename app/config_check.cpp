@@ -19,105 +19,6 @@ size_t width(std::string_view text) {
   }));
 }
 
-std::string describe(const TomlValue& value) {
-  switch (value.index()) {
-    case 0: return fmt::format("the text \"{}\"", printable(std::get<std::string>(value)));
-    case 1: return fmt::format("the integer {}", std::get<int64_t>(value));
-    case 2: return fmt::format("the number {}", std::get<double>(value));
-    case 3: return std::get<bool>(value) ? "true" : "false";
-    case 4: return fmt::format("[{}]", fmt::join(std::get<std::vector<double>>(value), ", "));
-    default: return std::get<TomlOther>(value).kind;
-  }
-}
-
-std::string expected(const Key& key, const Field& field) {
-  if (!key.choices.empty()) {
-    return fmt::format("one of {}", fmt::join(key.choices, ", "));
-  }
-  std::string text(type_name(field));
-  const bool low = std::isfinite(key.least), high = std::isfinite(key.most);
-  if (low && high) {
-    text += fmt::format(" from {} to {}", key.least, key.most);
-  } else if (low) {
-    text += fmt::format(", {} or more", key.least);
-  }
-  return text;
-}
-
-bool in_range(const Key& key, double value) {
-  return std::isfinite(value) && value >= key.least && value <= key.most;
-}
-
-// The value as a number of this key, if it is one and in range.
-std::optional<double> number_of(const Key& key, const TomlValue& value) {
-  double number = 0;
-  if (const auto* real = std::get_if<double>(&value)) {
-    number = *real;
-  } else if (const auto* integer = std::get_if<int64_t>(&value)) {
-    number = static_cast<double>(*integer);
-  } else {
-    return std::nullopt;
-  }
-  return in_range(key, number) ? std::optional(number) : std::nullopt;
-}
-
-// Each returns false for a value that is not acceptable.
-bool store(const Key& key, const TomlValue& value, std::string* target) {
-  const auto* text = std::get_if<std::string>(&value);
-  const bool known = text != nullptr &&
-                     (key.choices.empty() || std::find(key.choices.begin(), key.choices.end(),
-                                                       *text) != key.choices.end());
-  if (known) {
-    *target = *text;
-  }
-  return known;
-}
-
-bool store(const Key& key, const TomlValue& value, int64_t* target) {
-  const auto* integer = std::get_if<int64_t>(&value);
-  const bool good = integer != nullptr && in_range(key, static_cast<double>(*integer));
-  if (good) {
-    *target = *integer;
-  }
-  return good;
-}
-
-bool store(const Key& key, const TomlValue& value, double* target) {
-  const std::optional<double> number = number_of(key, value);
-  *target = number.value_or(*target);
-  return number.has_value();
-}
-
-bool store(const Key&, const TomlValue& value, bool* target) {
-  const auto* flag = std::get_if<bool>(&value);
-  *target = flag != nullptr ? *flag : *target;
-  return flag != nullptr;
-}
-
-bool store(const Key& key, const TomlValue& value, Pair* target) {
-  const auto* numbers = std::get_if<std::vector<double>>(&value);
-  const bool good = numbers != nullptr && numbers->size() == 2 && in_range(key, (*numbers)[0]) &&
-                    in_range(key, (*numbers)[1]);
-  if (good) {
-    *target = {(*numbers)[0], (*numbers)[1]};
-  }
-  return good;
-}
-
-bool store(const Key& key, const TomlValue& value, std::optional<Pair>* target) {
-  const auto* numbers = std::get_if<std::vector<double>>(&value);
-  if (numbers != nullptr && numbers->empty()) {
-    target->reset();
-    return true;
-  }
-  Pair pair{};
-  const bool good = store(key, value, &pair);
-  if (good) {
-    *target = pair;
-  }
-  return good;
-}
-
 // Collects contradictions: each is told at the place of the last of its keys that was given.
 class Contradictions {
  public:
@@ -170,28 +71,14 @@ std::string located_message(const std::string& file, const TomlPlace& place,
   return message;
 }
 
-std::string assign(const Key& key, const TomlValue& value, Config& config) {
-  const Field field = key.field(config);
-  const bool good = std::visit([&](auto* target) { return store(key, value, target); }, field);
-  if (good) {
-    return "";
-  }
-  std::string near;
-  const auto* text = std::get_if<std::string>(&value);
-  if (text != nullptr && !key.choices.empty()) {
-    near = did_you_mean(*text, std::vector<std::string>(key.choices.begin(), key.choices.end()));
-  }
-  return fmt::format("expected {}, got {}{}", expected(key, field), describe(value), near);
-}
-
 void check_contradictions(const Config& c, const GivenKeys& given,
                           std::vector<std::string>& problems) {
   Contradictions the(given, problems);
-  const bool single = c.task == "single-label";
+  const bool single = c.task == Task::single_label;
   the.check(c.name.empty() || c.name == "." || c.name == ".." ||
                 c.name.find('/') != std::string::npos,
             {"name"}, "name: expected a name for the run's folder, without '/'");
-  the.check(c.task == "zero-shot", {"task"},
+  the.check(c.task == Task::zero_shot, {"task"},
             "task zero-shot is not available in this version; use multi-label or single-label");
   the.check(c.loss.name == "ce" && !single, {"task", "loss.name"},
             "loss.name ce (cross-entropy) needs task single-label; use asl or bce");

@@ -1,4 +1,4 @@
-// Checking config values: one by one against the key table, and against each other.
+// Checking config values against each other, and saying where they stand.
 #pragma once
 
 #include <map>
@@ -23,10 +23,6 @@ using GivenKeys = std::map<std::string, GivenPlace>;  // by full name; the last 
 // "file:line:column: what", the line, and a caret under the place.
 std::string located_message(const std::string& file, const TomlPlace& place,
                             std::string_view what);
-
-// Stores the value in the config. Returns "" or what is wrong ("expected a number, got text
-// \"x\"") and then leaves the config as it was.
-std::string assign(const Key& key, const TomlValue& value, Config& config);
 
 // Appends a located message for every set of keys that cannot go together, unless one of them was
 // refused already.

@@ -118,8 +118,9 @@ void ConfigReader::read_entry(const TomlEntry& entry, const std::string& file) {
   if (!wrong.empty()) {
     problem(file, entry.value_place, fmt::format("{}: {}", key->full_name(), wrong));
   } else if (key->effect == Effect::place) {
-    make_absolute(*std::get<std::string*>(key->field(loaded_.config)),
-                  file == kCommandLine ? "" : folder_);
+    std::string where = std::get<std::string>(key->get(loaded_.config));
+    make_absolute(where, file == kCommandLine ? "" : folder_);
+    key->set(loaded_.config, where);
   }
   given_[key->full_name()] = {file, entry.value_place, wrong.empty()};
   loaded_.origins[key->full_name()] =
@@ -151,8 +152,8 @@ void ConfigReader::read_override(const std::string& argument) {
 
   const std::string text(trimmed(argument.substr(equals + 1)));
   const Key* key = find_key(entry.section, entry.name);
-  const bool is_text = key != nullptr && std::holds_alternative<std::string*>(
-                                             key->field(loaded_.config));
+  const bool is_text = key != nullptr && std::holds_alternative<std::string>(
+                                             key->get(loaded_.config));
   const bool quoted = !text.empty() && (text[0] == '"' || text[0] == '\'');
   const TomlDocument parsed = read_toml("v = " + text);
   if ((is_text && !quoted) || parsed.problem || parsed.entries.size() != 1) {

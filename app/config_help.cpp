@@ -16,8 +16,8 @@ namespace mld {
 namespace {
 
 // "text: one of a, b", "number, 0 to 1", "integer, 1 or more"
-std::string type_of(const Key& key, const Field& field) {
-  std::string text(type_name(field));
+std::string type_of(const Key& key, const Value& value) {
+  std::string text(type_name(value));
   if (!key.choices.empty()) {
     return fmt::format("{}", fmt::join(key.choices, " | "));
   }
@@ -50,10 +50,10 @@ std::string help_config(std::string_view section) {
       text += (text.empty() ? "" : "\n") +
               (last.empty() ? std::string("(top of the file)\n") : fmt::format("[{}]\n", last));
     }
-    const Field field = key.field(defaults);
+    const Value value = key.get(defaults);
     text += fmt::format("  {:<18} {}\n", key.name, key.meaning);
-    text += fmt::format("  {:<18}   {}; default {}\n", "", type_of(key, field),
-                        to_toml_value(field));
+    text += fmt::format("  {:<18}   {}; default {}\n", "", type_of(key, value),
+                        to_toml_value(value));
   }
   if (all || section == "data") {
     text += (all ? "\n" : "") + data_format_help();

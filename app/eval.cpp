@@ -11,6 +11,7 @@
 #include "data/text.h"
 #include "train/assemble.h"
 #include "train/checkpoint.h"
+#include "train/config_keys.h"
 #include "train/evaluate.h"
 #include "train/run_folder.h"
 
@@ -25,7 +26,7 @@ LoadedConfig folder_config(const EvalCommand& command, const CheckpointInfo& inf
   Config config = parse_config(info.config, command.checkpoint,
                                std::vector<std::string>{"data.root=" + root}).config;
   config.data = {};
-  config.data.format = "auto";
+  config.loading = {};
   config.data.root = root;
   return parse_config(to_toml(config, {}), command.data, command.overrides);
 }
@@ -56,16 +57,18 @@ LoadedConfig data_config(const EvalCommand& command, const CheckpointInfo& info)
 
 // Pictures must be prepared as in training, unless the command line insists.
 void use_checkpoint_preprocessing(LoadedConfig& loaded, const CheckpointInfo& info) {
-  const auto insisted = [&](const char* key) {
+  const auto insisted = [&](const std::string& key) {
     const auto found = loaded.origins.find(key);
     return found != loaded.origins.end() && found->second == "command line";
   };
-  Config& config = loaded.config;
-  config.task = info.task;
-  if (!insisted("data.image_size")) config.data.image_size = info.image_size;
-  if (!insisted("data.resize")) config.data.resize = info.resize;
-  if (!insisted("data.interpolation")) config.data.interpolation = info.interpolation;
-  if (!insisted("data.normalize")) config.data.normalize = info.normalize;
+  Config trained;
+  trained.preprocess = info.preprocess;
+  loaded.config.task = info.task;
+  for (const Key& key : part_keys(Part::preprocessing)) {
+    if (!insisted(key.full_name())) {
+      key.set(loaded.config, key.get(trained));
+    }
+  }
 }
 
 }  // namespace
@@ -83,10 +86,10 @@ ExitCode eval_command(const EvalCommand& command) {
   const auto split = open_dataset(data_options(config, {.names = loaded.info.class_names}), command.split,
                                   Purpose::evaluation);
   check_labels(config, *split);
-  Loader loader(*split, evaluation_loader_options(config));
+  Loader loader(*split, loader_options(config, Purpose::evaluation));
   const auto scores = score_split(*loaded.model, loader, config, device, [] { return false; });
   Evaluation result =
-      evaluate(*scores, loaded.info.class_names, loaded.info.task == "single-label");
+      evaluate(*scores, loaded.info.class_names, loaded.info.task == Task::single_label);
   result.skipped = static_cast<int64_t>(loader.bad_pictures().size());
   for (const BadPicture& bad : loader.bad_pictures()) {
     std::fprintf(stderr, "mlinfer: skipped: %s\n", printable(bad.error).c_str());

@@ -32,13 +32,15 @@ ExitCode info_command(const InfoCommand& command) {
   }
   const CheckpointInfo info = read_checkpoint_info(command.checkpoint);
   std::printf("checkpoint  %s\n", printable(command.checkpoint).c_str());
-  std::printf("task        %s, %s weights\n", info.task.c_str(), info.weights.c_str());
-  std::printf("pictures    %ld px, %s, %s, normalize %s\n", static_cast<long>(info.image_size),
-              info.resize.c_str(), info.interpolation.c_str(), info.normalize.c_str());
+  const auto text = [](auto value) { return std::string(word(value)); };
+  const Preprocess& p = info.preprocess;
+  std::printf("task        %s, %s weights\n", text(info.task).c_str(), info.weights.c_str());
+  std::printf("pictures    %ld px, %s, %s, normalize %s\n", static_cast<long>(p.image_size),
+              text(p.resize).c_str(), text(p.interpolation).c_str(), text(p.normalize).c_str());
   for (const auto& [name, value] : info.metrics) {
     std::printf("%-11s %g\n", printable(name).c_str(), value);
   }
-  print_summary(info.model, info.image_size);
+  print_summary(info.model, p.image_size);
   std::printf("\nclasses     ");
   for (size_t i = 0; i < info.class_names.size(); ++i) {
     std::printf("%s%s", i ? ", " : "", printable(info.class_names[i]).c_str());

@@ -9,9 +9,7 @@
 #include "autograd/ops.h"
 #include "core/kernels.h"
 #include "data/formats/file_dataset.h"
-#include "data/image_ops.h"
 #include "data/text.h"
-#include "train/assemble.h"
 #include "train/checkpoint.h"
 #include "train/finite.h"
 #include "train/log.h"
@@ -100,20 +98,21 @@ void print(const fs::path& file, const std::vector<Prediction>& labels,
 }
 
 // Pictures [n, S, S, 3] to probabilities [n, K]. Errors: as check_outputs.
-std::vector<float> scores_of(LoadedModel& loaded, const Config& config,
-                             const std::vector<Image>& pictures,
+std::vector<float> scores_of(LoadedModel& loaded, const std::vector<Image>& pictures,
                              const std::vector<fs::path>& names) {
-  const int64_t n = static_cast<int64_t>(pictures.size()), S = loaded.info.image_size;
+  const Preprocess& spec = loaded.info.preprocess;
+  const int64_t n = static_cast<int64_t>(pictures.size()), S = spec.image_size;
   Tensor pixels({n, S, S, 3}, DType::u8), images({n, S, S, 3});
   for (int64_t i = 0; i < n; ++i) {
     const std::vector<uint8_t>& rgb = pictures[static_cast<size_t>(i)].rgb;
     std::copy(rgb.begin(), rgb.end(), pixels.data<uint8_t>() + i * S * S * 3);
   }
-  KERNEL(images.device(), normalize_images)(pixels, image_norm(config.data.normalize), images);
+  KERNEL(images.device(), normalize_images)(pixels, image_norm(spec.normalize), images);
   const Var logits = (*loaded.model)(Var(images));
   check_outputs(logits.value.to_vector(), loaded.info.model.classes,
                 [&](int64_t i) { return names[static_cast<size_t>(i)].native(); });
-  return (loaded.info.task == "single-label" ? softmax(logits) : sigmoid(logits)).value.to_vector();
+  return (loaded.info.task == Task::single_label ? softmax(logits) : sigmoid(logits))
+      .value.to_vector();
 }
 
 }  // namespace
@@ -123,12 +122,6 @@ ExitCode predict_command(const PredictCommand& command) {
   const std::vector<fs::path> files = list_pictures(command.pictures);
   LoadedModel loaded = model_from_checkpoint(command.checkpoint);
   fold_batch_norm(*loaded.model);
-  Config config;
-  config.data.image_size = loaded.info.image_size;
-  config.data.resize = loaded.info.resize;
-  config.data.interpolation = loaded.info.interpolation;
-  config.data.normalize = loaded.info.normalize;
-  const LoaderOptions prepare = evaluation_loader_options(config);
   if (command.csv) {
     std::printf("file,label,id,score,above\n");
   }
@@ -139,7 +132,7 @@ ExitCode predict_command(const PredictCommand& command) {
     if (pictures.empty()) {
       return;
     }
-    const std::vector<float> scores = scores_of(loaded, config, pictures, names);
+    const std::vector<float> scores = scores_of(loaded, pictures, names);
     const int64_t K = loaded.info.model.classes;
     for (size_t i = 0; i < names.size(); ++i) {
       print(names[i], choose(&scores[i * static_cast<size_t>(K)], K, command),
@@ -150,8 +143,7 @@ ExitCode predict_command(const PredictCommand& command) {
   };
   for (const fs::path& file : files) {
     try {
-      pictures.push_back(resize_to_square(load_image(file), prepare.image_size, prepare.resize,
-                                          prepare.interpolation));
+      pictures.push_back(to_square(load_image(file), loaded.info.preprocess));
       names.push_back(file);
     } catch (const DataError& error) {
       std::fprintf(stderr, "mlinfer: %s\n", printable_lines(error.what()).c_str());

@@ -52,7 +52,7 @@ bool fits_int64(const TomlPlace& place) {
   return result.ec != std::errc::result_out_of_range;
 }
 
-TomlValue array_of(const toml::value& value) {
+GivenValue array_of(const toml::value& value) {
   std::vector<double> numbers;
   for (const toml::value& item : value.as_array()) {
     if (item.is_floating()) {
@@ -60,25 +60,25 @@ TomlValue array_of(const toml::value& value) {
     } else if (item.is_integer()) {
       numbers.push_back(static_cast<double>(item.as_integer()));
     } else {
-      return TomlOther{"an array that holds not only numbers"};
+      return OtherValue{"an array that holds not only numbers"};
     }
   }
   return numbers;
 }
 
-TomlValue convert(const toml::value& value, const TomlPlace& place) {
+GivenValue convert(const toml::value& value, const TomlPlace& place) {
   switch (value.type()) {
     case toml::value_t::string: return std::string(value.as_string().str);
     case toml::value_t::integer:
       if (!fits_int64(place)) {
-        return TomlOther{"an integer beyond 64 bits"};
+        return OtherValue{"an integer beyond 64 bits"};
       }
       return static_cast<int64_t>(value.as_integer());
     case toml::value_t::floating: return static_cast<double>(value.as_floating());
     case toml::value_t::boolean: return static_cast<bool>(value.as_boolean());
     case toml::value_t::array: return array_of(value);
-    case toml::value_t::table: return TomlOther{"a section"};
-    default: return TomlOther{"a date or time"};
+    case toml::value_t::table: return OtherValue{"a section"};
+    default: return OtherValue{"a date or time"};
   }
 }
 

@@ -5,8 +5,9 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <variant>
 #include <vector>
+
+#include "train/config_value.h"
 
 namespace mld {
 
@@ -17,16 +18,9 @@ struct TomlPlace {
   std::string text;  // the whole line
 };
 
-// A value of a kind no key takes, in words: "a date", "an array of mixed values".
-struct TomlOther {
-  std::string kind;
-};
-using TomlValue =
-    std::variant<std::string, int64_t, double, bool, std::vector<double>, TomlOther>;
-
 struct TomlEntry {
   std::string section, name;  // section "" at the top of the file
-  TomlValue value;
+  GivenValue value;
   TomlPlace key_place, value_place;
 };
 

@@ -25,16 +25,19 @@ Rgb random_colour(RandomStream& random) {
 
 }  // namespace
 
-void check_augment_policy(const AugmentPolicy& config) {
+void check_augment_policy(const AugmentPolicy& policy) {
   const auto share = [](const char* name, double value) {
     require<UsageError>(value >= 0 && value <= 1, "augment.{}: {}, expected 0 to 1", name, value);
   };
-  share("hflip", config.hflip);
-  share("cutout", config.cutout);
-  share("crop_scale", config.crop_scale_low);
-  share("crop_scale", config.crop_scale_high);
-  const double low = config.crop_scale_low, high = config.crop_scale_high;
-  require<UsageError>(high == 0 || (low > 0 && low <= high),
+  share("hflip", policy.hflip);
+  share("cutout", policy.cutout);
+  if (!policy.crop_scale) {
+    return;
+  }
+  const auto [low, high] = *policy.crop_scale;
+  share("crop_scale", low);
+  share("crop_scale", high);
+  require<UsageError>(low > 0 && low <= high,
                       "augment.crop_scale: {} to {}, expected 0 < low <= high, as in 0.08 to 1",
                       low, high);
 }
@@ -90,26 +93,27 @@ Image random_randaugment(Image image, RandomStream& random) {
   return image;
 }
 
-Image augment(const Image& image, int size, ResizeMode mode, Interpolation interpolation,
-              const AugmentPolicy& config, const RandomKey& key) {
+Image augment(const Image& image, const Preprocess& spec, const AugmentPolicy& policy,
+              const RandomKey& key) {
   require(image.width > 0 && image.height > 0, "augment: the picture is empty");
   Image out;
-  if (config.crop_scale_high > 0) {
+  if (policy.crop_scale) {
     RandomStream random = stream(key, AugmentStream::crop);
-    const CropBox box = random_crop_box(image.width, image.height, config.crop_scale_low,
-                                        config.crop_scale_high, random);
-    out = resize(crop(image, box), size, size, interpolation);
+    const auto [low, high] = *policy.crop_scale;
+    const CropBox box = random_crop_box(image.width, image.height, low, high, random);
+    const int size = static_cast<int>(spec.image_size);
+    out = resize(crop(image, box), size, size, spec.interpolation);
   } else {
-    out = resize_to_square(image, size, mode, interpolation);
+    out = to_square(image, spec);
   }
-  if (config.hflip > 0 && stream(key, AugmentStream::flip).coin(config.hflip)) {
+  if (policy.hflip > 0 && stream(key, AugmentStream::flip).coin(policy.hflip)) {
     out = horizontal_flip(std::move(out));
   }
-  if (config.cutout > 0) {
+  if (policy.cutout > 0) {
     RandomStream random = stream(key, AugmentStream::cutout);
-    out = random_cutout(std::move(out), config.cutout, random);
+    out = random_cutout(std::move(out), policy.cutout, random);
   }
-  if (config.aa == AutoAugment::randaugment) {
+  if (policy.aa == AutoAugment::randaugment) {
     RandomStream random = stream(key, AugmentStream::randaugment);
     out = random_randaugment(std::move(out), random);
   }

@@ -2,8 +2,12 @@
 // is given, so a sample looks the same whichever worker loads it and however many there are.
 #pragma once
 
+#include <array>
+#include <optional>
+
 #include "core/random.h"
 #include "data/augment_ops.h"
+#include "data/preprocess.h"
 
 namespace mld {
 
@@ -11,24 +15,25 @@ namespace mld {
 enum class AugmentStream : uint32_t { crop = 0, flip = 1, cutout = 2, randaugment = 3 };
 
 enum class AutoAugment { none, randaugment };
+constexpr std::array<std::string_view, 2> words_of(AutoAugment) { return {"none", "randaugment"}; }
 
 // Config section `augment`. The defaults are the published COCO recipe: cutout, then RandAugment.
 struct AugmentPolicy {
   double hflip = 0;  // probability of mirroring
-  // Share of the area that a random-resized crop keeps; high = 0: no random crop.
-  double crop_scale_low = 0, crop_scale_high = 0;
+  // Range of the share of the area that a random-resized crop keeps; nothing: no random crop.
+  std::optional<std::array<double, 2>> crop_scale = std::nullopt;
   double cutout = 0.5;  // share of the side; 0: none
   AutoAugment aa = AutoAugment::randaugment;
 };
 
-// A training sample of size x size pixels: random-resized crop, or resize_to_square() without one;
-// mirror; cutout; RandAugment. Errors: Error for an empty picture.
-Image augment(const Image& image, int size, ResizeMode mode, Interpolation interpolation,
-              const AugmentPolicy& config, const RandomKey& key);
+// A training sample of spec.image_size pixels a side: random-resized crop, or to_square() without
+// one; mirror; cutout; RandAugment. Errors: Error for an empty picture.
+Image augment(const Image& image, const Preprocess& spec, const AugmentPolicy& policy,
+              const RandomKey& key);
 
-// Errors: UsageError naming the key unless probabilities and shares are in [0, 1], low <= high, and
-// a positive high comes with a positive low.
-void check_augment_policy(const AugmentPolicy& config);
+// Errors: UsageError naming the key unless probabilities and shares are in [0, 1] and, of the crop's,
+// 0 < low <= high.
+void check_augment_policy(const AugmentPolicy& policy);
 
 // torchvision 0.14's RandomResizedCrop.get_params: ten tries at an area share uniform in
 // [low, high] and a log-uniform aspect ratio in [3/4, 4/3]; else the largest central box of a ratio

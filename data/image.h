@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "core/words.h"
+
 namespace mld {
 
 // An 8-bit RGB picture, row-major [height, width, 3].
@@ -44,6 +46,9 @@ Image decode_image(std::span<const uint8_t> bytes, const std::string& name,
 Image load_image(const std::filesystem::path& path, const ImageLimits& limits = {});
 
 enum class Interpolation { nearest, bilinear, bicubic };
+constexpr std::array<std::string_view, 3> words_of(Interpolation) {
+  return {"nearest", "bilinear", "bicubic"};
+}
 
 // Pillow 9.4's Image.resize, bit for bit: antialiased, two integer passes, horizontal first.
 Image resize(const Image& image, int width, int height, Interpolation interpolation);

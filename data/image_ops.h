@@ -41,6 +41,9 @@ enum class ResizeMode {
   crop,    // shorter side to size, then the centre
   pad,     // longer side to size (shorter rounded half to even, at least 1), black margins
 };
+constexpr std::array<std::string_view, 3> words_of(ResizeMode) {
+  return {"squash", "crop", "pad"};
+}
 
 Image resize_to_square(const Image& image, int size, ResizeMode mode, Interpolation interpolation);
 

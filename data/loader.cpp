@@ -65,13 +65,13 @@ Loader::Loader(const Dataset& data, LoaderOptions options)
   const LoaderOptions& o = options_;
   require<UsageError>(o.batch_size >= 1, "loader: batch_size is {}, expected 1 or more",
                       o.batch_size);
-  require<UsageError>(o.image_size >= 1 && o.image_size <= 65535,
-                      "loader: image_size is {}, expected 1 to 65535", o.image_size);
-  require<UsageError>(o.workers >= -1 && o.workers <= 1024,
-                      "loader: workers is {}, expected -1 (automatic) to 1024", o.workers);
+  const int64_t S = o.preprocess.image_size;
+  require<UsageError>(S >= 1 && S <= 65535, "loader: image_size is {}, expected 1 to 65535", S);
+  require<UsageError>(o.loading.workers >= -1 && o.loading.workers <= 1024,
+                      "loader: workers is {}, expected -1 (automatic) to 1024", o.loading.workers);
   require<UsageError>(o.prefetch >= 1, "loader: prefetch is {}, expected 1 or more", o.prefetch);
-  require<UsageError>(o.max_bad_fraction >= 0 && o.max_bad_fraction <= 1,
-                      "loader: max_bad_fraction is {}, expected 0 to 1", o.max_bad_fraction);
+  const double bad = o.loading.max_bad_fraction;
+  require<UsageError>(bad >= 0 && bad <= 1, "loader: max_bad_fraction is {}, expected 0 to 1", bad);
   require<UsageError>(batches_per_epoch() > 0,
                       "{} do not fill one batch of {}; use a smaller train.batch_size",
                       counted(data_.size(), "picture"), o.batch_size);
@@ -79,10 +79,10 @@ Loader::Loader(const Dataset& data, LoaderOptions options)
     check_augment_policy(*o.augment);
   }
   const int compute = o.compute_threads >= 0 ? o.compute_threads : mld::compute_threads();
-  plan_ = plan_workers(o.workers, compute, usable_processors());
+  plan_ = plan_workers(static_cast<int>(o.loading.workers), compute, usable_processors());
   next_batch_ = batches_per_epoch();  // nothing to hand out before start()
 
-  const int64_t picture_bytes = int64_t{3} * o.image_size * o.image_size;
+  const int64_t picture_bytes = 3 * S * S;
   if (!crops() && data_.size() <= o.cache_bytes / picture_bytes) {
     const size_t n = static_cast<size_t>(data_.size());
     cache_.reset(new uint8_t[n * static_cast<size_t>(picture_bytes)]);  // untouched until used
@@ -132,7 +132,8 @@ std::shared_ptr<Loader::Slot> Loader::make_slot(int64_t number) const {
   slot->order = order_;
   const int64_t N = std::min(options_.batch_size, data_.size() - slot->first);
   const int64_t K = static_cast<int64_t>(data_.class_names().size());
-  slot->images = Tensor({N, options_.image_size, options_.image_size, 3}, DType::u8);
+  const int64_t S = options_.preprocess.image_size;
+  slot->images = Tensor({N, S, S, 3}, DType::u8);
   slot->targets = Tensor({N, K});
   slot->rows.resize(static_cast<size_t>(N));
   return slot;
@@ -210,7 +211,7 @@ void Loader::load_row(Slot& slot, int64_t row) const {
   Row& result = slot.rows[static_cast<size_t>(row)];
   const int64_t n = data_.size();
   // Beyond this many bad pictures handing out the batch is an error: no need to try more.
-  const auto most_bad = static_cast<size_t>(options_.max_bad_fraction * static_cast<double>(n));
+  const auto most_bad = static_cast<size_t>(options_.loading.max_bad_fraction * static_cast<double>(n));
   const int64_t tries = options_.training ? n : 1;
   for (int64_t i = 0; i < tries && result.bad.size() <= most_bad; ++i) {
     const int64_t sample = (*slot.order)[static_cast<size_t>((slot.first + row + i) % n)];
@@ -218,7 +219,7 @@ void Loader::load_row(Slot& slot, int64_t row) const {
       const Image image = picture(sample, slot.epoch);
       std::memcpy(slot.images.rows(row, row + 1).raw(), image.rgb.data(), image.rgb.size());
     } catch (const DataError& error) {
-      if (options_.on_bad_image == OnBadImage::error) {
+      if (options_.loading.on_bad_image == OnBadImage::error) {
         fail<DataError>("{}; data.on_bad_image = \"skip\" passes over such pictures", error.what());
       }
       result.bad.push_back({sample, data_.source(sample), error.what()});
@@ -235,7 +236,7 @@ void Loader::load_row(Slot& slot, int64_t row) const {
 }
 
 bool Loader::crops() const {
-  return options_.training && options_.augment && options_.augment->crop_scale_high > 0;
+  return options_.training && options_.augment && options_.augment->crop_scale;
 }
 
 Image Loader::picture(int64_t sample, int64_t epoch) const {
@@ -245,15 +246,13 @@ Image Loader::picture(int64_t sample, int64_t epoch) const {
   const RandomKey key{options_.seed, static_cast<uint64_t>(epoch * data_.size() + sample),
                       kAugmentStream};
   // Resizing a square picture to its own size changes nothing, so the cache serves augment() too.
-  return augment(crops() ? data_.load(sample) : square_picture(sample), options_.image_size,
-                 options_.resize, options_.interpolation, *options_.augment, key);
+  return augment(crops() ? data_.load(sample) : square_picture(sample), options_.preprocess,
+                 *options_.augment, key);
 }
 
 Image Loader::square_picture(int64_t sample) const {
-  const int S = options_.image_size;
-  const auto make = [&] {
-    return resize_to_square(data_.load(sample), S, options_.resize, options_.interpolation);
-  };
+  const int S = static_cast<int>(options_.preprocess.image_size);
+  const auto make = [&] { return to_square(data_.load(sample), options_.preprocess); };
   if (!cache_) {
     return make();
   }
@@ -319,11 +318,11 @@ std::optional<Batch> Loader::hand_out(Slot& slot) {
     ++kept;
   }
   const double n = static_cast<double>(data_.size()), bad = static_cast<double>(bad_.size());
-  if (bad > options_.max_bad_fraction * n) {
+  if (bad > options_.loading.max_bad_fraction * n) {
     const BadPicture& first = bad_.begin()->second;
     fail<DataError>("{} of {} pictures cannot be loaded, more than data.max_bad_fraction = {} "
                     "allows; the first is {}: {}",
-                    bad_.size(), data_.size(), options_.max_bad_fraction, printable(first.source),
+                    bad_.size(), data_.size(), options_.loading.max_bad_fraction, printable(first.source),
                     first.error);
   }
   if (kept == 0) {
@@ -336,7 +335,8 @@ std::optional<Batch> Loader::hand_out(Slot& slot) {
 }
 
 int64_t Loader::cache_bytes() const {
-  return cache_ ? data_.size() * 3 * options_.image_size * options_.image_size : 0;
+  const int64_t S = options_.preprocess.image_size;
+  return cache_ ? data_.size() * 3 * S * S : 0;
 }
 
 void Loader::note_bad(std::span<const int64_t> samples) {

@@ -25,28 +25,31 @@
 namespace mld {
 
 enum class OnBadImage { error, skip };
+constexpr std::array<std::string_view, 2> words_of(OnBadImage) { return {"error", "skip"}; }
 
 // The random number streams the loader uses; augment() owns the eight from kAugmentStream on.
 constexpr uint32_t kShuffleStream = 0x4C0000;
 constexpr uint32_t kAugmentStream = 0x4C0010;
 
+// Keys of config section [data]: how pictures are fetched, not what they become.
+struct LoadingSpec {
+  OnBadImage on_bad_image = OnBadImage::error;
+  double max_bad_fraction = 0.001;  // of the data set; more bad pictures than that are an error
+  int64_t workers = -1;             // see Note [Workers]
+};
+
 struct LoaderOptions {
   int64_t batch_size = 32;
-  int image_size = 224;  // side of the square pictures in a batch
-  ResizeMode resize = ResizeMode::squash;
-  Interpolation interpolation = Interpolation::bilinear;
+  Preprocess preprocess;
+  LoadingSpec loading;
   // Training: shuffled, a bad picture is replaced. Evaluation: in order, a bad one is left out.
   bool training = false;
   bool drop_last = false;  // leave out a last batch that is not full
   uint64_t seed = 42;
   // Training only. The key's step is epoch * samples + sample.
   std::optional<AugmentPolicy> augment;
-  // See Note [Workers].
-  int workers = -1;
   int compute_threads = -1;  // CPU threads that compute meanwhile; -1 = compute_threads()
   int prefetch = 3;          // batches decoded ahead of the one handed out
-  OnBadImage on_bad_image = OnBadImage::error;
-  double max_bad_fraction = 0.001;  // of the data set; more bad pictures than that are an error
   // Decoded and resized pictures are kept for the next epoch if the whole set fits (0 = never) and
   // no random-resized crop needs the original.
   int64_t cache_bytes = int64_t{512} << 20;
@@ -68,7 +71,7 @@ struct Batch {
   Tensor images;                 // u8 [N, S, S, 3]
   Tensor targets;                // f32 [N, K]: 1 = present, else 0
   Tensor weights{};              // f32 [N, K]: of the targets, 0 = unknown; undefined = all are 1
-  std::vector<int64_t> indices;  // [N] the sample of each row
+  std::vector<int64_t> indices{};  // [N] the sample of each row
   int64_t number = 0;            // of the batch in its epoch
 };
 

@@ -3,15 +3,11 @@
 #pragma once
 
 #include "models/backbone.h"
+#include "models/model_spec.h"
 #include "nn/attention.h"
 #include "nn/layers.h"
 
 namespace mld {
-
-enum class QueryKind {
-  random,     // N(0, 1), frozen (the published default)
-  learnable,  // the same start, trained
-};
 
 struct MlDecoderSpec {
   int64_t features = 2048;   // F: channels of the feature map

@@ -54,14 +54,6 @@ std::string wrapper_prefix(Module& model, std::span<const StateView> state) {
 
 }  // namespace
 
-InitPolicy parse_init_policy(const std::string& name) {
-  if (name == "strict") return InitPolicy::strict;
-  if (name == "backbone") return InitPolicy::backbone;
-  if (name == "matching") return InitPolicy::matching;
-  fail<UsageError>("model.init_policy: unknown policy \"{}\"; known are strict, backbone, matching",
-                   name);
-}
-
 std::string our_name(const std::string& published) {
   std::string name = published;
   if (name.ends_with(".filt")) {

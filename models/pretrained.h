@@ -13,8 +13,15 @@ enum class InitPolicy {
   backbone,  // the file's head is ignored, its backbone must fit entirely
   matching,  // whatever fits by name and shape
 };
-// Errors: UsageError for a name other than strict, backbone, matching.
-InitPolicy parse_init_policy(const std::string& name);
+constexpr std::array<std::string_view, 3> words_of(InitPolicy) {
+  return {"strict", "backbone", "matching"};
+}
+
+// Keys of config section [model]: the weights a new run starts from.
+struct InitSpec {
+  std::string init;  // a checkpoint; "": from scratch
+  InitPolicy init_policy = InitPolicy::strict;
+};
 
 // A published name as this model spells it; empty for entries that are no state of ours (fixed blur
 // kernels). Known: torchvision's and timm's ResNets with timm's ML-Decoder head.

@@ -1,6 +1,7 @@
 #include "models/registry.h"
 
 #include "models/gap_head.h"
+#include "models/ml_decoder.h"
 #include "models/resnet.h"
 
 namespace mld {
@@ -40,15 +41,6 @@ std::unique_ptr<Backbone> make_backbone(const ModelSpec& spec) {
                    joined(backbone_names()));
 }
 
-QueryKind query_kind(const std::string& name) {
-  if (name == "random") {
-    return QueryKind::random;
-  }
-  require<UsageError>(name == "learnable",
-                      "model.query: unknown kind \"{}\"; known are random, learnable", name);
-  return QueryKind::learnable;
-}
-
 std::unique_ptr<Head> make_head(const ModelSpec& spec, int64_t features) {
   require<UsageError>(spec.classes > 0, "model: needs at least one class, got {}", spec.classes);
   if (spec.head == "gap") {
@@ -60,8 +52,8 @@ std::unique_ptr<Head> make_head(const ModelSpec& spec, int64_t features) {
                                                      .groups = spec.groups,
                                                      .embed_dim = spec.embed_dim,
                                                      .ffn = spec.ffn,
-                                                     .dropout = spec.dropout,
-                                                     .query = query_kind(spec.query)});
+                                                     .dropout = static_cast<float>(spec.dropout),
+                                                     .query = spec.query});
   }
   fail<UsageError>("model.head: unknown head \"{}\"; known are {}", spec.head,
                    joined(head_names()));

@@ -6,24 +6,9 @@
 #include <vector>
 
 #include "models/backbone.h"
-#include "models/ml_decoder.h"
+#include "models/model_spec.h"
 
 namespace mld {
-
-// Everything that decides a model's parameters and shapes. Names as in the config.
-struct ModelSpec {
-  std::string backbone = "resnet50";  // see backbone_names()
-  std::string head = "ml_decoder";    // gap, ml_decoder
-  int64_t classes = 0;
-  // ml_decoder only, see MlDecoderSpec:
-  int64_t groups = -1;
-  int64_t embed_dim = 768;
-  int64_t ffn = 2048;
-  std::string query = "random";  // random, learnable
-  float dropout = 0.1f;
-
-  bool operator==(const ModelSpec&) const = default;
-};
 
 // Pictures to logits: a backbone and a head under the names of the published checkpoints.
 struct Classifier : Module {

@@ -76,19 +76,20 @@ class Sgd : public Optimizer {
 
 std::unique_ptr<Optimizer> make_optimizer(const OptimizerSpec& spec, Module& model) {
   constexpr float kAdamEps = 1e-8f, kLambEps = 1e-6f;
-  std::vector<TrainedParameter> trained = decay_groups(model, spec.weight_decay);
+  std::vector<TrainedParameter> trained = decay_groups(model, static_cast<float>(spec.weight_decay));
+  const auto beta2 = static_cast<float>(spec.betas[1]), eps = static_cast<float>(spec.eps);
   if (spec.name == "adam_l2" || spec.name == "adamw") {
     const AdamSpec adam{.rates = {},
-                        .beta2 = spec.beta2,
-                        .eps = spec.eps > 0 ? spec.eps : kAdamEps,
+                        .beta2 = beta2,
+                        .eps = eps > 0 ? eps : kAdamEps,
                         .decoupled = spec.name == "adamw"};
     return std::make_unique<Adam>(std::move(trained), adam);
   }
   if (spec.name == "lamb" || spec.name == "lamb_v3") {
     const LambSpec lamb{.rates = {},
-                        .beta2 = spec.beta2,
-                        .eps = spec.eps > 0 ? spec.eps : kLambEps,
-                        .max_grad_norm = spec.max_grad_norm,
+                        .beta2 = beta2,
+                        .eps = eps > 0 ? eps : kLambEps,
+                        .max_grad_norm = static_cast<float>(spec.max_grad_norm),
                         .timm = spec.name == "lamb"};
     return std::make_unique<Lamb>(std::move(trained), lamb);
   }

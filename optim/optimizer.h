@@ -1,6 +1,7 @@
 // Optimisers: Adam with coupled L2 (the published recipe), AdamW, SGD with Nesterov momentum, LAMB.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -12,12 +13,20 @@
 
 namespace mld {
 
+// Config section [optim], and make_optimizer()'s argument. What each key means stands in
+// train/config_keys.cpp.
 struct OptimizerSpec {
   std::string name = "adam_l2";  // adam_l2, adamw, sgd, lamb, lamb_v3
-  float weight_decay = 1e-4f;
-  float beta2 = 0.999f;
-  float eps = 0;  // 0: the optimiser's own default (Adam 1e-8, LAMB 1e-6)
-  float max_grad_norm = 1;  // lamb: all gradients together are clipped to this norm first
+  double lr = 1e-4, weight_decay = 1e-4;
+  std::array<double, 2> betas{0.9, 0.999};
+  double eps = 0;  // 0: the optimiser's own default (Adam 1e-8, LAMB 1e-6)
+  double momentum = 0.9;
+  double clip_grad = 0;  // 0: off
+  int64_t grad_accum_steps = 1;
+  double max_grad_norm = 1;  // lamb: all gradients together are clipped to this norm first; no key
+
+  // What the schedule hands on as Rates::beta1 where it does not cycle it.
+  double beta1() const { return name == "sgd" ? momentum : betas[0]; }
 };
 
 // Updates a model's trained parameters from their gradients. State is float32, on the parameters'

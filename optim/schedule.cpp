@@ -44,26 +44,28 @@ double Cosine::at(int64_t epoch) const {
   return anneal(lr, min_lr, static_cast<double>(epoch) / static_cast<double>(epochs));
 }
 
-Rates rates(const ScheduleSpec& spec, int64_t step) {
-  const int64_t epoch = step / std::max<int64_t>(spec.steps_per_epoch, 1);
+Rates Schedule::at(int64_t step) const {
+  const int64_t epoch = step / std::max<int64_t>(steps_per_epoch, 1);
   if (spec.name == "onecycle") {
-    const OneCycle cycle{.max_lr = spec.lr, .total_steps = spec.epochs * spec.steps_per_epoch,
+    const OneCycle cycle{.max_lr = lr, .total_steps = epochs * steps_per_epoch,
                          .pct_start = spec.pct_start};
     return cycle.at(step);
   }
   if (spec.name == "cosine") {
-    const Cosine cosine{.lr = spec.lr, .epochs = spec.epochs, .warmup_epochs = spec.warmup_epochs,
+    const Cosine cosine{.lr = lr, .epochs = epochs, .warmup_epochs = spec.warmup_epochs,
                         .warmup_lr = spec.warmup_lr, .min_lr = spec.min_lr};
-    return {cosine.at(epoch), spec.beta1};
+    return {cosine.at(epoch), beta1};
   }
   if (spec.name == "constant") {
     const bool warm = epoch < spec.warmup_epochs;
-    const double lr =
-        warm ? warm_up(spec.warmup_lr, spec.lr, epoch, spec.warmup_epochs) : spec.lr;
-    return {lr, spec.beta1};
+    return {warm ? warm_up(spec.warmup_lr, lr, epoch, spec.warmup_epochs) : lr, beta1};
   }
   fail<UsageError>("schedule.name: unknown schedule \"{}\"; expected onecycle, cosine or constant",
                    spec.name);
+}
+
+int64_t all_epochs(const ScheduleSpec& spec, int64_t epochs) {
+  return epochs + (spec.name == "cosine" ? spec.cooldown_epochs : 0);
 }
 
 }  // namespace mld

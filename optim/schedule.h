@@ -31,18 +31,27 @@ struct Cosine {
   double at(int64_t epoch) const;  // min_lr from `epochs` on (the cool-down)
 };
 
-// The schedule of a run.
+// Config section [schedule]. What each key means stands in train/config_keys.cpp.
 struct ScheduleSpec {
   std::string name = "onecycle";  // onecycle, cosine, constant
-  double lr = 1e-4;               // the largest
-  double beta1 = 0.9;             // where the schedule does not cycle it
-  int64_t epochs = 40, steps_per_epoch = 1;
   double pct_start = 0.2;
-  int64_t warmup_epochs = 0;      // cosine and constant
+  int64_t warmup_epochs = 0;  // cosine and constant
   double warmup_lr = 1e-4, min_lr = 1e-6;
+  int64_t cooldown_epochs = 0;  // cosine
 };
 
-// The rates of update `step`. Errors: UsageError for an unknown name.
-Rates rates(const ScheduleSpec& spec, int64_t step);
+// The schedule of a run.
+struct Schedule {
+  ScheduleSpec spec;
+  double lr = 1e-4;    // the largest
+  double beta1 = 0.9;  // where the schedule does not cycle it
+  int64_t epochs = 40, steps_per_epoch = 1;
+
+  // The rates of update `step`. Errors: UsageError for an unknown name.
+  Rates at(int64_t step) const;
+};
+
+// The epochs of a run that is to last `epochs`: a cool-down comes on top.
+int64_t all_epochs(const ScheduleSpec& spec, int64_t epochs);
 
 }  // namespace mld

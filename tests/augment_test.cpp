@@ -171,9 +171,9 @@ TEST_CASE("ops: the package's values") {
 
 TEST_CASE("augment: a function of the key alone") {
   const Image image = noise(50, 40);
-  const mld::AugmentPolicy config{.hflip = 0.5, .crop_scale_low = 0.2, .crop_scale_high = 1};
+  const mld::AugmentPolicy config{.hflip = 0.5, .crop_scale = {{0.2, 1}}};
   const auto run = [&](const mld::RandomKey& key) {
-    return mld::augment(image, 32, mld::ResizeMode::squash, Interpolation::bilinear, config, key);
+    return mld::augment(image, {.image_size = 32}, config, key);
   };
   std::set<std::string> seen;
   for (uint64_t step = 0; step < 40; ++step) {
@@ -193,7 +193,8 @@ TEST_CASE("augment: the steps in the official order, each from its own stream") 
   const Image image = noise(50, 40);
   const mld::RandomKey key{.seed = 11, .step = 5, .stream = 64};
   const auto run = [&](const mld::AugmentPolicy& config) {
-    return mld::augment(image, 32, mld::ResizeMode::squash, Interpolation::bicubic, config, key);
+    return mld::augment(image, {.image_size = 32, .interpolation = Interpolation::bicubic}, config,
+                        key);
   };
   const auto stream = [&](uint32_t offset) {
     return mld::RandomStream({.seed = 11, .step = 5, .stream = 64 + offset});
@@ -210,10 +211,9 @@ TEST_CASE("augment: the steps in the official order, each from its own stream") 
   random = stream(0);
   const mld::CropBox box = mld::random_crop_box(50, 40, 0.3, 0.9, random);
   expected = mld::resize(mld::crop(image, box), 32, 32, Interpolation::bicubic);
-  check_same(run({.crop_scale_low = 0.3, .crop_scale_high = 0.9, .cutout = 0, .aa = none}),
+  check_same(run({.crop_scale = {{0.3, 0.9}}, .cutout = 0, .aa = none}),
              expected, "crop");
-  check_same(run({.hflip = 1, .crop_scale_low = 0.3, .crop_scale_high = 0.9, .cutout = 0,
-                  .aa = none}),
+  check_same(run({.hflip = 1, .crop_scale = {{0.3, 0.9}}, .cutout = 0, .aa = none}),
              mld::horizontal_flip(expected), "crop and flip");
 }
 
@@ -269,7 +269,7 @@ TEST_CASE("augment: what is drawn is distributed as published") {
   int flipped = 0;
   const Image two = noise(2, 1);
   for (uint64_t step = 0; step < 2000; ++step) {
-    const Image out = mld::augment(two, 2, mld::ResizeMode::squash, Interpolation::nearest,
+    const Image out = mld::augment(two, {.image_size = 2, .interpolation = Interpolation::nearest},
                                    {.hflip = 0.3, .cutout = 0, .aa = mld::AutoAugment::none},
                                    {.seed = 5, .step = step});
     flipped += *out.pixel(0, 0) != *two.pixel(0, 0);
@@ -296,10 +296,10 @@ TEST_CASE("augment: crops that cannot fit fall back to the centre") {
 
 TEST_CASE("augment: settings out of range") {
   CHECK_NOTHROW(mld::check_augment_policy({}));
-  CHECK_NOTHROW(mld::check_augment_policy({.crop_scale_low = 0.08, .crop_scale_high = 1}));
+  CHECK_NOTHROW(mld::check_augment_policy({.crop_scale = {{0.08, 1}}}));
   CHECK_THROWS_WITH_AS(mld::check_augment_policy({.hflip = 1.5}),
                        "augment.hflip: 1.5, expected 0 to 1", mld::UsageError);
-  CHECK_THROWS_WITH_AS(mld::check_augment_policy({.crop_scale_low = 0.5, .crop_scale_high = 0.1}),
+  CHECK_THROWS_WITH_AS(mld::check_augment_policy({.crop_scale = {{0.5, 0.1}}}),
                        "augment.crop_scale: 0.5 to 0.1, expected 0 < low <= high, as in 0.08 to 1",
                        mld::UsageError);
   CHECK_THROWS_AS(mld::check_augment_policy({.cutout = -0.1}), mld::UsageError);

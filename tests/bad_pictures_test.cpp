@@ -11,7 +11,7 @@ TEST_CASE("loader: a bad picture is an error in the batch that needs it") {
   const FakeDataset data(40, {19});
   for (const int workers : {0, 3}) {
     LoaderOptions options = small_options(false);
-    options.workers = workers;
+    options.loading.workers = workers;
     Loader loader(data, options);
     loader.start(0);
     CHECK(loader.next());
@@ -26,8 +26,8 @@ TEST_CASE("loader: other errors of a worker surface too, and skip does not hide 
   FakeDataset data(40);
   data.broken_memory = 9;
   LoaderOptions options = small_options(false);
-  options.workers = 2;
-  options.on_bad_image = OnBadImage::skip;
+  options.loading.workers = 2;
+  options.loading.on_bad_image = OnBadImage::skip;
   Loader loader(data, options);
   loader.start(0);
   CHECK(loader.next());
@@ -37,8 +37,8 @@ TEST_CASE("loader: other errors of a worker surface too, and skip does not hide 
 TEST_CASE("loader: skip leaves bad pictures out of evaluation") {
   const FakeDataset data(40, {0, 19, 24, 25, 26, 27, 28, 29, 30, 31});
   LoaderOptions options = small_options(false);
-  options.on_bad_image = OnBadImage::skip;
-  options.max_bad_fraction = 0.25;
+  options.loading.on_bad_image = OnBadImage::skip;
+  options.loading.max_bad_fraction = 0.25;
   const Run alone = epoch(data, options, 0);
   CHECK(alone.sizes == std::vector<int64_t>{7, 8, 7, 8});  // the fourth batch is empty
   CHECK(alone.indices.size() == 30);
@@ -48,7 +48,7 @@ TEST_CASE("loader: skip leaves bad pictures out of evaluation") {
     CHECK(alone.targets[i * 3 + sample % 3] == 1.0f);
     CHECK(alone.weights[i * 3 + (sample + 1) % 3] == 0.0f);
   }
-  options.workers = 3;
+  options.loading.workers = 3;
   CHECK(epoch(data, options, 0) == alone);
 
   Loader loader(data, options);
@@ -67,8 +67,8 @@ TEST_CASE("loader: skip replaces bad pictures in training by the next good one o
   const std::set<int64_t> bad = {3, 4, 17};
   const FakeDataset data(24, bad);
   LoaderOptions options = small_options(true);
-  options.on_bad_image = OnBadImage::skip;
-  options.max_bad_fraction = 0.125;
+  options.loading.on_bad_image = OnBadImage::skip;
+  options.loading.max_bad_fraction = 0.125;
   const std::vector<int64_t> order = epoch_order(24, options.seed, 1);
   std::vector<int64_t> expected;
   for (size_t p = 0; p < 24; ++p) {
@@ -79,7 +79,7 @@ TEST_CASE("loader: skip replaces bad pictures in training by the next good one o
     expected.push_back(order[q % 24]);
   }
   for (const int workers : {0, 4}) {
-    options.workers = workers;
+    options.loading.workers = workers;
     const Run run = epoch(data, options, 1);
     CHECK(run.indices == expected);
     CHECK(run.sizes == std::vector<int64_t>{8, 8, 8});
@@ -94,10 +94,10 @@ TEST_CASE("loader: too many bad pictures are an error") {
   const FakeDataset data(40, {1, 2, 3});
   for (const bool training : {false, true}) {
     LoaderOptions options = small_options(training);
-    options.on_bad_image = OnBadImage::skip;
-    options.max_bad_fraction = 0.075;
+    options.loading.on_bad_image = OnBadImage::skip;
+    options.loading.max_bad_fraction = 0.075;
     CHECK(epoch(data, options, 0).indices.size() == (training ? 40 : 37));
-    options.max_bad_fraction = 0.05;
+    options.loading.max_bad_fraction = 0.05;
     CHECK(message_of<DataError>([&] { epoch(data, options, 0); }) ==
           "3 of 40 pictures cannot be loaded, more than data.max_bad_fraction = 0.05 allows; the "
           "first is fake:1: fake:1: damaged");
@@ -108,7 +108,7 @@ TEST_CASE("loader: too many bad pictures are an error") {
   }
   const FakeDataset ruin(40, all);
   LoaderOptions options = small_options(true);
-  options.on_bad_image = OnBadImage::skip;
+  options.loading.on_bad_image = OnBadImage::skip;
   CHECK_THROWS_AS(epoch(ruin, options, 0), DataError);
   CHECK(ruin.loads == 8);  // one batch, one try a row: more would change nothing
 }

@@ -20,12 +20,10 @@ using test::write_file;
 CheckpointInfo small_info() {
   CheckpointInfo info;
   info.model = {.backbone = "resnet18", .head = "ml_decoder", .classes = 3, .groups = 2,
-                .embed_dim = 16, .ffn = 8, .query = "learnable", .dropout = 0.25f};
+                .embed_dim = 16, .ffn = 8, .query = QueryKind::learnable, .dropout = 0.25};
   info.class_names = {"cat", "ein \"Hund\"", "\xe9\xb3\xa5\n"};
-  info.image_size = 64;
-  info.resize = "crop";
-  info.interpolation = "bicubic";
-  info.normalize = "imagenet";
+  info.preprocess = {.image_size = 64, .resize = ResizeMode::crop,
+                     .interpolation = Interpolation::bicubic, .normalize = Normalize::imagenet};
   info.weights = "ema";
   info.metrics = {{"mAP", 61.25}, {"CF1", 1.0 / 3}};
   info.config = "seed = 1\nname = \"a\"\n";
@@ -143,9 +141,10 @@ TEST_CASE("errors: damage and strangers are told by file and tensor") {
   CHECK(load_message(path).starts_with("FILE: damaged: tensor weights has checksum "));
   write_file(path, edited(good, "\"note\":\"n\"", "\"note\":\"m\""));
   CHECK(load_message(path).starts_with("FILE: damaged: the metadata have checksum "));
-  write_file(path, edited(good, "\"format_version\":\"1\"", "\"format_version\":\"2\""));
+  write_file(path, edited(good, "\"format_version\":\"2\"", "\"format_version\":\"3\""));
   CHECK_EQ(load_message(path),
-           "FILE: format version 2, this program reads version 1; use the program that wrote it");
+           "FILE: format version 3, this program reads versions up to 2; use the program that wrote "
+           "it");
 
   const std::vector<uint8_t> foreign = to_safetensors(tiny().tensors, {{"format", "pt"}});
   write_file(path, std::string(foreign.begin(), foreign.end()));
@@ -182,30 +181,36 @@ TEST_CASE("errors: descriptions that contradict themselves or the tensors") {
   CHECK(with("classes", std::string(100000, '[')).starts_with("FILE: metadata \"classes\", byte "));
   CHECK_EQ(with("metrics", "{\"a\":1,\"a\":2}"), "FILE: metadata \"metrics\" has a twice");
   CHECK_EQ(with("metrics", "{\"a\":\"1\"}"), "FILE: metadata \"metrics\": a must be a number");
-  CHECK_EQ(with("preprocessing", "{\"image_size\":64}"),
-           "FILE: metadata \"preprocessing\" lack \"resize\"");
   const auto pictures = [](int size, const char* resize) {
     return fmt::format(R"({{"image_size":{},"resize":"{}","interpolation":"bilinear",)"
                        R"("normalize":"none"}})", size, resize);
   };
   CHECK_EQ(with("preprocessing", pictures(64, "zoom")),
-           "FILE: metadata \"preprocessing\": resize is zoom, known are squash, crop, pad");
+           "FILE: metadata \"preprocessing\": resize: expected one of squash, crop, pad, got the "
+           "text \"zoom\"");
   CHECK_EQ(with("preprocessing", pictures(-1, "crop")),
-           "FILE: image_size must be in 16..4096, got -1");
+           "FILE: metadata \"preprocessing\": image_size: expected integer from 16 to 4096, got the "
+           "integer -1");
   const auto model_json = [](const char* backbone, const char* embed_dim, const char* ffn) {
     return fmt::format(R"({{"backbone":"{}","head":"ml_decoder","classes":3,"groups":2,)"
                        R"("embed_dim":{},"ffn":{},"query":"random","dropout":0.1}})",
                        backbone, embed_dim, ffn);
   };
   CHECK_EQ(with("model", model_json("resnet51", "16", "8")),
-           "FILE: model.backbone: unknown backbone \"resnet51\"; known are resnet18, resnet34, "
-           "resnet50, resnet101, resnet152");
+           "FILE: metadata \"model\": backbone: expected one of resnet18, resnet34, resnet50, "
+           "resnet101, resnet152, got the text \"resnet51\", did you mean 'resnet50'?");
   CHECK_EQ(with("model", model_json("resnet18", "1e3", "8")),
-           "FILE: metadata \"model\": embed_dim must be an integer");
+           "FILE: metadata \"model\": embed_dim: expected integer from 8 to 65536, got the number "
+           "1000");
+  CHECK_EQ(with("model", "{\"classes\":3,\"classes\":3}"),
+           "FILE: metadata \"model\" has classes twice");
+  CHECK_EQ(with("model", "{\"classes\":3,\"depth\":4}"),
+           "FILE: metadata \"model\" have depth, which this program does not know: the file was "
+           "written by a newer version; use that one");
   // A size no memory could hold is refused before any is asked for.
   CHECK_NE(with("model", model_json("resnet18", "16", "9000000000000000000")), "no DataError");
   CHECK_NE(with("model", model_json("resnet18", "16", "-8")), "no DataError");
-  CHECK_NE(with("model", model_json("resnet18", "1600000", "8")).find("of another shape"),
+  CHECK_NE(with("model", model_json("resnet18", "1600", "8")).find("of another shape"),
            std::string::npos);
   StateDict shorter = state;
   shorter.pop_back();

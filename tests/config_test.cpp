@@ -36,17 +36,18 @@ void check_contains(const std::string& text, const std::string& part) {
 }
 
 // A value of each key that differs from the default, as TOML.
-std::string other_value(const mld::Key& key, const mld::Field& field) {
-  const std::string now = mld::to_toml_value(field);
+std::string other_value(const mld::Key& key, const mld::Value& value) {
+  const std::string now = mld::to_toml_value(value);
   for (const std::string_view choice : key.choices) {
-    if (mld::toml_string(choice) != now) {
-      return mld::toml_string(choice);
+    const std::string other = mld::to_toml_value(std::string(choice));
+    if (other != now) {
+      return other;
     }
   }
-  if (std::holds_alternative<std::string*>(field)) return "\"other \\\"text\\\" \u00e9 \\u0007\"";
-  if (std::holds_alternative<bool*>(field)) return now == "true" ? "false" : "true";
-  if (std::holds_alternative<int64_t*>(field)) return now == "64" ? "72" : "64";
-  if (std::holds_alternative<double*>(field)) return "0.0625";
+  if (std::holds_alternative<std::string>(value)) return "\"other \\\"text\\\" \u00e9 \\u0007\"";
+  if (std::holds_alternative<bool>(value)) return now == "true" ? "false" : "true";
+  if (std::holds_alternative<int64_t>(value)) return now == "64" ? "72" : "64";
+  if (std::holds_alternative<double>(value)) return "0.0625";
   return "[0.25, 0.75]";
 }
 
@@ -54,13 +55,13 @@ std::string other_value(const mld::Key& key, const mld::Field& field) {
 
 TEST_CASE("the defaults are the published COCO recipe") {
   const Config config = mld::parse_config("[data]\nroot = \"coco\"\n", "a.toml").config;
-  CHECK(config.task == "multi-label");
-  CHECK(config.data.image_size == 448);
-  CHECK(config.data.resize == "squash");
-  CHECK(config.data.normalize == "none");
-  CHECK(config.data.unlabelled == "drop");
+  CHECK(config.task == mld::Task::multi_label);
+  CHECK(config.preprocess.image_size == 448);
+  CHECK(config.preprocess.resize == mld::ResizeMode::squash);
+  CHECK(config.preprocess.normalize == mld::Normalize::none);
+  CHECK(config.data.unlabelled == mld::Unlabelled::drop);
   CHECK(config.augment.cutout == 0.5);
-  CHECK(config.augment.aa == "randaugment");
+  CHECK(config.augment.aa == mld::AutoAugment::randaugment);
   CHECK(config.augment.hflip == 0.0);
   CHECK_FALSE(config.augment.crop_scale.has_value());
   CHECK(config.loss.gamma_neg == 4.0);
@@ -106,7 +107,7 @@ TEST_CASE("every key is read into its own field and written back") {
     Config config;
     config.data.format = "shapes";
     const std::string before = mld::to_toml(config);
-    const std::string value = other_value(key, key.field(config));
+    const std::string value = other_value(key, key.get(config));
     const std::set<std::string> alone_contradict_defaults = {
         "task", "data.format", "schedule.cooldown_epochs", "schedule.warmup_epochs",
         "optim.grad_accum_steps", "loss.target_threshold", "loss.smoothing"};
@@ -144,7 +145,7 @@ TEST_CASE("the resolved file tells every origin and reads back the same") {
   const mld::LoadedConfig loaded =
       mld::parse_config("seed = 7\n" + kShapes + "[train]\nepochs = 3\n", "my.toml", overrides);
   CHECK(loaded.config.optim.lr == 3e-4);
-  CHECK(loaded.config.model.init ==
+  CHECK(loaded.config.init.init ==
         std::filesystem::current_path() / "weights/start.safetensors");  // given here
   CHECK(loaded.config.name == "quoted");
   CHECK((*loaded.config.augment.crop_scale)[0] == 0.4);
@@ -165,7 +166,7 @@ TEST_CASE("the resolved file tells every origin and reads back the same") {
 TEST_CASE("weight files name no place and no run") {
   Config config;
   config.name = "SECRET";
-  config.data.root = config.model.init = "SECRET";
+  config.data.root = config.init.init = "SECRET";
   const std::string text = mld::to_toml(config, {{"optim.lr", "SECRET"}}, mld::Keys::portable);
   CHECK(text.find("SECRET") == std::string::npos);
   CHECK(text.find("workers") == std::string::npos);
@@ -272,11 +273,11 @@ TEST_CASE("contradictions") {
 TEST_CASE("resuming: keys that change results must agree, others need not") {
   Config saved, given;
   given.name = "other";
-  given.data.workers = 3;
+  given.loading.workers = 3;
   given.threads = 1;
   given.data.root = "elsewhere";
   given.train.checkpoint_minutes = 1;
-  given.model.init = "x.safetensors";
+  given.init.init = "x.safetensors";
   CHECK(mld::agree_for_resume(saved, given).empty());
   given.optim.lr = 0.01;
   CHECK(mld::agree_for_resume(saved, given) ==

@@ -56,17 +56,16 @@ class FakeDataset : public Dataset {
 inline LoaderOptions small_options(bool training) {
   LoaderOptions options;
   options.batch_size = 8;
-  options.image_size = 6;
+  options.preprocess.image_size = 6;
   options.training = training;
-  options.workers = 0;
+  options.loading.workers = 0;
   return options;
 }
 
 inline AugmentPolicy flip_and_crop() {
   AugmentPolicy policy;
   policy.hflip = 0.5;
-  policy.crop_scale_low = 0.3;
-  policy.crop_scale_high = 1;
+  policy.crop_scale = {0.3, 1};
   return policy;
 }
 

@@ -118,7 +118,7 @@ TEST_CASE("what hostile names and checkpoints say reaches no terminal raw") {
   info.model.embed_dim = int64_t{1} << 50;
   CHECK(described(info).first == 3);
   info.model.embed_dim = 32;
-  info.image_size = 65535;
+  info.preprocess.image_size = 65535;
   CHECK(described(info).first == 3);
 }
 

@@ -146,7 +146,7 @@ TEST_CASE("labels: targets and weights of a batch, and what the losses make of t
   CHECK(weighted.targets.to_vector() == std::vector<float>{0, 1, 0, 0});
   CHECK(weighted.weights.to_vector() == std::vector<float>{0, 0.5f, 1, 2});
 
-  const LossConfig loss;
+  const LossSpec loss;
   CHECK(loss_targets(loss, plain).to_vector() == std::vector<float>{0, 1, 0, 0});
   CHECK(loss_targets(loss, unknown).to_vector() == std::vector<float>{0, 1, 0, 0});
   // A present label that counts for nothing is an unknown one too.
@@ -162,7 +162,7 @@ TEST_CASE("labels: evaluation knows unknown labels from absent ones") {
   const auto model = make_model({.backbone = "resnet18", .head = "gap", .classes = 3});
   initialize(*model, 1);
   LoaderOptions options = small_options(false);
-  options.image_size = 32;
+  options.preprocess.image_size = 32;
   Loader loader(data, options);
   const auto scores = score_split(*model, loader, Config{}, Device{}, [] { return false; });
   for (int64_t i = 0; i < 5; ++i) {

@@ -40,7 +40,7 @@ TEST_CASE("loader: batches do not depend on the number of workers or the prefetc
     CHECK(alone.sizes == std::vector<int64_t>{8, 8, 8, 8, 8, 8, 8, 5});
     for (const int workers : {1, 3, 7}) {
       for (const int prefetch : {1, 4}) {
-        options.workers = workers;
+        options.loading.workers = workers;
         options.prefetch = prefetch;
         CHECK(epoch(data, options, 5) == alone);
       }
@@ -55,7 +55,7 @@ TEST_CASE("loader: where no processor is left the compute threads load the same 
   LoaderOptions options = small_options(true);
   options.augment = flip_and_crop();
   const Run alone = epoch(data, options, 5);
-  options.workers = -1;
+  options.loading.workers = -1;
   options.compute_threads = 1000;
   {
     const Loader loader(data, options);
@@ -72,7 +72,7 @@ TEST_CASE("loader: an epoch resumes at any batch, and start() drops what is unde
   const FakeDataset data(61);
   LoaderOptions options = small_options(true);
   options.augment = flip_and_crop();
-  options.workers = 2;
+  options.loading.workers = 2;
   const Run whole = epoch(data, options, 2);
   for (const int64_t from : {1, 5, 7, 8}) {
     const Run rest = epoch(data, options, 2, from);
@@ -96,7 +96,7 @@ TEST_CASE("loader: an epoch resumes at any batch, and start() drops what is unde
 TEST_CASE("loader: pictures, targets and the last batch") {
   const FakeDataset data(10);
   LoaderOptions options = small_options(false);
-  options.resize = ResizeMode::pad;
+  options.preprocess.resize = ResizeMode::pad;
   Loader loader(data, options);
   CHECK(loader.batches_per_epoch() == 2);
   loader.start(0);
@@ -131,7 +131,7 @@ TEST_CASE("loader: small sets stay decoded, with the same pixels") {
   const FakeDataset data(30);
   LoaderOptions options = small_options(true);
   options.augment = AugmentPolicy{};
-  options.workers = 3;
+  options.loading.workers = 3;
   const auto three_epochs = [&] {
     data.loads = 0;
     Loader loader(data, options);
@@ -174,12 +174,12 @@ TEST_CASE("loader: options out of range") {
   };
   CHECK(error([](auto& o) { o.batch_size = 0; }) ==
         "loader: batch_size is 0, expected 1 or more");
-  CHECK(error([](auto& o) { o.image_size = 0; }) ==
+  CHECK(error([](auto& o) { o.preprocess.image_size = 0; }) ==
         "loader: image_size is 0, expected 1 to 65535");
-  CHECK(error([](auto& o) { o.workers = -2; }) ==
+  CHECK(error([](auto& o) { o.loading.workers = -2; }) ==
         "loader: workers is -2, expected -1 (automatic) to 1024");
   CHECK(error([](auto& o) { o.prefetch = 0; }) == "loader: prefetch is 0, expected 1 or more");
-  CHECK(error([](auto& o) { o.max_bad_fraction = 2; }) ==
+  CHECK(error([](auto& o) { o.loading.max_bad_fraction = 2; }) ==
         "loader: max_bad_fraction is 2, expected 0 to 1");
   Loader loader(data, small_options(true));
   CHECK(message_of<UsageError>([&] { loader.start(0, 2); }) == "loader: batch 2 of an epoch of 1");

@@ -268,8 +268,6 @@ TEST_CASE("errors: model descriptions and inputs") {
            "ml_decoder: embed_dim must be a multiple of 8 (attention heads), got 300");
   CHECK_EQ(error({.classes = 2, .groups = 0}),
            "ml_decoder: groups must be positive, or -1 for 100");
-  CHECK_EQ(error({.classes = 2, .query = "words"}),
-           "model.query: unknown kind \"words\"; known are random, learnable");
   const auto model = make_model({.backbone = "resnet18", .head = "gap", .classes = 2});
   CHECK_ERROR(Error, "model: pictures must be [N, H, W, 3], got [2, 3, 8, 8]",
               (*model)(Var(Tensor::zeros({2, 3, 8, 8}))));

@@ -60,7 +60,7 @@ TEST_CASE("the best weights kept in the state are those of best.safetensors, to 
   std::filesystem::create_directories(run_folder.weights());
   std::filesystem::create_directories(run_folder.val());
   LoadedConfig config = small_run();
-  config.config.data.image_size = 32;
+  config.config.preprocess.image_size = 32;
   config.config.data.train_size = 48;
   config.config.train.batch_size = 8;
   config.config.train.epochs = 2;

@@ -1,13 +1,17 @@
 #include "train/checkpoint.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <cstring>
+
+#include <fmt/ranges.h>
 
 #include "core/parallel.h"
 #include "data/file.h"
 #include "data/text.h"
 #include "train/checkpoint_json.h"
+#include "train/config_keys.h"
 #include "train/finite.h"
 #include "train/run_folder.h"
 #include "train/training_state.h"
@@ -16,7 +20,8 @@ namespace mld {
 
 namespace {
 
-constexpr std::string_view kFormat = "mldecoder", kVersion = "1";
+constexpr std::string_view kFormat = "mldecoder";
+constexpr int kVersion = 2;  // 1: files whose readers passed over keys they did not know
 constexpr const char* kChecksums = "crc32c";                  // JSON: tensor name -> 8 hex digits
 constexpr const char* kMetadataChecksum = "metadata_crc32c";  // over all other entries
 
@@ -38,6 +43,18 @@ std::string get(const Metadata& metadata, const char* key, const std::string& fi
   const auto found = metadata.find(key);
   require<DataError>(found != metadata.end(), "{}: its metadata lack \"{}\"", file, key);
   return found->second;
+}
+
+// Errors: DataError for a version this program does not read.
+int format_version(const Metadata& metadata, const std::string& file) {
+  const std::string text = get(metadata, "format_version", file);
+  for (int version = 1; version <= kVersion; ++version) {
+    if (text == std::to_string(version)) {
+      return version;
+    }
+  }
+  fail<DataError>("{}: format version {}, this program reads versions up to {}; use the program "
+                  "that wrote it", file, printable(text), kVersion);
 }
 
 // Rethrows what a model complained about as an error of the file it came from.
@@ -66,7 +83,7 @@ void save_checkpoint(const std::filesystem::path& path, const Checkpoint& checkp
   }
   Metadata metadata = checkpoint.metadata;
   metadata.insert_or_assign("format", std::string(kFormat));
-  metadata.insert_or_assign("format_version", std::string(kVersion));
+  metadata.insert_or_assign("format_version", std::to_string(kVersion));
   metadata.insert_or_assign(kChecksums, json_object(checksums));
   metadata.insert_or_assign(kMetadataChecksum, hex(metadata_checksum(metadata)));
   write_file_atomically(path, to_safetensors(tensors, metadata));
@@ -98,10 +115,7 @@ CheckpointFile::CheckpointFile(const std::filesystem::path& path, Verify verify)
 }
 
 void CheckpointFile::verify_metadata() const {
-  const std::string version = get(metadata(), "format_version", path());
-  require<DataError>(version == kVersion,
-                     "{}: format version {}, this program reads version {}; use the program that "
-                     "wrote it", path(), printable(version), kVersion);
+  format_version(metadata(), path());
   const std::string expected = get(metadata(), kMetadataChecksum, path());
   const std::string actual = hex(metadata_checksum(metadata()));
   require<DataError>(actual == expected, "{}: damaged: the metadata have checksum {}, expected {}",
@@ -179,6 +193,23 @@ StateDict part(const StateDict& all, std::string_view prefix) {
 
 // ---- models -------------------------------------------------------------------------------------
 
+// The parts of an info that the key table writes and reads, where the table finds them.
+static Config config_of(const CheckpointInfo& info) {
+  Config config;
+  config.model = info.model;
+  config.preprocess = info.preprocess;
+  return config;
+}
+
+static std::string part_json(Part part, const Config& config) {
+  std::string members;
+  for (const Key& key : part_keys(part)) {
+    members += fmt::format("{}{}:{}", members.empty() ? "" : ",", json_string(key.name),
+                           to_json_value(key.get(config)));
+  }
+  return fmt::format("{{{}}}", members);
+}
+
 Metadata to_metadata(const CheckpointInfo& info) {
   const auto quoted = [](const std::string& text) { return json_string(text); };
   std::string classes, metrics;
@@ -191,59 +222,43 @@ Metadata to_metadata(const CheckpointInfo& info) {
     }
     metrics += fmt::format("{}{}:{}", metrics.empty() ? "" : ",", quoted(name), value);
   }
-  const ModelSpec& m = info.model;
-  Metadata metadata;
-  metadata["task"] = info.task;
-  metadata["weights"] = info.weights;
-  metadata["config"] = info.config;
-  metadata["classes"] = fmt::format("[{}]", classes);
-  metadata["metrics"] = fmt::format("{{{}}}", metrics);
-  metadata["model"] = fmt::format(
-      R"({{"backbone":{},"head":{},"classes":{},"groups":{},"embed_dim":{},"ffn":{},"query":{},)"
-      R"("dropout":{}}})",
-      quoted(m.backbone), quoted(m.head), m.classes, m.groups, m.embed_dim, m.ffn,
-      quoted(m.query), m.dropout);
-  metadata["preprocessing"] = fmt::format(
-      R"({{"image_size":{},"resize":{},"interpolation":{},"normalize":{}}})", info.image_size,
-      quoted(info.resize), quoted(info.interpolation), quoted(info.normalize));
-  return metadata;
+  const Config config = config_of(info);
+  return {{"format", std::string(kFormat)},
+          {"format_version", std::to_string(kVersion)},
+          {"task", std::string(word(info.task))},
+          {"weights", info.weights},
+          {"config", info.config},
+          {"classes", fmt::format("[{}]", classes)},
+          {"metrics", fmt::format("{{{}}}", metrics)},
+          {"model", part_json(Part::model, config)},
+          {"preprocessing", part_json(Part::preprocessing, config)}};
 }
 
 CheckpointInfo checkpoint_info(const Metadata& metadata, const std::string& file) {
   const auto text = [&](const char* key) { return get(metadata, key, file); };
+  const auto one_of = [&](const char* key, std::initializer_list<std::string_view> known) {
+    const std::string value = text(key);
+    require<DataError>(std::find(known.begin(), known.end(), value) != known.end(),
+                       "{}: metadata \"{}\" is {}, known are {}", file, key, printable(value),
+                       fmt::join(known, ", "));
+    return value;
+  };
   CheckpointInfo info;
-  info.task = text("task");
-  info.weights = text("weights");
+  info.task = from_word<Task>(one_of("task", {"multi-label", "single-label"})).value();
+  info.weights = one_of("weights", {"raw", "ema"});
   info.config = text("config");
   info.class_names = parse_text_array(text("classes"), file, "classes");
   info.metrics = parse_number_object(text("metrics"), file, "metrics");
-  const JsonFields model(text("model"), file, "model");
-  info.model = {.backbone = model.text("backbone"),
-                .head = model.text("head"),
-                .classes = model.integer("classes"),
-                .groups = model.integer("groups"),
-                .embed_dim = model.integer("embed_dim"),
-                .ffn = model.integer("ffn"),
-                .query = model.text("query"),
-                .dropout = static_cast<float>(model.number("dropout"))};
-  const JsonFields pictures(text("preprocessing"), file, "preprocessing");
-  info.image_size = pictures.integer("image_size");
-  info.resize = pictures.one_of("resize", {"squash", "crop", "pad"});
-  info.interpolation = pictures.one_of("interpolation", {"bilinear", "bicubic"});
-  info.normalize = pictures.one_of("normalize", {"none", "imagenet"});
-  const auto one_of = [&](const char* key, const std::string& value, const char* a, const char* b) {
-    require<DataError>(value == a || value == b, "{}: metadata \"{}\" is {}, known are {}, {}",
-                       file, key, printable(value), a, b);
-  };
-  one_of("task", info.task, "multi-label", "single-label");
-  one_of("weights", info.weights, "raw", "ema");
+  const int version = format_version(metadata, file);
+  Config config;
+  read_keys(part_keys(Part::model), {text("model"), file, "model", version}, config);
+  read_keys(part_keys(Part::preprocessing),
+            {text("preprocessing"), file, "preprocessing", version}, config);
+  info.model = config.model;
+  info.preprocess = config.preprocess;
   require<DataError>(static_cast<int64_t>(info.class_names.size()) == info.model.classes,
                      "{}: {} class names for a model of {} classes", file,
                      info.class_names.size(), info.model.classes);
-  constexpr int64_t kSmallestSide = 16, kLargestSide = 4096;  // data.image_size's
-  require<DataError>(kSmallestSide <= info.image_size && info.image_size <= kLargestSide,
-                     "{}: image_size must be in {}..{}, got {}", file, kSmallestSide, kLargestSide,
-                     info.image_size);
   return info;
 }
 
@@ -278,7 +293,8 @@ CheckpointInfo read_checkpoint_info(const std::filesystem::path& path) {
   const CheckpointFile file(weights_file(path), Verify::metadata_only);
   require_model(file);
   CheckpointInfo info = checkpoint_info(file.metadata(), file.path());
-  naming(file.path(), [&] { return model_summary(info.model, info.image_size); });  // it can exist
+  // It can exist.
+  naming(file.path(), [&] { return model_summary(info.model, info.preprocess.image_size); });
   return info;
 }
 

@@ -11,6 +11,7 @@
 #include "data/safetensors.h"
 #include "models/pretrained.h"
 #include "models/registry.h"
+#include "train/config.h"
 
 namespace mld {
 
@@ -69,21 +70,20 @@ StateDict part(const StateDict& all, std::string_view prefix);
 // What inference needs to know besides the tensors.
 struct CheckpointInfo {
   ModelSpec model;
-  std::string task = "multi-label";      // multi-label, single-label
-  std::vector<std::string> class_names;  // UTF-8, one per output
-  int64_t image_size = 448;              // pictures are made [image_size, image_size]
-  std::string resize = "squash";         // squash, crop, pad
-  std::string interpolation = "bilinear";  // bilinear, bicubic
-  std::string normalize = "none";        // none, imagenet
-  std::string weights = "raw";           // raw, ema: what the tensors are
+  Preprocess preprocess;
+  Task task = Task::multi_label;          // or single_label
+  std::vector<std::string> class_names;   // UTF-8, one per output
+  std::string weights = "raw";            // raw, ema: what the tensors are
   std::map<std::string, double> metrics;  // on val, by name
   std::string config;                    // of the run, TOML
 
   bool operator==(const CheckpointInfo&) const = default;
 };
 
+// "model" and "preprocessing" are JSON objects of the config keys that belong to them.
 Metadata to_metadata(const CheckpointInfo& info);
-// Errors: DataError naming `file` and the field that is missing, malformed or contradictory.
+// A key that is lacking has the default of the file's format version. Errors: DataError naming
+// `file` and the field that is missing, malformed, contradictory or of a newer version.
 CheckpointInfo checkpoint_info(const Metadata& metadata, const std::string& file);
 
 // save_checkpoint() of a model's state_dict() with its info.

@@ -1,6 +1,7 @@
 #include "train/checkpoint_json.h"
 
 #include <algorithm>
+#include <set>
 
 #include <rapidjson/document.h>
 #include <rapidjson/error/en.h>
@@ -92,59 +93,54 @@ std::map<std::string, double> parse_number_object(const std::string& json, const
   return numbers;
 }
 
-struct JsonFields::Impl {
-  rapidjson::Document document;
-  std::string file;
-  const char* field;
+// ---- config keys --------------------------------------------------------------------------------
 
-  const rapidjson::Value& at(const char* name) const {
-    const auto member = document.FindMember(name);
-    require<DataError>(member != document.MemberEnd(), "{}: metadata \"{}\" lack \"{}\"", file,
-                       field, name);
-    return member->value;
+static GivenValue given_value(const rapidjson::Value& value) {
+  if (value.IsString()) return as_text(value);
+  if (value.IsInt64()) return value.GetInt64();
+  if (value.IsNumber()) return value.GetDouble();
+  if (value.IsBool()) return value.GetBool();
+  if (value.IsNull()) return OtherValue{"null"};
+  if (value.IsObject()) return OtherValue{"an object"};
+  std::vector<double> numbers;
+  for (const rapidjson::Value& item : value.GetArray()) {
+    if (!item.IsNumber()) return OtherValue{"an array that holds not only numbers"};
+    numbers.push_back(item.GetDouble());
   }
-  void check(bool fits, const char* name, const char* expected) const {
-    require<DataError>(fits, "{}: metadata \"{}\": {} must be {}", file, field, name, expected);
+  return numbers;
+}
+
+void read_keys(const std::vector<Key>& keys, const KeysJson& from, Config& config) {
+  const auto store = [&](const Key& key, const GivenValue& value) {
+    const std::string wrong = assign(key, value, config);
+    require<DataError>(wrong.empty(), "{}: metadata \"{}\": {}: {}", from.file, from.field,
+                       key.name, wrong);
+  };
+  for (const Key& key : keys) {
+    const Key::Earlier* oldest = nullptr;  // what files of this version mean by having no such key
+    for (const Key::Earlier& earlier : key.earlier) {
+      if (from.version < earlier.before && (oldest == nullptr || earlier.before < oldest->before)) {
+        oldest = &earlier;
+      }
+    }
+    if (oldest != nullptr) {
+      store(key, oldest->value);
+    }
   }
-};
-
-JsonFields::JsonFields(const std::string& json, const std::string& file, const char* field)
-    : impl_(std::make_unique<Impl>(Impl{parse(json, file, field), file, field})) {
-  require<DataError>(impl_->document.IsObject(), "{}: metadata \"{}\" must be an object", file,
-                     field);
-}
-
-JsonFields::~JsonFields() = default;
-
-std::string JsonFields::text(const char* name) const {
-  const rapidjson::Value& value = impl_->at(name);
-  impl_->check(value.IsString(), name, "text");
-  return as_text(value);
-}
-
-int64_t JsonFields::integer(const char* name) const {
-  const rapidjson::Value& value = impl_->at(name);
-  impl_->check(value.IsInt64(), name, "an integer");
-  return value.GetInt64();
-}
-
-double JsonFields::number(const char* name) const {
-  const rapidjson::Value& value = impl_->at(name);
-  impl_->check(value.IsNumber(), name, "a number");
-  return value.GetDouble();
-}
-
-std::string JsonFields::one_of(const char* name,
-                               std::initializer_list<std::string_view> allowed) const {
-  const std::string value = text(name);
-  const bool known = std::find(allowed.begin(), allowed.end(), value) != allowed.end();
-  std::string names;
-  for (const std::string_view choice : allowed) {
-    names.append(names.empty() ? "" : ", ").append(choice);
-  }
-  require<DataError>(known, "{}: metadata \"{}\": {} is {}, known are {}", impl_->file,
-                     impl_->field, name, printable(value), names);
-  return value;
+  std::set<std::string> seen;
+  for_members(
+      parse(from.json, from.file, from.field), from.file, from.field, "config keys",
+      [](const rapidjson::Value&) { return true; },
+      [&](const std::string& name, const rapidjson::Value& value) {
+        const auto key = std::find_if(keys.begin(), keys.end(),
+                                      [&](const Key& known) { return known.name == name; });
+        require<DataError>(key != keys.end(),
+                           "{}: metadata \"{}\" have {}, which this program does not know: the "
+                           "file was written by a newer version; use that one", from.file,
+                           from.field, printable(name));
+        store(*key, given_value(value));
+        return seen.insert(name).second;
+      });
 }
 
 }  // namespace mld

@@ -1,13 +1,11 @@
 // The small JSON values in a checkpoint's metadata, read with errors that name file and field.
 #pragma once
 
-#include <cstdint>
-#include <initializer_list>
 #include <map>
-#include <memory>
 #include <string>
-#include <string_view>
 #include <vector>
+
+#include "train/config_keys.h"
 
 namespace mld {
 
@@ -23,21 +21,16 @@ std::map<std::string, std::string> parse_text_object(const std::string& json,
 std::map<std::string, double> parse_number_object(const std::string& json, const std::string& file,
                                                   const char* field);
 
-// An object whose fields have known names and types.
-class JsonFields {
- public:
-  JsonFields(const std::string& json, const std::string& file, const char* field);
-  ~JsonFields();
-
-  // Errors: DataError if the field is missing or of another type.
-  std::string text(const char* name) const;
-  int64_t integer(const char* name) const;
-  double number(const char* name) const;
-  std::string one_of(const char* name, std::initializer_list<std::string_view> allowed) const;
-
- private:
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
+// A JSON object of config keys, and the format version of the file it is from.
+struct KeysJson {
+  const std::string& json;
+  const std::string& file;
+  const char* field;
+  int version;
 };
+// Stores the values in the config. A key that is lacking takes its default, or what files of that
+// version meant. Errors: as above; also a value that the key refuses, and a key that is none of
+// `keys`: a newer version wrote it.
+void read_keys(const std::vector<Key>& keys, const KeysJson& from, Config& config);
 
 }  // namespace mld

@@ -14,7 +14,6 @@ namespace mld {
 
 std::string to_toml(const Config& config, const Origins& origins, Keys keys) {
   constexpr size_t kCommentColumn = 40;
-  Config copy = config;  // fields are accessed through non-const pointers
   std::string text;
   std::string_view section;
   for (const Key& key : config_keys()) {
@@ -25,7 +24,7 @@ std::string to_toml(const Config& config, const Origins& origins, Keys keys) {
       section = key.section;
       text += fmt::format("\n[{}]\n", section);
     }
-    std::string line = fmt::format("{} = {}", key.name, to_toml_value(key.field(copy)));
+    std::string line = fmt::format("{} = {}", key.name, to_toml_value(key.get(config)));
     if (keys == Keys::all) {
       const auto origin = origins.find(key.full_name());
       line.resize(std::max(line.size() + 2, kCommentColumn), ' ');
@@ -37,11 +36,10 @@ std::string to_toml(const Config& config, const Origins& origins, Keys keys) {
 }
 
 std::vector<std::string> agree_for_resume(const Config& saved, const Config& given) {
-  Config ours = saved, theirs = given;
   std::vector<std::string> differences;
   for (const Key& key : config_keys()) {
-    const std::string was = to_toml_value(key.field(ours));
-    const std::string is = to_toml_value(key.field(theirs));
+    const std::string was = to_toml_value(key.get(saved));
+    const std::string is = to_toml_value(key.get(given));
     if (key.effect == Effect::results && was != is) {
       differences.push_back(fmt::format("{}: the run has {}, given {}", key.full_name(),
                                         printable(was), printable(is)));

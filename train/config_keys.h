@@ -1,23 +1,16 @@
-// The table of config keys that parsing, printing and help share.
+// The table of config keys: parsing, printing, help and checkpoints share it. A key is one row.
 #pragma once
 
-#include <array>
 #include <limits>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <variant>
 #include <vector>
 
 #include "train/config.h"
+#include "train/config_value.h"
 
 namespace mld {
-
-using Pair = std::array<double, 2>;
-// A pointer to a key's value inside a Config; its type is the key's.
-using Field =
-    std::variant<std::string*, int64_t*, double*, bool*, Pair*, std::optional<Pair>*>;
 
 // Whether a key matters for what a run computes.
 enum class Effect {
@@ -26,31 +19,42 @@ enum class Effect {
   place,    // no: a file or folder, relative to the config file it is given in
 };
 
+// What of a checkpoint a key belongs to: its metadata have a JSON object for each part.
+enum class Part { none, model, preprocessing };
+
 struct Key {
+  // What files of older format versions mean that lack the key, where it is not the default.
+  struct Earlier {
+    int before;  // the first version whose files have the key
+    GivenValue value;
+  };
+
   std::string_view section, name;  // section "" is the top of the file
-  Field (*field)(Config&);
+  Value (*get)(const Config&);
+  void (*set)(Config&, const Value&);  // a value of the key's type, and one of its choices
   std::string_view meaning;
   std::vector<std::string_view> choices{};  // of a text; empty: any text
   // The range of a number, and of each of a pair.
   double least = -std::numeric_limits<double>::infinity();
   double most = std::numeric_limits<double>::infinity();
   Effect effect = Effect::results;
+  Part part = Part::none;
+  std::vector<Earlier> earlier{};
 
   std::string full_name() const;  // "optim.lr", "seed"
 };
 
 // In the order of the file.
 std::span<const Key> config_keys();
+// The keys of a checkpoint's part: config keys, and what the data decides.
+std::vector<Key> part_keys(Part part);
 // The sections but the top, in the order of the file.
 std::span<const std::string_view> config_sections();
 // Null if there is no such key.
 const Key* find_key(std::string_view section, std::string_view name);
 
-// "text", "integer", "number", "true or false", "two numbers", ...
-std::string_view type_name(const Field& field);
-// The value as TOML.
-std::string to_toml_value(const Field& field);
-// The text as a TOML string with its quotes.
-std::string toml_string(std::string_view text);
+// Stores the value in the config. Returns "" or what is wrong ("expected a number, got the text
+// \"x\"") and then leaves the config as it was.
+std::string assign(const Key& key, const GivenValue& given, Config& config);
 
 }  // namespace mld

@@ -6,7 +6,6 @@
 #include "autograd/ops.h"
 #include "core/kernels.h"
 #include "data/text.h"
-#include "train/assemble.h"
 #include "train/finite.h"
 
 namespace mld {
@@ -17,21 +16,20 @@ std::optional<Scores> score_split(Classifier& model, Loader& loader, const Confi
                                   Device device, const std::function<bool()>& stop) {
   set_training(model, false);
   fold_batch_norm(model);
-  const DType precision = config.train.precision == "bf16" ? DType::bf16 : DType::f32;
-  const ImageNormSpec norm = image_norm(config.data.normalize);
+  const ImageNormSpec norm = image_norm(config.preprocess.normalize);
   Scores result;
   loader.start(0);
   while (const auto batch = loader.next()) {
     if (stop()) {
       return std::nullopt;
     }
-    Tensor images(batch->images.shape(), precision, device);
+    Tensor images(batch->images.shape(), config.train.precision, device);
     KERNEL(device, normalize_images)(batch->images.to(device), norm, images);
     const Var logits = cast(model(Var(images)), DType::f32);
     check_outputs(logits.value.to_vector(), logits.shape()[-1], [&](int64_t row) {
       return fmt::format("picture {} of the split", batch->indices[static_cast<size_t>(row)] + 1);
     });
-    const Var scores = config.task == "single-label" ? softmax(logits) : sigmoid(logits);
+    const Var scores = config.task == Task::single_label ? softmax(logits) : sigmoid(logits);
     result.classes = scores.shape()[-1];
     const std::vector<float> values = scores.value.to_vector();
     result.scores.insert(result.scores.end(), values.begin(), values.end());

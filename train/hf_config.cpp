@@ -3,13 +3,13 @@
 #include <fmt/ranges.h>
 
 #include "data/text.h"
-#include "train/assemble.h"
 
 namespace mld {
 
 // timm's word for how a picture becomes a square.
-static const char* crop_mode(const std::string& resize) {
-  return resize == "squash" ? "squash" : resize == "crop" ? "center" : "border";
+static const char* crop_mode(ResizeMode resize) {
+  constexpr std::array<const char*, 3> kWords{"squash", "center", "border"};
+  return kWords[static_cast<size_t>(resize)];
 }
 
 std::string hf_config_json(const CheckpointInfo& info, int64_t num_features) {
@@ -17,8 +17,9 @@ std::string hf_config_json(const CheckpointInfo& info, int64_t num_features) {
   for (const std::string& name : info.class_names) {
     names += (names.empty() ? "" : ", ") + json_string(name);
   }
-  const ImageNormSpec norm = image_norm(info.normalize);
+  const ImageNormSpec norm = image_norm(info.preprocess.normalize);
   const ModelSpec& model = info.model;
+  const int64_t S = info.preprocess.image_size;
   return fmt::format(
       R"({{
   "architecture": {},
@@ -47,9 +48,9 @@ std::string hf_config_json(const CheckpointInfo& info, int64_t num_features) {
 }}
 )",
       json_string(model.backbone), model.classes, num_features, names, model.classes,
-      info.image_size, info.image_size, json_string(info.interpolation), crop_mode(info.resize),
-      fmt::join(norm.mean, ", "), fmt::join(norm.std, ", "), json_string(info.task),
-      json_string(model.head), model.groups, model.embed_dim, model.ffn, json_string(model.query));
+      S, S, json_string(word(info.preprocess.interpolation)), crop_mode(info.preprocess.resize),
+      fmt::join(norm.mean, ", "), fmt::join(norm.std, ", "), json_string(word(info.task)),
+      json_string(model.head), model.groups, model.embed_dim, model.ffn, json_string(word(model.query)));
 }
 
 }  // namespace mld

@@ -23,20 +23,18 @@ Trainer::Trainer(LoadedConfig config, Device device, RunLog& log, Start start)
     }
     check_labels(config_, *split);
   }
-  train_loader_ = std::make_unique<Loader>(*data_.train, training_loader_options(config_));
-  val_loader_ = std::make_unique<Loader>(*data_.val, evaluation_loader_options(config_));
+  train_loader_ = std::make_unique<Loader>(*data_.train, loader_options(config_, Purpose::training));
+  val_loader_ = std::make_unique<Loader>(*data_.val, loader_options(config_, Purpose::evaluation));
 
-  model_ = make_model(model_spec(config_, static_cast<int64_t>(data_.train->class_names().size())));
+  ModelSpec spec = config_.model;
+  spec.classes = static_cast<int64_t>(data_.train->class_names().size());
+  model_ = make_model(spec);
   initialize(*model_, static_cast<uint64_t>(config_.seed));
-  if (start == Start::fresh && !config_.model.init.empty()) {
+  if (start == Start::fresh && !config_.init.init.empty()) {
     start_model();
   }
   to(*model_, device_);
-  optimizer_ = make_optimizer({.name = config_.optim.name,
-                               .weight_decay = static_cast<float>(config_.optim.weight_decay),
-                               .beta2 = static_cast<float>(config_.optim.betas[1]),
-                               .eps = static_cast<float>(config_.optim.eps)},
-                              *model_);
+  optimizer_ = make_optimizer(config_.optim, *model_);
   if (config_.train.model_ema_decay > 0) {
     ema_.emplace(*model_, config_.train.model_ema_decay);
   }
@@ -46,16 +44,11 @@ Trainer::Trainer(LoadedConfig config, Device device, RunLog& log, Start start)
                             .forward = [this](const Var& images) { return (*model_)(images); },
                             .optimizer = *optimizer_,
                             .average = ema_ ? &*ema_ : nullptr});
-  const bool momentum = config_.optim.name == "sgd";
-  schedule_ = {.name = config_.schedule.name,
+  schedule_ = {.spec = config_.schedule,
                .lr = config_.optim.lr,
-               .beta1 = momentum ? config_.optim.momentum : config_.optim.betas[0],
+               .beta1 = config_.optim.beta1(),
                .epochs = config_.train.epochs,
-               .steps_per_epoch = train_loader_->batches_per_epoch(),
-               .pct_start = config_.schedule.pct_start,
-               .warmup_epochs = config_.schedule.warmup_epochs,
-               .warmup_lr = config_.schedule.warmup_lr,
-               .min_lr = config_.schedule.min_lr};
+               .steps_per_epoch = train_loader_->batches_per_epoch()};
   state_.threads = compute_threads();
   state_.fingerprint = fmt::format("{:016x}-{:016x}", fingerprint(*data_.train),
                                    fingerprint(*data_.val));
@@ -64,11 +57,11 @@ Trainer::Trainer(LoadedConfig config, Device device, RunLog& log, Start start)
 
 // Starts from model.init. With the strict policy a checkpoint of ours must be of the same classes.
 void Trainer::start_model() {
-  const InitPolicy policy = parse_init_policy(config_.model.init_policy);
-  const LoadReport report = init_from_checkpoint(*model_, config_.model.init, policy,
+  const LoadReport report = init_from_checkpoint(*model_, config_.init.init,
+                                                 config_.init.init_policy,
                                                  data_.train->class_names());
   log_.message(fmt::format("{}: {} tensors of the model keep their initial values, {} of the file "
-                           "are not used", config_.model.init,
+                           "are not used", config_.init.init,
                            report.missing.size() + report.mismatched.size(),
                            report.unexpected.size() + report.mismatched.size()));
 }
@@ -122,7 +115,7 @@ void Trainer::start_update(const Batch& batch) {
   if (state_.best_step == state_.step) {
     best_ = best_weights();  // the model moves on
   }
-  const Rates now = rates(schedule_, state_.step);
+  const Rates now = schedule_.at(state_.step);
   std::string reason;
   try {
     step_->queue(batch, now, state_.step);
@@ -171,7 +164,7 @@ std::optional<Evaluation> Trainer::validate() {
   if (!scores) {
     return std::nullopt;
   }
-  Evaluation result = evaluate(*scores, data_.val->class_names(), config_.task == "single-label");
+  Evaluation result = evaluate(*scores, data_.val->class_names(), config_.task == Task::single_label);
   result.skipped = static_cast<int64_t>(val_loader_->bad_pictures().size());
   return result;
 }
@@ -182,7 +175,7 @@ bool Trainer::finish_epoch() {
   const int64_t batches = train_loader_->batches_per_epoch();
   EpochReport report{.epoch = state_.epoch, .step = state_.step,
                      .loss = state_.loss_sum / static_cast<double>(batches),
-                     .lr = rates(schedule_, state_.step - 1).lr,
+                     .lr = schedule_.at(state_.step - 1).lr,
                      .metric = config_.train.best_metric, .history = {}};
   const int64_t next = state_.epoch + 1;
   if (next % config_.train.val_interval == 0 || next == epochs()) {
@@ -249,11 +242,6 @@ void Trainer::note_validation(const Evaluation& raw, const std::optional<Evaluat
     write_file_atomically(folder_.val() / "metrics.json", evaluation_json(best) + "\n");
     write_file_atomically(folder_.val() / "per_class.csv", per_class_csv(best));
   }
-}
-
-int64_t Trainer::epochs() const {
-  const bool cosine = config_.schedule.name == "cosine";
-  return config_.train.epochs + (cosine ? config_.schedule.cooldown_epochs : 0);
 }
 
 bool Trainer::save_is_due() const {

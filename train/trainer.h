@@ -62,7 +62,7 @@ class Trainer {
   StateDict best_weights();
   CheckpointInfo info(const std::string& weights) const;
 
-  int64_t epochs() const;
+  int64_t epochs() const { return all_epochs(config_.schedule, config_.train.epochs); }
   bool save_is_due() const;
 
   LoadedConfig loaded_;
@@ -79,7 +79,7 @@ class Trainer {
   std::unique_ptr<TrainingStep> step_;
   std::deque<StepReport> under_way_;  // updates whose results have not been taken
   StateDict best_;  // the weights of best.safetensors; empty while the model (average) is at them
-  ScheduleSpec schedule_;
+  Schedule schedule_;
   TrainingState state_;
   std::chrono::steady_clock::time_point last_save_;
 };

@@ -14,12 +14,9 @@ static constexpr const char* kStep = "step";  // among a weight file's metrics
 
 CheckpointInfo Trainer::info(const std::string& weights) const {
   CheckpointInfo info{.model = model_->spec,
+                      .preprocess = config_.preprocess,
                       .task = config_.task,
                       .class_names = data_.train->class_names(),
-                      .image_size = config_.data.image_size,
-                      .resize = config_.data.resize,
-                      .interpolation = config_.data.interpolation,
-                      .normalize = config_.data.normalize,
                       .weights = weights,
                       .metrics = {{kStep, static_cast<double>(state_.step)}},
                       .config = to_toml(config_, {}, Keys::portable)};

@@ -5,7 +5,6 @@
 #include "autograd/ops.h"
 #include "core/kernels.h"
 #include "core/memory.h"
-#include "train/assemble.h"
 
 namespace mld {
 
@@ -68,13 +67,12 @@ void TrainingStep::forward_backward(const Inputs& inputs, int64_t begin, int64_t
                                     int64_t part) {
   Tape tape({.seed = static_cast<uint64_t>(config_.seed)}, inputs.steps.rows(part, part + 1));
   const Tensor pixels = inputs.images.rows(begin, end);
-  Tensor normalized(pixels.shape(), config_.train.precision == "bf16" ? DType::bf16 : DType::f32,
-                    device_);
-  KERNEL(device_, normalize_images)(pixels, image_norm(config_.data.normalize), normalized);
+  Tensor normalized(pixels.shape(), config_.train.precision, device_);
+  KERNEL(device_, normalize_images)(pixels, image_norm(config_.preprocess.normalize), normalized);
   const Var logits = cast(subject_.forward(tape.constant(normalized)), DType::f32);  // [n, K]
   const float share =
       static_cast<float>(end - begin) / static_cast<float>(inputs.images.shape()[0]);
-  const Var value = loss(config_, logits, inputs.targets.rows(begin, end), share);
+  const Var value = loss(config_.loss, logits, inputs.targets.rows(begin, end), share);
   Tensor result = results_.rows(part, part + 1);
   KERNEL(device_, copy)(value.value, result);
   tape.backward(value);

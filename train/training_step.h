@@ -29,7 +29,7 @@ class TrainingStep {
     Ema* average = nullptr;
   };
   // All of them must outlive it, and keep their tensors where they are: a captured update knows
-  // addresses. Uses the sections loss, optim, train, data.normalize and the seed.
+  // addresses. Uses the sections loss, optim, train, preprocess.normalize and the seed.
   TrainingStep(const Config& config, Device device, Subject subject);
 
   // Queues the update from a batch. `step` counts updates: dropout depends on it and the seed

@@ -12,13 +12,15 @@
 
 namespace mld {
 
-enum class Unlabelled { drop, keep };   // samples without any label
+enum class Unlabelled { drop, keep };  // samples without any label
+constexpr std::array<std::string_view, 2> words_of(Unlabelled) { return {"drop", "keep"}; }
 enum class Difficult { keep, ignore };  // VOC objects marked difficult
+constexpr std::array<std::string_view, 2> words_of(Difficult) { return {"keep", "ignore"}; }
 
 // The config's words for the formats: "auto" and those of the table in data/formats/format.h.
 const std::vector<std::string_view>& data_format_names();
 
-// The `data` section of a config, as far as it concerns reading labels and pictures.
+// Keys of config section [data]: where the data is and which of it to take.
 struct DataOptions {
   std::string format = "auto";
   std::filesystem::path root;
@@ -30,7 +32,8 @@ struct DataOptions {
   // shapes: how many to draw (0 = 20,000 and 2,000). Other formats: only the first N (0 = all).
   // val_size also limits the test split of shapes, and no other format's.
   int64_t train_size = 0, val_size = 0;
-  int image_size = 64;  // shapes: side of the drawn pictures, 16 to 4,096
+  // Not keys of their own:
+  int64_t image_size = 64;  // shapes: side of the drawn pictures, 16 to 4,096
   uint64_t seed = 42;   // shapes
   // The classes in target order; without names = those of the split itself. Give a model's or the
   // training split's to open another split with the same targets. A label outside the list is an

@@ -63,7 +63,7 @@ void place(SceneShape& shape, const std::vector<SceneShape>& earlier, RandomStre
 class ShapesDataset : public Dataset {
  public:
   ShapesDataset(const DataOptions& options, std::string split, const ClassList& classes)
-      : Dataset(classes.space()), seed_(options.seed), size_(options.image_size),
+      : Dataset(classes.space()), seed_(options.seed), size_(static_cast<int>(options.image_size)),
         split_(std::move(split)) {
     const int64_t wanted = split_ == "train" ? options.train_size : options.val_size;
     const int64_t count = wanted > 0 ? wanted : split_ == "train" ? kDefaultTrain : kDefaultVal;

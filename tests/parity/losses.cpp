@@ -70,7 +70,7 @@ void run_asl_single(Fixture& fixture) {
 // The trainer's targets: a class index becomes a smoothed one-hot; a threshold makes them 0 or 1.
 Tensor targets_of(Fixture& fixture, const Json& config, int64_t K) {
   Array targets = fixture.array(text(config, "target"));
-  LossConfig loss;
+  LossSpec loss;
   loss.target_threshold = number(config, "threshold", 0);
   loss.smoothing = 0;
   if (targets.shape.size() == 1) {

@@ -51,10 +51,10 @@ void run_constant(Fixture& fixture, const char* name) {
   }
   const Rates rates{number(config, "lr"), beta1};
   const OptimizerSpec spec{.name = name,
-                           .weight_decay = static_cast<float>(number(config, "weight_decay", 0)),
-                           .beta2 = static_cast<float>(beta2),
-                           .eps = static_cast<float>(number(config, "eps", 0)),
-                           .max_grad_norm = static_cast<float>(number(config, "max_grad_norm", 1))};
+                           .weight_decay = number(config, "weight_decay", 0),
+                           .betas = {beta1, beta2},
+                           .eps = number(config, "eps", 0),
+                           .max_grad_norm = number(config, "max_grad_norm", 1)};
   run_trajectory(fixture, spec, [&](int64_t) { return rates; });
 }
 
@@ -81,8 +81,8 @@ void run_adam_l2_onecycle(Fixture& fixture) {
       one_cycle(config, number(config, "lr"),
                 integer(config, "epochs", 1) * integer(config, "steps", stored));
   const OptimizerSpec spec{.name = "adam_l2",
-                           .weight_decay = static_cast<float>(number(config, "weight_decay", 0)),
-                           .eps = static_cast<float>(number(config, "eps", 0))};
+                           .weight_decay = number(config, "weight_decay", 0),
+                           .eps = number(config, "eps", 0)};
   run_trajectory(fixture, spec, [&](int64_t t) { return schedule.at(t); });
 }
 

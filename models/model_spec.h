@@ -1,0 +1,33 @@
+// What a model is: config section [model], the part "model" of every checkpoint, and make_model()'s
+// argument. What each key means stands in train/config_keys.cpp.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "core/words.h"
+
+namespace mld {
+
+enum class QueryKind {
+  random,     // N(0, 1), not trained (the published default)
+  learnable,  // the same start, trained
+};
+constexpr std::array<std::string_view, 2> words_of(QueryKind) { return {"random", "learnable"}; }
+
+// Everything that decides a model's parameters and shapes.
+struct ModelSpec {
+  std::string backbone = "resnet50";  // see backbone_names()
+  std::string head = "ml_decoder";    // see head_names()
+  int64_t classes = 0;                // from the data, never typed
+  // ml_decoder only, see MlDecoderSpec:
+  int64_t groups = -1;
+  int64_t embed_dim = 768;
+  int64_t ffn = 2048;
+  QueryKind query = QueryKind::random;
+  double dropout = 0.1;
+
+  bool operator==(const ModelSpec&) const = default;
+};
+
+}  // namespace mld

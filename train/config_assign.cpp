@@ -1,0 +1,96 @@
+// Checking values against the key table.
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/core.h>
+#include <fmt/ranges.h>
+
+#include "data/text.h"
+#include "train/config_keys.h"
+
+namespace mld {
+namespace {
+
+std::string expected(const Key& key, const Value& current) {
+  if (!key.choices.empty()) {
+    return fmt::format("one of {}", fmt::join(key.choices, ", "));
+  }
+  std::string text(type_name(current));
+  const bool low = std::isfinite(key.least), high = std::isfinite(key.most);
+  if (low && high) {
+    text += fmt::format(" from {} to {}", key.least, key.most);
+  } else if (low) {
+    text += fmt::format(", {} or more", key.least);
+  }
+  return text;
+}
+
+bool in_range(const Key& key, double value) {
+  return std::isfinite(value) && value >= key.least && value <= key.most;
+}
+
+// Each gives the value of the key's type, or nothing if what is given is not acceptable.
+std::optional<Value> accept(const Key& key, const GivenValue& given, const std::string&) {
+  const auto* text = std::get_if<std::string>(&given);
+  const bool known = text != nullptr &&
+                     (key.choices.empty() || std::find(key.choices.begin(), key.choices.end(),
+                                                       *text) != key.choices.end());
+  return known ? std::optional<Value>(*text) : std::nullopt;
+}
+
+std::optional<Value> accept(const Key& key, const GivenValue& given, int64_t) {
+  const auto* integer = std::get_if<int64_t>(&given);
+  const bool good = integer != nullptr && in_range(key, static_cast<double>(*integer));
+  return good ? std::optional<Value>(*integer) : std::nullopt;
+}
+
+std::optional<Value> accept(const Key& key, const GivenValue& given, double) {
+  double number = NAN;
+  if (const auto* real = std::get_if<double>(&given)) {
+    number = *real;
+  } else if (const auto* integer = std::get_if<int64_t>(&given)) {
+    number = static_cast<double>(*integer);
+  }
+  return in_range(key, number) ? std::optional<Value>(number) : std::nullopt;
+}
+
+std::optional<Value> accept(const Key&, const GivenValue& given, bool) {
+  const auto* flag = std::get_if<bool>(&given);
+  return flag != nullptr ? std::optional<Value>(*flag) : std::nullopt;
+}
+
+std::optional<Value> accept(const Key& key, const GivenValue& given, const Pair&) {
+  const auto* numbers = std::get_if<std::vector<double>>(&given);
+  const bool good = numbers != nullptr && numbers->size() == 2 && in_range(key, (*numbers)[0]) &&
+                    in_range(key, (*numbers)[1]);
+  return good ? std::optional<Value>(Pair{(*numbers)[0], (*numbers)[1]}) : std::nullopt;
+}
+
+std::optional<Value> accept(const Key& key, const GivenValue& given, const std::optional<Pair>&) {
+  const auto* numbers = std::get_if<std::vector<double>>(&given);
+  if (numbers != nullptr && numbers->empty()) {
+    return Value(std::optional<Pair>());
+  }
+  const std::optional<Value> pair = accept(key, given, Pair{});
+  return pair ? std::optional<Value>(std::optional<Pair>(std::get<Pair>(*pair))) : std::nullopt;
+}
+
+}  // namespace
+
+std::string assign(const Key& key, const GivenValue& given, Config& config) {
+  const Value current = key.get(config);
+  const std::optional<Value> value =
+      std::visit([&](const auto& type) { return accept(key, given, type); }, current);
+  if (value) {
+    key.set(config, *value);
+    return "";
+  }
+  std::string near;
+  const auto* text = std::get_if<std::string>(&given);
+  if (text != nullptr && !key.choices.empty()) {
+    near = did_you_mean(*text, std::vector<std::string>(key.choices.begin(), key.choices.end()));
+  }
+  return fmt::format("expected {}, got {}{}", expected(key, current), describe(given), near);
+}
+
+}  // namespace mld

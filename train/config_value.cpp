@@ -1,0 +1,86 @@
+#include "train/config_value.h"
+
+#include <fmt/core.h>
+#include <fmt/ranges.h>
+
+#include "data/text.h"
+
+namespace mld {
+namespace {
+
+// Overloads for std::visit.
+template <class... Functions>
+struct Overload : Functions... {
+  using Functions::operator()...;
+};
+template <class... Functions>
+Overload(Functions...) -> Overload<Functions...>;
+
+// The shortest text that reads back as the same number, with a point (TOML tells integers apart).
+std::string number_text(double value) {
+  std::string text = fmt::format("{}", value);
+  return text.find_first_of(".einf") == std::string::npos ? text + ".0" : text;
+}
+
+std::string pair_text(const Pair& pair) {
+  return "[" + number_text(pair[0]) + ", " + number_text(pair[1]) + "]";
+}
+
+std::string toml_string(std::string_view text) {
+  std::string quoted = "\"";
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      quoted += '\\';
+      quoted += c;
+    } else if (byte < 0x20 || byte == 0x7F) {
+      quoted += fmt::format("\\u{:04X}", byte);
+    } else {
+      quoted += c;
+    }
+  }
+  return quoted + "\"";
+}
+
+}  // namespace
+
+std::string_view type_name(const Value& value) {
+  constexpr std::string_view names[] = {"text",          "integer",     "number",
+                                        "true or false", "two numbers", "two numbers or []"};
+  return names[value.index()];
+}
+
+std::string to_toml_value(const Value& value) {
+  return std::visit(
+      Overload{[](const std::string& text) { return toml_string(text); },
+               [](int64_t number) { return fmt::format("{}", number); },
+               [](double number) { return number_text(number); },
+               [](bool flag) { return std::string(flag ? "true" : "false"); },
+               [](const Pair& pair) { return pair_text(pair); },
+               [](const std::optional<Pair>& pair) {
+                 return pair ? pair_text(*pair) : std::string("[]");
+               }},
+      value);
+}
+
+std::string to_json_value(const Value& value) {
+  const auto* text = std::get_if<std::string>(&value);
+  return text != nullptr ? json_string(*text) : to_toml_value(value);
+}
+
+std::string describe(const GivenValue& value) {
+  return std::visit(
+      Overload{[](const std::string& text) {
+                 return fmt::format("the text \"{}\"", printable(text));
+               },
+               [](int64_t number) { return fmt::format("the integer {}", number); },
+               [](double number) { return fmt::format("the number {}", number); },
+               [](bool flag) { return std::string(flag ? "true" : "false"); },
+               [](const std::vector<double>& numbers) {
+                 return fmt::format("[{}]", fmt::join(numbers, ", "));
+               },
+               [](const OtherValue& other) { return other.kind; }},
+      value);
+}
+
+}  // namespace mld

@@ -1,0 +1,35 @@
+// The values of config keys: as a Config holds them, as a file gives them, and as text.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace mld {
+
+using Pair = std::array<double, 2>;
+// What a key holds; its type is the key's. An enum is the text of its word.
+using Value =
+    std::variant<std::string, int64_t, double, bool, Pair, std::optional<Pair>>;
+
+// A value of a kind no key takes, in words: "a date or time", "a section".
+struct OtherValue {
+  std::string kind;
+};
+// What a TOML or JSON text gives for a key.
+using GivenValue =
+    std::variant<std::string, int64_t, double, bool, std::vector<double>, OtherValue>;
+
+// "text", "integer", "number", "true or false", "two numbers", ...
+std::string_view type_name(const Value& value);
+// The value as TOML, and as JSON.
+std::string to_toml_value(const Value& value);
+std::string to_json_value(const Value& value);
+// "the text "x"", "the integer 3", ...
+std::string describe(const GivenValue& value);
+
+}  // namespace mld

@@ -1,0 +1,55 @@
+#include "train/loss.h"
+
+#include "autograd/ops.h"
+
+namespace mld {
+
+Tensor shaped_targets(const LossSpec& spec, const Tensor& targets) {
+  const float smoothing = static_cast<float>(spec.smoothing);
+  const float threshold = static_cast<float>(spec.target_threshold);
+  if (smoothing == 0 && threshold == 0) {
+    return targets;
+  }
+  const float off = smoothing / static_cast<float>(targets.shape()[-1]);
+  Tensor shaped(targets.shape());
+  for (int64_t i = 0; i < targets.numel(); ++i) {
+    float value = targets.data<float>()[i] * (1 - smoothing) + off;
+    if (threshold > 0) {
+      value = value > threshold ? 1.0f : 0.0f;
+    }
+    shaped.data<float>()[i] = value;
+  }
+  return shaped;
+}
+
+Tensor loss_targets(const LossSpec& spec, const Batch& batch) {
+  if (!batch.weights.defined()) {
+    return shaped_targets(spec, batch.targets);
+  }
+  const Tensor targets = batch.targets.clone();
+  for (int64_t i = 0; i < targets.numel(); ++i) {
+    const float weight = batch.weights.data<float>()[i];
+    require<UsageError>(weight == 0 || weight == 1,
+                        "loss.name = \"{}\": a label has weight {}, but the loss takes none but 1, "
+                        "and 0 for an unknown label", spec.name, weight);
+    targets.data<float>()[i] *= weight;
+  }
+  return shaped_targets(spec, targets);
+}
+
+Var loss(const LossSpec& spec, const Var& logits, const Tensor& targets, float share) {
+  if (spec.name == "bce") {
+    return scale(binary_cross_entropy(logits, targets), share);
+  }
+  if (spec.name == "ce") {
+    return scale(cross_entropy(logits, targets), share);
+  }
+  return asymmetric_loss(logits, targets,
+                         {.gamma_neg = static_cast<float>(spec.gamma_neg),
+                          .gamma_pos = static_cast<float>(spec.gamma_pos),
+                          .clip = static_cast<float>(spec.clip),
+                          .eps = static_cast<float>(spec.eps),
+                          .detach_weights = spec.detach_weights});
+}
+
+}  // namespace mld
