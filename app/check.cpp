@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <optional>
 
+#include "app/class_table.h"
 #include "autograd/ops.h"
 #include "core/kernels.h"
 #include "core/memory.h"
@@ -15,16 +16,6 @@
 
 namespace mld {
 
-static std::string histogram_bar(int64_t count, int64_t most) {
-  constexpr int64_t kWidth = 30;
-  const int64_t length = most > 0 ? (count * kWidth + most - 1) / most : 0;
-  std::string bar;
-  for (int64_t i = 0; i < length; ++i) {
-    bar += "▇";
-  }
-  return bar;
-}
-
 static void print_split(const char* name, const Dataset& data, const DatasetReport& report) {
   std::printf("%s: %s, %.2f labels each\n", name, counted(report.samples, "picture").c_str(),
               report.labels_per_sample());
@@ -34,14 +25,7 @@ static void print_split(const char* name, const Dataset& data, const DatasetRepo
   if (report.largest_side > 0) {
     std::printf("  sides from %d to %d pixels\n", report.smallest_side, report.largest_side);
   }
-  const int64_t most = report.positives.empty()
-                           ? 0
-                           : *std::max_element(report.positives.begin(), report.positives.end());
-  for (size_t k = 0; k < report.class_names.size(); ++k) {
-    std::printf("  %-24s %7ld %s\n", printable(report.class_names[k]).c_str(),
-                static_cast<long>(report.positives[k]),
-                histogram_bar(report.positives[k], most).c_str());
-  }
+  std::fputs(class_table(report.class_names, report.positives).c_str(), stdout);
   for (size_t n = 0; n < report.label_histogram.size(); ++n) {
     if (report.label_histogram[n] > 0) {
       std::printf("  %zu labels: %ld\n", n, static_cast<long>(report.label_histogram[n]));
