@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "core/error.h"
+#include "data/file_kind.h"
 
 namespace mld {
 namespace {
@@ -103,6 +104,9 @@ std::string read_text_file(const std::filesystem::path& path, int64_t max_bytes)
     have += static_cast<size_t>(got);
   }
   text.resize(have);
+  const std::string stand_in =
+      stand_in_kind({reinterpret_cast<const uint8_t*>(text.data()), text.size()});
+  require<DataError>(stand_in.empty(), "{}: {}", path.string(), stand_in);
   return text;
 }
 

@@ -55,8 +55,8 @@ class MappedFile {
   size_t size_ = 0;
 };
 
-// Reads a regular file of at most max_bytes. Errors: DataError naming the file, as MappedFile's and
-// for a longer file.
+// Reads a regular file of at most max_bytes. Errors: DataError naming the file, as MappedFile's,
+// for a longer file and for what only stands for a file (see stand_in_kind).
 std::string read_text_file(const std::filesystem::path& path, int64_t max_bytes);
 
 // Replaces a file so that a crash at any moment leaves the old or the new one: temporary file in

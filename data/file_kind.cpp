@@ -22,8 +22,6 @@ struct Kind {
 };
 
 constexpr Kind kKinds[] = {
-    {"version https://git-lfs"sv,
-     "is a Git LFS pointer, not the file it stands for; run git lfs pull, or download the file"},
     {"\x89HDF\r\n\x1a\n"sv, "is an HDF5 file (Keras, .h5); only safetensors files are read"},
     {"GGUF"sv, "is a GGUF file; only safetensors files are read"},
     {"\x93NUMPY"sv, "is a NumPy array (.npy); only safetensors files are read"},
@@ -67,6 +65,19 @@ bool is_safetensors(std::string_view text) {
 
 }  // namespace
 
+std::string stand_in_kind(std::span<const uint8_t> bytes) {
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()),
+                              std::min(bytes.size(), kLooked));
+  if (has(text, "version https://git-lfs")) {
+    return "is a Git LFS pointer, not the file it stands for; run git lfs pull, or download the "
+           "file";
+  }
+  if (is_web_page(text)) {
+    return "is a web page (HTML): what was downloaded is not the file; download it again";
+  }
+  return "";
+}
+
 std::string other_file_kind(std::span<const uint8_t> bytes) {
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()),
                               std::min(bytes.size(), kLooked));
@@ -78,8 +89,8 @@ std::string other_file_kind(std::span<const uint8_t> bytes) {
   if (is_pickle(text)) {
     return std::string(kPyTorch);
   }
-  if (is_web_page(text)) {
-    return "is a web page (HTML): what was downloaded is not the file; download it again";
+  if (const std::string stand_in = stand_in_kind(bytes); !stand_in.empty()) {
+    return stand_in;
   }
   if (is_safetensors(text)) {
     return "is a safetensors file (weights)";

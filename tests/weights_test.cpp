@@ -1,4 +1,4 @@
-// Weights as they are loaded: numbers no model has, and files that are no weights at all.
+// Weights as they are loaded: numbers that no model has.
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -6,7 +6,6 @@
 #include <doctest/doctest.h>
 
 #include "core/parallel.h"
-#include "data/file_kind.h"
 #include "models/registry.h"
 #include "tests/data_files.h"
 #include "tests/reference.h"
@@ -175,38 +174,6 @@ TEST_CASE("outputs that are not finite are an error that names the picture") {
   logits[2] = -kInfinity;
   CHECK(message_of<NumericError>([&] { check_outputs(logits, 3, name); })
             .starts_with("p0: the model's output for class 2 is infinite"));
-}
-
-TEST_CASE("files that are no weights are called what they are") {
-  using namespace std::string_literals;
-  const TemporaryFolder folder;
-  const auto kind = [&](const std::string& bytes) {
-    write_file(folder.path() / "x", bytes);
-    return message_of<DataError>([&] { SafeTensorsFile(folder.path() / "x"); }, folder.path());
-  };
-  const std::string padding(600, '\0');
-  const char* pytorch = "ROOT/x: is a PyTorch file (.pth, .pt, .bin); convert it once with Python, "
-                        "see \"Weights of other programs\" in docs/formats.md";
-  CHECK_EQ(kind("PK\x03\x04\x14\0\0\0\0\0model_best/data.pkl"s + padding), pytorch);
-  CHECK_EQ(kind("PK\x03\x04\0\0\x08\x08\0\0\0\0archive/.format_version"s + padding), pytorch);
-  CHECK_EQ(kind("\x80\x02\x8a\nl\xfc\x9c\x46\xf9 j\xa8P\x19.\x80\x02M"s), pytorch);  // torch < 1.6
-  CHECK_EQ(kind("\x80\x04\x95\x13\0\0\0\0\0\0\0}\x94."s), pytorch);
-  CHECK_EQ(kind("PK\x03\x04\x14\0\0\0\0\0pictures/a.jpg"s + padding),
-           "ROOT/x: is a zip archive; unpack it first");
-  const std::string lfs = "version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 4\n";
-  CHECK(kind(lfs).starts_with("ROOT/x: is a Git LFS pointer, not the file it stands for"));
-  CHECK(kind("\n<!DOCTYPE HTML><html>Sign in").starts_with("ROOT/x: is a web page (HTML)"));
-  CHECK(kind("<html lang=en>").starts_with("ROOT/x: is a web page (HTML)"));
-  CHECK_EQ(kind("\x89HDF\r\n\x1a\n"s + padding).substr(0, 22), "ROOT/x: is an HDF5 fil");
-  CHECK_EQ(kind("\x1f\x8b\x08\0\0\0\0\0\0\x03"s + padding + std::string(700000, 'x')),
-           "ROOT/x: is compressed with gzip; unpack it first");  // its length would be possible
-  CHECK_EQ(kind("\xff\xd8\xff\xe0"s + padding), "ROOT/x: is a picture (JPEG)");
-  CHECK(kind("[data]\nroot = \"x\"\n").find("; it looks like text") != std::string::npos);
-  CHECK(kind("").find("0 bytes are too short") != std::string::npos);
-  // A damaged safetensors file stays one: the reason is what counts.
-  const std::vector<uint8_t> good = to_safetensors({{"a", Tensor::zeros({9})}}, {});
-  const std::string cut(reinterpret_cast<const char*>(good.data()), 30);
-  CHECK(kind(cut).starts_with("ROOT/x: truncated: "));
 }
 
 }  // namespace

@@ -24,6 +24,7 @@
 
 #include "core/error.h"
 #include "data/formats/coco.h"
+#include "data/file_kind.h"
 #include "data/text.h"
 
 namespace mld {
@@ -278,6 +279,8 @@ CocoAnnotations read_coco(const std::filesystem::path& path) {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"),
                                                              std::fclose);
   require<DataError>(file != nullptr, "{}: cannot open: {}", name, std::strerror(errno));
+  const std::string kind = other_file_kind_of(path.native());
+  require<DataError>(kind.empty(), "{}: {}; expected COCO annotations (JSON)", name, kind);
   std::array<char, 1 << 16> buffer;
   rapidjson::FileReadStream stream(file.get(), buffer.data(), buffer.size());
   CocoAnnotations coco = parse(stream, name);

@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 
 #include "core/error.h"
+#include "data/file_kind.h"
 #include "data/formats/file_dataset.h"
 #include "data/text.h"
 
@@ -38,7 +39,10 @@ void require_root(const DataOptions& options) {
   const std::string root = printable(options.root.native());
   std::error_code error;
   require<DataError>(fs::exists(options.root, error), "{}: no such folder (data.root)", root);
-  require<DataError>(fs::is_directory(options.root, error), "{}: not a folder (data.root)", root);
+  const bool folder = fs::is_directory(options.root, error);
+  const std::string kind = folder ? "" : other_file_kind_of(options.root.native());
+  require<DataError>(folder, "{}: not a folder (data.root){}", root,
+                     kind.empty() ? "" : "; it " + kind);
   require<DataError>(!sorted_entries(options.root).empty(), "{}: the folder is empty (data.root)",
                      root);
 }
