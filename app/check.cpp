@@ -13,6 +13,8 @@
 #include "optim/ema.h"
 #include "optim/optimizer.h"
 #include "train/assemble.h"
+#include "train/disk_space.h"
+#include "train/run_data.h"
 
 namespace mld {
 
@@ -84,7 +86,8 @@ static void measure_step(const Config& config, const ModelSpec& spec, Device dev
   costs.tensor_bytes = memory_pool(device).stats().peak;
 }
 
-static void print_estimate(const Config& config, const Splits& data, Costs costs, Device device) {
+static void print_estimate(const Config& config, const RunData& run, Costs costs, Device device) {
+  const Splits& data = run.splits;
   ModelSpec spec = config.model;
   spec.classes = static_cast<int64_t>(data.train->class_names().size());
   const ModelSummary summary = model_summary(spec, config.preprocess.image_size);
@@ -93,17 +96,15 @@ static void print_estimate(const Config& config, const Splits& data, Costs costs
               static_cast<double>(summary.parameters) / 1e6,
               static_cast<double>(summary.macs.total()) / 1e9);
   measure_step(config, spec, device, costs);
-  const Loader train(*data.train, loader_options(config, Purpose::training));
-  const Loader val(*data.val, loader_options(config, Purpose::evaluation));
-  costs.cache_bytes = train.cache_bytes() + val.cache_bytes();
-  const int64_t steps = train.batches_per_epoch();
+  costs.cache_bytes = run.train->cache_bytes() + run.val->cache_bytes();
+  const int64_t steps = run.train->batches_per_epoch();
   // A forward pass is about a third of a training step; val is scored with and without averaging.
   const double validations = static_cast<double>(data.val->size()) /
                              static_cast<double>(config.train.batch_size) / 3 *
                              (config.train.model_ema_decay > 0 ? 2 : 1) /
                              static_cast<double>(config.train.val_interval);
   // Pictures that are not cached are loaded anew, by the compute threads where no others are idle.
-  const double loading = train.cache_bytes() > 0
+  const double loading = run.train->cache_bytes() > 0
                              ? 0
                              : costs.decode_seconds * static_cast<double>(data.train->size()) /
                                    usable_processors();
@@ -120,7 +121,6 @@ static void print_estimate(const Config& config, const Splits& data, Costs costs
 // Prints a split; returns its bad pictures if they are more than the config allows, else 0.
 static int64_t check_split(const char* name, const Dataset& data, const Config& config,
                            Costs* costs) {
-  check_labels(config, data);
   const DatasetReport report = inspect(data, true);
   print_split(name, data, report);
   if (costs != nullptr && report.samples > 0) {
@@ -133,14 +133,32 @@ static int64_t check_split(const char* name, const Dataset& data, const Config& 
   return static_cast<double>(bad) > allowed * static_cast<double>(report.samples) ? bad : 0;
 }
 
+// What the run starts from, and the disk space it will take. Errors: as training's.
+static RunBytes check_start(const Config& config, const Dataset& train) {
+  ModelSpec spec = config.model;
+  spec.classes = static_cast<int64_t>(train.class_names().size());
+  const auto model = make_model(spec);
+  if (!config.init.init.empty()) {
+    initialize(*model, static_cast<uint64_t>(config.seed));
+    load_start(config, train, *model);
+  }
+  return run_bytes(*model, config);
+}
+
 ExitCode check_run(const Config& config, Device device) {
-  const Splits data = open_splits(data_options(config));
-  Costs costs;
-  int64_t bad = check_split("train", *data.train, config, &costs);
-  bad += check_split("val", *data.val, config, nullptr);
+  backend(device).set_deterministic(config.train.deterministic);  // also: is it there?
+  const RunData data = open_run_data(config);
+  std::unique_ptr<Dataset> test;
   if (!config.data.test.empty()) {
-    const auto test = open_dataset(data_options(config, data.train->label_space()), "test",
-                                   Purpose::evaluation);
+    test = open_dataset(data_options(config, data.splits.train->label_space()), "test",
+                        Purpose::evaluation);
+    check_labels(config, *test);
+  }
+  const RunBytes files = check_start(config, *data.splits.train);
+  Costs costs;
+  int64_t bad = check_split("train", *data.splits.train, config, &costs);
+  bad += check_split("val", *data.splits.val, config, nullptr);
+  if (test) {
     bad += check_split("test", *test, config, nullptr);
   }
   if (bad > 0) {
@@ -149,6 +167,10 @@ ExitCode check_run(const Config& config, Device device) {
     return ExitCode::data;
   }
   print_estimate(config, data, costs, device);
+  const std::optional<int64_t> free = free_disk_bytes("runs");
+  std::printf("disk: the run's files take up to %.0f MiB%s\n",
+              static_cast<double>(files.most()) / (1 << 20),
+              free ? fmt::format("; {} MiB are free in runs/", *free >> 20).c_str() : "");
   return ExitCode::ok;
 }
 

@@ -7,8 +7,9 @@
 
 namespace mld {
 
-// Prints counts, a class histogram, missing or damaged pictures (train, val, and test where one is
-// named), the model's size, and, from a few measured steps, time and memory of the run. Returns
+// Refuses what training would refuse, in the same words, before it decodes or computes. Prints
+// counts, a class histogram, missing or damaged pictures (train, val, and test where one is named),
+// the model's size, and, from a few measured steps, time, memory and disk space of the run. Returns
 // data if more pictures are bad than data.max_bad_fraction allows (with on_bad_image = "error":
 // any), else ok.
 ExitCode check_run(const Config& config, Device device);

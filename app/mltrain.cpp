@@ -54,8 +54,10 @@ LoadedConfig resumed_config(const TrainCommand& command, const SavedRun& saved) 
 
 // The folder of a new run. If the wanted one is taken, the name it got instead is told even to
 // those who asked for quiet.
-RunFolder make_run_folder(const LoadedConfig& config, const TrainCommand& command, RunLog& log) {
+RunFolder make_run_folder(const LoadedConfig& config, const TrainCommand& command, RunLog& log,
+                          const RunBytes& bytes) {
   const fs::path wanted = command.out.empty() ? "runs/" + config.config.name : command.out;
+  require_disk_space(bytes, command.overwrite ? RunFolder{wanted} : RunFolder{wanted / "new"});
   const RunFolder folder = create_run_folder(wanted, command.overwrite);
   std::error_code differs;  // "runs/a/" is "runs/a"
   if (!fs::equivalent(folder.root, wanted, differs)) {
@@ -91,8 +93,10 @@ ExitCode train(const TrainCommand& command) {
   const bool saved = resuming && fs::exists(folder.state());
   // Whatever is wrong with data, device or model is said before a folder is made.
   Trainer trainer(config, device, *log, saved ? Trainer::Start::saved : Trainer::Start::fresh);
-  if (!resuming) {
-    folder = make_run_folder(config, command, *log);
+  if (resuming) {
+    require_disk_space(trainer.bytes_on_disk(), folder);
+  } else {
+    folder = make_run_folder(config, command, *log, trainer.bytes_on_disk());
   }
   const FolderLock lock(folder.root);  // two processes must not save into one run
   log->message("run folder: " + folder.root.string());

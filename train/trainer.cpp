@@ -9,6 +9,7 @@
 #include "data/text.h"
 #include "train/assemble.h"
 #include "train/hf_config.h"
+#include "train/run_data.h"
 #include "train/stop_signal.h"
 
 namespace mld {
@@ -16,15 +17,15 @@ namespace mld {
 Trainer::Trainer(LoadedConfig config, Device device, RunLog& log, Start start)
     : loaded_(std::move(config)), device_(device), log_(log) {
   backend(device_).set_deterministic(config_.train.deterministic);
-  data_ = open_splits(data_options(config_));
+  RunData data = open_run_data(config_);
+  data_ = std::move(data.splits);
+  train_loader_ = std::move(data.train);
+  val_loader_ = std::move(data.val);
   for (const Dataset* split : {data_.train.get(), data_.val.get()}) {
     for (const std::string& note : split->notes()) {
       log_.message(note);
     }
-    check_labels(config_, *split);
   }
-  train_loader_ = std::make_unique<Loader>(*data_.train, loader_options(config_, Purpose::training));
-  val_loader_ = std::make_unique<Loader>(*data_.val, loader_options(config_, Purpose::evaluation));
 
   ModelSpec spec = config_.model;
   spec.classes = static_cast<int64_t>(data_.train->class_names().size());
@@ -57,9 +58,7 @@ Trainer::Trainer(LoadedConfig config, Device device, RunLog& log, Start start)
 
 // Starts from model.init. With the strict policy a checkpoint of ours must be of the same classes.
 void Trainer::start_model() {
-  const LoadReport report = init_from_checkpoint(*model_, config_.init.init,
-                                                 config_.init.init_policy,
-                                                 data_.train->class_names());
+  const LoadReport report = load_start(config_, *data_.train, *model_);
   log_.message(fmt::format("{}: {} tensors of the model keep their initial values, {} of the file "
                            "are not used", config_.init.init,
                            report.missing.size() + report.mismatched.size(),

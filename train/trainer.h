@@ -18,6 +18,7 @@
 #include "optim/optimizer.h"
 #include "train/checkpoint.h"
 #include "train/config.h"
+#include "train/disk_space.h"
 #include "train/evaluate.h"
 #include "train/run_folder.h"
 #include "train/run_log.h"
@@ -35,6 +36,9 @@ class Trainer {
   // Opens the data and builds the model; writes nothing. Errors: DataError for data or a checkpoint
   // that cannot be used, UsageError for settings that do not fit the data.
   Trainer(LoadedConfig config, Device device, RunLog& log, Start start);
+
+  // What the run will write.
+  RunBytes bytes_on_disk() const { return run_bytes(*model_, config_); }
 
   // Where to save; continues from the folder's saved state if it has one.
   // Errors: DataError for a state that cannot be read or does not fit the data.

@@ -1,0 +1,87 @@
+// What training refuses, `mltrain check` refuses in the same words, and both before they work.
+#include "tests/program.h"
+#include "tests/tiny_data.h"
+
+namespace mld::test {
+namespace {
+
+struct Refusal {
+  std::vector<std::string> keys;
+  int code;
+  std::string message;
+};
+
+}  // namespace
+
+TEST_CASE("check and train refuse the same, at once") {
+  const TemporaryFolder folder;
+  write_tiny_folder(folder, "data");
+  write_tiny_folder(folder, "wide");
+  folder.write_picture("wide/val/c/0.ppm", 9);
+  folder.write("tiny.toml", R"(threads = 2
+[data]
+root = "data"
+image_size = 32
+[model]
+backbone = "resnet18"
+embed_dim = 16
+[train]
+epochs = 1
+batch_size = 3
+)");
+  folder.write("lfs.safetensors", "version https://git-lfs.github.com/spec/v1\nsize 1\n");
+  const std::string other = trained_run().string();
+  const std::string config = (folder.path() / "tiny.toml").string();
+  const std::string out = (folder.path() / "run").string();
+  const std::vector<Refusal> refusals = {
+      {{"train.batch_size=56"}, 2, "6 pictures do not fill one batch of 56"},
+      {{"train.batch_size=7", "optim.grad_accum_steps=2"}, 2, "cannot be split into"},
+      {{"augment.crop_scale=[0.9, 0.5]"}, 2, "augment.crop_scale"},
+      {{"threads=-1"}, 2, "threads"},
+      {{"device=cuda:99"}, 1, "cuda:99"},
+      {{"data.root=gone"}, 3, "gone: no such folder (data.root)"},
+      {{"data.root=" + (folder.path() / "wide").string()}, 3, "not in the class list"},
+      {{"data.train=nothing"}, 3, "nothing"},
+      {{"model.init=gone.safetensors"}, 3, "gone.safetensors"},
+      {{"model.init=" + (folder.path() / "lfs.safetensors").string()}, 3, "is a Git LFS pointer"},
+      {{"model.init=" + other}, 3, "the checkpoint has 36 classes, the data 2"},
+      {{"model.init=" + other, "model.init_policy=backbone", "model.backbone=resnet34"}, 3,
+       "do not fit the model"},
+  };
+  for (const Refusal& refusal : refusals) {
+    CAPTURE(refusal.message);
+    std::vector<std::string> keys = {config};
+    keys.insert(keys.end(), refusal.keys.begin(), refusal.keys.end());
+    std::vector<std::string> check = keys, train = keys;
+    check.insert(check.begin(), "check");
+    train.insert(train.end(), {"--out", out});
+    const Program checked("mltrain", check, folder);
+    CHECK(checked.wait() == refusal.code);
+    CHECK(checked.out().empty());  // before it looked at the pictures
+    const std::string words = checked.err();
+    CHECK(contains(words, refusal.message));
+    const Program trained("mltrain", train, folder);
+    CHECK(trained.wait() == refusal.code);
+    CHECK(trained.err() == words);
+    CHECK_FALSE(fs::exists(out));
+  }
+  // Pictures whose labels do not fit the task.
+  folder.write("data.csv", "path,labels,split\n");
+  write_tiny_csv(folder, "list");
+  folder.write("list/data.csv", read_file(folder.path() / "list/data.csv") +
+                                    "train_0.ppm,\"['a', 'b']\",val\n");
+  for (const char* command : {"check", "train"}) {
+    std::vector<std::string> arguments = {config, "data.root=" + (folder.path() / "list").string(),
+                                          "task=single-label", "loss.name=ce"};
+    if (std::string(command) == "check") {
+      arguments.insert(arguments.begin(), command);
+    }
+    const Program program("mltrain", arguments, folder, 0, folder.path());
+    CHECK(program.wait() == 3);
+    CHECK(contains(program.err(), "needs exactly one a picture"));
+    CHECK(program.out().empty());
+  }
+  CHECK_FALSE(fs::exists(folder.path() / "runs"));
+}
+
+}  // namespace mld::test

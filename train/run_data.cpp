@@ -1,0 +1,26 @@
+#include "train/run_data.h"
+
+#include "train/assemble.h"
+#include "train/checkpoint.h"
+
+namespace mld {
+
+RunData open_run_data(const Config& config) {
+  RunData data;
+  data.splits = open_splits(data_options(config));
+  const auto loader = [&](const Dataset& split, Purpose purpose) {
+    return std::make_unique<Loader>(split, loader_options(config, purpose));
+  };
+  data.train = loader(*data.splits.train, Purpose::training);
+  data.val = loader(*data.splits.val, Purpose::evaluation);
+  check_labels(config, *data.splits.train);
+  check_labels(config, *data.splits.val);
+  return data;
+}
+
+LoadReport load_start(const Config& config, const Dataset& train, Classifier& model) {
+  return init_from_checkpoint(model, config.init.init, config.init.init_policy,
+                              train.class_names());
+}
+
+}  // namespace mld

@@ -1,0 +1,27 @@
+// What training and `mltrain check` begin with, so that both refuse the same settings and data in
+// the same words, before a picture is decoded or anything is computed.
+#pragma once
+
+#include <memory>
+
+#include "data/formats/open.h"
+#include "data/loader.h"
+#include "models/registry.h"
+#include "train/config.h"
+
+namespace mld {
+
+struct RunData {
+  Splits splits;
+  std::unique_ptr<Loader> train, val;  // of the splits
+};
+
+// Opens the data and holds the settings against it. Errors: DataError for data that cannot be used,
+// UsageError for settings that do not fit it.
+RunData open_run_data(const Config& config);
+
+// Gives an initialize()d model the values of model.init, which must not be empty.
+// Errors: as init_from_checkpoint.
+LoadReport load_start(const Config& config, const Dataset& train, Classifier& model);
+
+}  // namespace mld
