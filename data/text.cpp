@@ -195,6 +195,18 @@ std::string_view trimmed(std::string_view text) {
              : text.substr(begin, text.find_last_not_of(kBlanks) - begin + 1);
 }
 
+std::string_view without_mark(std::string_view text, const std::string& name) {
+  if (text.starts_with("\xEF\xBB\xBF")) {
+    return text.substr(3);
+  }
+  const bool mark = text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF");
+  const bool zero = text.size() >= 4 && text.substr(0, 4).find('\0') != std::string_view::npos;
+  require<DataError>(!mark && !zero,
+                     "{}: UTF-16 or UTF-32 text, expected UTF-8; convert it with iconv -f {} -t "
+                     "UTF-8 FILE", name, mark ? "UTF-16" : "UTF-16LE");
+  return text;
+}
+
 std::filesystem::path safe_relative_path(std::string_view path, const std::string& where) {
   require<DataError>(!path.empty(), "{}: empty path, expected the path of a picture", where);
   require<DataError>(path.find('\0') == std::string_view::npos,

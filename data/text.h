@@ -48,6 +48,10 @@ std::string did_you_mean(std::string_view name, std::span<const std::string> can
 // Text without the blanks around it (space, tab, carriage return, line feed).
 std::string_view trimmed(std::string_view text);
 
+// Text without a UTF-8 byte order mark. `name` starts the message. Errors: DataError for UTF-16 and
+// UTF-32, which their marks or zero bytes give away.
+std::string_view without_mark(std::string_view text, const std::string& name);
+
 // Note [Paths from annotation files]. Whoever wrote an annotation file must not choose which files
 // we open: a path in it is relative, has no "..", no empty or NUL-bearing name, and after symbolic
 // links are followed still lies below the folder the user named. The first half is checked when

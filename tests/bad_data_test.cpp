@@ -3,7 +3,6 @@
 
 #include "data/formats/cifar.h"
 #include "data/formats/coco.h"
-#include "data/formats/csv.h"
 #include "data/formats/open.h"
 #include "data/formats/voc.h"
 #include "tests/data_files.h"
@@ -32,10 +31,6 @@ std::string coco_file(const std::string& images, const std::string& annotations,
                       const std::string& categories) {
   return R"({"images": [)" + images + R"(], "annotations": [)" + annotations +
          R"(], "categories": [)" + categories + "]}";
-}
-
-std::string csv_error(const std::string& text) {
-  return message_of<DataError>([&] { parse_label_csv(text, "a.csv"); });
 }
 
 std::string voc_error(const std::string& xml) {
@@ -273,58 +268,6 @@ TEST_CASE("bad data: VOC annotations and lists") {
   folder.write("Annotations/1.xml", "<annotation>");
   CHECK(open_error(folder, "voc") ==
         "ROOT/Annotations/1.xml:1: malformed XML: Start-end tags mismatch");
-}
-
-TEST_CASE("bad data: CSV lists") {
-  CHECK(csv_error("path,labels\na.jpg,[x]\n") == "no error");
-  CHECK(csv_error("") == "a.csv: no rows, expected path,labels or path,labels,split");
-  CHECK(csv_error("path,labels\n") == "a.csv: no rows, expected path,labels or path,labels,split");
-  CHECK(csv_error("path\n") ==
-        "a.csv:1: 1 column, expected path,labels or path,labels,split");
-  CHECK(csv_error("path,labels\na.jpg,[x]\n\nb.jpg,[x, y],train\n") ==
-        "a.csv:4: 4 columns, expected 2 as in the first line; put several labels in quotes: "
-        "\"[a, b]\"");
-  CHECK(csv_error("path,labels\n\"a\nb.jpg\",[x]\nc.jpg,\"[x\n") ==
-        "a.csv:4: a quoted field starts here and never ends");
-  CHECK(csv_error("path,labels\n\"a.jpg\"x,[x]\n") ==
-        "a.csv:2: text after a closing quote, expected a comma or the end of the line");
-  CHECK(csv_error("path,labels\n../a.jpg,[x]\n") ==
-        "a.csv:2: path '../a.jpg' contains '..', expected a path below the data folder");
-  CHECK(csv_error("path,labels\n,[x]\n") ==
-        "a.csv:2: empty path, expected the path of a picture");
-  CHECK(csv_error("path,labels\na.jpg,[x\xff]\n") == "a.csv:2: label 'x\\xff' is not UTF-8");
-
-  TemporaryFolder folder;
-  folder.write("data.csv", "path,labels,split\na.jpg,[x],train\nb.jpg,[y],dev\n");
-  CHECK(open_error(folder, "csv", "val") ==
-        "ROOT/data.csv: no rows for split 'val'; the split column has train, dev; choose one in "
-        "data.val");
-  folder.write("data.csv", "path,labels\na.jpg,[x]\n");
-  CHECK(open_error(folder, "csv", "val") ==
-        "ROOT/data.csv: no third column, so every row belongs to split 'train'; name a file for "
-        "'val' in data.val");
-  folder.write("val.csv", "path,labels\na.jpg,\"[x, z, y]\"\n");
-  DataOptions options;
-  options.root = folder.path();
-  options.val = "val.csv";
-  CHECK(message_of<DataError>([&] { open_splits(options); }, folder.path()) ==
-        "ROOT/val.csv: 2 classes are not in the class list of 1: y, z; every split must use the "
-        "classes of the training split");
-  options.train = "none.csv";
-  CHECK(message_of<DataError>([&] { open_splits(options); }, folder.path()) ==
-        "ROOT/none.csv: cannot open: No such file or directory");
-}
-
-TEST_CASE("csv: quotes, line ends, a byte order mark, a list without header") {
-  const LabelCsv csv = parse_label_csv(
-      "\xEF\xBB\xBF\"a,\"\"1\"\".jpg\",\"['x y', \"\"z\"\"]\"\r\nb.jpg,[]\r\nc.jpg,x", "a.csv");
-  REQUIRE(csv.rows.size() == 3);
-  CHECK(csv.rows[0].path == "a,\"1\".jpg");
-  CHECK(csv.classes == std::vector<std::string>{"x", "x y", "z"});
-  CHECK(csv.rows[0].labels == std::vector<int32_t>{1, 2});
-  CHECK(csv.rows[1].labels.empty());
-  CHECK(csv.rows[2].labels == std::vector<int32_t>{0});
-  CHECK(csv.rows[2].line == 3);
 }
 
 TEST_CASE("bad data: CIFAR files") {

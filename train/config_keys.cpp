@@ -104,6 +104,8 @@ std::vector<Key> data_keys() {
       PICTURES(normalize, "none: [0, 1]; imagenet: minus its mean, over its deviation"),
       DATA(unlabelled, "pictures without labels"),
       DATA(difficult, "training: VOC classes seen only as difficult are positive, or nothing"),
+      DATA(label_separator, "csv: between the labels of a cell; none: a cell is one label"),
+      DATA(columns, "csv: a word a column: path, labels, split, class (0 and 1) or -"),
       LOADING(on_bad_image, "a damaged picture: stop, or skip and count it"),
       LOADING(max_bad_fraction, "more skipped pictures than this fraction stop the run")
           .within(0, 1),

@@ -1,280 +1,234 @@
 #include "data/formats/csv.h"
 
 #include <algorithm>
-#include <map>
+#include <unordered_map>
 
 #include "core/error.h"
-#include "data/file.h"
-#include "data/formats/file_dataset.h"
-#include "data/formats/format.h"
+#include "data/formats/csv_cells.h"
+#include "data/formats/csv_text.h"
 #include "data/text.h"
 
 namespace mld {
-namespace fs = std::filesystem;
 namespace {
 
-// Reads records from a text; see parse_csv.
-class CsvReader {
+// Numbers the names 0, 1, ... as they first appear.
+class Numbering {
  public:
-  CsvReader(std::string_view text, const std::string& name) : text_(text), name_(name) {
-    if (text_.starts_with("\xEF\xBB\xBF")) {
-      at_ = 3;
+  int32_t of(const std::string& name) {
+    const auto entry = numbers_.emplace(name, static_cast<int32_t>(names_.size()));
+    if (entry.second) {
+      names_.push_back(name);
+    }
+    return entry.first->second;
+  }
+  const std::vector<std::string>& names() const { return names_; }
+
+ private:
+  std::unordered_map<std::string, int32_t> numbers_;
+  std::vector<std::string> names_;
+};
+
+void sort_once(std::vector<int32_t>& labels) {
+  std::sort(labels.begin(), labels.end());
+  labels.erase(std::unique(labels.begin(), labels.end()), labels.end());
+}
+
+// Turns records into rows, whose labels are numbered as they appear.
+class RowReader {
+ public:
+  RowReader(LabelCsv& csv, const WrittenPaths& paths) : csv_(csv), layout_(csv.layout),
+                                                        paths_(paths) {}
+
+  // The classes that the header names, present or not.
+  void take_header(const std::vector<std::string>& fields, int64_t line) {
+    class_of_column_.assign(fields.size(), -1);
+    for (size_t c = 0; c < fields.size(); ++c) {
+      if (layout_.columns[c] == CsvColumn::indicator) {
+        const std::string label(trimmed(fields[c]));
+        const auto known = static_cast<int32_t>(classes_.names().size());
+        class_of_column_[c] = number_of(label, line);
+        require<DataError>(!label.empty(), "{}:{}: column {} names no class", csv_.name, line,
+                           c + 1);
+        require<DataError>(class_of_column_[c] == known, "{}:{}: class '{}' is listed twice",
+                           csv_.name, line, printable(label));
+      }
     }
   }
 
-  int64_t line() const { return line_; }
+  void take(const std::vector<std::string>& fields, int64_t line) {
+    require<DataError>(fields.size() == layout_.columns.size(),
+                       "{}:{}: {}, expected {} as in the first line; put several labels in quotes: "
+                       "\"[a, b]\"", csv_.name, line,
+                       counted(static_cast<int64_t>(fields.size()), "column"),
+                       layout_.columns.size());
+    LabelCsv::Row row;
+    row.line = line;
+    for (size_t c = 0; c < fields.size(); ++c) {
+      switch (layout_.columns[c]) {
+        case CsvColumn::path:
+          row.path = paths_.relative(trimmed(fields[c]), where(line));
+          break;
+        case CsvColumn::labels: add_labels(fields[c], row); break;
+        case CsvColumn::indicator: add_indicator(c, fields[c], row); break;
+        case CsvColumn::split: row.split = splits_.of(split_named(fields[c])); break;
+        case CsvColumn::unused: break;
+      }
+    }
+    merge(std::move(row));
+  }
 
-  // The next record; false at the end.
-  bool next(std::vector<std::string>& fields, int64_t& line) {
-    while (at_ < text_.size() && (text_[at_] == '\n' || text_[at_] == '\r')) {
-      line_ += text_[at_++] == '\n';
+  void finish() {
+    decide_minus();
+    csv_.splits = splits_.names();
+    // The class list is sorted: bytes of UTF-8 sort by code point.
+    csv_.classes = classes_.names();
+    std::sort(csv_.classes.begin(), csv_.classes.end());
+    std::unordered_map<std::string_view, int32_t> place;
+    for (size_t i = 0; i < csv_.classes.size(); ++i) {
+      place.emplace(csv_.classes[i], static_cast<int32_t>(i));
     }
-    if (at_ >= text_.size()) {
-      return false;
+    for (LabelCsv::Row& row : csv_.rows) {
+      for (std::vector<int32_t>* labels : {&row.labels, &row.unknown}) {
+        for (int32_t& label : *labels) {
+          label = place.at(classes_.names()[static_cast<size_t>(label)]);
+        }
+        sort_once(*labels);
+      }
+      std::erase_if(row.unknown, [&](int32_t label) {
+        return std::binary_search(row.labels.begin(), row.labels.end(), label);
+      });
     }
-    line = line_;
-    fields.clear();
-    do {
-      fields.push_back(field());
-    } while (take(','));
-    take('\r');
-    if (at_ < text_.size()) {
-      require<DataError>(take('\n'), "{}:{}: text after a closing quote, expected a comma or the "
-                         "end of the line", name_, line_);
-      ++line_;
-    }
-    return true;
   }
 
  private:
-  bool take(char c) {
-    const bool there = at_ < text_.size() && text_[at_] == c;
-    at_ += there;
-    return there;
+  std::string where(int64_t line) const { return fmt::format("{}:{}", csv_.name, line); }
+
+  int32_t number_of(const std::string& label, int64_t line) {
+    require<DataError>(is_utf8(label), "{}: label '{}' is not UTF-8", where(line),
+                       printable(label));
+    return classes_.of(label);
   }
 
-  std::string field() {
-    if (!take('"')) {
-      const size_t end = std::min(text_.find_first_of(",\n", at_), text_.size());
-      std::string_view plain = text_.substr(at_, end - at_);
-      if (plain.ends_with('\r') && (end == text_.size() || text_[end] == '\n')) {
-        plain.remove_suffix(1);
+  void add_labels(const std::string& field, LabelCsv::Row& row) {
+    const auto [entry, is_new] = labels_of_cell_.try_emplace(field);
+    if (is_new) {
+      for (const std::string& label : labels_of(field, row.line)) {
+        entry->second.push_back(number_of(label, row.line));
       }
-      at_ += plain.size();
-      return std::string(plain);
     }
-    const int64_t first_line = line_;
-    std::string quoted;
-    while (true) {
-      const size_t end = text_.find('"', at_);
-      require<DataError>(end != std::string_view::npos,
-                         "{}:{}: a quoted field starts here and never ends", name_, first_line);
-      const std::string_view part = text_.substr(at_, end - at_);
-      line_ += std::count(part.begin(), part.end(), '\n');
-      quoted += part;
-      at_ = end + 1;
-      if (!take('"')) {
-        return quoted;
-      }
-      quoted += '"';
-    }
+    row.labels.insert(row.labels.end(), entry->second.begin(), entry->second.end());
   }
 
-  std::string_view text_;
-  const std::string& name_;
-  size_t at_ = 0;
-  int64_t line_ = 1;
+  std::vector<std::string> labels_of(const std::string& field, int64_t line) const {
+    if (layout_.whole_cells) {
+      return split_labels(field, "");
+    }
+    LabelCell cell = parse_label_cell(field, where(line));
+    return cell.list ? cell.labels : split_labels(cell.text, layout_.separator);
+  }
+
+  void add_indicator(size_t column, const std::string& field, LabelCsv::Row& row) {
+    const std::optional<int> value = indicator_value(field);
+    require<DataError>(value.has_value(),
+                       "{}: column {} holds '{}', expected 1, 0 or -1 for a class; name the columns "
+                       "in data.columns", where(row.line), printable(layout_.names[column]),
+                       printable(field));
+    const int32_t label = class_of_column_[column];
+    if (*value == 1) {
+      row.labels.push_back(label);
+    } else if (*value == -1) {
+      row.unknown.push_back(label);
+    }
+    minus_ += *value == -1;
+    zeros_ += *value == 0;
+  }
+
+  std::string split_named(const std::string& field) const {
+    return layout_.split_flag.empty() ? std::string(trimmed(field))
+                                      : split_of_word(field, layout_.split_flag);
+  }
+
+  void merge(LabelCsv::Row row) {
+    const bool odd = row.path.starts_with('.') || row.path.find("/.") != std::string::npos ||
+                     row.path.find("//") != std::string::npos;
+    std::string key = odd ? std::filesystem::path(row.path).lexically_normal().native() : row.path;
+    key += '\0';
+    key += std::to_string(row.split);
+    const auto [entry, is_new] = row_of_picture_.emplace(key, csv_.rows.size());
+    if (is_new) {
+      csv_.rows.push_back(std::move(row));
+      return;
+    }
+    LabelCsv::Row& first = csv_.rows[entry->second];
+    first.labels.insert(first.labels.end(), row.labels.begin(), row.labels.end());
+    first.unknown.insert(first.unknown.end(), row.unknown.begin(), row.unknown.end());
+    ++csv_.repeated;
+  }
+
+  void decide_minus() {
+    if (zeros_ == 0) {
+      for (LabelCsv::Row& row : csv_.rows) {
+        row.unknown.clear();
+      }
+    }
+    require<DataError>(zeros_ == 0 || minus_ <= zeros_,
+                       "{}: the class columns hold {} times -1 and {} times 0: either may say that "
+                       "a class is absent; write 0 for absent and -1 for unknown",
+                       csv_.name, minus_, zeros_);
+  }
+
+  LabelCsv& csv_;
+  const CsvLayout& layout_;
+  const WrittenPaths& paths_;
+  Numbering classes_, splits_;
+  std::vector<int32_t> class_of_column_;  // -1: no indicator
+  std::unordered_map<std::string, std::vector<int32_t>> labels_of_cell_;
+  std::unordered_map<std::string, size_t> row_of_picture_;
+  int64_t minus_ = 0, zeros_ = 0;
 };
-
-// The labels of a field such as [sea side, 'dog'].
-std::vector<std::string> split_labels(std::string_view field) {
-  field = trimmed(field);
-  if (field.starts_with('[')) {
-    field.remove_prefix(1);
-  }
-  if (field.ends_with(']')) {
-    field.remove_suffix(1);
-  }
-  std::vector<std::string> labels;
-  while (!field.empty()) {
-    const size_t comma = std::min(field.find(','), field.size());
-    std::string_view label = trimmed(field.substr(0, comma));
-    for (const char quote : {'\'', '"'}) {
-      if (label.size() >= 2 && label.front() == quote && label.back() == quote) {
-        label = trimmed(label.substr(1, label.size() - 2));
-      }
-    }
-    if (!label.empty()) {
-      labels.emplace_back(label);
-    }
-    field.remove_prefix(std::min(comma + 1, field.size()));
-  }
-  return labels;
-}
-
-// Numbers the names 0, 1, ... as they first appear.
-int32_t number_of(std::map<std::string, int32_t>& numbers, const std::string& name) {
-  return numbers.emplace(name, static_cast<int32_t>(numbers.size())).first->second;
-}
-
-// Renumbers the rows' labels so that the class list is sorted. Bytes of UTF-8 sort by code point.
-void sort_classes(const std::map<std::string, int32_t>& numbers, LabelCsv& csv) {
-  std::vector<int32_t> sorted(numbers.size());
-  for (const auto& [name, number] : numbers) {
-    sorted[static_cast<size_t>(number)] = static_cast<int32_t>(csv.classes.size());
-    csv.classes.push_back(name);
-  }
-  for (LabelCsv::Row& row : csv.rows) {
-    for (int32_t& label : row.labels) {
-      label = sorted[static_cast<size_t>(label)];
-    }
-    std::sort(row.labels.begin(), row.labels.end());
-    row.labels.erase(std::unique(row.labels.begin(), row.labels.end()), row.labels.end());
-  }
-}
 
 }  // namespace
 
-void parse_csv(std::string_view text, const std::string& name,
-               const std::function<void(std::vector<std::string>& fields, int64_t line)>& row) {
-  CsvReader reader(text, name);
-  std::vector<std::string> fields;
-  for (int64_t line = 0; reader.next(fields, line);) {
-    row(fields, line);
-  }
-}
-
-LabelCsv parse_label_csv(std::string_view text, const std::string& name) {
+LabelCsv parse_label_csv(std::string_view text, const std::string& name, const CsvHints& hints,
+                         const WrittenPaths& paths) {
   LabelCsv csv;
   csv.name = name;
-  std::map<std::string, int32_t> classes, splits;
-  size_t columns = 0;
-  parse_csv(text, name, [&](std::vector<std::string>& fields, int64_t line) {
-    const bool first = columns == 0;
-    if (first) {
-      columns = fields.size();
-      require<DataError>(columns == 2 || columns == 3,
-                         "{}:{}: {}, expected path,labels or path,labels,split", name, line,
-                         counted(static_cast<int64_t>(columns), "column"));
-      if (!is_picture_name(trimmed(fields[0]))) {
-        return;  // the header
-      }
+  csv.layout = understand_csv(text, name, hints);
+  RowReader rows(csv, paths);
+  CsvReader reader(text, name, csv.layout.delimiter);
+  std::vector<std::string> fields;
+  bool header = csv.layout.header;
+  for (int64_t line = 0; reader.next(fields, line); header = false) {
+    if (header) {
+      rows.take_header(fields, line);
+    } else {
+      rows.take(fields, line);
     }
-    require<DataError>(fields.size() == columns,
-                       "{}:{}: {}, expected {} as in the first line; put several labels in quotes: "
-                       "\"[a, b]\"",
-                       name, line, counted(static_cast<int64_t>(fields.size()), "column"), columns);
-    LabelCsv::Row row;
-    row.line = line;
-    const std::string where = fmt::format("{}:{}", name, line);
-    row.path = safe_relative_path(fields[0], where).native();
-    for (const std::string& label : split_labels(fields[1])) {
-      require<DataError>(is_utf8(label), "{}: label '{}' is not UTF-8", where, printable(label));
-      row.labels.push_back(number_of(classes, label));
-    }
-    if (columns == 3) {
-      const std::string split(trimmed(fields[2]));
-      row.split = number_of(splits, split);
-      if (row.split == static_cast<int32_t>(csv.splits.size())) {
-        csv.splits.push_back(split);
-      }
-    }
-    csv.rows.push_back(std::move(row));
-  });
+  }
   require<DataError>(!csv.rows.empty(), "{}: no rows, expected path,labels or path,labels,split",
                      name);
-  sort_classes(classes, csv);
+  rows.finish();
   return csv;
 }
 
-namespace {
-
-constexpr int64_t kMostBytes = int64_t{4} << 30;
-
-struct CsvChoice {
-  fs::path file;
-  std::string word;    // of the split column, if the file has one
-  bool shared = true;  // by several splits, which the column tells apart
-};
-
-CsvChoice choose_csv(const fs::path& root, const std::string& word, const std::string& split) {
-  if (fs::path(word).extension() == ".csv") {
-    return {root / word, split, false};
+std::string LabelCsv::note() const {
+  int64_t labels = 0, unknown = 0;
+  for (const Row& row : rows) {
+    labels += static_cast<int64_t>(row.labels.size());
+    unknown += static_cast<int64_t>(row.unknown.size());
   }
-  const fs::path whole = root / "data.csv", own = root / (split + ".csv");
-  std::error_code error;
-  if (!word.empty() || fs::exists(whole, error)) {
-    return {whole, word.empty() ? split : word, true};
+  const auto pictures = static_cast<int64_t>(rows.size());
+  std::string result = fmt::format("{}: {}, {}, {:.1f} a picture", name, layout.labels_text(),
+                                   counted(static_cast<int64_t>(classes.size()), "class"),
+                                   static_cast<double>(labels) / static_cast<double>(pictures));
+  if (repeated > 0) {
+    result += fmt::format("; {} rows merged into {}", pictures + repeated,
+                          counted(pictures, "picture"));
   }
-  require<DataError>(fs::exists(own, error),
-                     "{}: no CSV list for split '{}': looked for data.csv and {}.csv; name the "
-                     "file in data.{}",
-                     printable(root.native()), split, split, split);
-  return {own, split, false};
+  if (unknown > 0) {
+    result += fmt::format("; {} times -1, taken as unknown", unknown);
+  }
+  return result + layout.columns_text();
 }
-
-bool is_csv(const DataOptions& options) {
-  return fs::path(options.train).extension() == ".csv" || has_file(options.root, "data.csv") ||
-         has_file(options.root, "train.csv") || has_file(options.root, "val.csv");
-}
-
-std::unique_ptr<Dataset> open_csv(const DataOptions& options, const std::string& split, Purpose) {
-  const CsvChoice choice = choose_csv(options.root, split_option(options, split), split);
-  const std::string name = printable(choice.file.native());
-  LabelCsv csv = parse_label_csv(read_text_file(choice.file, kMostBytes), name);
-  require<DataError>(!csv.splits.empty() || !choice.shared || split == "train",
-                     "{}: no third column, so every row belongs to split 'train'; name a file for "
-                     "'{}' in data.{}",
-                     name, split, split);
-  const auto wanted = std::find(csv.splits.begin(), csv.splits.end(), choice.word);
-  require<DataError>(csv.splits.empty() || wanted != csv.splits.end(),
-                     "{}: no rows for split '{}'; the split column has {}; choose one in data.{}",
-                     name, printable(choice.word), name_list(csv.splits), split);
-  const int32_t split_number = static_cast<int32_t>(wanted - csv.splits.begin());
-  const auto in_split = [&](const LabelCsv::Row& row) {
-    return row.split < 0 || row.split == split_number;
-  };
-
-  const ClassList classes(options, csv.classes, name);
-  std::vector<bool> used(csv.classes.size());
-  for (const LabelCsv::Row& row : csv.rows) {
-    for (const int32_t label : row.labels) {
-      used[static_cast<size_t>(label)] = used[static_cast<size_t>(label)] || in_split(row);
-    }
-  }
-  std::vector<std::string> unknown;
-  for (size_t i = 0; i < csv.classes.size(); ++i) {
-    if (used[i] && classes.column(csv.classes[i]) < 0) {
-      unknown.push_back(csv.classes[i]);
-    }
-  }
-  require_known(unknown, classes, name);
-
-  SampleList samples(options.unlabelled, split_limit(options, split), name);
-  std::vector<LabelEntry> labels;
-  for (LabelCsv::Row& row : csv.rows) {
-    if (in_split(row)) {
-      labels.clear();
-      for (const int32_t label : row.labels) {
-        const std::string& label_name = csv.classes[static_cast<size_t>(label)];
-        labels.push_back({.column = classes.column(label_name)});
-      }
-      samples.add(std::move(row.path), labels);
-    }
-  }
-  samples.finish();
-  return std::make_unique<FileDataset>(FileDataset::Place{options.root, "", true}, classes,
-                                       std::move(samples));
-}
-
-}  // namespace
-
-const DataFormat csv_format = {
-    .name = "csv",
-    .looks_like = "data.csv or train.csv",
-    .splits = "a file, or a word of the split column of data.csv",
-    .detect = is_csv,
-    .open = open_csv,
-};
 
 }  // namespace mld

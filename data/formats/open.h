@@ -29,6 +29,9 @@ struct DataOptions {
   std::string train, val, test;
   Unlabelled unlabelled = Unlabelled::drop;  // drop is what the published COCO loader does
   Difficult difficult = Difficult::keep;
+  // csv: what separates labels in a cell ("none": a cell is one label), and what the columns are, a
+  // word each of path, labels, split, class (a column of 0 and 1) and -; "auto" = found out.
+  std::string label_separator = "auto", columns = "auto";
   // shapes: how many to draw (0 = 20,000 and 2,000). Other formats: only the first N (0 = all).
   // val_size also limits the test split of shapes, and no other format's.
   int64_t train_size = 0, val_size = 0;

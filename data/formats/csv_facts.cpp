@@ -1,0 +1,127 @@
+#include "data/formats/csv_facts.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+
+#include "data/text.h"
+
+namespace mld {
+
+static std::string lower(std::string_view text) {
+  std::string result(text);
+  std::transform(result.begin(), result.end(), result.begin(),
+                 [](unsigned char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
+  return result;
+}
+
+std::string plain_name(std::string_view text) {
+  std::string plain = lower(text);
+  std::erase_if(plain, [](char c) { return std::string_view(" \t\r\n_-.").find(c) !=
+                                           std::string_view::npos; });
+  return plain;
+}
+
+namespace {
+
+constexpr std::array<KnownName, 5> kKnownNames = {{
+    {" path paths filepath filepaths file files filename filenames fname image images imagepath "
+     "imagename imagefile imagefilename imageid imageindex img imgs imgpath imgname imgfile imgid "
+     "picture pictures photo photos ",
+     CsvColumn::path, true},
+    {" id ids name names uri ", CsvColumn::path, false},
+    {" label labels class classes classname classnames labelname labelnames tag tags category "
+     "categories categoryname categorynames findinglabels target targets attributes ",
+     CsvColumn::labels, true},
+    {" classid classids labelid labelids categoryid categoryids classindex classidx labelindex "
+     "labelidx ",
+     CsvColumn::labels, false},
+    {" split splits splitname set subset partition phase usage datasplit fold isvalid isval "
+     "isvalidation istest istrain ",
+     CsvColumn::split, true},
+}};
+
+bool has_ending(std::string_view cell) {
+  const size_t dot = cell.rfind('.');
+  if (dot == std::string_view::npos || dot == 0) {
+    return false;
+  }
+  const std::string_view ending = cell.substr(dot + 1);
+  return ending.size() >= 2 && ending.size() <= 5 &&
+         std::isalpha(static_cast<unsigned char>(ending[0])) != 0 &&
+         std::all_of(ending.begin(), ending.end(),
+                     [](unsigned char c) { return std::isalnum(c) != 0; });
+}
+
+}  // namespace
+
+const KnownName* known_name(std::string_view plain) {
+  const std::string word = " " + std::string(plain) + " ";
+  for (const KnownName& known : kKnownNames) {
+    if (plain.size() > 1 && known.names.find(word) != std::string_view::npos) {
+      return &known;
+    }
+  }
+  return nullptr;
+}
+
+bool looks_like_path(std::string_view cell) {
+  return has_ending(cell) || cell.find_first_of("/\\") != std::string_view::npos;
+}
+
+ColumnFacts facts_of(const std::vector<CsvRecord>& sample, size_t column) {
+  ColumnFacts facts;
+  size_t paths = 0, endings = 0, splits = 0;
+  const size_t first = sample.size() > 1 ? 1 : 0, count = sample.size() - first;
+  for (size_t i = first; i < sample.size(); ++i) {
+    const std::string_view cell = trimmed(sample[i].fields[column]);
+    paths += looks_like_path(cell);
+    endings += has_ending(cell);
+    splits += !split_of_word(cell).empty();
+    if (indicator_value(cell)) {
+      ++facts.indicators;
+      facts.any_indicator = facts.any_indicator || !cell.empty();
+    } else if (facts.odd_line == 0) {
+      facts.odd_line = sample[i].line;
+    }
+  }
+  facts.paths = 2 * paths >= count;
+  facts.endings = 2 * endings >= count;
+  facts.splits = splits == count;
+  return facts;
+}
+
+std::optional<int> indicator_value(std::string_view cell) {
+  const std::string plain = lower(trimmed(cell));
+  if (plain.empty() || plain == "0" || plain == "0.0" || plain == "0." || plain == "false") {
+    return 0;
+  }
+  if (plain == "1" || plain == "1.0" || plain == "1." || plain == "true") {
+    return 1;
+  }
+  return plain == "-1" || plain == "-1.0" || plain == "-1." ? std::optional(-1) : std::nullopt;
+}
+
+std::string split_of_word(std::string_view word, std::string_view flag) {
+  const std::string plain = lower(trimmed(word));
+  if (!flag.empty()) {
+    const std::optional<int> yes = indicator_value(plain);
+    const std::string named = split_of_word(flag.substr(2));  // "is_valid" without "is"
+    return plain.empty() || !yes || *yes < 0 ? ""
+           : *yes == 1                       ? named
+           : named == "train"                ? "val"
+                                             : "train";
+  }
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 11> kWords = {{
+      {"train", "train"}, {"training", "train"}, {"trn", "train"}, {"val", "val"},
+      {"valid", "val"}, {"validation", "val"}, {"validate", "val"}, {"dev", "val"},
+      {"test", "test"}, {"testing", "test"}, {"tst", "test"}}};
+  for (const auto& [known, split] : kWords) {
+    if (plain == known) {
+      return std::string(split);
+    }
+  }
+  return "";
+}
+
+}  // namespace mld

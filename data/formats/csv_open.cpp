@@ -1,0 +1,243 @@
+// A split of a data set that is described by CSV lists.
+#include <algorithm>
+#include <array>
+#include <optional>
+
+#include "core/error.h"
+#include "data/file.h"
+#include "data/formats/csv.h"
+#include "data/formats/file_dataset.h"
+#include "data/formats/format.h"
+#include "data/text.h"
+
+namespace mld {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr int64_t kMostBytes = int64_t{4} << 30;
+
+struct CsvChoice {
+  fs::path file;
+  std::string word;    // of the split column, if the file has one; "" = the split's usual words
+  bool shared = true;  // by several splits, which the column tells apart
+};
+
+bool is_list(const fs::path& path) {
+  return path.extension() == ".csv" || path.extension() == ".tsv";
+}
+
+// The split that a name such as train_labels or labels-valid speaks of; "" if none.
+std::string split_in_name(const std::string& stem) {
+  std::string split = split_of_word(stem);
+  for (size_t begin = 0; split.empty() && begin <= stem.size();) {
+    const size_t end = std::min(stem.find_first_of("_-. ", begin), stem.size());
+    split = split_of_word(stem.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return split;
+}
+
+// The list in a split's own folder: Roboflow's _classes.csv, metadata.csv, or the only one.
+std::optional<fs::path> list_in(const fs::path& folder) {
+  std::vector<fs::path> lists;
+  for (const fs::path& path : sorted_entries(folder)) {
+    if (path.filename() == "_classes.csv" || path.filename() == "metadata.csv") {
+      return path;
+    }
+    if (is_list(path)) {
+      lists.push_back(path);
+    }
+  }
+  return lists.size() == 1 ? std::optional(lists[0]) : std::nullopt;
+}
+
+std::string names_of(const std::vector<fs::path>& paths) {
+  std::vector<std::string> names;
+  for (const fs::path& path : paths) {
+    names.push_back(path.filename().native());
+  }
+  return name_list(names);
+}
+
+// The list that belongs to the split alone: train.csv, valid.tsv, train.txt, train_labels.csv,
+// train/_classes.csv.
+std::optional<fs::path> own_list(const fs::path& root, const std::string& split) {
+  std::vector<fs::path> found;
+  for (const fs::path& path : sorted_entries(root)) {
+    std::error_code error;
+    const std::string stem = path.stem().native();
+    if (fs::is_directory(path, error)) {
+      const std::optional<fs::path> list =
+          split_of_word(path.filename().native()) == split ? list_in(path) : std::nullopt;
+      if (list) {
+        found.push_back(*list);
+      }
+    } else if (stem == split && (is_list(path) || path.extension() == ".txt")) {
+      return path;
+    } else if (is_list(path) && split_in_name(stem) == split) {
+      found.push_back(path);
+    }
+  }
+  require<DataError>(found.size() < 2, "{}: several lists for split '{}', {}; name one in data.{}",
+                     printable(root.native()), split, names_of(found), split);
+  return found.empty() ? std::nullopt : std::optional(found[0]);
+}
+
+CsvChoice choose_csv(const fs::path& root, const std::string& word, const std::string& split) {
+  if (!word.empty() && (is_list(word) || fs::path(word).extension() == ".txt")) {
+    return {root / word, "", false};
+  }
+  std::error_code error;
+  if (!word.empty() && fs::is_directory(root / word, error)) {
+    const std::optional<fs::path> list = list_in(root / word);
+    require<DataError>(list.has_value(), "{}: not one .csv list in this folder (data.{} = \"{}\")",
+                       printable((root / word).native()), split, printable(word));
+    return {*list, "", false};
+  }
+  for (const char* whole : {"data.csv", "data.tsv"}) {
+    if (fs::exists(root / whole, error)) {
+      return {root / whole, word, true};
+    }
+  }
+  const std::optional<fs::path> own = own_list(root, split);
+  if (own) {
+    return {*own, word, !word.empty()};
+  }
+  std::vector<fs::path> others;
+  bool by_split = false;
+  for (const fs::path& path : sorted_entries(root)) {
+    if (is_list(path)) {
+      others.push_back(path);
+      by_split = by_split || !split_in_name(path.stem().native()).empty();
+    }
+  }
+  if (others.size() == 1 && !by_split) {
+    return {others[0], word, true};
+  }
+  fail<DataError>("{}: no CSV list for split '{}': looked for data.csv and {}.csv{}; name the file "
+                  "in data.{}",
+                  printable(root.native()), split, split,
+                  others.empty() ? "" : ", found " + names_of(others), split);
+}
+
+// Which of the file's splits are meant; all false if it has none.
+std::vector<bool> wanted_splits(const LabelCsv& csv, const CsvChoice& choice,
+                                const std::string& split) {
+  require<DataError>(!csv.splits.empty() || !choice.shared || split == "train",
+                     "{}: no split column, so every row belongs to split 'train'; name a file for "
+                     "'{}' in data.{}", csv.name, split, split);
+  std::vector<bool> wanted;
+  for (const std::string& word : csv.splits) {
+    wanted.push_back(choice.word.empty() ? split_of_word(word) == split || word == split
+                                         : word == choice.word);
+  }
+  require<DataError>(csv.splits.empty() || std::ranges::count(wanted, true) > 0,
+                     "{}: no rows for split '{}'; the split column has {}; choose one in data.{}",
+                     csv.name, printable(choice.word.empty() ? split : choice.word),
+                     name_list(csv.splits), split);
+  return wanted;
+}
+
+// The folder that the paths start from: the root, the list's own, or one that holds the pictures.
+PicturePlace picture_place(const fs::path& root, const fs::path& list, const std::string& split,
+                           const std::vector<LabelCsv::Row>& rows) {
+  std::vector<std::string> first;
+  for (size_t i = 0; i < std::min<size_t>(rows.size(), 16); ++i) {
+    first.push_back(rows[i].path);
+  }
+  std::vector<fs::path> places = {root,          list.parent_path(),      root / "images",
+                                  root / split,  root / "images" / split, list.parent_path() / "images"};
+  for (const fs::path& entry : sorted_entries(root)) {
+    places.push_back(entry);
+  }
+  return find_pictures(places, first);
+}
+
+std::string place_note(const PicturePlace& place, const DataOptions& options) {
+  std::string note;
+  const std::string below = prefix_of(place.folder, options.root);
+  note += below.empty() ? "" : fmt::format("; paths start from {}", printable(below));
+  note += place.slashes ? "; \\ in paths is read as /" : "";
+  note += place.ending.empty() ? "" : fmt::format("; {} added to paths", place.ending);
+  return note + (place.found ? "" : "; none of the first pictures was found");
+}
+
+// The labels that the split uses and the class list lacks.
+std::vector<std::string> unknown_labels(const LabelCsv& csv, const ClassList& classes) {
+  std::vector<bool> used(csv.classes.size());
+  for (const LabelCsv::Row& row : csv.rows) {
+    for (const int32_t label : row.labels) {
+      used[static_cast<size_t>(label)] = true;
+    }
+  }
+  std::vector<std::string> unknown;
+  for (size_t i = 0; i < csv.classes.size(); ++i) {
+    if (used[i] && classes.column(csv.classes[i]) < 0) {
+      unknown.push_back(csv.classes[i]);
+    }
+  }
+  return unknown;
+}
+
+bool is_csv(const DataOptions& options) {
+  return is_list(options.train) || has_file(options.root, "data.csv") ||
+         has_file(options.root, "train.csv") || has_file(options.root, "val.csv");
+}
+
+std::unique_ptr<Dataset> open_csv(const DataOptions& options, const std::string& split, Purpose) {
+  const CsvChoice choice = choose_csv(options.root, split_option(options, split), split);
+  const std::string name = printable(choice.file.native());
+  const CsvHints hints{options.label_separator, options.columns, options.label_space.names};
+  LabelCsv csv = parse_label_csv(read_text_file(choice.file, kMostBytes), name, hints,
+                                 WrittenPaths(options.root));
+  std::string note = csv.note();
+  const std::vector<bool> wanted = wanted_splits(csv, choice, split);
+  std::erase_if(csv.rows, [&](const LabelCsv::Row& row) {
+    return row.split >= 0 && !wanted[static_cast<size_t>(row.split)];
+  });
+
+  const ClassList classes(options, csv.classes, name);
+  require_known(unknown_labels(csv, classes), classes, name);
+  std::vector<int32_t> column_of;
+  for (const std::string& label : csv.classes) {
+    column_of.push_back(classes.column(label));
+  }
+  const PicturePlace place = picture_place(options.root, choice.file, split, csv.rows);
+  note += place_note(place, options);
+  SampleList samples(options.unlabelled, split_limit(options, split), name);
+  std::vector<LabelEntry> labels;
+  for (LabelCsv::Row& row : csv.rows) {
+    labels.clear();
+    for (const int32_t label : row.labels) {
+      labels.push_back({.column = column_of[static_cast<size_t>(label)]});
+    }
+    for (const int32_t label : row.unknown) {
+      const int32_t column = column_of[static_cast<size_t>(label)];
+      if (column >= 0) {  // else it is no class of the training split
+        labels.push_back({.column = column, .label = Label::unknown});
+      }
+    }
+    samples.add(place.file(std::move(row.path)), labels);
+  }
+  samples.finish();
+  auto data = std::make_unique<FileDataset>(
+      FileDataset::Place{place.folder, prefix_of(place.folder, options.root), true}, classes,
+      std::move(samples));
+  // Of a list that the training split shares it was said.
+  if (!choice.shared || options.label_space.names.empty() || !place.found) {
+    data->add_note(std::move(note));
+  }
+  return data;
+}
+
+}  // namespace
+
+const DataFormat csv_format = {
+    .name = "csv",
+    .looks_like = "data.csv or train.csv",
+    .splits = "a list (.csv, .tsv, .txt), a word of the split column, or a folder with a list",
+    .detect = is_csv,
+    .open = open_csv,
+};
+
+}  // namespace mld
