@@ -119,12 +119,12 @@ TEST_CASE("bad data: COCO annotations") {
         "a.json: byte 25: a second \"images\" list");
   CHECK(coco_error("{\"images\": [3]}") ==
         "a.json: byte 12: images[0] is a number, expected an object");
-  CHECK(coco_error(coco_file(R"({"id": "1"})", "", "")) ==
-        "a.json: byte 22: images[0].id is a string, expected an integer");
+  CHECK(coco_error(coco_file(R"({"id": null})", "", "")) ==
+        "a.json: byte 23: images[0].id is null, expected an integer or a string");
   CHECK(coco_error(coco_file(R"({"id": 1.5})", "", "")) ==
-        "a.json: byte 19: images[0].id is a number, expected an integer");
+        "a.json: byte 19: images[0].id is a number, expected an integer or a string");
   CHECK(coco_error(coco_file(R"({"id": 99999999999999999999})", "", "")) ==
-        "a.json: byte 19: images[0].id is a number, expected an integer");
+        "a.json: byte 19: images[0].id is a number, expected an integer or a string");
   CHECK(coco_error(coco_file(R"({"id": 1, "file_name": null})", "", "")) ==
         "a.json: byte 39: images[0].file_name is null, expected a string");
   CHECK(coco_error(coco_file(R"({"id": 1, "file_name": ["a"]})", "", "")) ==
@@ -198,8 +198,8 @@ TEST_CASE("bad data: COCO folders") {
         "data.unlabelled is \"drop\"");
   folder.write("annotations/instances_train2.json", coco_file(kImage, "", kCategory));
   CHECK(open_error(folder, "coco") ==
-        "ROOT: several annotation files for split 'train', instances_train.json and "
-        "instances_train2.json; name one in data.train");
+        "ROOT: several annotation files for split 'train', annotations/instances_train.json and "
+        "annotations/instances_train2.json; name one in data.train");
 }
 
 TEST_CASE("bad data: links that leave the data folder") {
@@ -263,8 +263,8 @@ TEST_CASE("bad data: VOC annotations and lists") {
   DataOptions options;
   options.root = folder.path();
   CHECK(message_of<DataError>([&] { open_splits(options); }, folder.path()) ==
-        "ROOT/ImageSets/Main/val.txt: 1 class is not in the class list of 1: dog; every split must "
-        "use the classes of the training split");
+        "ROOT/Annotations/2.xml: 1 class is not in the class list of 1: dog; every split must use "
+        "the classes of the training split");
   folder.write("Annotations/1.xml", "<annotation>");
   CHECK(open_error(folder, "voc") ==
         "ROOT/Annotations/1.xml:1: malformed XML: Start-end tags mismatch");

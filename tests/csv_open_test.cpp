@@ -1,6 +1,7 @@
 // Data sets described by CSV lists: which list is a split's, what its rows and paths mean.
 #include "data/formats/csv.h"
 #include "data/formats/csv_text.h"
+#include "data/formats/format.h"
 #include "data/formats/open.h"
 #include "tests/data_files.h"
 
@@ -132,6 +133,27 @@ TEST_CASE("csv: the splits' lists, by the usual names") {
   folder.write("train_b.csv", train);
   CHECK(open_error(folder) == "ROOT: several lists for split 'train', train_a.csv, train_b.csv; "
                               "name one in data.train");
+}
+
+TEST_CASE("csv: lists are found without data.format") {
+  const auto found = [](const char* list, const std::string& text, const char* picture) {
+    TemporaryFolder folder;
+    folder.write(list, text);
+    folder.write_picture(picture, 1);
+    DataOptions options = csv_options(folder);
+    options.format = "auto";
+    return format_of(options).name;
+  };
+  const std::string text = "path,label\na.ppm,sun\n";
+  for (const char* list : {"data.csv", "train.tsv", "valid.csv", "train_labels.csv",
+                           "train/_classes.csv"}) {
+    CAPTURE(list);
+    CHECK(found(list, text, "train/a.ppm") == (std::string(list) == "train_labels.csv" ? "folder"
+                                                                                     : "csv"));
+  }
+  CHECK(found("train_labels.csv", text, "a.ppm") == "csv");
+  CHECK(found("train.txt", "images/a.ppm 0\n", "images/a.ppm") == "csv");
+  CHECK(found("train.txt", "images/a.ppm\n", "images/a.ppm") == "folder");  // no labels in it
 }
 
 TEST_CASE("csv: the split column's words are those of folders") {

@@ -4,8 +4,12 @@
 #include <cstdint>
 #include <deque>
 #include <filesystem>
+#include <limits>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
+#include <unordered_map>
 #include <vector>
 
 namespace mld {
@@ -24,17 +28,32 @@ struct CocoAnnotations {
     int64_t id = 0;
     std::string name;
   };
+  // Ids may be texts in the file; they are numbered below all ids that are numbers there.
+  static constexpr int64_t kFirstText = std::numeric_limits<int64_t>::min();
+  static constexpr int64_t kLeastId = kFirstText + (int64_t{1} << 40);
+  static std::optional<int64_t> id_of_number(std::string_view text);  // 7, or 7.0 of a data frame
+  int64_t id_of(std::string_view text);                               // "7" is 7
+  std::string id_text(int64_t id) const;                              // for messages
+
   std::string name;  // of the file, for messages
   std::deque<Image> images;
   std::deque<Annotation> annotations;  // crowd regions included
   std::vector<Category> categories;    // a category's column is its place in this list
+
+ private:
+  std::vector<std::string> texts_;  // the ids that are no numbers
+  std::unordered_map<std::string, int64_t> text_numbers_;
 };
 
 // Errors: DataError with the byte for malformed JSON, a missing or mistyped id, file_name,
-// image_id, category_id, area or name; for a repeated image or category id; a missing section.
-// Keys other than these are ignored, whatever they hold.
+// image_id, category_id or name; for a repeated image or category id; a missing section.
+// Ids may be 7, 7.0, "7" or "frame_7". Keys other than these are ignored, whatever they hold, NaN and
+// Infinity included; a UTF-8 byte order mark is skipped.
 CocoAnnotations read_coco(const std::filesystem::path& path);
 CocoAnnotations read_coco(std::span<const uint8_t> json, const std::string& name);
+
+// Drops the images whose file an earlier one has, and gives their annotations to that one. How many.
+int64_t merge_same_files(CocoAnnotations& coco);
 
 // Which image has which category, the images in the order of their first annotation (the
 // published loader's order), then those without annotation in file order.

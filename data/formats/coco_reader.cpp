@@ -1,11 +1,13 @@
 // Reading COCO's JSON as a stream of events: nothing is kept but ids, names and size rows.
 #include <cstdio>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <unordered_set>
 
@@ -47,6 +49,9 @@ class CocoHandler {
   bool Key(const char* text, rapidjson::SizeType length, bool) {
     const std::string_view key(text, length);
     if (depth_ == 1) {
+      if (top_keys_.size() < kKeysKept) {
+        top_keys_.emplace_back(key);
+      }
       section_ = key == "images"        ? Section::images
                  : key == "annotations" ? Section::annotations
                  : key == "categories"  ? Section::categories
@@ -63,13 +68,14 @@ class CocoHandler {
   bool String(const char* text, rapidjson::SizeType length, bool) {
     return scalar("a string", [&](Field field) {
       if (field != Field::file_name && field != Field::name) {
-        return false;
+        return field == Field::area ? number(field, {text, length})
+                                    : (id_value(field) = coco_.id_of({text, length}), true);
       }
       text_.assign(text, length);
       return true;
     });
   }
-  bool Null() { return scalar("null", [](Field) { return false; }); }
+  bool Null() { return scalar("null", [](Field field) { return field == Field::area; }); }
   bool Bool(bool) { return scalar("a boolean", [](Field) { return false; }); }
   // Numbers come as text; these exist because the parser's template names them.
   bool Int(int) { return true; }
@@ -84,8 +90,8 @@ class CocoHandler {
     for (const Section section : {Section::images, Section::annotations, Section::categories}) {
       require<DataError>(seen_[static_cast<size_t>(section)],
                          "{}: no \"{}\" list, expected a COCO annotation file with images, "
-                         "annotations and categories",
-                         coco_.name, name_of(section));
+                         "annotations and categories{}",
+                         coco_.name, name_of(section), other_program());
     }
   }
 
@@ -93,6 +99,7 @@ class CocoHandler {
   enum class Section { images, annotations, categories, other };
   enum class Field { none, id, file_name, name, image_id, category_id, area };
   static constexpr int kDeepest = 1000;
+  static constexpr size_t kKeysKept = 16;
 
   static const char* name_of(Section section) {
     static constexpr std::array kNames = {"images", "annotations", "categories", "other"};
@@ -102,6 +109,18 @@ class CocoHandler {
     static constexpr std::array kNames = {"",         "id",          "file_name", "name",
                                           "image_id", "category_id", "area"};
     return kNames[static_cast<size_t>(field)];
+  }
+
+  // Whose file it seems to be, by its keys.
+  std::string other_program() const {
+    const auto has = [&](const char* key) { return std::ranges::count(top_keys_, key) > 0; };
+    const char* program = has("classes") && has("labels")              ? "FiftyOne"
+                          : has("shapes") && has("imagePath")          ? "LabelMe"
+                          : has("_via_img_metadata")                   ? "VIA"
+                          : has("assets") && has("tags")               ? "VoTT"
+                                                                       : "";
+    return *program == '\0' ? "" : fmt::format("; this seems to be {}'s own format: export the "
+                                               "labels as COCO", program);
   }
 
   bool error(const std::string& what) { return message_ = what, false; }
@@ -157,7 +176,7 @@ class CocoHandler {
     const bool area = field_ == Field::area;
     return error(fmt::format("{}[{}].{} is {}, expected {}", name_of(section_), index_,
                              name_of(field_), what,
-                             text ? "a string" : area ? "a number" : "an integer"));
+                             text ? "a string" : area ? "a number" : "an integer or a string"));
   }
 
   // A value that is neither object nor array; take(field) stores it if it has the right type.
@@ -188,18 +207,20 @@ class CocoHandler {
     const char* end = text.data() + text.size();
     if (field == Field::area) {
       double area = 0;
-      const bool huge = std::from_chars(text.data(), end, area).ec != std::errc();
-      size_row_ = huge || area >= 96.0 * 96.0 ? 2 : area >= 32.0 * 32.0 ? 1 : 0;
+      const bool known = std::from_chars(text.data(), end, area).ec == std::errc();
+      size_row_ = !known || !(area < 96.0 * 96.0) ? 2 : area < 32.0 * 32.0 ? 0 : 1;  // NaN: 2
       return true;
     }
-    int64_t& value = field == Field::id         ? id_
-                     : field == Field::image_id ? image_id_
-                                                : category_id_;
     if (field == Field::file_name || field == Field::name) {
       return false;
     }
-    const auto result = std::from_chars(text.data(), end, value);
-    return result.ec == std::errc() && result.ptr == end;
+    const std::optional<int64_t> id = CocoAnnotations::id_of_number(text);
+    id_value(field) = id.value_or(0);
+    return id.has_value();
+  }
+
+  int64_t& id_value(Field field) {
+    return field == Field::id ? id_ : field == Field::image_id ? image_id_ : category_id_;
   }
 
   bool has(Field field) {
@@ -213,7 +234,7 @@ class CocoHandler {
         return false;
       }
       if (!image_ids_.insert(id_).second) {
-        return error(fmt::format("images[{}]: id {} occurs twice", index_, id_));
+        return error(fmt::format("images[{}]: id {} occurs twice", index_, coco_.id_text(id_)));
       }
       coco_.images.push_back({id_, text_});
     } else if (section_ == Section::annotations) {
@@ -226,7 +247,7 @@ class CocoHandler {
         return false;
       }
       if (!category_ids_.insert(id_).second) {
-        return error(fmt::format("categories[{}]: id {} occurs twice", index_, id_));
+        return error(fmt::format("categories[{}]: id {} occurs twice", index_, coco_.id_text(id_)));
       }
       coco_.categories.push_back({id_, text_});
     }
@@ -236,6 +257,7 @@ class CocoHandler {
 
   CocoAnnotations& coco_;
   std::string message_;
+  std::vector<std::string> top_keys_;
   int depth_ = 0;
   Section section_ = Section::other;
   int64_t index_ = 0;  // of the record in its section
@@ -248,20 +270,23 @@ class CocoHandler {
   std::unordered_set<int64_t> image_ids_, category_ids_;
 };
 
+// `skipped` bytes stand before the stream's first.
 template <class Stream>
-CocoAnnotations parse(Stream& stream, const std::string& name) {
+CocoAnnotations parse(Stream& stream, const std::string& name, size_t skipped) {
   CocoAnnotations coco;
   coco.name = name;
   CocoHandler handler(coco);
   rapidjson::Reader reader;
   // Iterative: hostile nesting must not exhaust the stack. Numbers as text: converting the
-  // polygons' coordinates would be most of the work.
-  constexpr unsigned kFlags =
-      rapidjson::kParseIterativeFlag | rapidjson::kParseNumbersAsStringsFlag;
+  // polygons' coordinates would be most of the work. NaN and Infinity are no JSON, but Python
+  // writes them: fields that nobody reads may hold them.
+  constexpr unsigned kFlags = rapidjson::kParseIterativeFlag |
+                              rapidjson::kParseNumbersAsStringsFlag |
+                              rapidjson::kParseNanAndInfFlag;
   const rapidjson::ParseResult result = reader.Parse<kFlags>(stream, handler);
   if (result.IsError()) {
     const bool ours = result.Code() == rapidjson::kParseErrorTermination;
-    fail<DataError>("{}: byte {}: {}", name, result.Offset(),
+    fail<DataError>("{}: byte {}: {}", name, result.Offset() + skipped,
                     ours ? handler.message() : rapidjson::GetParseError_En(result.Code()));
   }
   handler.require_sections();
@@ -282,16 +307,21 @@ CocoAnnotations read_coco(const std::filesystem::path& path) {
   const std::string kind = other_file_kind_of(path.native());
   require<DataError>(kind.empty(), "{}: {}; expected COCO annotations (JSON)", name, kind);
   std::array<char, 1 << 16> buffer;
+  const std::string_view start(buffer.data(), std::fread(buffer.data(), 1, 4, file.get()));
+  const size_t mark = start.size() - without_mark(start, name).size();
+  std::fseek(file.get(), static_cast<long>(mark), SEEK_SET);
   rapidjson::FileReadStream stream(file.get(), buffer.data(), buffer.size());
-  CocoAnnotations coco = parse(stream, name);
+  CocoAnnotations coco = parse(stream, name, mark);
   require<DataError>(std::ferror(file.get()) == 0, "{}: cannot read: {}", name,
                      std::strerror(errno));
   return coco;
 }
 
 CocoAnnotations read_coco(std::span<const uint8_t> json, const std::string& name) {
-  rapidjson::MemoryStream stream(reinterpret_cast<const char*>(json.data()), json.size());
-  return parse(stream, name);
+  const std::string_view text(reinterpret_cast<const char*>(json.data()), json.size());
+  const std::string_view rest = without_mark(text, name);
+  rapidjson::MemoryStream stream(rest.data(), rest.size());
+  return parse(stream, name, text.size() - rest.size());
 }
 
 }  // namespace mld

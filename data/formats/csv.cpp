@@ -145,13 +145,11 @@ class RowReader {
 
   std::string split_named(const std::string& field) const {
     return layout_.split_flag.empty() ? std::string(trimmed(field))
-                                      : split_of_word(field, layout_.split_flag);
+                                      : split_of_flag(field, layout_.split_flag);
   }
 
   void merge(LabelCsv::Row row) {
-    const bool odd = row.path.starts_with('.') || row.path.find("/.") != std::string::npos ||
-                     row.path.find("//") != std::string::npos;
-    std::string key = odd ? std::filesystem::path(row.path).lexically_normal().native() : row.path;
+    std::string key = path_key(row.path);
     key += '\0';
     key += std::to_string(row.split);
     const auto [entry, is_new] = row_of_picture_.emplace(key, csv_.rows.size());

@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "data/formats/csv_facts.h"
+#include "data/formats/split_words.h"
 #include "data/text.h"
 
 namespace mld {

@@ -4,6 +4,7 @@
 #include <array>
 #include <cctype>
 
+#include "data/formats/split_words.h"
 #include "data/text.h"
 
 namespace mld {
@@ -102,26 +103,13 @@ std::optional<int> indicator_value(std::string_view cell) {
   return plain == "-1" || plain == "-1.0" || plain == "-1." ? std::optional(-1) : std::nullopt;
 }
 
-std::string split_of_word(std::string_view word, std::string_view flag) {
-  const std::string plain = lower(trimmed(word));
-  if (!flag.empty()) {
-    const std::optional<int> yes = indicator_value(plain);
-    const std::string named = split_of_word(flag.substr(2));  // "is_valid" without "is"
-    return plain.empty() || !yes || *yes < 0 ? ""
-           : *yes == 1                       ? named
-           : named == "train"                ? "val"
-                                             : "train";
-  }
-  constexpr std::array<std::pair<std::string_view, std::string_view>, 11> kWords = {{
-      {"train", "train"}, {"training", "train"}, {"trn", "train"}, {"val", "val"},
-      {"valid", "val"}, {"validation", "val"}, {"validate", "val"}, {"dev", "val"},
-      {"test", "test"}, {"testing", "test"}, {"tst", "test"}}};
-  for (const auto& [known, split] : kWords) {
-    if (plain == known) {
-      return std::string(split);
-    }
-  }
-  return "";
+std::string split_of_flag(std::string_view cell, std::string_view column) {
+  const std::optional<int> yes = indicator_value(cell);
+  const std::string named = split_of_word(column.substr(2));  // "isvalid" without "is"
+  return trimmed(cell).empty() || !yes || *yes < 0 ? ""
+         : *yes == 1                               ? named
+         : named == "train"                        ? "val"
+                                                   : "train";
 }
 
 }  // namespace mld

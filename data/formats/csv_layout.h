@@ -54,8 +54,7 @@ void find_separator(std::string_view text, const std::string& name, const CsvHin
 
 // The value of a cell in a column of class indicators: 1, 0, -1 ("True", "0.0", ...); empty is 0.
 std::optional<int> indicator_value(std::string_view cell);
-// "train", "val" or "test" for a word such as "Training", "valid" or "dev"; "" for others. With
-// `flag`, the header of a column such as "is_valid", for yes and no.
-std::string split_of_word(std::string_view word, std::string_view flag = "");
+// The split that yes or no means in a column such as isvalid; "" for other cells.
+std::string split_of_flag(std::string_view cell, std::string_view column);
 
 }  // namespace mld

@@ -1,6 +1,6 @@
 // A split of a data set that is described by CSV lists.
 #include <algorithm>
-#include <array>
+#include <fstream>
 #include <optional>
 
 #include "core/error.h"
@@ -8,6 +8,7 @@
 #include "data/formats/csv.h"
 #include "data/formats/file_dataset.h"
 #include "data/formats/format.h"
+#include "data/formats/split_words.h"
 #include "data/text.h"
 
 namespace mld {
@@ -24,17 +25,6 @@ struct CsvChoice {
 
 bool is_list(const fs::path& path) {
   return path.extension() == ".csv" || path.extension() == ".tsv";
-}
-
-// The split that a name such as train_labels or labels-valid speaks of; "" if none.
-std::string split_in_name(const std::string& stem) {
-  std::string split = split_of_word(stem);
-  for (size_t begin = 0; split.empty() && begin <= stem.size();) {
-    const size_t end = std::min(stem.find_first_of("_-. ", begin), stem.size());
-    split = split_of_word(stem.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return split;
 }
 
 // The list in a split's own folder: Roboflow's _classes.csv, metadata.csv, or the only one.
@@ -142,7 +132,7 @@ std::vector<bool> wanted_splits(const LabelCsv& csv, const CsvChoice& choice,
 PicturePlace picture_place(const fs::path& root, const fs::path& list, const std::string& split,
                            const std::vector<LabelCsv::Row>& rows) {
   std::vector<std::string> first;
-  for (size_t i = 0; i < std::min<size_t>(rows.size(), 16); ++i) {
+  for (size_t i = 0; i < std::min(rows.size(), kPicturesTried); ++i) {
     first.push_back(rows[i].path);
   }
   std::vector<fs::path> places = {root,          list.parent_path(),      root / "images",
@@ -151,15 +141,6 @@ PicturePlace picture_place(const fs::path& root, const fs::path& list, const std
     places.push_back(entry);
   }
   return find_pictures(places, first);
-}
-
-std::string place_note(const PicturePlace& place, const DataOptions& options) {
-  std::string note;
-  const std::string below = prefix_of(place.folder, options.root);
-  note += below.empty() ? "" : fmt::format("; paths start from {}", printable(below));
-  note += place.slashes ? "; \\ in paths is read as /" : "";
-  note += place.ending.empty() ? "" : fmt::format("; {} added to paths", place.ending);
-  return note + (place.found ? "" : "; none of the first pictures was found");
 }
 
 // The labels that the split uses and the class list lacks.
@@ -177,11 +158,6 @@ std::vector<std::string> unknown_labels(const LabelCsv& csv, const ClassList& cl
     }
   }
   return unknown;
-}
-
-bool is_csv(const DataOptions& options) {
-  return is_list(options.train) || has_file(options.root, "data.csv") ||
-         has_file(options.root, "train.csv") || has_file(options.root, "val.csv");
 }
 
 std::unique_ptr<Dataset> open_csv(const DataOptions& options, const std::string& split, Purpose) {
@@ -203,7 +179,11 @@ std::unique_ptr<Dataset> open_csv(const DataOptions& options, const std::string&
     column_of.push_back(classes.column(label));
   }
   const PicturePlace place = picture_place(options.root, choice.file, split, csv.rows);
-  note += place_note(place, options);
+  const std::string below = prefix_of(place.folder, options.root);
+  for (const std::string& what : {below.empty() ? "" : "paths start from " + printable(below),
+                                  place_note(place)}) {
+    note += what.empty() ? "" : "; " + what;
+  }
   SampleList samples(options.unlabelled, split_limit(options, split), name);
   std::vector<LabelEntry> labels;
   for (LabelCsv::Row& row : csv.rows) {
@@ -228,6 +208,36 @@ std::unique_ptr<Dataset> open_csv(const DataOptions& options, const std::string&
     data->add_note(std::move(note));
   }
   return data;
+}
+
+// A text file whose lines hold more than a path.
+bool is_text_list(const fs::path& path) {
+  std::ifstream file(path);
+  std::string line;
+  return path.extension() == ".txt" && std::getline(file, line) &&
+         trimmed(line).find_first_of(" ,;\t") != std::string_view::npos;
+}
+
+// Lists by the names of splits; by words in their names only if there are no folders of pictures,
+// beside which any list may lie.
+bool is_csv(const DataOptions& options) {
+  const fs::path& root = options.root;
+  if (is_list(options.train) || is_text_list(root / options.train)) {
+    return true;
+  }
+  bool named = false;
+  for (const fs::path& path : sorted_entries(root)) {
+    const std::string stem = path.stem().native();
+    const bool split = !split_of_word(stem).empty();
+    std::error_code error;
+    if ((is_list(path) && (stem == "data" || split)) || (split && is_text_list(path)) ||
+        (split && (fs::exists(path / "_classes.csv", error) ||
+                   fs::exists(path / "metadata.csv", error)))) {
+      return true;
+    }
+    named = named || (is_list(path) && !split_in_name(stem).empty());
+  }
+  return named && !folder_format.detect(options);
 }
 
 }  // namespace

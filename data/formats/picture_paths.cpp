@@ -51,13 +51,29 @@ std::string PicturePlace::file(std::string path) const {
   return ending.empty() || is_picture_name(path) ? path : path + ending;
 }
 
+std::string place_note(const PicturePlace& place) {
+  if (!place.found) {
+    return "none of the first pictures was found";
+  }
+  std::string note = place.slashes ? "\\ in paths is read as /" : "";
+  if (!place.ending.empty()) {
+    note += fmt::format("{}{} added to paths", note.empty() ? "" : "; ", place.ending);
+  }
+  return note;
+}
+
+std::string path_key(const std::string& path) {
+  const bool odd = path.starts_with('.') || path.find("/.") != std::string::npos ||
+                   path.find("//") != std::string::npos;
+  return odd ? fs::path(path).lexically_normal().native() : path;
+}
+
 PicturePlace find_pictures(std::span<const fs::path> places,
                            std::span<const std::string> first_paths) {
-  constexpr size_t kTried = 16;
   static constexpr std::array<const char*, 12> kEndings = {
       "", ".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG", ".webp", ".bmp", ".tif", ".gif", ".ppm"};
   const std::span<const std::string> paths =
-      first_paths.first(std::min(kTried, first_paths.size()));
+      first_paths.first(std::min(kPicturesTried, first_paths.size()));
   const bool bare = std::ranges::any_of(paths, [](const auto& path) {
     return !is_picture_name(path);
   });
@@ -68,20 +84,32 @@ PicturePlace find_pictures(std::span<const fs::path> places,
   std::error_code error;
   std::ranges::copy_if(places, std::back_inserter(there),
                        [&](const fs::path& place) { return fs::is_directory(place, error); });
+  PicturePlace best{.folder = there.empty() ? fs::path() : there[0]};
+  int64_t most = 0;
   for (const char* ending : kEndings) {
     for (const bool slashes : {false, true}) {
+      if ((*ending != '\0' && !bare) || (slashes && !backslashes)) {
+        continue;
+      }
       for (const fs::path& folder : there) {
         const PicturePlace place{folder, true, slashes, ending};
-        if ((*ending == '\0' || bare) && (!slashes || backslashes) &&
-            std::ranges::any_of(paths, [&](const std::string& path) {
-              return fs::is_regular_file(folder / place.file(path), error);
-            })) {
+        const int64_t found = std::ranges::count_if(paths, [&](const std::string& path) {
+          return fs::is_regular_file(folder / place.file(path), error);
+        });
+        if (found == std::ssize(paths)) {
           return place;
+        }
+        if (found > most) {
+          most = found;
+          best = place;
+        }
+        if (found > 0) {
+          break;
         }
       }
     }
   }
-  return {.folder = there.empty() ? fs::path() : there[0]};
+  return best;
 }
 
 }  // namespace mld

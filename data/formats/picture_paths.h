@@ -33,8 +33,16 @@ struct PicturePlace {
   std::string file(std::string path) const;
 };
 
-// Tries the places in turn, with each change of the paths, on the first few pictures. If none of
-// them is found the place is the first that exists.
+// What is odd about a place, for a note: "\ in paths is read as /; .jpg added to paths"; or "".
+std::string place_note(const PicturePlace& place);
+
+// A path by which the same file is recognised: "./a.png" and "a.png" are one.
+std::string path_key(const std::string& path);
+
+constexpr size_t kPicturesTried = 16;
+// Tries the places in turn on the first few pictures, with each change of their paths: the change
+// that finds the most, in the first place where it finds any. If nothing is found, the first place
+// that exists.
 PicturePlace find_pictures(std::span<const std::filesystem::path> places,
                            std::span<const std::string> first_paths);
 

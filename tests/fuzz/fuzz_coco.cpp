@@ -9,7 +9,8 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   try {
-    const mld::CocoAnnotations coco = mld::read_coco(std::span(data, size), "fuzz");
+    mld::CocoAnnotations coco = mld::read_coco(std::span(data, size), "fuzz");
+    mld::merge_same_files(coco);
     const mld::CocoIndex index = mld::index_coco(coco);
     if (index.order.size() != coco.images.size() ||
         index.entries.size() != coco.annotations.size()) {

@@ -1,0 +1,226 @@
+// A split of a data set that is described by COCO annotation files.
+#include <algorithm>
+
+#include "core/error.h"
+#include "data/formats/coco.h"
+#include "data/formats/file_dataset.h"
+#include "data/formats/format.h"
+#include "data/formats/picture_paths.h"
+#include "data/formats/split_words.h"
+#include "data/text.h"
+
+namespace mld {
+namespace fs = std::filesystem;
+namespace {
+
+bool is_json(const fs::path& path) { return path.extension() == ".json"; }
+
+std::vector<fs::path> json_files(const fs::path& folder) {
+  std::vector<fs::path> found;
+  std::error_code error;
+  if (fs::is_directory(folder, error)) {
+    for (const fs::path& path : sorted_entries(folder)) {
+      if (is_json(path)) {
+        found.push_back(path);
+      }
+    }
+  }
+  return found;
+}
+
+// The files for one split: annotations/instances_train2017.json, train.json, and in the split's own
+// folder Roboflow's _annotations.coco.json, FiftyOne's labels.json or annotations.json.
+std::vector<fs::path> files_of_split(const fs::path& root, const std::string& split) {
+  std::vector<fs::path> found;
+  for (const fs::path& path : json_files(root / "annotations")) {
+    const std::string stem = path.stem().string();
+    if (stem.starts_with("instances_" + split) || split_of_word(stem) == split) {
+      found.push_back(path);
+    }
+  }
+  for (const fs::path& path : json_files(root)) {
+    if (split_in_name(path.stem().native()) == split) {
+      found.push_back(path);
+    }
+  }
+  for (const fs::path& folder : sorted_entries(root)) {
+    std::error_code error;
+    if (split_of_word(folder.filename().native()) != split || !fs::is_directory(folder, error)) {
+      continue;
+    }
+    for (const char* name : {"_annotations.coco.json", "labels.json", "annotations.json"}) {
+      if (fs::exists(folder / name, error)) {
+        found.push_back(folder / name);
+      }
+    }
+  }
+  return found;
+}
+
+// Files that name no split: annotations/instances_default.json, labels.json, result.json.
+std::vector<fs::path> files_of_no_split(const fs::path& root) {
+  std::vector<fs::path> found;
+  for (const fs::path& folder : {root / "annotations", root}) {
+    for (const fs::path& path : json_files(folder)) {
+      if (split_in_name(path.stem().native()).empty()) {
+        found.push_back(path);
+      }
+    }
+  }
+  return found;
+}
+
+// The annotation file of a split; `word` is the user's option.
+fs::path annotation_file(const fs::path& root, const std::string& word, const std::string& split) {
+  if (is_json(word)) {
+    return root / word;  // an absolute word replaces the root
+  }
+  const fs::path folder = root / "annotations";
+  if (!word.empty()) {
+    const fs::path exact = folder / ("instances_" + word + ".json");
+    return fs::exists(exact) || !fs::exists(folder / (word + ".json")) ? exact
+                                                                       : folder / (word + ".json");
+  }
+  std::vector<fs::path> found = files_of_split(root, split);
+  std::vector<std::string> others;
+  if (found.empty()) {
+    const std::vector<fs::path> whole = files_of_no_split(root);
+    for (const fs::path& path : whole) {
+      others.push_back(path.lexically_relative(root).native());
+    }
+    if (split == "train" && whole.size() == 1) {
+      found = whole;
+    }
+  }
+  require<DataError>(!found.empty(),
+                     "{}: no COCO annotations for split '{}': looked for "
+                     "annotations/instances_{}*.json{}; name the file in data.{}",
+                     printable(root.native()), split, split,
+                     others.empty() ? "" : ", found " + name_list(others), split);
+  require<DataError>(found.size() == 1, "{}: several annotation files for split '{}', {} and {}; "
+                     "name one in data.{}", printable(root.native()), split,
+                     printable(found[0].lexically_relative(root).native()),
+                     printable(found.back().lexically_relative(root).native()), split);
+  return found[0];
+}
+
+// The folder that holds the pictures of annotation file `json`, of the usual places.
+PicturePlace picture_place(const fs::path& root, const fs::path& json,
+                           const CocoAnnotations& coco) {
+  std::string split = json.stem().string();
+  if (split.starts_with("instances_")) {
+    split.erase(0, std::string("instances_").size());
+  }
+  std::vector<std::string> first;
+  for (const CocoAnnotations::Image& image : coco.images) {
+    if (first.size() == kPicturesTried) {
+      break;
+    }
+    first.push_back(image.file_name);
+  }
+  const fs::path own = json.parent_path();
+  const fs::path places[] = {root / split, root / "images" / split, root / "images", own,
+                             root,         own / "data",            own / "images",  root / "data"};
+  return find_pictures(places, first);
+}
+
+// The columns in `classes` of the file's categories that occur. Errors: DataError for others.
+std::vector<int32_t> category_columns(const CocoAnnotations& coco, const CocoIndex& index,
+                                      const ClassList& classes) {
+  std::vector<bool> used(coco.categories.size());
+  for (const CocoIndex::Entry& entry : index.entries) {
+    used[static_cast<size_t>(entry.column)] = true;
+  }
+  std::vector<int32_t> columns;
+  std::vector<std::string> unknown;
+  for (size_t i = 0; i < coco.categories.size(); ++i) {
+    columns.push_back(classes.column(coco.categories[i].name));
+    if (used[i] && columns.back() < 0) {
+      unknown.push_back(coco.categories[i].name);
+    }
+  }
+  require_known(unknown, classes, coco.name);
+  return columns;
+}
+
+// The names of the categories, which must be a valid class list even where another one is used:
+// labels are matched by name.
+ClassList category_names(const CocoAnnotations& coco) {
+  std::vector<std::string> names;
+  for (const CocoAnnotations::Category& category : coco.categories) {
+    names.push_back(category.name);
+  }
+  return ClassList({.names = std::move(names)}, coco.name);
+}
+
+std::unique_ptr<Dataset> open_coco(const DataOptions& options, const std::string& split, Purpose) {
+  const fs::path json = annotation_file(options.root, split_option(options, split), split);
+  CocoAnnotations coco = read_coco(json);
+  const WrittenPaths paths(options.root);
+  for (size_t i = 0; i < coco.images.size(); ++i) {
+    std::string& file = coco.images[i].file_name;
+    file = paths.relative(file, fmt::format("{}: images[{}]", coco.name, i));
+  }
+  const PicturePlace place = picture_place(options.root, json, coco);
+  const int64_t merged = merge_same_files(coco);
+  CocoIndex index = index_coco(coco);
+  coco.annotations.clear();
+  coco.annotations.shrink_to_fit();
+  const ClassList own = category_names(coco);
+  const ClassList classes(options, own.names(), coco.name);
+  const std::vector<int32_t> columns = category_columns(coco, index, classes);
+
+  SampleList samples(options.unlabelled, split_limit(options, split), coco.name);
+  std::vector<LabelEntry> labels;
+  size_t next = 0;
+  for (size_t i = 0; i < index.order.size(); ++i) {
+    labels.clear();
+    for (; next < index.entries.size() && index.entries[next].image == static_cast<int32_t>(i);
+         ++next) {
+      const int32_t column = columns[static_cast<size_t>(index.entries[next].column)];
+      labels.push_back({.column = column});
+    }
+    std::string& file = coco.images[static_cast<size_t>(index.order[i])].file_name;
+    samples.add(place.file(std::move(file)), labels);
+  }
+  samples.finish();
+  auto data = std::make_unique<FileDataset>(
+      FileDataset::Place{place.folder, prefix_of(place.folder, options.root), true}, classes,
+      std::move(samples));
+  if (merged > 0) {
+    data->add_note(fmt::format("{}: {} the file of an earlier one; their labels are merged",
+                               coco.name, merged == 1 ? "1 image names"
+                                                      : fmt::format("{} images name", merged)));
+  }
+  const std::string note = place_note(place);
+  if (!note.empty()) {
+    data->add_note(coco.name + ": " + note);
+  }
+  return data;
+}
+
+// Files by the names of splits, or by names that tools give.
+bool is_coco(const DataOptions& options) {
+  if (is_json(options.train) || has_file(options.root / "annotations", ".json")) {
+    return true;
+  }
+  const auto usual = [](const fs::path& path) {
+    const fs::path name = path.filename();
+    return name == "labels.json" || name == "annotations.json" || name == "result.json" ||
+           name == "_annotations.coco.json";
+  };
+  return !files_of_split(options.root, "train").empty() ||
+         std::ranges::any_of(json_files(options.root), usual);
+}
+
+}  // namespace
+
+const DataFormat coco_format = {
+    .name = "coco",
+    .looks_like = "annotations/*.json",
+    .splits = "an annotation file, or the word after instances_ in its name (train2014)",
+    .detect = is_coco,
+    .open = open_coco,
+};
+
+}  // namespace mld

@@ -1,0 +1,188 @@
+// COCO annotation files as tools and data frames write them, and where their pictures are.
+#include "data/formats/coco.h"
+
+#include <array>
+
+#include "data/formats/format.h"
+#include "data/formats/open.h"
+#include "tests/data_files.h"
+
+namespace mld::test {
+namespace {
+
+using Strings = std::vector<std::string>;
+
+CocoAnnotations read(const std::string& json) {
+  CocoAnnotations coco =
+      read_coco({reinterpret_cast<const uint8_t*>(json.data()), json.size()}, "a.json");
+  index_coco(coco);
+  return coco;
+}
+
+std::string error_of(const std::string& json) {
+  return message_of<DataError>([&] { read(json); });
+}
+
+// Two pictures, a.ppm and b.ppm, of which the first shows a cat; ids and area as they are written.
+std::string file(const std::string& first_id, const std::string& other_id,
+                 const std::string& category_id, const std::string& used_category,
+                 const std::string& area = "1") {
+  return R"({"images": [{"id": )" + first_id + R"(, "file_name": "a.ppm"}, {"id": )" + other_id +
+         R"(, "file_name": "b.ppm"}], "annotations": [{"image_id": )" + first_id +
+         R"(, "category_id": )" + used_category + R"(, "area": )" + area +
+         R"(, "bbox": [0, NaN, -Infinity, 1]}], "categories": [{"id": )" + category_id +
+         R"(, "name": "cat"}]})";
+}
+
+std::string named(const std::string& first, const std::string& second) {
+  std::string text = file("1", "2", "7", "7");
+  text.replace(text.find("a.ppm"), 5, first);
+  return text.replace(text.find("b.ppm"), 5, second);
+}
+
+DataOptions coco_options(const TemporaryFolder& folder) {
+  DataOptions options;
+  options.root = folder.path();
+  options.format = "coco";
+  options.unlabelled = Unlabelled::keep;
+  return options;
+}
+
+Strings sources(const TemporaryFolder& folder, const std::string& split = "train") {
+  const auto data = open_dataset(coco_options(folder), split);
+  Strings found;
+  for (int64_t i = 0; i < data->size(); ++i) {
+    data->probe(i);
+    found.push_back(data->source(i));
+  }
+  return found;
+}
+
+}  // namespace
+
+TEST_CASE("coco: ids that are whole numbers with a point, or texts") {
+  for (const auto& [first, other, category, used] : std::vector<std::array<const char*, 4>>{
+           {"1", "2", "7", "7"},
+           {"1.0", "2.0", "7", "7.0"},
+           {"1e0", "2", "7", "0.7e1"},
+           {R"("frame_1")", R"("frame_2")", "7", "7"},
+           {R"("1")", "2", "7", R"("7")"},
+           {R"("007")", "7", R"("cat")", R"("cat")"}}) {
+    CAPTURE(first);
+    const CocoAnnotations coco = read(file(first, other, category, used));
+    const CocoIndex index = index_coco(coco);
+    CHECK(coco.images.size() == 2);
+    CHECK(index.annotated == 1);
+    CHECK(coco.images[static_cast<size_t>(index.order[0])].file_name == "a.ppm");
+  }
+  CHECK(read(R"({"images": [], "annotations": [], "categories": [{"id": "x", "name": "y"}]})")
+            .categories[0].id < CocoAnnotations::kLeastId);
+  CHECK(error_of(file("1", R"("1")", "7", "7")).ends_with("images[1]: id 1 occurs twice"));
+  CHECK(error_of(file(R"("x")", R"("x")", "7", "7")).ends_with("images[1]: id 'x' occurs twice"));
+  CHECK(error_of(file(R"("x")", "1", "7", R"("dog")")) ==
+        "a.json: annotations[0] has category_id 'dog', which is not in categories");
+  CHECK(error_of(file("1.5", "2", "7", "7"))
+            .ends_with("images[0].id is a number, expected an integer or a string"));
+  CHECK(error_of(file("-9223372036854775808", "2", "7", "7"))
+            .ends_with("images[0].id is a number, expected an integer or a string"));
+}
+
+TEST_CASE("coco: NaN and Infinity are passed over, except as ids") {
+  for (const char* area : {"NaN", "Infinity", "null", "\"x\""}) {
+    CAPTURE(area);
+    CHECK(read(file("1", "2", "7", "7", area)).annotations[0].size_row == 2);
+  }
+  CHECK(read(file("1", "2", "7", "7", "1000")).annotations[0].size_row == 0);
+  CHECK(read(file("1", "2", "7", "7", "-Infinity")).annotations[0].size_row == 0);
+  CHECK(error_of(file("NaN", "2", "7", "7"))
+            .ends_with("images[0].id is a number, expected an integer or a string"));
+}
+
+TEST_CASE("coco: a byte order mark is skipped, UTF-16 refused by name") {
+  const std::string text = file("1", "2", "7", "7");
+  CHECK(read("\xEF\xBB\xBF" + text).images.size() == 2);
+  const std::string wide("{\0\"\0", 4);
+  for (const std::string& start : {"\xFF\xFE" + wide, wide}) {
+    CHECK(error_of(start).starts_with("a.json: UTF-16 or UTF-32 text, expected UTF-8; "));
+  }
+  TemporaryFolder folder;
+  folder.write("a.json", "\xEF\xBB\xBF" + text);
+  CHECK(read_coco(folder.path() / "a.json").images.size() == 2);
+  folder.write("a.json", "\xEF\xBB\xBF{,");
+  CHECK(message_of<DataError>([&] { read_coco(folder.path() / "a.json"); }, folder.path()) ==
+        "ROOT/a.json: byte 4: Missing a name for object member.");
+}
+
+TEST_CASE("coco: one file under two ids is one picture with the labels of both") {
+  TemporaryFolder folder;
+  folder.write("annotations/instances_train.json",
+               R"({"images": [{"id": 1, "file_name": "a.ppm"}, {"id": 2, "file_name": "./a.ppm"}],
+                   "annotations": [{"image_id": 1, "category_id": 1},
+                                   {"image_id": 2, "category_id": 2}],
+                   "categories": [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]})");
+  folder.write_picture("train/a.ppm", 1);
+  const auto data = open_dataset(coco_options(folder), "train");
+  REQUIRE(data->size() == 1);
+  CHECK(data->labels(0).size() == 2);
+  REQUIRE(data->notes().size() == 1);
+  CHECK(data->notes()[0].ends_with(
+      "instances_train.json: 1 image names the file of an earlier one; their labels are merged"));
+}
+
+TEST_CASE("coco: file names from Windows, absolute ones, ones without an ending") {
+  const auto with = [](std::string folder_name, const char* ending, const std::string& place) {
+    TemporaryFolder folder;
+    folder.write_picture(place + "a.ppm", 1);
+    folder.write_picture(place + "b.ppm", 2);
+    if (folder_name[0] == '@') {
+      folder_name.replace(0, 1, folder.path().native());
+    }
+    folder.write("annotations/instances_train.json",
+                 named(folder_name + "a" + ending, folder_name + "b" + ending));
+    return sources(folder) == Strings{place + "a.ppm", place + "b.ppm"};
+  };
+  CHECK(with("cam\\\\", ".ppm", "train/cam/"));
+  CHECK(with("@/train/", ".ppm", "train/"));
+  CHECK(with("", "", "train/"));
+  TemporaryFolder folder;
+  folder.write("annotations/instances_train.json", named("a.ppm", "b.ppm"));
+  const auto notes = open_dataset(coco_options(folder), "train")->notes();
+  CHECK(notes.back().ends_with("none of the first pictures was found"));
+}
+
+TEST_CASE("coco: where tools put the annotation file") {
+  const auto with = [](const char* train, const std::string& pictures) {
+    TemporaryFolder folder;
+    folder.write(train, named("a.ppm", "b.ppm"));
+    folder.write_picture(pictures + "a.ppm", 1);
+    folder.write_picture(pictures + "b.ppm", 2);
+    DataOptions options = coco_options(folder);
+    options.format = "auto";
+    return format_of(options).name == "coco" &&
+           sources(folder) == Strings{pictures + "a.ppm", pictures + "b.ppm"};
+  };
+  CHECK(with("train.json", "images/"));
+  CHECK(with("train_coco.json", "images/"));
+  CHECK(with("annotations/instances_train2017.json", "train2017/"));
+  CHECK(with("annotations/instances_default.json", "images/"));       // CVAT
+  CHECK(with("result.json", "images/"));                              // Label Studio
+  CHECK(with("labels.json", "data/"));                                // FiftyOne
+  CHECK(with("train/labels.json", "train/data/"));                    // FiftyOne, a split each
+  CHECK(with("train/_annotations.coco.json", "train/"));              // Roboflow
+  TemporaryFolder folder;
+  folder.write("labels.json", named("a.ppm", "b.ppm"));
+  CHECK(message_of<DataError>([&] { open_dataset(coco_options(folder), "val"); }, folder.path()) ==
+        "ROOT: no COCO annotations for split 'val': looked for annotations/instances_val*.json, "
+        "found labels.json; name the file in data.val");
+}
+
+TEST_CASE("coco: other programs' JSON is named") {
+  CHECK(error_of(R"({"classes": ["a"], "labels": {"1": 0}})") ==
+        "a.json: no \"images\" list, expected a COCO annotation file with images, annotations and "
+        "categories; this seems to be FiftyOne's own format: export the labels as COCO");
+  CHECK(error_of(R"({"shapes": [], "imagePath": "a.png"})").find("LabelMe's") !=
+        std::string::npos);
+  CHECK(error_of(R"({"info": {}})").ends_with("annotations and categories"));
+}
+
+}  // namespace mld::test
