@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
 #include <unordered_set>
 
 #include "core/error.h"
@@ -40,8 +39,15 @@ std::vector<fs::path> devkit_folders(const fs::path& root) {
   return found;
 }
 
+// A layout that looks like VOC's without its lists.
+bool has_loose_annotations(const fs::path& root) { return has_file(root / "annotations", ".xml"); }
+
 fs::path devkit_folder(const fs::path& root) {
   const std::vector<fs::path> found = devkit_folders(root);
+  require<DataError>(!found.empty() || !has_loose_annotations(root),
+                     "{}: annotations/ holds VOC's XML files, but VOC data has them in Annotations, "
+                     "the pictures in JPEGImages and lists such as train.txt in ImageSets/Main; "
+                     "name the folders so and write the lists", printable(root.native()));
   require<DataError>(!found.empty(),
                      "{}: no VOC data: looked for the folders Annotations and JPEGImages here, in "
                      "VOC* and in VOCdevkit/VOC*",
@@ -53,32 +59,72 @@ fs::path devkit_folder(const fs::path& root) {
 }
 
 struct Listed {
-  std::string id;
+  std::vector<std::string> ids;  // what the line may mean, the likeliest first
   int64_t line;
 };
 
-// The ids of a list file, one a line; blank lines are skipped.
-std::vector<Listed> read_ids(const fs::path& path) {
+// What a line of a list may mean: 000005, "000005 -1" (of a class's list), JPEGImages/000005.jpg.
+std::vector<std::string> ids_of_line(std::string_view line) {
+  std::vector<std::string> ids = {std::string(line)};
+  const size_t blank = line.find_last_of(" \t");
+  const std::string_view last = line.substr(blank == std::string_view::npos ? line.size() : blank + 1);
+  if (last == "1" || last == "0" || last == "-1") {
+    ids.emplace_back(trimmed(line.substr(0, blank)));
+  }
+  for (size_t i = 0, count = ids.size(); i < count; ++i) {
+    const size_t dot = ids[i].rfind('.');
+    if (is_picture_name(ids[i]) || ids[i].ends_with(".xml")) {
+      ids.push_back(ids[i].substr(0, dot));
+    }
+  }
+  for (size_t i = 0, count = ids.size(); i < count; ++i) {
+    const size_t slash = ids[i].find_last_of("/\\");
+    if (slash != std::string::npos) {
+      ids.push_back(ids[i].substr(slash + 1));
+    }
+  }
+  return ids;
+}
+
+// The lines of a list file; blank ones are skipped.
+std::vector<Listed> read_list(const fs::path& path) {
   const std::string name = printable(path.native());
-  const std::string text = read_text_file(path, kMostListBytes);
-  std::vector<Listed> ids;
-  std::unordered_set<std::string_view> seen;
+  const std::string file = read_text_file(path, kMostListBytes);
+  const std::string_view text = without_mark(file, name);
+  std::vector<Listed> lines;
   int64_t line = 0;
   for (size_t begin = 0; begin < text.size();) {
     ++line;
     const size_t end = std::min(text.find('\n', begin), text.size());
-    const std::string_view id = trimmed(std::string_view(text).substr(begin, end - begin));
+    const std::string_view id = trimmed(text.substr(begin, end - begin));
     begin = end + 1;
-    if (id.empty()) {
-      continue;
+    if (!id.empty()) {
+      safe_relative_path(id, fmt::format("{}:{}", name, line));
+      lines.push_back({ids_of_line(id), line});
     }
-    safe_relative_path(id, fmt::format("{}:{}", name, line));
-    require<DataError>(seen.insert(id).second, "{}:{}: id '{}' occurs twice", name, line,
-                       printable(id));
-    ids.push_back({std::string(id), line});
   }
-  require<DataError>(!ids.empty(), "{}: no ids", name);
-  return ids;
+  require<DataError>(!lines.empty(), "{}: no ids", name);
+  return lines;
+}
+
+// The ids of the list: of what a line may mean, what has an annotation.
+std::vector<std::string> read_ids(const fs::path& list, const fs::path& annotations) {
+  const std::string name = printable(list.native());
+  std::vector<std::string> found;
+  std::unordered_set<std::string> seen;
+  for (const Listed& listed : read_list(list)) {
+    std::error_code error;
+    const auto id = std::ranges::find_if(listed.ids, [&](const std::string& candidate) {
+      return fs::exists(annotations / (candidate + ".xml"), error);
+    });
+    require<DataError>(id != listed.ids.end(), "{}:{}: id '{}' has no annotation file {}", name,
+                       listed.line, printable(listed.ids[0]),
+                       printable((annotations / (listed.ids[0] + ".xml")).native()));
+    require<DataError>(seen.insert(*id).second, "{}:{}: id '{}' occurs twice", name, listed.line,
+                       printable(*id));
+    found.push_back(*id);
+  }
+  return found;
 }
 
 // The list of a split: a path, a word for ImageSets/Main, or the split's own name.
@@ -110,13 +156,7 @@ fs::path list_file(const fs::path& devkit, const fs::path& root, const std::stri
 // Class name -> whether every object of it is difficult.
 using PictureClasses = std::map<std::string, bool>;
 
-// Reads the annotation of one listed picture.
-PictureClasses read_annotation(const fs::path& devkit, const Listed& listed,
-                               const std::string& list_name) {
-  const fs::path path = resolve_below(devkit / "Annotations", listed.id + ".xml");
-  std::error_code error;
-  require<DataError>(fs::exists(path, error), "{}:{}: id '{}' has no annotation file {}",
-                     list_name, listed.line, printable(listed.id), printable(path.native()));
+PictureClasses read_annotation(const fs::path& path) {
   PictureClasses classes;
   for (const VocObject& object :
        parse_voc(read_text_file(path, kMostXmlBytes), printable(path.native()))) {
@@ -130,7 +170,8 @@ PictureClasses read_annotation(const fs::path& devkit, const Listed& listed,
 std::string picture_of(const fs::path& folder, const std::string& id) {
   std::error_code error;
   if (!fs::exists(folder / (id + ".jpg"), error)) {
-    for (const char* ending : {".jpeg", ".png", ".JPG", ".JPEG", ".PNG"}) {
+    for (const char* ending : {".jpeg", ".png", ".JPG", ".JPEG", ".PNG", ".webp", ".bmp", ".tif",
+                               ".gif", ".ppm"}) {
       if (fs::exists(folder / (id + ending), error)) {
         return id + ending;
       }
@@ -142,7 +183,8 @@ std::string picture_of(const fs::path& folder, const std::string& id) {
 // A train split that is a file of another kind means another format.
 bool is_voc(const DataOptions& options) {
   const fs::path ending = fs::path(options.train).extension();
-  return (ending.empty() || ending == ".txt") && !devkit_folders(options.root).empty();
+  return (ending.empty() || ending == ".txt") &&
+         (!devkit_folders(options.root).empty() || has_loose_annotations(options.root));
 }
 
 std::unique_ptr<Dataset> open_voc(const DataOptions& options, const std::string& split,
@@ -150,20 +192,26 @@ std::unique_ptr<Dataset> open_voc(const DataOptions& options, const std::string&
   const fs::path devkit = devkit_folder(options.root);
   const fs::path list = list_file(devkit, options.root, split_option(options, split), split);
   const std::string list_name = printable(list.native());
-  const std::vector<Listed> ids = read_ids(list);
+  const std::vector<std::string> ids = read_ids(list, devkit / "Annotations");
   std::vector<PictureClasses> pictures;
-  std::set<std::string> names;
-  for (const Listed& listed : ids) {
-    pictures.push_back(read_annotation(devkit, listed, list_name));
+  std::map<std::string, std::string> file_of_name;  // the first that has it
+  for (const std::string& id : ids) {
+    const fs::path path = resolve_below(devkit / "Annotations", id + ".xml");
+    pictures.push_back(read_annotation(path));
     for (const auto& [name, difficult] : pictures.back()) {
-      names.insert(name);
+      file_of_name.emplace(name, printable(path.native()));
     }
   }
-  const ClassList classes(options, {names.begin(), names.end()}, list_name);
-  std::vector<std::string> unknown;
+  std::vector<std::string> names, unknown;
+  for (const auto& [name, file] : file_of_name) {
+    names.push_back(name);
+  }
+  const ClassList classes(options, names, list_name);
   std::copy_if(names.begin(), names.end(), std::back_inserter(unknown),
                [&](const std::string& name) { return classes.column(name) < 0; });
-  require_known(unknown, classes, list_name);
+  if (!unknown.empty()) {
+    require_known(unknown, classes, file_of_name[unknown[0]]);
+  }
 
   const bool keep = purpose == Purpose::training && options.difficult == Difficult::keep;
   SampleList samples(options.unlabelled, split_limit(options, split), list_name);
@@ -174,7 +222,7 @@ std::unique_ptr<Dataset> open_voc(const DataOptions& options, const std::string&
       labels.push_back(
           {classes.column(name), difficult && !keep ? Label::unknown : Label::present});
     }
-    samples.add(picture_of(devkit / "JPEGImages", ids[i].id), labels);
+    samples.add(picture_of(devkit / "JPEGImages", ids[i]), labels);
   }
   samples.finish();
   const fs::path folder = devkit / "JPEGImages";
