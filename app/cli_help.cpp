@@ -4,9 +4,9 @@ namespace mld {
 
 const std::string_view kMltrainHelp = R"(Trains image classifiers.
 
-  mltrain CONFIG.toml [section.key=value ...] [options]   train
-  mltrain check CONFIG.toml [section.key=value ...]       look at the data: counts, classes, damage
-  mltrain shapes-export DIR [key=value ...]               write the built-in data as a COCO folder
+  mltrain CONFIG.toml [section.key=value ...] [options]      train
+  mltrain check CONFIG.toml|FOLDER [section.key=value ...]   look at the data, estimate the run
+  mltrain shapes-export DIR [key=value ...]                  write the built-in data as a COCO folder
 
 Options of training:
   --resume DIR        go on with the run in DIR; its own config is used, one given must agree

@@ -195,19 +195,16 @@ LoadedConfig parse_config(std::string_view text, const std::string& file,
 
 LoadedConfig load_config(const std::filesystem::path& file,
                          std::span<const std::string> overrides) {
+  const std::string kind = other_file_kind_of(file);
+  require<UsageError>(kind.empty(), "{}: {}; expected a config (TOML)", printable(file.native()),
+                      kind);
   std::string text;
   try {
     text = read_text_file(file, kMaxConfigBytes);
   } catch (const DataError& error) {  // a config that cannot be read is a usage error
-    const std::string kind = other_file_kind_of(file);
-    throw UsageError(fmt::format("{}{}", error.what(), std::filesystem::is_directory(file)
-        ? " with settings; to look at the data in a folder: mltrain check FOLDER"
-        : kind.empty() ? "" : "; it " + kind));
+    fail<UsageError>("{}{}", error.what(), std::filesystem::is_directory(file)
+        ? " with settings; to look at the data in a folder: mltrain check FOLDER" : "");
   }
-  const std::string kind = other_file_kind({reinterpret_cast<const uint8_t*>(text.data()),
-                                            text.size()});
-  require<UsageError>(kind.empty(), "{}: {}; expected a config (TOML)", printable(file.native()),
-                      kind);
   return read(ConfigReader(printable(file.native()), file.parent_path()), text, overrides);
 }
 

@@ -108,6 +108,16 @@ ExitCode train(const TrainCommand& command) {
   return code;
 }
 
+// `mltrain check FOLDER` is a config that says nothing but where the data is.
+LoadedConfig config_to_check(const CheckCommand& command) {
+  if (!fs::is_directory(command.config)) {
+    return load_config(command.config, command.overrides);
+  }
+  std::vector<std::string> overrides = {"data.root=" + fs::absolute(command.config).native()};
+  overrides.insert(overrides.end(), command.overrides.begin(), command.overrides.end());
+  return parse_config("", command.config, overrides);
+}
+
 ExitCode run(const std::vector<std::string>& arguments) {
   const MltrainCommand command = parse_mltrain(arguments);
   if (const auto* text = std::get_if<PrintText>(&command)) {
@@ -115,7 +125,7 @@ ExitCode run(const std::vector<std::string>& arguments) {
     return ExitCode::ok;
   }
   if (const auto* check = std::get_if<CheckCommand>(&command)) {
-    const LoadedConfig config = load_config(check->config, check->overrides);
+    const LoadedConfig config = config_to_check(*check);
     use_threads(config.config.threads);
     return check_run(config.config, parse_device(config.config.device));
   }

@@ -1,6 +1,9 @@
 // What training refuses, `mltrain check` refuses in the same words, and both before they work.
+#include <algorithm>
+
 #include "tests/program.h"
 #include "tests/tiny_data.h"
+#include "train/checkpoint.h"
 
 namespace mld::test {
 namespace {
@@ -82,6 +85,56 @@ batch_size = 3
     CHECK(program.out().empty());
   }
   CHECK_FALSE(fs::exists(folder.path() / "runs"));
+}
+
+TEST_CASE("check takes a folder, a config of the wrong kind is named") {
+  const TemporaryFolder folder;
+  write_tiny_folder(folder, "data");
+  const std::vector<std::string> small = {"model.backbone=resnet18", "data.image_size=32",
+                                          "train.batch_size=3", "model.embed_dim=16", "threads=2"};
+  std::vector<std::string> arguments = {"check", "data"};
+  arguments.insert(arguments.end(), small.begin(), small.end());
+  const Program checked("mltrain", arguments, folder, 0, folder.path());
+  CHECK(checked.wait() == 0);
+  CHECK(contains(checked.out(), "train: 6 pictures"));
+  CHECK(contains(checked.out(), "disk: the run's files take up to "));
+  const std::string best = (trained_run() / "weights/best.safetensors").string();
+  const auto refused = [&](const std::string& config) {
+    const Program program("mltrain", {config}, folder, 0, folder.path());
+    CHECK(program.wait() == 2);
+    return program.err();
+  };
+  CHECK(contains(refused(best), "is a safetensors file (weights); expected a config (TOML)"));
+  CHECK(contains(refused("data/train/a/../../"), "mltrain check FOLDER"));
+  folder.write("page.toml", "<!DOCTYPE html><html>");
+  CHECK(contains(refused("page.toml"), "is a web page (HTML)"));
+}
+
+TEST_CASE("scores that are not finite end predict and eval with exit code 4") {
+  const TemporaryFolder folder;
+  const fs::path best = trained_run() / "weights/best.safetensors";
+  Checkpoint checkpoint = load_checkpoint(best);
+  for (auto& [name, tensor] : checkpoint.tensors) {
+    if (name == "fc.decoder.duplicate_pooling") {  // finite, but its products are not
+      std::fill_n(tensor.data<float>(), tensor.numel(), 3e38f);
+    }
+  }
+  for (const char* key : {"format", "format_version", "crc32c", "metadata_crc32c"}) {
+    checkpoint.metadata.erase(key);
+  }
+  const std::string huge = (folder.path() / "huge.safetensors").string();
+  save_checkpoint(huge, checkpoint);
+  folder.write_picture("a.ppm", 90);
+  for (const char* form : {"--json", "--csv", "--top-k=1"}) {
+    const Program predict("mlinfer", {"predict", huge, "a.ppm", form}, folder, 0, folder.path());
+    CHECK(predict.wait() == 4);
+    CHECK(contains(predict.err(), "a.ppm: the model's output for class "));
+    CHECK(predict.out().find("nan") == std::string::npos);
+  }
+  const Program eval("mlinfer", {"eval", huge, "data.val_size=8", "--json"}, folder);
+  CHECK(eval.wait() == 4);
+  CHECK(contains(eval.err(), "picture 1 of the split: the model's output for class "));
+  CHECK(eval.out().empty());
 }
 
 }  // namespace mld::test

@@ -12,6 +12,11 @@
 
 namespace mld {
 
+// An absolute path (data.train may be one) without the folders, which are this machine's.
+static std::string without_place(const std::string& text) {
+  return text.starts_with('/') ? text.substr(text.rfind('/') + 1) : text;
+}
+
 std::string to_toml(const Config& config, const Origins& origins, Keys keys) {
   constexpr size_t kCommentColumn = 40;
   std::string text;
@@ -24,7 +29,11 @@ std::string to_toml(const Config& config, const Origins& origins, Keys keys) {
       section = key.section;
       text += fmt::format("\n[{}]\n", section);
     }
-    std::string line = fmt::format("{} = {}", key.name, to_toml_value(key.get(config)));
+    Value value = key.get(config);
+    if (auto* text = std::get_if<std::string>(&value); text && keys == Keys::portable) {
+      *text = without_place(*text);
+    }
+    std::string line = fmt::format("{} = {}", key.name, to_toml_value(value));
     if (keys == Keys::all) {
       const auto origin = origins.find(key.full_name());
       line.resize(std::max(line.size() + 2, kCommentColumn), ' ');
