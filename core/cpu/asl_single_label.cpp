@@ -1,8 +1,5 @@
-// asl_single_label: ASL for one label per image (the published code's ASLSingleLabel). With
-// l = log_softmax(x), p = e^l and one-hot y, per image:
-//   loss = -sum_k t_k w_k l_k,   t = y (1 - s) + s / K,
-//   w = (1 - p)^gamma_pos on the label, p^gamma_neg elsewhere. Gradients flow through w.
-#include <cmath>
+// asl_single_label: ASL for one label per image, in float64; the formulas are in core/asl.h.
+#include "core/asl.h"
 
 #include "core/cpu/support/values.h"
 #include "core/kernels.h"
@@ -10,24 +7,7 @@
 namespace mld::cpu {
 namespace {
 
-// The weight of one class and its derivative by l.
-struct Focus {
-  double weight = 1, slope = 0;
-
-  Focus(double l, double y, const AslSingleSpec& spec) {
-    const double p = std::exp(l), gamma = spec.gamma_pos * y + spec.gamma_neg * (1 - y);
-    if (gamma == 0) {
-      return;
-    }
-    const double base = y * -std::expm1(l) + (1 - y) * p;  // 1 - p without cancellation
-    weight = std::pow(base, gamma);
-    slope = base > 0 ? gamma * std::pow(base, gamma - 1) * (1 - 2 * y) * p : 0;
-  }
-};
-
-inline double smoothed(double y, double smoothing, int64_t K) {
-  return y * (1 - smoothing) + smoothing / static_cast<double>(K);
-}
+using Term = AslSingleTerm<double>;
 
 // log_softmax of one row in float64.   x, l [K]
 void row_log_softmax(const float* x, int64_t K, double* l) {
@@ -57,16 +37,14 @@ void asl_single_label_forward(const Tensor& x, const Tensor& y, const AslSingleS
       row_log_softmax(px + n * K, K, l);
       double sum = 0;
       for (int64_t k = 0; k < K; ++k) {
-        const double target = py[n * K + k];
-        sum -= smoothed(target, spec.smoothing, K) * Focus(l[k], target, spec).weight * l[k];
+        sum += Term(l[k], py[n * K + k], spec, K).loss(l[k]);
       }
       out[n] = static_cast<float>(sum);
     }
   });
 }
 
-// With a_k = -t_k (w_k + l_k dw_k/dl_k):  dx_k = dloss (a_k - p_k sum(a)).
-//   dloss [N]; x, y, dx [N, K]
+// dloss [N]; x, y, dx [N, K]
 void asl_single_label_backward(const Tensor& dloss, const Tensor& x, const Tensor& y,
                          const AslSingleSpec& spec, Tensor& dx) {
   const int64_t N = x.shape()[0], K = x.shape()[1];
@@ -79,9 +57,7 @@ void asl_single_label_backward(const Tensor& dloss, const Tensor& x, const Tenso
       row_log_softmax(px + n * K, K, l);
       double sum = 0;
       for (int64_t k = 0; k < K; ++k) {
-        const double target = py[n * K + k];
-        const Focus focus(l[k], target, spec);
-        a[k] = -smoothed(target, spec.smoothing, K) * (focus.weight + l[k] * focus.slope);
+        a[k] = Term(l[k], py[n * K + k], spec, K).gradient(l[k]);
         sum += a[k];
       }
       for (int64_t k = 0; k < K; ++k) {
