@@ -15,7 +15,6 @@ using mld::test::fixtures;
 using mld::test::fnv1a;
 using mld::test::noise;
 using mld::test::read_tsv;
-using mld::test::shared_folder;
 using mld::test::split;
 using mld::test::to_image;
 
@@ -101,48 +100,6 @@ TEST_CASE("ops: hashes of the reference fixtures and of Pillow") {
   CHECK(checked["timm"] == 73);
   CHECK(checked["pillow"] == 410);
   check_same(mld::equalize(Image(20, 20, 93)), Image(20, 20, 93), "one level");
-}
-
-TEST_CASE("ops: the reference fixtures, pixel by pixel") {
-  if (shared_folder().empty()) {
-    MESSAGE("SKIPPED: no shared folder");
-    return;
-  }
-  const Image base = reference_picture();
-  int checked = 0;
-  for (const char* file_name : {"img_randaugment.safetensors", "img_timm_ops.safetensors"}) {
-    const mld::SafeTensorsFile file(shared_folder() / "fixtures" / file_name);
-    const bool timm = std::string(file_name) == "img_timm_ops.safetensors";
-    check_same(to_image(file.at("base")), base, "base");
-    for (const std::string& name : file.names()) {
-      if (name != "base" && name != "flat_in") {
-        check_same(timm ? apply_timm(base, name) : apply_randaugment(base, name),
-                   to_image(file.at(name)), name);
-        ++checked;
-      }
-    }
-  }
-  CHECK(checked == 63 + 73);
-}
-
-TEST_CASE("ops: CutoutPIL") {
-  const mld::SafeTensorsFile file(fixtures() / "img_cutout.safetensors");
-  struct Row {
-    const char* key;
-    double factor;
-    int y_center, x_center;
-    mld::Rgb fill;
-  };
-  const Row rows[] = {{"cutout/0", 0.5, 10, 80, {1, 2, 3}},
-                      {"cutout/1", 0.5, 0, 0, {255, 0, 128}},
-                      {"cutout/2", 0.25, 129, 96, {7, 9, 11}},
-                      {"cutout/3", 0.5, 60, 40, {0, 255, 0}}};
-  REQUIRE(file.names().size() == std::size(rows) + 1);
-  for (const Row& row : rows) {
-    check_same(mld::cutout(to_image(file.at("base")), row.factor, row.x_center, row.y_center,
-                           row.fill),
-               to_image(file.at(row.key)), row.key);
-  }
 }
 
 TEST_CASE("ops: the package's values") {

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
@@ -105,64 +104,6 @@ inline std::string fnv1a(const Image& image) {
     hash = (hash ^ value) * 0x100000001b3u;
   }
   return hex(hash, 16);
-}
-
-// The first 16 hex digits of the SHA-256 (FIPS 180-4).
-inline std::string sha256_16(std::span<const uint8_t> data) {
-  // Round constants: the first 32 bits of the fractional parts of the cube roots of the primes.
-  static const std::array<uint32_t, 64> kRound = [] {
-    std::array<uint32_t, 64> k{};
-    size_t found = 0;
-    for (uint64_t p = 2; found < 64; ++p) {
-      bool prime = true;
-      for (uint64_t d = 2; d * d <= p; ++d) {
-        prime = prime && p % d != 0;
-      }
-      if (prime) {  // floor(cbrt(p) * 2^32) by bisection on integers
-        unsigned __int128 low = 0, high = (unsigned __int128){16} << 32;
-        while (high - low > 1) {
-          const unsigned __int128 middle = (low + high) / 2;
-          const bool below = middle * middle * middle <= (unsigned __int128){p} << 96;
-          (below ? low : high) = middle;
-        }
-        k[found++] = static_cast<uint32_t>(low);
-      }
-    }
-    return k;
-  }();
-  std::array<uint32_t, 8> h = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
-                               0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
-  std::vector<uint8_t> message(data.begin(), data.end());
-  message.push_back(0x80);
-  message.resize((message.size() + 8 + 63) / 64 * 64);
-  for (size_t i = 0; i < 8; ++i) {
-    message[message.size() - 1 - i] = static_cast<uint8_t>(data.size() * 8 >> (8 * i));
-  }
-  for (size_t block = 0; block < message.size(); block += 64) {
-    std::array<uint32_t, 64> w{};
-    for (size_t t = 0; t < 64; ++t) {
-      if (t < 16) {
-        const uint8_t* b = &message[block + 4 * t];
-        w[t] = uint32_t{b[0]} << 24 | uint32_t{b[1]} << 16 | uint32_t{b[2]} << 8 | b[3];
-      } else {
-        const uint32_t a = w[t - 15], c = w[t - 2];
-        w[t] = w[t - 16] + (std::rotr(a, 7) ^ std::rotr(a, 18) ^ a >> 3) + w[t - 7] +
-               (std::rotr(c, 17) ^ std::rotr(c, 19) ^ c >> 10);
-      }
-    }
-    std::array<uint32_t, 8> s = h;
-    for (size_t t = 0; t < 64; ++t) {
-      const uint32_t t1 = s[7] + (std::rotr(s[4], 6) ^ std::rotr(s[4], 11) ^ std::rotr(s[4], 25)) +
-                          ((s[4] & s[5]) ^ (~s[4] & s[6])) + kRound[t] + w[t];
-      const uint32_t t2 = (std::rotr(s[0], 2) ^ std::rotr(s[0], 13) ^ std::rotr(s[0], 22)) +
-                          ((s[0] & s[1]) ^ (s[0] & s[2]) ^ (s[1] & s[2]));
-      s = {t1 + t2, s[0], s[1], s[2], s[3] + t1, s[4], s[5], s[6]};
-    }
-    for (size_t i = 0; i < 8; ++i) {
-      h[i] += s[i];
-    }
-  }
-  return hex(h[0], 8) + hex(h[1], 8);
 }
 
 }  // namespace mld::test

@@ -1,7 +1,6 @@
 // For tests that call CPU kernels directly: random tensors, float64 copies, the error measure.
 #pragma once
 
-#include <cmath>
 #include <cstring>
 #include <limits>
 #include <vector>
@@ -10,6 +9,7 @@
 
 #include "core/kernels.h"
 #include "core/random.h"
+#include "tests/measure.h"
 
 namespace mld::test {
 
@@ -37,18 +37,8 @@ inline std::vector<double> doubles(const Tensor& x) {
   return {values.begin(), values.end()};
 }
 
-// max |ours - right| / max |right|; infinite where ours is NaN
 inline double error(const Tensor& ours, const std::vector<double>& right) {
-  const std::vector<double> values = doubles(ours);
-  REQUIRE_EQ(values.size(), right.size());
-  double worst = 0, largest = 1e-30;
-  for (size_t i = 0; i < right.size(); ++i) {
-    const double difference = std::abs(values[i] - right[i]);
-    worst = std::isnan(difference) ? std::numeric_limits<double>::infinity()
-                                   : std::max(worst, difference);
-    largest = std::max(largest, std::abs(right[i]));
-  }
-  return worst / largest;
+  return largest_error(doubles(ours), right);
 }
 
 inline bool same_bits(const Tensor& a, const Tensor& b) {

@@ -68,7 +68,7 @@ void check_against_cpu(const char* name, const Run& run) {
     REQUIRE_EQ(ours.size(), right.size());
     double worst = 0;
     for (size_t i = 0; i < ours.size(); ++i) {
-      worst = std::max(worst, relative_error(to_array(ours[i]).values, to_array(right[i]).values));
+      worst = std::max(worst, largest_error(to_array(ours[i]).values, to_array(right[i]).values));
       CHECK(to_array(ours[i]).values == to_array(again[i]).values);
     }
     CHECK_LE(worst, kLimitF32);

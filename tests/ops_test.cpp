@@ -47,11 +47,11 @@ TEST_CASE("every op that ops.h declares has a row") {
   }
 }
 
-TEST_CASE("relative_error: largest difference over largest value, infinite for NaN") {
-  CHECK(relative_error({1, 2}, {1, 4}) == doctest::Approx(0.5));
-  CHECK(relative_error({1e-8}, {0}) < 0.011);  // below 1e-6 a quantity counts as zero
-  CHECK(std::isinf(relative_error({std::nan(""), 0}, {1, 1})));
-  CHECK(std::isinf(relative_error({1}, {1, 1})));
+TEST_CASE("largest_error: largest difference over largest value, infinite for NaN") {
+  CHECK(largest_error({1, 2}, {1, 4}) == doctest::Approx(0.5));
+  CHECK(largest_error({1e-8}, {0}) < 0.011);  // below 1e-6 a quantity counts as zero
+  CHECK(std::isinf(largest_error({std::nan(""), 0}, {1, 1})));
+  CHECK(std::isinf(largest_error({1}, {1, 1})));
 }
 
 TEST_CASE("a row whose op computes something else fails, and says where") {

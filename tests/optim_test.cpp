@@ -1,4 +1,4 @@
-// Optimisers, schedules and the moving average against the published implementations' trajectories.
+// Optimisers, schedules and the moving average. tests/parity holds them to the published ones.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -14,9 +14,6 @@
 
 namespace mld {
 namespace {
-
-constexpr double kLimit = 1e-5;
-constexpr int kSteps = 20;
 
 // Free-standing parameters under the fixtures' names.
 struct Tensors : Module {
@@ -47,43 +44,6 @@ void set_gradients(Tensors& tensors, const SafeTensorsFile& file, int step) {
   }
 }
 
-// The largest error of any tensor after any step.
-double follow(const std::string& fixture, const OptimizerSpec& spec,
-              const std::function<Rates(int)>& rates) {
-  const SafeTensorsFile file(reference::fixture(fixture));
-  Tensors tensors = start(file);
-  const auto optimizer = make_optimizer(spec, tensors);
-  double worst = 0;
-  for (int t = 0; t < kSteps; ++t) {
-    set_gradients(tensors, file, t);
-    optimizer->step(rates(t));
-    for (const auto& [name, p] : tensors.members) {
-      worst = std::max(worst, reference::error(p->value, file.at(fmt::format("p/{}/{}", t, name))));
-    }
-  }
-  CHECK_EQ(optimizer->steps(), kSteps);
-  return worst;
-}
-
-Rates constant_lr(double lr) { return {lr, 0.9}; }
-
-TEST_CASE("optimisers follow the published trajectories") {
-  const auto with = [](const char* name, double decay) {
-    return OptimizerSpec{.name = name, .weight_decay = decay};
-  };
-  const auto slow = [](int) { return constant_lr(0.01); };
-  const auto lamb = [](int) { return constant_lr(0.004); };
-  CHECK_LE(follow("opt_adam_l2.safetensors", with("adam_l2", 0.01), slow), kLimit);
-  CHECK_LE(follow("opt_adamw.safetensors", with("adamw", 0.01), slow), kLimit);
-  CHECK_LE(follow("opt_sgd_nesterov.safetensors", with("sgd", 0.01), slow), kLimit);
-  CHECK_LE(follow("opt_lamb_timm.safetensors", with("lamb", 0.02), lamb), kLimit);
-  CHECK_LE(follow("opt_lamb_v3.safetensors", with("lamb_v3", 0.02), lamb), kLimit);
-  // And the trajectories tell them apart.
-  CHECK_GT(follow("opt_adamw.safetensors", with("adam_l2", 0.01), slow), 1e-3);
-  CHECK_GT(follow("opt_lamb_v3.safetensors", with("lamb", 0.02), lamb), 1e-3);
-  CHECK_GT(follow("opt_adam_l2.safetensors", with("adam_l2", 0.02), slow), 1e-3);
-}
-
 void scale(const std::vector<TrainedParameter>& trained, float factor) {
   for (const TrainedParameter& t : trained) {
     Tensor scaled = t.parameter->grad.like();
@@ -112,62 +72,17 @@ TEST_CASE("LAMB of the A2 recipe clips the gradients of all tensors together to 
   CHECK_NE(run("lamb_v3", false), run("lamb_v3", true));  // it is not just invariant
 }
 
-TEST_CASE("Adam under one-cycle: beta1 cycles and the bias correction uses the current one") {
-  const OptimizerSpec spec{.name = "adam_l2", .weight_decay = 0.01};
-  const OneCycle cycle{.max_lr = 0.01, .total_steps = kSteps, .pct_start = 0.2};
-  CHECK_LE(follow("opt_adam_l2_onecycle.safetensors", spec, [&](int t) { return cycle.at(t); }),
-           kLimit);
-}
-
-TEST_CASE("schedules: one-cycle rows, the one after the last step included") {
-  struct Case {
-    int index;
-    double max_lr;
-    int64_t steps;
-    double pct_start;
-  };
-  const SafeTensorsFile file(reference::fixture("sched.safetensors"));
-  for (const Case& c : {Case{0, 1e-4, 37 * 40, 0.2}, Case{1, 1e-4, 13 * 7, 0.1},
-                        Case{2, 2e-4, 10, 0.3}, Case{3, 2.5e-5, 3 * 10, 0.1}}) {
-    const SafeTensor& rows = file.at(fmt::format("onecycle/{}", c.index));
-    const std::vector<double> expected = rows.to_doubles();
-    REQUIRE_EQ(rows.shape[0], c.steps + 1);
-    const Schedule schedule{.spec = {.name = "onecycle", .pct_start = c.pct_start},
-                            .lr = c.max_lr, .epochs = c.steps, .steps_per_epoch = 1};
-    for (int64_t t = 0; t <= c.steps; ++t) {
-      const Rates now = schedule.at(t);
-      CHECK_EQ(now.lr, doctest::Approx(expected[static_cast<size_t>(2 * t)]).epsilon(1e-9));
-      CHECK_EQ(now.beta1, doctest::Approx(expected[static_cast<size_t>(2 * t + 1)]).epsilon(1e-9));
+TEST_CASE("schedules: cosine is constant within an epoch; a cool-down comes on top") {
+  const Schedule schedule{.spec = {.name = "cosine", .warmup_epochs = 5, .cooldown_epochs = 10},
+                          .lr = 4e-3, .beta1 = 0.7, .epochs = 20, .steps_per_epoch = 3};
+  CHECK_EQ(all_epochs(schedule.spec, schedule.epochs), 30);
+  for (int64_t epoch = 0; epoch < 20; ++epoch) {
+    for (int64_t step = 0; step < 3; ++step) {
+      const Rates now = schedule.at(3 * epoch + step);
+      CHECK_EQ(now.lr, schedule.at(3 * epoch).lr);
+      CHECK_EQ(now.beta1, 0.7);
     }
-  }
-}
-
-TEST_CASE("schedules: cosine per epoch, with warm-up and cool-down") {
-  struct Case {
-    int index;
-    Cosine cosine;
-    int64_t cooldown;
-  };
-  const SafeTensorsFile file(reference::fixture("sched.safetensors"));
-  const Case cases[] = {
-      {0, {.lr = 4e-3, .epochs = 300, .warmup_epochs = 5, .warmup_lr = 1e-4, .min_lr = 1e-6}, 10},
-      {1, {.lr = 5e-3, .epochs = 20, .warmup_epochs = 3, .warmup_lr = 1e-4, .min_lr = 1e-5}, 2}};
-  for (const Case& c : cases) {
-    const auto expected = file.at(fmt::format("cosine/{}", c.index)).to_doubles();
-    REQUIRE_EQ(static_cast<int64_t>(expected.size()), c.cosine.epochs + c.cooldown);
-    const Schedule schedule{.spec = {.name = "cosine", .warmup_epochs = c.cosine.warmup_epochs,
-                                     .warmup_lr = c.cosine.warmup_lr, .min_lr = c.cosine.min_lr,
-                                     .cooldown_epochs = c.cooldown},
-                            .lr = c.cosine.lr, .beta1 = 0.7, .epochs = c.cosine.epochs,
-                            .steps_per_epoch = 3};
-    CHECK_EQ(all_epochs(schedule.spec, schedule.epochs), c.cosine.epochs + c.cooldown);
-    for (size_t epoch = 0; epoch < expected.size(); ++epoch) {
-      for (int64_t step = 0; step < 3; ++step) {  // constant within the epoch
-        const Rates now = schedule.at(3 * static_cast<int64_t>(epoch) + step);
-        CHECK_EQ(now.lr, doctest::Approx(expected[epoch]).epsilon(1e-9));
-        CHECK_EQ(now.beta1, 0.7);
-      }
-    }
+    CHECK_NE(schedule.at(3 * epoch + 3).lr, schedule.at(3 * epoch).lr);
   }
 }
 
@@ -295,7 +210,7 @@ TEST_CASE("clipping: the norm over all tensors; smaller gradients and NaN stay")
 
 // ---- the moving average -------------------------------------------------------------------------
 
-// The fixture's model: a 1x1 convolution and a norm.
+// A model: a 1x1 convolution and a norm.
 struct TinyNet : Module {
   Conv2d conv{2, 3, 1, {.bias = true}};
   BatchNorm2d norm{3};
@@ -304,34 +219,6 @@ struct TinyNet : Module {
     v("1", norm);
   }
 };
-
-StateDict group_of(const SafeTensorsFile& file, const std::string& prefix) {
-  StateDict found;
-  for (const std::string& name : file.names()) {
-    if (name.starts_with(prefix)) {
-      found.emplace_back(name.substr(prefix.size()), file.at(name).to_tensor());
-    }
-  }
-  return found;
-}
-
-TEST_CASE("EMA follows the published one; integer counters are the live ones") {
-  const SafeTensorsFile file(reference::fixture("ema.safetensors"));
-  TinyNet model;
-  load_state(model, group_of(file, "start/"));
-  Ema ema(model, 0.9997);
-  for (int t = 0; t < 12; ++t) {
-    const StateDict live = group_of(file, fmt::format("model/{}/", t));
-    load_state(model, live);
-    ema.update();
-    for (const auto& [name, average] : ema.state()) {
-      CAPTURE(name);
-      const std::string counterpart = average.dtype() == DType::i64 ? "model" : "ema";
-      const SafeTensor& expected = file.at(fmt::format("{}/{}/{}", counterpart, t, name));
-      CHECK_LE(reference::error(average, expected), kLimit);
-    }
-  }
-}
 
 TEST_CASE("EMA: values that stay are their own average, bit for bit; no value is an error") {
   TinyNet model;

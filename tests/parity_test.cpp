@@ -14,11 +14,12 @@
 #include "data/safetensors.h"
 #include "tests/parity/fixture.h"
 #include "tests/parity/float64.h"
-#include "tests/parity/sha256.h"
 #include "tests/paths.h"
+#include "tests/sha256.h"
 
 using namespace mld;
 using namespace mld::parity;
+using mld::test::sha256;
 
 namespace {
 
@@ -172,7 +173,10 @@ TEST_CASE("parity: nothing to run, uncovered kinds and filters") {
   CHECK(r.code == 0);
   CHECK(r.out.find("UNCOVERED b.bin losses/unheard_of - -\n") != std::string::npos);
   CHECK(r.out.ends_with("1 passed, 0 failed, 1 uncovered\n"));
-  CHECK(run(folder.path, "--strict").code == 1);
+  const Run strict = run(folder.path, "--strict");
+  CHECK(strict.code == 1);
+  CHECK(strict.out.find("FAIL b.bin losses/unheard_of - -\n") != std::string::npos);
+  CHECK(strict.out.ends_with("1 passed, 1 failed, 0 uncovered\n"));
   CHECK(run(folder.path, "--strict --kind losses/bce_ce").code == 0);
   CHECK(run(folder.path, "--group optim").code == 1);  // nothing was run
   CHECK(run(folder.path, "--frobnicate").code == 2);

@@ -114,7 +114,7 @@ double difference(const SmallNet& a, const SmallNet& b) {
   double worst = 0;
   for (size_t i = 0; i < a.grads.size(); ++i) {
     const Array ga = to_array(a.grads[i]), gb = to_array(b.grads[i]);
-    worst = std::max(worst, relative_error(ga.values, gb.values));
+    worst = std::max(worst, largest_error(ga.values, gb.values));
   }
   return worst;
 }

@@ -8,6 +8,7 @@
 #include <fmt/ranges.h>
 
 #include "core/error.h"
+#include "tests/measure.h"
 
 namespace mld::parity {
 namespace {
@@ -18,14 +19,7 @@ bool is_integer(const std::string& dtype) {
   return dtype == "BOOL" || dtype[0] == 'I' || dtype[0] == 'U';
 }
 
-// |a - b| as an error: NaN, and an infinity that the other side does not share, are never small.
-double difference(double a, double b) {
-  if (a == b) {
-    return 0;
-  }
-  const double d = std::abs(a - b);
-  return std::isfinite(d) ? d : std::numeric_limits<double>::infinity();
-}
+using test::kFloor;
 
 // A limit may be a text ("png and ppm 0; jpeg ..."): its kind knows how to read it.
 double stated_limit(const Json& entry) {
@@ -154,27 +148,31 @@ void Fixture::compare(const std::string& key, const Array& ours) {
                           fmt::join(theirs.shape, ", ")));
     return;
   }
-  double largest = 0, difference_max = 0;
-  size_t where = 0;
-  for (size_t i = 0; i < theirs.values.size(); ++i) {
-    largest = std::max(largest, std::abs(theirs.values[i]));
-    const double d = difference(ours.values[i], theirs.values[i]);
-    if (d > difference_max) {
-      difference_max = d;
-      where = i;
-    }
-  }
   const bool exact = is_integer(file_->at(key).dtype);
-  const double error = exact ? difference_max
-                       : compute_dtype() == DType::bf16
-                           ? distance(ours.values, theirs.values)
-                           : difference_max / std::max(largest, kFloor);
+  const double error = !exact && compute_dtype() == DType::bf16
+                           ? test::distance(ours.values, theirs.values)
+                           : test::largest_error(ours.values, theirs.values);
   const double limit = exact ? 0 : limit_of(key);
   record(key, error, limit);
   if (!(error <= limit)) {
+    size_t where = 0;
+    double most = -1;  // stays NaN once it is
+    for (size_t i = 0; i < theirs.values.size() && !std::isnan(most); ++i) {
+      const double d = std::abs(ours.values[i] - theirs.values[i]);
+      if (!(d <= most)) {
+        most = d;
+        where = i;
+      }
+    }
     failures_.back() += fmt::format(" (element {}: {:.9g}, expected {:.9g})", where,
                                     ours.values[where], theirs.values[where]);
   }
+}
+
+// |a - b| of a quantity of this size; infinite where that is not a number.
+static double error_of(double a, double b, double size) {
+  const double error = std::abs(a - b) / std::max(size, kFloor);
+  return std::isfinite(error) ? error : std::numeric_limits<double>::infinity();
 }
 
 void Fixture::compare_samples(const std::string& group, const std::string& name,
@@ -186,19 +184,18 @@ void Fixture::compare_samples(const std::string& group, const std::string& name,
     norm = array(key).values.at(0);
     const double l2 = std::sqrt(std::inner_product(ours.values.begin(), ours.values.end(),
                                                    ours.values.begin(), 0.0));
-    record(key, difference(l2, norm) / std::max(norm, kFloor), limit_of(key));
+    record(key, error_of(l2, norm, norm), limit_of(key));
   }
   if (const std::string key = group + "sum/" + name; has(key)) {
     const double sum = std::accumulate(ours.values.begin(), ours.values.end(), 0.0);
-    record(key, difference(sum, array(key).values.at(0)) / std::max(norm * size, kFloor),
-           limit_of(key));
+    record(key, error_of(sum, array(key).values.at(0), norm * size), limit_of(key));
   }
   if (compute_dtype() == DType::bf16) {
     std::vector<double> sampled;
     for (const double at : idx.values) {
       sampled.push_back(ours.values.at(static_cast<size_t>(at)));
     }
-    record(group + "val/" + name, distance(sampled, val.values), limit_of(group));
+    record(group + "val/" + name, test::distance(sampled, val.values), limit_of(group));
     return;
   }
   double worst = 0;
@@ -206,8 +203,8 @@ void Fixture::compare_samples(const std::string& group, const std::string& name,
     const auto at = static_cast<size_t>(idx.values[i]);
     require<DataError>(at < ours.values.size(), "{}idx/{}: index {} of {} elements", group,
                        name, at, ours.values.size());
-    const double scale = std::max({std::abs(val.values.at(i)), norm / size, kFloor});
-    worst = std::max(worst, difference(ours.values[at], val.values[i]) / scale);
+    const double scale = std::max(std::abs(val.values.at(i)), norm / size);
+    worst = std::max(worst, error_of(ours.values[at], val.values[i], scale));
   }
   record(group + "val/" + name, worst, limit_of(group));
 }

@@ -70,16 +70,14 @@ void run_sgd(Fixture& fixture) {
   run_constant(fixture, "sgd");
 }
 
-OneCycle one_cycle(const Json& config, double max_lr, int64_t steps) {
-  return {.max_lr = max_lr, .total_steps = steps, .pct_start = number(config, "pct_start", 0.2)};
-}
-
 void run_adam_l2_onecycle(Fixture& fixture) {
   const Json& config = fixture.config();
   const auto stored = static_cast<int64_t>(fixture.cases("grad/").size());
-  const OneCycle schedule =
-      one_cycle(config, number(config, "lr"),
-                integer(config, "epochs", 1) * integer(config, "steps", stored));
+  const Schedule schedule{.spec = {.name = "onecycle",
+                                   .pct_start = number(config, "pct_start", 0.2)},
+                          .lr = number(config, "lr"),
+                          .epochs = integer(config, "epochs", 1),
+                          .steps_per_epoch = integer(config, "steps", stored)};
   const OptimizerSpec spec{.name = "adam_l2",
                            .weight_decay = number(config, "weight_decay", 0),
                            .eps = number(config, "eps", 0)};
@@ -91,24 +89,23 @@ void run_schedules(Fixture& fixture) {
   for (const Json* config : elements(fixture.config())) {
     const std::string kind = text(*config, "kind");
     const std::string key = kind + "/" + std::to_string(integer(*config, "case"));
+    require<DataError>(kind == "onecycle" || kind == "cosine", "{}: no schedule \"{}\"",
+                       fixture.name(), kind);
     Array ours{fixture.array(key).shape, {}};
-    if (kind == "onecycle") {
-      const OneCycle schedule =
-          one_cycle(*config, number(*config, "max_lr"),
-                    integer(*config, "steps_per_epoch") * integer(*config, "epochs"));
-      for (int64_t t = 0; t < ours.shape.at(0); ++t) {
-        const Rates rates = schedule.at(t);
-        ours.values.insert(ours.values.end(), {rates.lr, rates.beta1});
-      }
-    } else {
-      require<DataError>(kind == "cosine", "{}: no schedule \"{}\"", fixture.name(), kind);
-      const Cosine schedule{.lr = number(*config, "lr"),
-                            .epochs = integer(*config, "epochs"),
-                            .warmup_epochs = integer(*config, "warmup_epochs", 0),
-                            .warmup_lr = number(*config, "warmup_lr", 1e-4),
-                            .min_lr = number(*config, "min_lr", 1e-6)};
-      for (int64_t epoch = 0; epoch < ours.shape.at(0); ++epoch) {
-        ours.values.push_back(schedule.at(epoch));
+    const Schedule schedule{
+        .spec = {.name = kind,
+                 .pct_start = number(*config, "pct_start", 0.2),
+                 .warmup_epochs = integer(*config, "warmup_epochs", 0),
+                 .warmup_lr = number(*config, "warmup_lr", 1e-4),
+                 .min_lr = number(*config, "min_lr", 1e-6)},
+        .lr = number(*config, kind == "cosine" ? "lr" : "max_lr"),
+        .epochs = integer(*config, "epochs"),
+        .steps_per_epoch = integer(*config, "steps_per_epoch", 1)};
+    for (int64_t t = 0; t < ours.shape.at(0); ++t) {
+      const Rates now = schedule.at(t);
+      ours.values.push_back(now.lr);
+      if (kind == "onecycle") {
+        ours.values.push_back(now.beta1);
       }
     }
     // Rates span orders of magnitude: each is held to the limit, not only the largest.

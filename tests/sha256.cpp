@@ -1,4 +1,4 @@
-#include "tests/parity/sha256.h"
+#include "tests/sha256.h"
 
 #include <algorithm>
 #include <array>
@@ -7,7 +7,7 @@
 
 #include <fmt/core.h>
 
-namespace mld::parity {
+namespace mld::test {
 namespace {
 
 using State = std::array<uint32_t, 8>;
@@ -85,4 +85,4 @@ std::string sha256(std::span<const unsigned char> bytes) {
   return hex;
 }
 
-}  // namespace mld::parity
+}  // namespace mld::test
