@@ -6,9 +6,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "tests/data_files.h"
@@ -38,6 +42,24 @@ class Program {
     int status = 0;
     ::waitpid(child_, &status, 0);
     return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+  }
+  // Until the condition holds or the program has ended; how long that takes is the machine's.
+  void wait_until(const std::function<bool()>& holds) const {
+    const auto ended = [&] {
+      siginfo_t info = {};
+      return ::waitid(P_PID, static_cast<id_t>(child_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+             info.si_pid != 0;
+    };
+    while (!holds() && !ended()) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+  }
+  // Whether it has a handler for the signal by now.
+  bool handles(int number) const {
+    const std::string status = read_file(fs::path("/proc") / std::to_string(child_) / "status");
+    const size_t at = status.find("SigCgt:");
+    return at != std::string::npos &&
+           (std::strtoull(status.c_str() + at + 7, nullptr, 16) >> (number - 1) & 1) != 0;
   }
   std::string out() const { return read_file(out_); }
   std::string err() const { return read_file(err_); }
@@ -73,6 +95,20 @@ class Program {
 inline int run(const std::string& name, const std::vector<std::string>& arguments,
                const TemporaryFolder& folder) {
   return Program(name, arguments, folder).wait();
+}
+
+// Starts a program, and sends it the signal once ready() holds; its exit code. On a busy machine it
+// may have ended well before the signal arrived: then it is started again.
+inline int interrupted(const std::function<Program()>& start, const std::function<bool()>& ready,
+                       int signal) {
+  for (;;) {
+    const Program program = start();
+    program.wait_until(ready);
+    program.signal(signal);
+    if (const int code = program.wait(); code != 0) {
+      return code;
+    }
+  }
 }
 
 // A run of a few seconds on the embedded data, with all that a resume has to restore.

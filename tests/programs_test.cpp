@@ -1,7 +1,5 @@
 // The programs from outside: training to files, killing and resuming, exit codes and messages.
 #include <algorithm>
-#include <chrono>
-#include <thread>
 
 #include "data/safetensors.h"
 #include "tests/paths.h"
@@ -10,12 +8,16 @@
 namespace mld::test {
 namespace {
 
-// Until a file is there, half a minute at most.
-void wait_for(const fs::path& file) {
-  for (int i = 0; i < 3000 && !fs::exists(file); ++i) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
-  REQUIRE(fs::exists(file));
+// A run into `out` from its beginning, whatever was there; and whether it has got so far.
+std::function<Program()> fresh(const fs::path& out, const TemporaryFolder& folder,
+                               const std::vector<std::string>& more = {}) {
+  return [=, &folder] {
+    fs::remove_all(out);
+    return Program("mltrain", tiny_run(out, more), folder);
+  };
+}
+std::function<bool()> is_there(const fs::path& file) {
+  return [file] { return fs::exists(file); };
 }
 
 // Continues a run to its end. It may have saved at every update so far; from here only at epochs'
@@ -30,10 +32,8 @@ const fs::path& resumed_run() {
   static const TemporaryFolder folder;
   static const fs::path run_folder = [] {
     const fs::path out = folder.path() / "run";
-    Program first("mltrain", tiny_run(out, {"train.checkpoint_minutes=0"}), folder);
-    wait_for(out / "weights/last.state.safetensors");
-    first.signal(SIGKILL);
-    CHECK(first.wait() == -SIGKILL);
+    CHECK(interrupted(fresh(out, folder, {"train.checkpoint_minutes=0"}),
+                      is_there(out / "weights/last.state.safetensors"), SIGKILL) == -SIGKILL);
     fs::remove(last(out));  // a kill between two saves leaves it behind or missing
     REQUIRE(resume(out, folder) == 0);
     return out;
@@ -109,10 +109,7 @@ TEST_CASE("SIGTERM saves and exits with 75, and the run goes on") {
   const TemporaryFolder folder;
   const fs::path out = folder.path() / "run";
   // Asked to stop while it opens its data, the run stops after its first step.
-  Program stopped("mltrain", tiny_run(out), folder);
-  wait_for(out / "config.toml");
-  stopped.signal(SIGTERM);
-  CHECK(stopped.wait() == 75);
+  CHECK(interrupted(fresh(out, folder), is_there(out / "config.toml"), SIGTERM) == 75);
   CHECK(fs::exists(out / "weights/last.state.safetensors"));
   CHECK_FALSE(fs::exists(out / "val/metrics.json"));
   REQUIRE(run("mltrain", {"--resume", out.string(), "--quiet"}, folder) == 0);
@@ -124,20 +121,16 @@ TEST_CASE("SIGTERM during validation saves at once, and the run goes on with the
   const std::vector<std::string> much_to_score = {"data.train_size=16", "data.val_size=4000",
                                                   "train.epochs=1"};
   const fs::path out = folder.path() / "run";
-  Program stopped("mltrain", tiny_run(out, much_to_score), folder);
+  // Its only update is done, so validation begins.
   const auto has_stepped = [&] {
-    return read_file(out / "log.jsonl").find("\"step\", ") != std::string::npos;
+    return fs::exists(out / "log.jsonl") &&
+           read_file(out / "log.jsonl").find("\"step\", ") != std::string::npos;
   };
-  for (int i = 0; i < 3000 && !has_stepped(); ++i) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
-  std::this_thread::sleep_for(std::chrono::milliseconds(200));  // into validation
-  stopped.signal(SIGTERM);
-  CHECK(stopped.wait() == 75);
+  CHECK(interrupted(fresh(out, folder, much_to_score), has_stepped, SIGTERM) == 75);
   CHECK(fs::exists(out / "weights/last.state.safetensors"));
   CHECK_FALSE(fs::exists(out / "val/metrics.json"));
   Program again("mltrain", {"--resume", out.string(), "--quiet"}, folder);
-  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  again.wait_until([&] { return again.handles(SIGTERM); });
   again.signal(SIGTERM);
   again.signal(SIGTERM);  // the second one does not wait for anything
   CHECK_EQ(again.wait(), 75);
@@ -151,11 +144,9 @@ TEST_CASE("a run starts from a checkpoint, and resumes without it") {
   const TemporaryFolder folder;
   const fs::path start = folder.path() / "start.safetensors", out = folder.path() / "run";
   fs::copy_file(last(trained_run()), start);
-  Program killed("mltrain", tiny_run(out, {"model.init=" + start.string(), "seed=5",
-                                           "train.checkpoint_minutes=0"}), folder);
-  wait_for(out / "weights/last.state.safetensors");
-  killed.signal(SIGKILL);
-  killed.wait();
+  CHECK(interrupted(fresh(out, folder, {"model.init=" + start.string(), "seed=5",
+                                        "train.checkpoint_minutes=0"}),
+                    is_there(out / "weights/last.state.safetensors"), SIGKILL) == -SIGKILL);
   fs::remove(start);
   REQUIRE(resume(out, folder) == 0);
   CHECK(contains(read_file(out / "train.log"), "0 tensors of the model keep their initial values"));
@@ -185,15 +176,16 @@ TEST_CASE("a full disk stops the run with what was saved intact") {
   const TemporaryFolder folder;
   const fs::path out = folder.path() / "run", state = out / "weights/last.state.safetensors";
   constexpr rlim_t kFull = 1 << 16;  // room for a config, not for a state
-  Program full("mltrain", tiny_run(out), folder, kFull);
-  CHECK(full.wait() == 1);
-  CHECK(contains(full.err(), "cannot save"));
-  CHECK_FALSE(fs::exists(state));
-  Program killed("mltrain", {"--resume", out.string(), "train.checkpoint_minutes=0", "--quiet"},
-                 folder);
-  wait_for(state);
-  killed.signal(SIGKILL);
-  killed.wait();
+  const auto resume_after_full = [&] {
+    fs::remove_all(out);
+    Program full("mltrain", tiny_run(out), folder, kFull);
+    CHECK(full.wait() == 1);
+    CHECK(contains(full.err(), "cannot save"));
+    CHECK_FALSE(fs::exists(state));
+    return Program("mltrain",
+                   {"--resume", out.string(), "train.checkpoint_minutes=0", "--quiet"}, folder);
+  };
+  CHECK(interrupted(resume_after_full, is_there(state), SIGKILL) == -SIGKILL);
   const std::string before = read_file(state);
   Program again("mltrain", {"--resume", out.string(), "--quiet"}, folder, kFull);
   CHECK(again.wait() == 1);
