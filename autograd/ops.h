@@ -65,9 +65,9 @@ Var gelu(const Var& x);        // exact, by erf
 Var quick_gelu(const Var& x);  // x * sigmoid(1.702 x)
 Var sigmoid(const Var& x);
 Var softplus(const Var& x);
-// Zeroes with probability p in [0, 1), divides the rest by 1 - p. Identity without a tape, or with
-// p = 0 and no mask. `keep`, if given, is the uint8 mask to use instead of drawing one.
-Var dropout(const Var& x, float p, const Tensor& keep = {});
+// Zeroes with probability p in [0, 1), divides the rest by 1 - p; the tape's key decides which.
+// Identity without a tape, or with p = 0.
+Var dropout(const Var& x, float p);
 
 // ---- matrix products ----------------------------------------------------------------------------
 // x w^T + bias.   x [..., C], w [O, C], bias f32 [O] or none -> [..., O]

@@ -21,6 +21,7 @@ const KernelTable kCpu = {
 };
 
 const KernelTable* cpu_table = &kCpu;
+const KernelTable* cuda_override = nullptr;
 
 // The plug-in's one entry: its table, or nullptr with the reason why it cannot serve.
 using CudaEntry = const KernelTable* (*)(const char** reason);
@@ -62,6 +63,9 @@ const KernelTable& backend(Device device) {
   if (device.is_cpu()) [[likely]] {
     return *cpu_table;
   }
+  if (cuda_override != nullptr) {
+    return *cuda_override;
+  }
   const CudaBackend& cuda = cuda_backend();
   require(cuda.table != nullptr, "device {}: {}; try --device cpu", device.str(), cuda.reason);
   return *cuda.table;
@@ -71,7 +75,13 @@ std::unique_ptr<StepQueue> make_step_queue(Device device) {
   return backend(device).step_queue(device.index);
 }
 
-void override_cpu_kernels(const KernelTable* table) { cpu_table = table ? table : &kCpu; }
+void override_kernels(Backend backend, const KernelTable* table) {
+  if (backend == Backend::cpu) {
+    cpu_table = table ? table : &kCpu;
+  } else {
+    cuda_override = table;
+  }
+}
 
 Device parse_device(const std::string& text) {
   if (text == "cpu") {

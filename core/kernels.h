@@ -44,9 +44,9 @@ struct KernelTable {
 // the driver or the device is missing (says which).
 const KernelTable& backend(Device device);
 
-// For tests that compute in another arithmetic: the table of the CPU's kernels from now on; nullptr
-// brings its own back. `table` must outlive its use; no other thread may compute meanwhile.
-void override_cpu_kernels(const KernelTable* table);
+// For tests that watch or replace kernels: the table of a backend from now on; nullptr brings its
+// own back. `table` must outlive its use; no other thread may compute meanwhile.
+void override_kernels(Backend backend, const KernelTable* table);
 
 // "cpu", "cuda", "cuda:1" or "auto" (cuda:0 if usable, else cpu). Errors: UsageError.
 Device parse_device(const std::string& text);

@@ -55,14 +55,12 @@ struct MatmulSpec {
 };
 
 // Element i is kept when random_uniform(key, i) >= p, and then divided by 1 - p.
-// `keep`, where defined, replaces the random draw: a uint8 mask of the same number of elements.
 // `step`, where defined, stands for key.step: int64 [1] on the op's device, see Note [Replay].
 struct DropoutSpec {
   float p = 0;
   RandomKey key{};
-  Tensor keep{};
   Tensor step{};
-  bool active() const { return p > 0 || keep.defined(); }
+  bool active() const { return p > 0; }
 };
 
 struct AttentionSpec {

@@ -7,18 +7,16 @@
 
 namespace mld::cuda {
 
-// The factors of DropoutSpec on the device: a drawn mask, a given one, or none at all.
+// The factors of DropoutSpec on the device: a drawn mask, or none at all.
 struct KeepMask {
   float p = 0, kept = 1;
   RandomKey key{};
-  const uint8_t* mask = nullptr;
   const int64_t* step = nullptr;  // stands for key.step
   bool active = false;
 
   KeepMask() = default;
   explicit KeepMask(const DropoutSpec& spec)
       : p(spec.p), kept(1.0f / (1.0f - spec.p)), key(spec.key),
-        mask(spec.keep.defined() ? spec.keep.data<uint8_t>() : nullptr),
         step(spec.step.defined() ? spec.step.data<int64_t>() : nullptr), active(spec.active()) {}
 
   __device__ RandomKey drawn() const {
@@ -29,20 +27,10 @@ struct KeepMask {
 
   // 1 / (1 - p) where element i is kept, else 0.
   __device__ float factor(uint64_t i) const {
-    if (!active) {
-      return 1.0f;
-    }
-    const bool keep = mask != nullptr ? mask[i] != 0 : random_uniform(drawn(), i) >= p;
-    return keep ? kept : 0.0f;
+    return !active || random_uniform(drawn(), i) >= p ? kept : 0.0f;
   }
   // The factors of elements 4 block .. 4 block + 3, one Philox call for all.
   __device__ void factors(uint64_t block, float (&f)[4]) const {
-    if (mask != nullptr || !active) {
-      for (int i = 0; i < 4; ++i) {
-        f[i] = factor(4 * block + static_cast<uint64_t>(i));
-      }
-      return;
-    }
     const Philox4 draws = philox(key.seed, block + (uint64_t{key.stream} << 40), drawn().step);
 #pragma unroll
     for (int i = 0; i < 4; ++i) {

@@ -27,22 +27,20 @@ DecoderLayer::DecoderLayer(const MlDecoderSpec& spec)
       dropout(spec.dropout) {}
 
 Var DecoderLayer::operator()(const Var& queries, const Var& memory) {
-  const DecoderMasks none;
-  const DecoderMasks& keep = masks != nullptr ? *masks : none;
   const int64_t N = memory.shape()[0], G = queries.shape()[0], D = queries.shape()[1];
   Var t, wide;  // the queries as attention reads them, and per image
   if (dropout.training && dropout.p > 0) {
     const Var q = repeat_batch(queries, N);
-    t = wide = norm1(add(q, dropout(q, keep.query)));  // [N, G, D]
+    t = wide = norm1(add(q, dropout(q)));  // [N, G, D]
   } else {
     // The same for every image: computed once, and projected once inside the attention.
     const Var shared = norm1(scale(queries, 2));  // [G, D]
     t = reshape(shared, {1, G, D});
     wide = repeat_batch(shared, N);
   }
-  t = norm2(add(wide, dropout(multihead_attn(t, memory, keep.attention), keep.cross)));
-  const Var inner = dropout(linear1.relu(t), keep.inner);  // [N, G, ffn]
-  return norm3(add(t, dropout(linear2(inner), keep.output)));
+  t = norm2(add(wide, dropout(multihead_attn(t, memory))));
+  const Var inner = dropout(linear1.relu(t));  // [N, G, ffn]
+  return norm3(add(t, dropout(linear2(inner))));
 }
 
 Macs DecoderLayer::macs(int64_t G, int64_t L) const {

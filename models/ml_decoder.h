@@ -23,23 +23,12 @@ struct MlDecoderSpec {
   int64_t group_size() const;  // g = ceil(K / G): classes per query
 };
 
-// The keep-masks of one training forward, uint8; an undefined one is drawn. For comparisons with
-// another implementation's random numbers.
-struct DecoderMasks {
-  Tensor query;      // [N, G, D]      on the residual queries
-  Tensor attention;  // [N * heads, G, L]
-  Tensor cross;      // [N, G, D]      on the attention's output
-  Tensor inner;      // [N, G, ffn]    inside the feed-forward layers
-  Tensor output;     // [N, G, D]      on their output
-};
-
 // t = LN1(q + drop(q));  t = LN2(t + drop(MHA(t, m, m)));  t = LN3(t + drop(FFN(t)))
 struct DecoderLayer : Module {
   MultiheadAttention multihead_attn;
   Linear linear1, linear2;
   LayerNorm norm1, norm2, norm3;
   Dropout dropout;
-  const DecoderMasks* masks = nullptr;  // used instead of draws while not null
 
   explicit DecoderLayer(const MlDecoderSpec& spec);
 

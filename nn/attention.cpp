@@ -16,7 +16,7 @@ MultiheadAttention::MultiheadAttention(int64_t D, int heads_, float dropout_)
           heads, D);
 }
 
-Var MultiheadAttention::operator()(const Var& query, const Var& memory, const Tensor& keep) {
+Var MultiheadAttention::operator()(const Var& query, const Var& memory) {
   const int64_t D = in_proj_weight.shape[1];
   const Var w = cast(as_input(in_proj_weight, memory), memory.dtype());
   const Var b = as_input(in_proj_bias, memory);
@@ -24,11 +24,9 @@ Var MultiheadAttention::operator()(const Var& query, const Var& memory, const Te
     return linear(x, rows(w, block * D, (block + 1) * D), rows(b, block * D, (block + 1) * D));
   };
   AttentionSpec spec{.heads = heads};
-  const DropoutSpec wanted{.p = dropout, .keep = keep};
-  if (training && memory.tape != nullptr && wanted.active()) {
-    spec.dropout = wanted;
-    spec.dropout.key = memory.tape->next_random();
-    spec.dropout.step = memory.tape->random_step();
+  if (training && memory.tape != nullptr && dropout > 0) {
+    spec.dropout = {.p = dropout, .key = memory.tape->next_random(),
+                    .step = memory.tape->random_step()};
   }
   return out_proj(attention(project(query, 0), project(memory, 1), project(memory, 2), spec));
 }

@@ -18,8 +18,7 @@ struct MultiheadAttention : Module {
   MultiheadAttention(int64_t D, int heads, float dropout);
 
   // query [N, Q, D], or [1, Q, D] shared by the images; memory [N, L, D] -> [N, Q, D]
-  // `keep`: uint8 [N * heads, Q, L], the dropout mask to use instead of drawing one.
-  Var operator()(const Var& query, const Var& memory, const Tensor& keep = {});
+  Var operator()(const Var& query, const Var& memory);
 
   // Multiply-accumulates for one image, projections included.
   int64_t macs(int64_t Q, int64_t L) const;

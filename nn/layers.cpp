@@ -182,8 +182,8 @@ void LayerNorm::reset(RandomStream&) {
   fill(bias, 0);
 }
 
-Var Dropout::operator()(const Var& x, const Tensor& keep) {
-  return training ? dropout(x, p, keep) : x;
+Var Dropout::operator()(const Var& x) {
+  return training ? dropout(x, p) : x;
 }
 
 }  // namespace mld

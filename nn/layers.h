@@ -98,8 +98,7 @@ struct Dropout : Module {
 
   explicit Dropout(float p_) : p(p_) {}
 
-  // `keep`, if defined, is the uint8 mask to use instead of drawing one.
-  Var operator()(const Var& x, const Tensor& keep = {});
+  Var operator()(const Var& x);
 
   void each(Visitor&) override {}
 };

@@ -5,7 +5,7 @@
 // element by element for inputs of up to kFull elements, else along random directions; larger rows
 // are also compared element by element with what one CPU thread gives in float32 for the same
 // inputs. Gradients are also added to accumulators that are not zero, and nobody may write to an
-// input.
+// input. Outputs hold NaN before each call of a kernel.
 // The error is max |ours - spec| / max |spec|; the limits are 1e-5 in float32 and 2^-7 in bfloat16,
 // where the specification gets the rounded inputs.
 #pragma once
@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "autograd/ops.h"
+#include "tests/measure.h"
 #include "tests/spec.h"
 
 namespace mld::test {
@@ -93,8 +94,7 @@ inline Input one_hot(const Shape& shape) {
            return i % s[1] == label ? 1.0 : 0.0;
          }).constant();
 }
-// A dropout mask, ids of a table's rows.
-inline Input mask(const Shape& shape) { return labels(shape).as(DType::u8); }
+// Ids of a table's rows.
 inline Input ids(const Shape& shape, int count) {
   return Input(shape, [count](RandomStream& random, int64_t, const Shape&) {
            return static_cast<double>(random.below(count));
@@ -147,9 +147,6 @@ Array to_array(const Tensor& x);
 
 // Unit vectors for small inputs, else random directions of length one.   -> [count][numel]
 std::vector<std::vector<double>> directions(int64_t numel);
-
-// max |a - b| / max |b|; infinity where a is not a number.
-double relative_error(const std::vector<double>& a, const std::vector<double>& b);
 
 Observed observe(const OpCase& row, Device device, DType dtype);
 Expected expect(const OpCase& row, const Observed& observed);

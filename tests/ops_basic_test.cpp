@@ -11,10 +11,6 @@ OpCase unary(const std::string& name, const Input& x, Var (*ours)(const Var&), A
           [act](auto& a) { return spec::activation(a[0], {.kind = act}); }};
 }
 
-DropoutSpec masked(float p, const Array& keep) {
-  return {.p = p, .keep = to_tensor(keep, DType::u8, Device{})};
-}
-
 std::vector<OpCase> movement_rows() {
   return {
       {"reshape", {{2, 3, 4}}, [](auto& v) { return reshape(v[0], {6, 4}); },
@@ -101,9 +97,6 @@ std::vector<OpCase> elementwise_rows() {
          return spec::dropout(spec::dropout(a[0], {.p = 0.2f, .key = kFirstDraw}),
                               {.p = 0.4f, .key = second});
        }},
-      {"dropout, given mask", {{4, 9}, mask({4, 9})},
-       [](auto& v) { return dropout(v[0], 0.25f, v[1].value); },
-       [](auto& a) { return spec::dropout(a[0], masked(0.25f, a[1])); }},
       {"dropout, p = 0 is the identity", {{2, 3}}, [](auto& v) { return dropout(v[0], 0); },
        [](auto& a) { return a[0]; }},
   };

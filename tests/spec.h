@@ -59,10 +59,8 @@ inline Array scale(const Array& x, double factor) {
 
 // What dropout multiplies element i by: 0, or 1 / (1 - p) for what it keeps.
 inline double dropout_factor(const DropoutSpec& spec, int64_t i) {
-  const bool keep = spec.keep.defined()
-                        ? spec.keep.data<uint8_t>()[i] != 0
-                        : random_uniform(spec.key, static_cast<uint64_t>(i)) >= spec.p;
-  return keep ? 1 / (1 - static_cast<double>(spec.p)) : 0;
+  const bool kept = random_uniform(spec.key, static_cast<uint64_t>(i)) >= spec.p;
+  return kept ? 1 / (1 - static_cast<double>(spec.p)) : 0;
 }
 
 inline Array dropout(const Array& x, const DropoutSpec& spec) {

@@ -49,16 +49,9 @@ inline void check_f32(const char* op, const Tensor& x, const char* name, const T
   check_device(op, x, name, other);
 }
 
-// p is a probability below one; the mask, if given, has one byte per element.
-inline void check_dropout(const char* op, const Tensor& x, float p, const Tensor& keep,
-                          int64_t elements) {
+// p is a probability below one.
+inline void check_dropout(const char* op, float p) {
   require(0 <= p && p < 1, "{}: p must be in [0, 1), got {}", op, p);
-  if (keep.defined()) {
-    require(keep.dtype() == DType::u8 && keep.numel() == elements,
-            "{}: keep must be {} uint8 elements, got {} {}", op, elements, name_of(keep.dtype()),
-            keep.shape());
-    check_device(op, x, "keep", keep);
-  }
 }
 
 // The derivative is read off the sign of the activation's output, which needs a slope >= 0.

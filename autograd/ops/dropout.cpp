@@ -4,10 +4,10 @@
 
 namespace mld {
 
-Var dropout(const Var& x, float p, const Tensor& keep) {
+Var dropout(const Var& x, float p) {
   ops::check_values("dropout", "x", x.value);
-  ops::check_dropout("dropout", x.value, p, keep, x.value.numel());
-  DropoutSpec spec{.p = p, .keep = keep};
+  ops::check_dropout("dropout", p);
+  DropoutSpec spec{.p = p};
   if (x.tape == nullptr || !spec.active()) {
     return x;
   }

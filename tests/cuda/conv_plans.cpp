@@ -46,14 +46,14 @@ void record(const Tensor& x, const Tensor& w, const Tensor&, const Tensor&, cons
 void record_all_models() {
   KernelTable table = backend(Device{});
   table.conv2d_forward = record;
-  override_cpu_kernels(&table);
+  override_kernels(Backend::cpu, &table);
   for (const std::string& name : backbone_names()) {
     const auto model = make_model({.backbone = name, .head = "gap", .classes = 10});
     initialize(*model, 0);
     Tape tape;
     (*model)(tape.constant(Tensor({1, kImageSize, kImageSize, 3})));
   }
-  override_cpu_kernels(nullptr);
+  override_kernels(Backend::cpu, nullptr);
 }
 
 // One line of the table. False if there is no plan.

@@ -21,20 +21,14 @@ inline const Order kToNhwc{0, 2, 3, 1};    // [N, C, H, W] -> [N, H, W, C], [O, 
 inline const Order kFromNhwc{0, 3, 1, 2};  // and back
 inline const Order kSwapFirst{1, 0, 2};    // [T, N, D] <-> [N, T, D]
 
-// Of the references' magnitude, where noise is all there is.
-inline constexpr double kFloor = 1e-6;
-// |a - b| / max(|b|, kFloor), as vectors of one size. NaN stays NaN: no limit passes it.
-double distance(const std::vector<double>& a, const std::vector<double>& b);
-
 Array permute(const Array& x, const Order& order);
 Array reshape(Array x, std::vector<int64_t> shape);
 
-// Where the runner computes: MLD_TEST_DEVICE, or the CPU.
+// Where the runner computes: MLD_TEST_DEVICE, or the CPU; the CPU while a Float64 lives.
 Device device();
 // A float32 tensor of the array on device(), its dimensions reordered first (an empty order: as
 // they are). A scalar becomes [1].
 Tensor to_tensor(const Array& x, const Order& order = {});
-Tensor to_bytes(const Array& x, const Order& order = {});  // uint8, e.g. masks
 // What activations are computed in: float32 unless set (parity --dtype).
 DType compute_dtype();
 void set_compute_dtype(DType dtype);

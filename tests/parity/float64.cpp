@@ -6,6 +6,8 @@
 
 #include "core/error.h"
 #include "core/parallel.h"
+#include "tests/parity/node_check.h"
+#include "tests/spec.h"
 
 namespace mld::parity {
 namespace {
@@ -100,17 +102,86 @@ Doubles transposed(const Doubles& x, size_t rows, size_t columns) {
   return y;
 }
 
-Float64::Float64() {
+// ---- dropout ------------------------------------------------------------------------------------
+
+namespace {
+
+const std::vector<std::vector<double>>* given_masks = nullptr;
+
+// The call on host tensors in float32, in float64's arithmetic.
+void run_in_float64(test::KernelCall& call, const KernelTable& own) {
+  const std::unique_ptr<test::KernelCall> host = call.copy();
+  std::vector<Tensor> results;
+  host->each_tensor([&](Tensor& x, test::Role role) {
+    if (role == test::Role::output) {
+      x = results.emplace_back(x.shape());
+    } else {
+      x = Tensor::from(x.shape(), x.to_vector());
+    }
+  });
+  host->run(float64_kernels());
+  size_t next = 0;
+  call.each_tensor([&](Tensor& y, test::Role role) {
+    if (role == test::Role::output) {
+      const Tensor& result = results[next++];
+      (y.dtype() == DType::f32 ? own.copy : own.cast)(test::copy_of(result, y.device()), y);
+    }
+  });
+}
+
+}  // namespace
+
+double dropout_factor(const DropoutSpec& spec, size_t i) {
+  if (given_masks == nullptr || !spec.active()) {
+    return spec::dropout_factor(spec, static_cast<int64_t>(i));
+  }
+  constexpr uint32_t kFirstStream = 1u << 16;  // of a tape's draws
+  const bool kept = given_masks->at(spec.key.stream - kFirstStream).at(i) != 0;
+  return kept ? 1 / (1 - static_cast<double>(spec.p)) : 0;
+}
+
+GivenMasks::GivenMasks(Device device, std::vector<std::vector<double>> masks)
+    : watch_(device, [](test::KernelCall& call, const KernelTable& own) {
+        const std::string name = call.name();
+        if (name == "dropout" || name.starts_with("attention")) {
+          run_in_float64(call, own);
+        } else {
+          call.run(own);
+        }
+      }) {
+  given_masks = new std::vector(std::move(masks));
+}
+
+GivenMasks::~GivenMasks() { delete std::exchange(given_masks, nullptr); }
+
+// ---- the table ----------------------------------------------------------------------------------
+
+const KernelTable& float64_kernels() {
   static const KernelTable kTable = [] {
-    KernelTable table = backend(Device{});
+    KernelTable table = test::own_table(Device{});
     add_float64_convolution(table);
     add_float64_layers(table);
     add_float64_updates(table);
     return table;
   }();
-  override_cpu_kernels(&kTable);
+  return kTable;
 }
 
-Float64::~Float64() { override_cpu_kernels(nullptr); }
+static bool float64_lives = false;
+
+Float64::Float64(NodeCheck* check)
+    : watch_(Device{}, [check](test::KernelCall& call, const KernelTable& own) {
+        if (check != nullptr) {
+          check->run(call, own);
+        } else {
+          call.run(float64_kernels());
+        }
+      }) {
+  float64_lives = true;
+}
+
+Float64::~Float64() { float64_lives = false; }
+
+bool Float64::active() { return float64_lives; }
 
 }  // namespace mld::parity

@@ -7,28 +7,60 @@
 // of everything below it by up to some percent. (full_resnet50_mld_train_96: PyTorch in float32 has
 // 5 such activations and sampled gradients up to 5 % off; the limit is 0.2 %.) So the models, the
 // tape and the optimisers run once more, unchanged, on the kernels declared here, and that run is
-// held to the limits. The float32 run's forward pass is held to them too; its gradients, and what
-// several of its steps lead to, to the float64 run's by their distance as vectors.
+// held to the limits. What the product's kernels make of the same inputs is held to what these do,
+// one by one: Note [Node by node]. The product's forward pass as a whole is held to the limits too.
 //
 // A tensor keeps its float32 elements; the doubles behind them lie in its storage beside them. An
 // element that somebody else has changed since is taken as it is. Kernels that are not in
 // float64*.cpp compute in float32.
 #pragma once
 
+#include <map>
+#include <optional>
 #include <vector>
 
 #include "core/kernels.h"
 #include "core/tensor.h"
+#include "tests/kernel_watch.h"
 
 namespace mld::parity {
 
+class NodeCheck;
+
 class Float64 {
  public:
-  Float64();
+  Float64() : Float64(nullptr) {}
+  explicit Float64(NodeCheck& check) : Float64(&check) {}  // which sees every call
   ~Float64();
   Float64(const Float64&) = delete;
   Float64& operator=(const Float64&) = delete;
+  static bool active();  // whether one lives
+
+ private:
+  explicit Float64(NodeCheck* check);
+
+  test::KernelWatch watch_;
 };
+
+// The CPU's table with the kernels of float64*.cpp in it.
+const KernelTable& float64_kernels();
+
+// Another implementation's dropout masks: while it lives, the n-th op that draws on a tape is given
+// masks[n] (elements that are kept are not 0) instead. Its arithmetic is then float64's, in any
+// dtype and on any device; every other kernel is the product's.
+class GivenMasks {
+ public:
+  GivenMasks(Device device, std::vector<std::vector<double>> masks);
+  ~GivenMasks();
+  GivenMasks(const GivenMasks&) = delete;
+  GivenMasks& operator=(const GivenMasks&) = delete;
+
+ private:
+  test::KernelWatch watch_;
+};
+
+// What dropout multiplies element i by: 0, or 1 / (1 - p) for what it keeps.
+double dropout_factor(const DropoutSpec& spec, size_t i);
 
 using Doubles = std::vector<double>;
 
@@ -44,6 +76,6 @@ Doubles transposed(const Doubles& x, size_t rows, size_t columns);
 // Each group of kernels puts itself into the table.
 void add_float64_convolution(KernelTable& table);  // and pooling, batch norm
 void add_float64_layers(KernelTable& table);       // linear, layer norm, attention, group linear
-void add_float64_updates(KernelTable& table);      // movement, losses, LAMB
+void add_float64_updates(KernelTable& table);      // movement, dropout, losses, LAMB
 
 }  // namespace mld::parity

@@ -95,18 +95,21 @@ struct Head {
   size_t N, E, Q, L, D, d;  // d = D / E
   bool shared;              // q serves every image
   bool causal;
+  DropoutSpec dropout;
 
   Head(const Tensor& q, const Tensor& k, const AttentionSpec& spec)
       : N(size_of_dim(k, 0)), E(static_cast<size_t>(spec.heads)), Q(size_of_dim(q, 1)),
         L(size_of_dim(k, 1)), D(size_of_dim(k, 2)), d(D / E),
-        shared(size_of_dim(q, 0) == 1), causal(spec.causal) {
-    require(!spec.dropout.active(), "float64: attention has no dropout");
-  }
+        shared(size_of_dim(q, 0) == 1), causal(spec.causal), dropout(spec.dropout) {}
   size_t query(size_t n, size_t e, size_t i) const {
     return ((shared ? 0 : n) * Q + i) * D + e * d;
   }
   size_t key(size_t n, size_t e, size_t l) const { return (n * L + l) * D + e * d; }
   size_t out(size_t n, size_t e, size_t i) const { return (n * Q + i) * D + e * d; }
+  // What dropout makes of the probability of key l.
+  double kept(size_t n, size_t e, size_t i, size_t l) const {
+    return dropout.active() ? dropout_factor(dropout, ((n * E + e) * Q + i) * L + l) : 1;
+  }
   double scale() const { return 1 / std::sqrt(static_cast<double>(d)); }
 
   // The softmax row of one query; its log-sum-exp.
@@ -151,8 +154,9 @@ void attention_forward(const Tensor& q, const Tensor& k, const Tensor& v, const 
   h.for_each_query([&](size_t n, size_t e, size_t i) {
     logs[(n * h.E + e) * h.Q + i] = h.probabilities(queries, keys, n, e, i, p);
     for (size_t l = 0; l < h.L; ++l) {
+      const double weight = p[l] * h.kept(n, e, i, l);
       for (size_t c = 0; c < h.d; ++c) {
-        out[h.out(n, e, i) + c] += p[l] * values[h.key(n, e, l) + c];
+        out[h.out(n, e, i) + c] += weight * values[h.key(n, e, l) + c];
       }
     }
   });
@@ -173,9 +177,10 @@ void attention_backward(const Tensor& dy, const Tensor& q, const Tensor& k, cons
     double dot = 0;
     for (size_t l = 0; l < h.L; ++l) {
       dp[l] = 0;
+      const double factor = h.kept(n, e, i, l);
       for (size_t c = 0; c < h.d; ++c) {
-        dp[l] += g[c] * values[h.key(n, e, l) + c];
-        gv[h.key(n, e, l) + c] += p[l] * g[c];
+        dp[l] += factor * g[c] * values[h.key(n, e, l) + c];
+        gv[h.key(n, e, l) + c] += factor * p[l] * g[c];
       }
       dot += p[l] * dp[l];
     }

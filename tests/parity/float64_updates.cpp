@@ -1,4 +1,4 @@
-// Float64 kernels of the rest: movement, ReLU, the binary cross-entropy, LAMB.
+// Float64 kernels of the rest: movement, dropout, ReLU, the binary cross-entropy, LAMB.
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -32,6 +32,14 @@ void scale(const Tensor& x, float factor, Tensor& y) {
   write_doubles(y, out);
 }
 
+void dropout(const Tensor& x, const DropoutSpec& spec, Tensor& y) {
+  Doubles out = read_doubles(x);
+  for (size_t i = 0; i < out.size(); ++i) {
+    const double factor = dropout_factor(spec, i);
+    out[i] = factor == 0 ? 0 : out[i] * factor;
+  }
+  write_doubles(y, out);
+}
 
 void repeat_rows(const Tensor& x, Tensor& y) {
   const Doubles in = read_doubles(x);
@@ -135,6 +143,7 @@ void add_float64_updates(KernelTable& table) {
   table.copy = copy;
   table.add = add;
   table.scale = scale;
+  table.dropout = dropout;
   table.repeat_rows = repeat_rows;
   table.sum_rows = sum_rows;
   table.activation_forward = activation_forward;

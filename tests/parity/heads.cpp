@@ -2,6 +2,7 @@
 #include "models/gap_head.h"
 #include "models/ml_decoder.h"
 #include "tests/parity/fixture.h"
+#include "tests/parity/float64.h"
 #include "tests/parity/modules.h"
 
 namespace mld::parity {
@@ -48,20 +49,19 @@ void run_head(Fixture& fixture) {
   compare_head(fixture, head);
 }
 
-// mask/0 .. mask/4 are the keep-masks in the order of the dropouts, queries first: [G, N, D] ours
-// is [N, G, D]; the attention's is [N * heads, G, T] in both.
+// mask/0 .. mask/4 are the keep-masks in the order in which the dropouts draw, the queries' first:
+// [G, N, D], ours are [N, G, D]; the attention's is [N * heads, G, T] in both.
 void run_train_masks(Fixture& fixture) {
   MlDecoder head(spec_of(fixture.config()));
   load_module(fixture, head);
   set_training(head, true);
-  const DecoderMasks masks{.query = to_bytes(fixture.array("mask/0"), kSwapFirst),
-                           .attention = to_bytes(fixture.array("mask/1")),
-                           .cross = to_bytes(fixture.array("mask/2"), kSwapFirst),
-                           .inner = to_bytes(fixture.array("mask/3"), kSwapFirst),
-                           .output = to_bytes(fixture.array("mask/4"), kSwapFirst)};
-  head.layer.masks = &masks;
+  std::vector<std::vector<double>> masks;
+  for (int i = 0; i < 5; ++i) {
+    const Array mask = fixture.array(fmt::format("mask/{}", i));
+    masks.push_back((i == 1 ? mask : permute(mask, kSwapFirst)).values);
+  }
+  const GivenMasks given(device(), std::move(masks));
   compare_head(fixture, head);
-  head.layer.masks = nullptr;
 }
 
 }  // namespace

@@ -1,9 +1,6 @@
 #include "tests/parity/modules.h"
 
 #include <algorithm>
-#include <cmath>
-
-#include <fmt/core.h>
 
 #include "core/error.h"
 
@@ -85,23 +82,6 @@ void compare_gradients(Fixture& fixture, Module& model, const std::string& group
       compare_gradient(fixture, group, name, gradient_of(*parameter));
     }
   }
-}
-
-void Float32Distance::expect_close(const std::string& what, const Array& ours,
-                                   const Array& exact) {
-  const double distance = parity::distance(ours.values, exact.values);
-  fixture_.expect(distance <= kFloat32Distance,
-                  fmt::format("{}: distance {:.3g} from float64's, at most {}", what, distance,
-                              kFloat32Distance));
-  if (!(distance <= largest_)) {
-    largest_ = distance;
-    what_ = what;
-  }
-}
-
-Float32Distance::~Float32Distance() {
-  fixture_.remark(fmt::format("float32 lies within {:.2g} of float64, as vectors ({})", largest_,
-                              what_));
 }
 
 void TensorTable::each(Visitor& v) {

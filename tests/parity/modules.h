@@ -24,24 +24,6 @@ void compare_gradient(Fixture& fixture, const std::string& group, const std::str
 // Those of all trainable parameters.
 void compare_gradients(Fixture& fixture, Module& model, const std::string& group);
 
-// Holds float32 results to the float64 ones as vectors: |a - b| at most kFloat32Distance |b|. Only
-// for what Note [Float64 parity] is about. Not part of the entry's worst error; remarked on
-// instead. The distance depends on which ReLUs flip, so on the machine: PyTorch 1.13's own float32
-// gradients lie 0.015 to 0.048 from its float64 ones (worst tensor of ResNet-50 + ML-Decoder, batch
-// 4, 96 px, six random networks), ours 0.013 to 0.027 on AVX2 and AVX-512.
-inline constexpr double kFloat32Distance = 0.05;
-class Float32Distance {
- public:
-  explicit Float32Distance(Fixture& fixture) : fixture_(fixture) {}
-  ~Float32Distance();  // remarks on the largest
-  void expect_close(const std::string& what, const Array& ours, const Array& exact);
-
- private:
-  Fixture& fixture_;
-  double largest_ = 0;
-  std::string what_;
-};
-
 // A module that is a list of named tensors, as the optimisers' references hold them.
 struct TensorTable : Module {
   std::vector<std::pair<std::string, Parameter>> parameters;

@@ -6,7 +6,7 @@
 namespace mld::cpu {
 
 // factors[j] = 1 / (1 - p) where element begin + j is kept, else 0, for j in [0, count).
-// The draw is random_uniform(spec.key, begin + j) >= p, or spec.keep where that is defined.
+// Kept means random_uniform(spec.key, begin + j) >= p.
 void keep_factors(const DropoutSpec& spec, int64_t begin, int64_t count, float* factors);
 
 }  // namespace mld::cpu
