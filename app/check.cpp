@@ -6,14 +6,13 @@
 #include <optional>
 
 #include "app/class_table.h"
-#include "autograd/ops.h"
 #include "core/kernels.h"
 #include "core/memory.h"
 #include "data/text.h"
-#include "optim/ema.h"
-#include "optim/optimizer.h"
+#include "models/summary.h"
 #include "train/assemble.h"
 #include "train/disk_space.h"
+#include "train/memory.h"
 #include "train/run_data.h"
 
 namespace mld {
@@ -38,93 +37,95 @@ static void print_split(const char* name, const Dataset& data, const DatasetRepo
   }
 }
 
-// What the run will hold besides a step's tensors, and how long things take.
-struct Costs {
-  double step_seconds = 0;     // of a whole batch
-  double decode_seconds = 0;   // of one training picture, one thread
-  size_t tensor_bytes = 0;     // peak
-  size_t cache_bytes = 0;      // of loaded pictures
-};
-
-// Measures training steps on empty pictures: the arithmetic is the same.
-static void measure_step(const Config& config, const ModelSpec& spec, Device device,
-                         Costs& costs) {
-  const std::unique_ptr<Classifier> model = make_model(spec);
-  initialize(*model, static_cast<uint64_t>(config.seed));
-  to(*model, device);
-  set_training(*model, true);
-  const auto optimizer = make_optimizer({.name = config.optim.name}, *model);
-  std::optional<Ema> average;
-  if (config.train.model_ema_decay > 0) {
-    average.emplace(*model, config.train.model_ema_decay);
+// Seconds of an update, from two small ones on this machine: the time that does not grow with the
+// pictures, and the time of a multiply-add.
+static double estimated_step(const Config& config, int64_t classes, Device device, int64_t macs) {
+  constexpr int64_t kFew = 2, kMore = 6, kLargestSide = 224, kSmallestSide = 64;
+  constexpr int64_t kMostMacs = 200'000'000'000;  // a second or two
+  constexpr size_t kMostMemory = size_t{3} << 29;
+  Config small = config;
+  small.optim.grad_accum_steps = 1;
+  small.train.batch_size = kMore;
+  small.preprocess.image_size = std::min(config.preprocess.image_size, kLargestSide);
+  TrainingNeeds needs = training_needs(small, classes, device, 0);
+  while (small.preprocess.image_size / 2 >= kSmallestSide &&
+         (needs.macs > kMostMacs || needs.on(device) > kMostMemory)) {
+    small.preprocess.image_size /= 2;
+    needs = training_needs(small, classes, device, 0);
   }
-  const int64_t N = (config.train.batch_size + config.optim.grad_accum_steps - 1) /
-                    config.optim.grad_accum_steps;
-  const int64_t S = config.preprocess.image_size;
-  const int64_t K = spec.classes;
-  const Tensor images = Tensor::full({N, S, S, 3}, 0.5f, config.train.precision, device);
-  Tensor targets = Tensor::zeros({N, K});
-  for (int64_t n = 0; n < N; ++n) {
-    targets.data<float>()[n * K + n % K] = 1;
-  }
-  targets = shaped_targets(config.loss, targets).to(device);
-  for (int step = 0; step < 3; ++step) {  // the first one builds what is cached by shape
-    backend(device).synchronize(device.index);
+  Rehearsal run(small, classes, device);
+  const auto seconds = [&](int64_t images) {
+    run.update(images, small.preprocess.image_size);  // builds what is cached by shape
     const auto start = std::chrono::steady_clock::now();
-    Tape tape;
-    tape.backward(loss(config.loss, cast((*model)(tape.constant(images)), DType::f32), targets, 1));
-    optimizer->step({.lr = 0, .beta1 = 0.9});
-    clear_gradients(*model);
-    if (average) {
-      average->update();
-    }
-    backend(device).synchronize(device.index);
-    costs.step_seconds =
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  }
-  costs.step_seconds *= static_cast<double>(config.optim.grad_accum_steps);
-  costs.tensor_bytes = memory_pool(device).stats().peak;
+    run.update(images, small.preprocess.image_size);
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  };
+  const double few = seconds(kFew), more = seconds(kMore);
+  const double picture = std::clamp((more - few) / (kMore - kFew), 0.0, more / kMore);
+  const double fixed = more - kMore * picture;
+  return fixed + picture * kMore * static_cast<double>(macs) / static_cast<double>(needs.macs);
 }
 
-static void print_estimate(const Config& config, const RunData& run, Costs costs, Device device) {
-  const Splits& data = run.splits;
+struct StepCheck {
+  double seconds = 0;  // estimated, of an update
+  bool fits = true;    // into the memory that is free
+};
+
+// Prints what the model and a step take.
+static StepCheck check_step(const Config& config, const RunData& data, Device device) {
   ModelSpec spec = config.model;
-  spec.classes = static_cast<int64_t>(data.train->class_names().size());
-  const ModelSummary summary = model_summary(spec, config.preprocess.image_size);
+  const int64_t classes = static_cast<int64_t>(data.splits.train->class_names().size());
+  spec.classes = classes;
+  const size_t kept = data.cache_bytes();
+  const int64_t side = config.preprocess.image_size;
+  const ModelSummary summary = model_summary(spec, side, side);
   std::printf("model: %s + %s, %ld classes, %.2f M parameters, %.3f GMAC a picture\n",
-              spec.backbone.c_str(), spec.head.c_str(), static_cast<long>(spec.classes),
-              static_cast<double>(summary.parameters) / 1e6,
-              static_cast<double>(summary.macs.total()) / 1e9);
-  measure_step(config, spec, device, costs);
-  costs.cache_bytes = run.train->cache_bytes() + run.val->cache_bytes();
-  const int64_t steps = run.train->batches_per_epoch();
+              spec.backbone.c_str(), spec.head.c_str(), static_cast<long>(classes),
+              static_cast<double>(summary.total.parameters) / 1e6,
+              static_cast<double>(summary.total.macs) / 1e9);
+  const TrainingNeeds needs = training_needs(config, classes, device, kept);
+  std::printf("memory: %.2f GiB on %s are predicted for training with train.batch_size = %ld, "
+              "%.2f GiB for scoring\n", static_cast<double>(needs.on(device)) / 0x1p30,
+              device.str().c_str(), static_cast<long>(config.train.batch_size),
+              static_cast<double>(scoring_needs(config, classes, device)) / 0x1p30);
+  const std::string shortage = memory_shortage(config, classes, device, kept,
+                                               memory_pool(device).free_bytes());
+  if (!shortage.empty()) {
+    std::printf("%s\n", shortage.c_str());
+  }
+  std::fflush(stdout);
+  const double seconds = estimated_step(config, classes, device, needs.macs);
+  std::printf("step: about %.0f ms (estimated from smaller ones by multiply-adds)\n",
+              seconds * 1e3);
+  std::fflush(stdout);
+  return {seconds, shortage.empty()};
+}
+
+// How long a run takes: `decode` seconds for a training picture on one thread.
+static void print_estimate(const Config& config, const RunData& data, double step,
+                           double decode) {
+  const int64_t steps = data.train->batches_per_epoch();
   // A forward pass is about a third of a training step; val is scored with and without averaging.
-  const double validations = static_cast<double>(data.val->size()) /
-                             static_cast<double>(config.train.batch_size) / 3 *
+  const double validations = static_cast<double>(data.val->batches_per_epoch()) / 3 *
                              (config.train.model_ema_decay > 0 ? 2 : 1) /
                              static_cast<double>(config.train.val_interval);
   // Pictures that are not cached are loaded anew, by the compute threads where no others are idle.
-  const double loading = run.train->cache_bytes() > 0
-                             ? 0
-                             : costs.decode_seconds * static_cast<double>(data.train->size()) /
-                                   usable_processors();
-  const double epoch = (static_cast<double>(steps) + validations) * costs.step_seconds + loading;
+  const double pictures = static_cast<double>(data.splits.train->size());
+  const double loading =
+      data.train->cache_bytes() > 0 ? 0 : decode * pictures / usable_processors();
+  const double epoch = (static_cast<double>(steps) + validations) * step + loading;
   const int64_t epochs = all_epochs(config.schedule, config.train.epochs);
-  std::printf("estimate: %.0f ms a step of %ld, %ld steps an epoch, %.1f minutes an epoch, "
-              "%.1f minutes in all; %.0f MiB of memory for tensors, %.0f MiB for pictures\n",
-              costs.step_seconds * 1e3, static_cast<long>(config.train.batch_size),
-              static_cast<long>(steps), epoch / 60, epoch / 60 * static_cast<double>(epochs),
-              static_cast<double>(costs.tensor_bytes) / (1 << 20),
-              static_cast<double>(costs.cache_bytes) / (1 << 20));
+  std::printf("estimate: %ld steps an epoch, %.1f minutes an epoch, %.1f minutes in all\n",
+              static_cast<long>(steps), epoch / 60, epoch / 60 * static_cast<double>(epochs));
 }
 
 // Prints a split; returns its bad pictures if they are more than the config allows, else 0.
 static int64_t check_split(const char* name, const Dataset& data, const Config& config,
-                           Costs* costs) {
+                           double* decode_seconds = nullptr) {
   const DatasetReport report = inspect(data, true);
   print_split(name, data, report);
-  if (costs != nullptr && report.samples > 0) {
-    costs->decode_seconds = report.decode_seconds / static_cast<double>(report.samples);
+  if (decode_seconds != nullptr && report.samples > 0) {
+    *decode_seconds = report.decode_seconds / static_cast<double>(report.samples);
   }
   const LoadingSpec& loading = config.loading;
   const double allowed =
@@ -155,23 +156,24 @@ ExitCode check_run(const Config& config, Device device) {
     check_labels(config, *test);
   }
   const RunBytes files = check_start(config, *data.splits.train);
-  Costs costs;
-  int64_t bad = check_split("train", *data.splits.train, config, &costs);
-  bad += check_split("val", *data.splits.val, config, nullptr);
+  const StepCheck step = check_step(config, data, device);
+  double decode_seconds = 0;
+  int64_t bad = check_split("train", *data.splits.train, config, &decode_seconds);
+  bad += check_split("val", *data.splits.val, config);
   if (test) {
-    bad += check_split("test", *test, config, nullptr);
+    bad += check_split("test", *test, config);
   }
   if (bad > 0) {
     std::printf("%s: more than data.on_bad_image and data.max_bad_fraction allow\n",
                 counted(bad, "bad picture").c_str());
     return ExitCode::data;
   }
-  print_estimate(config, data, costs, device);
+  print_estimate(config, data, step.seconds, decode_seconds);
   const std::optional<int64_t> free = free_disk_bytes("runs");
   std::printf("disk: the run's files take up to %.0f MiB%s\n",
               static_cast<double>(files.most()) / (1 << 20),
               free ? fmt::format("; {} MiB are free in runs/", *free >> 20).c_str() : "");
-  return ExitCode::ok;
+  return step.fits ? ExitCode::ok : ExitCode::memory;
 }
 
 }  // namespace mld

@@ -7,11 +7,12 @@
 
 namespace mld {
 
-// Refuses what training would refuse, in the same words, before it decodes or computes. Prints
-// counts, a class histogram, missing or damaged pictures (train, val, and test where one is named),
-// the model's size, and, from a few measured steps, time, memory and disk space of the run. Returns
-// data if more pictures are bad than data.max_bad_fraction allows (with on_bad_image = "error":
-// any), else ok.
+// Refuses what training would refuse, in the same words, before it decodes or computes. Prints the
+// model's size, the memory training is predicted to take and a step's estimated time, at once; then,
+// having decoded every picture, counts, a class histogram, missing or damaged pictures (train, val,
+// and test where one is named), and time and disk space of the run. Returns data if more pictures are
+// bad than data.max_bad_fraction allows (with on_bad_image = "error": any), memory if training would
+// not fit, else ok.
 ExitCode check_run(const Config& config, Device device);
 
 }  // namespace mld

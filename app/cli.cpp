@@ -291,6 +291,7 @@ MlinferCommand parse_info(std::span<const std::string> arguments) {
       options.value("--head", command.head)->check(CLI::IsMember({"gap", "ml_decoder"})),
       options.value("--classes", command.classes)->check(CLI::Range(1, 100'000'000)),
       options.value("--image-size", command.image_size)->check(CLI::Range(16, 4096))};
+  options.flag("--stages", command.stages);
   std::optional<PrintText> print;
   const std::vector<std::string> positionals = options.parse(arguments, kMlinferHelp, print);
   if (print) {

@@ -67,6 +67,7 @@ struct InfoCommand {
   std::string checkpoint;  // "" = describe `model`
   std::string model, head = "ml_decoder";
   int64_t classes = 80, image_size = 448;  // of a model without a checkpoint
+  bool stages = false;                     // a line per stage, not per layer
 };
 
 using MlinferCommand = std::variant<PrintText, EvalCommand, PredictCommand, InfoCommand>;

@@ -34,8 +34,9 @@ const std::string_view kMlinferHelp = R"(Uses trained image classifiers.
       --top-k N              the N best labels of each picture
       --threshold T          labels with at least this score (default 0.5); the best one always
       --json | --csv         one JSON line per picture | CSV
-  mlinfer info CHECKPOINT                             what a checkpoint holds
-  mlinfer info --model NAME [options]                 parameters, cost and shapes of a model
+  mlinfer info CHECKPOINT [--stages]                  what a checkpoint holds, and of its model:
+  mlinfer info --model NAME [options]                 shape, parameters and cost of every layer
+      --stages               a line per stage, not per layer
       --head NAME            gap or ml_decoder (default ml_decoder)
       --classes N            (default 80)
       --image-size S         pixels (default 448)

@@ -1,33 +1,56 @@
 // mlinfer info: what a checkpoint holds, or what a model costs.
+#include <algorithm>
 #include <cstdio>
 
 #include "app/infer.h"
 #include "data/text.h"
+#include "models/summary.h"
 #include "train/checkpoint.h"
 #include "train/log.h"
 
 namespace mld {
 
-static void print_summary(const ModelSpec& spec, int64_t image_size) {
-  const ModelSummary summary = model_summary(spec, image_size);
+// "[112, 112, 64]": one picture's.
+static std::string shape_text(const Shape& shape) {
+  return shape.rank() > 1 && shape[0] == 1 ? Shape(shape.dims().subspan(1)).str() : shape.str();
+}
+
+static void print_cost(const meta::Line& cost, size_t width) {
+  std::printf("%-*s  %-18s %12ld %10.3f %12.2f\n", static_cast<int>(width), cost.name.c_str(),
+              shape_text(cost.out).c_str(), static_cast<long>(cost.parameters),
+              static_cast<double>(cost.macs) / 1e6, static_cast<double>(cost.activations) / 0x1p20);
+}
+
+static void print_summary(const ModelSpec& spec, int64_t image_size, bool stages) {
+  const ModelSummary summary = model_summary(spec, image_size, image_size);
+  const meta::Line& total = summary.total;
   std::printf("model       %s + %s, %ld classes\n", spec.backbone.c_str(), spec.head.c_str(),
               static_cast<long>(spec.classes));
   std::printf("input       [N, %ld, %ld, 3]\n", static_cast<long>(image_size),
               static_cast<long>(image_size));
-  std::printf("parameters  %ld (%.2f M), %ld trained\n", static_cast<long>(summary.parameters),
-              static_cast<double>(summary.parameters) / 1e6, static_cast<long>(summary.trainable));
-  std::printf("GMACs       %.3f a picture\n", static_cast<double>(summary.macs.total()) / 1e9);
-  std::printf("\n%-10s %-22s %8s\n", "stage", "output", "GMACs");
-  for (const StageSummary& stage : summary.stages) {
-    std::printf("%-10s %-22s %8.3f\n", std::string(stage.name).c_str(), stage.out.str().c_str(),
-                static_cast<double>(stage.macs.total()) / 1e9);
+  std::printf("parameters  %ld (%.2f M), %ld trained\n", static_cast<long>(total.parameters),
+              static_cast<double>(total.parameters) / 1e6, static_cast<long>(summary.trainable));
+  std::printf("GMACs       %.3f a picture\n", static_cast<double>(total.macs) / 1e9);
+  std::printf("memory      %.1f MiB to score one picture, %.1f MiB of them parameters\n\n",
+              static_cast<double>(summary.peak) / 0x1p20,
+              static_cast<double>(total.parameters) * sizeof(float) / 0x1p20);
+  const std::vector<meta::Line>& rows = stages ? summary.stages : summary.layers;
+  size_t width = total.name.size();
+  for (const meta::Line& row : rows) {
+    width = std::max(width, row.name.size());
   }
+  std::printf("%-*s  %-18s %12s %10s %12s\n", static_cast<int>(width), stages ? "stage" : "layer",
+              "output", "parameters", "MMACs", "output MiB");
+  for (const meta::Line& row : rows) {
+    print_cost(row, width);
+  }
+  print_cost(total, width);
 }
 
 ExitCode info_command(const InfoCommand& command) {
   if (command.checkpoint.empty()) {
     print_summary({.backbone = command.model, .head = command.head, .classes = command.classes},
-                  command.image_size);
+                  command.image_size, command.stages);
     return ExitCode::ok;
   }
   const CheckpointInfo info = read_checkpoint_info(command.checkpoint);
@@ -40,7 +63,7 @@ ExitCode info_command(const InfoCommand& command) {
   for (const auto& [name, value] : info.metrics) {
     std::printf("%-11s %g\n", printable(name).c_str(), value);
   }
-  print_summary(info.model, p.image_size);
+  print_summary(info.model, p.image_size, command.stages);
   std::printf("\nclasses     ");
   for (size_t i = 0; i < info.class_names.size(); ++i) {
     std::printf("%s%s", i ? ", " : "", printable(info.class_names[i]).c_str());

@@ -5,7 +5,7 @@
 
 namespace mld {
 
-enum class Backend { cpu, cuda };
+enum class Backend { cpu, cuda, meta };  // meta: shapes without values, see core/meta/meter.h
 
 struct Device {
   Backend backend = Backend::cpu;
@@ -13,7 +13,12 @@ struct Device {
 
   bool operator==(const Device&) const = default;
   bool is_cpu() const { return backend == Backend::cpu; }
-  std::string str() const { return is_cpu() ? "cpu" : "cuda:" + std::to_string(index); }
+  bool is_meta() const { return backend == Backend::meta; }
+  std::string str() const {
+    return is_cpu() ? "cpu" : is_meta() ? "meta" : "cuda:" + std::to_string(index);
+  }
 };
+
+inline constexpr Device kMeta{Backend::meta, 0};
 
 }  // namespace mld

@@ -63,6 +63,9 @@ const KernelTable& backend(Device device) {
   if (device.is_cpu()) [[likely]] {
     return *cpu_table;
   }
+  if (device.is_meta()) {
+    return meta::table();
+  }
   if (cuda_override != nullptr) {
     return *cuda_override;
   }

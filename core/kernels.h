@@ -3,6 +3,7 @@
 // The contract page (kernels.inc) is compiled four ways: as the declarations of mld::cpu and of
 // mld::cuda, as the fields of KernelTable, and as each backend's table. A kernel that is missing or
 // whose parameters drifted from the page is a compile or link error in its backend.
+// mld::meta's kernels are made from the page alone: they count, see core/meta/meter.h.
 // The CUDA backend is a plug-in loaded on first use of a CUDA device: a CPU user pays nothing.
 #pragma once
 
@@ -16,6 +17,7 @@
 namespace mld {
 
 class MemoryPool;
+struct KernelTable;
 
 #define MLD_KERNEL(name, parameters) void name parameters;
 namespace cpu {
@@ -26,6 +28,10 @@ namespace cuda {
 #include "core/kernels.inc"
 }
 #undef MLD_KERNEL
+
+namespace meta {
+const KernelTable& table();
+}
 
 // One backend: its kernels, its memory, a wait for all work in flight, and the way of a step there.
 struct KernelTable {

@@ -1,11 +1,8 @@
 #include "core/memory.h"
 
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <bit>
-#include <cstdlib>
+#include <limits>
 #include <new>
 
 #include "core/error.h"
@@ -17,23 +14,22 @@
 
 namespace mld {
 
-namespace {
-
 // Under AddressSanitizer only the bytes that were asked for can be touched, and only until they are
 // given back: a stray access is found although the pool still owns the memory.
-void allow_only([[maybe_unused]] void* block, [[maybe_unused]] size_t size,
-                [[maybe_unused]] size_t bytes) {
+void MemoryPool::allow_only([[maybe_unused]] void* block, [[maybe_unused]] size_t size,
+                            [[maybe_unused]] size_t bytes) const {
 #if defined(__SANITIZE_ADDRESS__)
-  ASAN_UNPOISON_MEMORY_REGION(block, bytes);
-  ASAN_POISON_MEMORY_REGION(static_cast<char*>(block) + bytes, size - bytes);
+  if (addressable_) {
+    ASAN_UNPOISON_MEMORY_REGION(block, bytes);
+    ASAN_POISON_MEMORY_REGION(static_cast<char*>(block) + bytes, size - bytes);
+  }
 #endif
 }
 
-}  // namespace
-
-MemoryPool::MemoryPool(Allocate allocate, Release release, std::string where, Free free)
+MemoryPool::MemoryPool(Allocate allocate, Release release, std::string where, Free free,
+                       bool addressable)
     : allocate_(std::move(allocate)), release_(std::move(release)), where_(std::move(where)),
-      system_free_(std::move(free)) {}
+      system_free_(std::move(free)), addressable_(addressable) {}
 
 MemoryPool::~MemoryPool() { trim_locked(); }
 
@@ -175,39 +171,21 @@ MemoryStats MemoryPool::stats() const {
   return stats_;
 }
 
+size_t MemoryPool::free_bytes() const {
+  const size_t system = system_free_ ? system_free_() : std::numeric_limits<size_t>::max() / 2;
+  const std::lock_guard lock(mutex_);
+  const size_t free = system + stats_.cached;
+  return limit_ == 0 ? free : std::min(free, limit_ - std::min(limit_, stats_.in_use));
+}
+
 void MemoryPool::reset_peak() {
   const std::lock_guard lock(mutex_);
   stats_.peak = stats_.in_use;
 }
 
-namespace {
-
-// Large blocks ask for huge pages: a 100,000-class head is streamed at memory speed with them.
-void* allocate_host(size_t bytes) {
-  constexpr size_t kHuge = size_t{2} << 20;
-  const bool huge = bytes >= 4 * kHuge;
-  const size_t alignment = huge ? kHuge : 64;
-  void* block = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
-  if (huge && block != nullptr) {
-    madvise(block, bytes, MADV_HUGEPAGE);  // a hint: refusal changes speed, not results
-  }
-  return block;
-}
-
-}  // namespace
-
 MemoryPool& memory_pool(Device device) {
-  // Never destroyed: tensors in static storage may outlive any order of destruction.
-  static auto* host = new MemoryPool(
-      allocate_host, [](void* block, size_t) { std::free(block); }, "the host",
-      [] {
-        return static_cast<size_t>(sysconf(_SC_AVPHYS_PAGES)) *
-               static_cast<size_t>(sysconf(_SC_PAGESIZE));
-      });
-  if (device.is_cpu()) {
-    return *host;
-  }
-  return backend(device).memory_pool(device.index);
+  // The CPU's does not wait for a table: tests replace that one.
+  return device.is_cpu() ? cpu::memory() : backend(device).memory_pool(device.index);
 }
 
 }  // namespace mld

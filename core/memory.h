@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstddef>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -28,7 +29,9 @@ class MemoryPool {
   using Release = std::function<void(void*, size_t bytes)>;
   using Free = std::function<size_t()>;  // bytes the system could still give
 
-  MemoryPool(Allocate allocate, Release release, std::string where, Free free = {});
+  // `addressable`: the host may touch the blocks, so that AddressSanitizer is told whose they are.
+  MemoryPool(Allocate allocate, Release release, std::string where, Free free = {},
+             bool addressable = true);
   ~MemoryPool();
   MemoryPool(const MemoryPool&) = delete;
   MemoryPool& operator=(const MemoryPool&) = delete;
@@ -58,6 +61,8 @@ class MemoryPool {
 
   MemoryStats stats() const;
   void reset_peak();
+  // What could still be handed out: free in the system or cached, within the limit.
+  size_t free_bytes() const;
 
   // Bytes a request occupies: multiples of 64 up to 4 KiB, then eight classes per power of two.
   static size_t size_class(size_t bytes);
@@ -66,11 +71,13 @@ class MemoryPool {
   void trim_locked();
   void give_back_locked(const std::vector<Block>& blocks) noexcept;
   void keep_or_release(void* block, size_t size) noexcept;
+  void allow_only(void* block, size_t size, size_t bytes) const;
 
   Allocate allocate_;
   Release release_;
   std::string where_;
   Free system_free_;
+  bool addressable_;
   mutable std::mutex mutex_;
   std::map<size_t, std::vector<void*>> free_;  // by size class
   MemoryStats stats_;
@@ -81,5 +88,13 @@ class MemoryPool {
 
 // The pool of a device.
 MemoryPool& memory_pool(Device device);
+
+namespace cpu {
+MemoryPool& memory();
+}
+
+// What the host can still give to this process: the machine's available memory, within the limits
+// of the process's control groups (version 1 and 2). `root`: another folder than /, for tests.
+size_t host_free_bytes(const std::filesystem::path& root = "/");
 
 }  // namespace mld

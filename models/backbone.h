@@ -3,7 +3,6 @@
 
 #include <functional>
 #include <string_view>
-#include <vector>
 
 #include "nn/module.h"
 
@@ -13,35 +12,11 @@ namespace mld {
 // "layer4", "pooled" [N, C] (global average pooling heads).
 using Tap = std::function<void(std::string_view stage, const Var& y)>;
 
-// Multiply-accumulates as the literature counts them (spec/backbones.md 6): norms, activations,
-// pooling and fixed filters are free.
-struct Macs {
-  int64_t conv = 0, linear = 0, attention = 0, group_fc = 0;
-
-  int64_t total() const { return conv + linear + attention + group_fc; }
-  Macs& operator+=(const Macs& other) {
-    conv += other.conv;
-    linear += other.linear;
-    attention += other.attention;
-    group_fc += other.group_fc;
-    return *this;
-  }
-};
-
-// A stage's output and cost for one input.
-struct StageSummary {
-  std::string_view name;
-  Shape out;  // [N, H, W, C], or [N, K] of a head
-  Macs macs;
-};
-
 // Pictures to a feature map.
 struct Backbone : Module {
   // images [N, H, W, 3] -> [N, H/32, W/32, features()], sizes rounded up
   virtual Var operator()(const Var& images, const Tap& tap = {}) = 0;
   virtual int64_t features() const = 0;
-  // What the call would produce, stage by stage, without computing.
-  virtual std::vector<StageSummary> summary(const Shape& images) const = 0;
   // Where a head's parameters sit among this backbone's names: "fc" (ResNet).
   virtual std::string_view head_name(bool pooling_head) const = 0;
 };
@@ -50,7 +25,6 @@ struct Backbone : Module {
 struct Head : Module {
   // x [N, H, W, C], or tokens [N, T, C] -> logits [N, K] in x's dtype
   virtual Var operator()(const Var& x, const Tap& tap = {}) = 0;
-  virtual StageSummary summary(const Shape& x) const = 0;  // x as above
 };
 
 // [N, H, W, C] as [N, H*W, C] (token t = y * W + x); tokens as they are. Errors: another rank.

@@ -10,9 +10,4 @@ Var GapHead::operator()(const Var& x, const Tap& tap) {
   return linear(pooled);
 }
 
-StageSummary GapHead::summary(const Shape& x) const {
-  const int64_t N = x[0], K = linear.weight.shape[0];
-  return {"head", {N, K}, {.linear = linear.macs(N)}};
-}
-
 }  // namespace mld

@@ -13,7 +13,6 @@ struct GapHead : Head {
   GapHead(int64_t C, int64_t K) : linear(C, K) {}
 
   Var operator()(const Var& x, const Tap& tap = {}) override;  // taps "pooled" [N, C]
-  StageSummary summary(const Shape& x) const override;
   void each(Visitor& v) override { v("", linear); }
 };
 

@@ -43,10 +43,6 @@ Var DecoderLayer::operator()(const Var& queries, const Var& memory) {
   return norm3(add(t, dropout(linear2(inner))));
 }
 
-Macs DecoderLayer::macs(int64_t G, int64_t L) const {
-  return {.linear = linear1.macs(G) + linear2.macs(G), .attention = multihead_attn.macs(G, L)};
-}
-
 void DecoderLayer::each(Visitor& v) {
   v("norm1", norm1);
   v("multihead_attn", multihead_attn);
@@ -90,17 +86,6 @@ Var MlDecoder::operator()(const Var& x, const Tap&) {
   const Var h = layer(cast(as_input(query_embed, memory), memory.dtype()), memory);    // [N, G, D]
   const Var w = cast(as_input(duplicate_pooling, h), h.dtype());
   return group_linear(h, w, as_input(duplicate_pooling_bias, h));                      // [N, K]
-}
-
-StageSummary MlDecoder::summary(const Shape& x) const {
-  const int64_t N = x[0], L = x.rank() == 3 ? x[1] : x[1] * x[2];
-  Macs macs = layer.macs(spec.queries(), L);
-  macs.linear += embed_standart.macs(L);
-  macs.group_fc = duplicate_pooling.shape.numel();
-  return {"head",
-          {N, spec.classes},
-          {.linear = N * macs.linear, .attention = N * macs.attention,
-           .group_fc = N * macs.group_fc}};
 }
 
 void MlDecoder::each(Visitor& v) {

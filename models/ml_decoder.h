@@ -34,7 +34,6 @@ struct DecoderLayer : Module {
 
   // queries [G, D], memory [N, L, D] -> [N, G, D]
   Var operator()(const Var& queries, const Var& memory);
-  Macs macs(int64_t G, int64_t L) const;  // for one image
   void each(Visitor& v) override;
 };
 
@@ -51,7 +50,6 @@ struct MlDecoder : Head {
   explicit MlDecoder(const MlDecoderSpec& spec);
 
   Var operator()(const Var& x, const Tap& tap = {}) override;
-  StageSummary summary(const Shape& x) const override;
   void each(Visitor& v) override;
   void reset(RandomStream& random) override;
 };

@@ -101,19 +101,4 @@ std::unique_ptr<Classifier> make_model(const ModelSpec& spec) {
   return model;
 }
 
-ModelSummary model_summary(const ModelSpec& spec, int64_t height, int64_t width) {
-  const std::unique_ptr<Classifier> model = make_model(spec);
-  ModelSummary summary;
-  for (const auto& [name, p] : parameters(*model)) {
-    summary.parameters += p->shape.numel();
-    summary.trainable += p->trainable ? p->shape.numel() : 0;
-  }
-  summary.stages = model->backbone->summary({1, height, width, 3});
-  summary.stages.push_back(model->head->summary(summary.stages.back().out));
-  for (const StageSummary& stage : summary.stages) {
-    summary.macs += stage.macs;
-  }
-  return summary;
-}
-
 }  // namespace mld

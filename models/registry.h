@@ -32,15 +32,4 @@ std::unique_ptr<Classifier> make_model(const ModelSpec& spec);
 const std::vector<std::string>& backbone_names();
 const std::vector<std::string>& head_names();
 
-// What a model costs for one picture, found without allocating its parameters.
-struct ModelSummary {
-  int64_t parameters = 0, trainable = 0;
-  std::vector<StageSummary> stages;  // "stem" .. "layer4", "head"; for one picture
-  Macs macs;                         // their sum
-};
-ModelSummary model_summary(const ModelSpec& spec, int64_t height, int64_t width);
-inline ModelSummary model_summary(const ModelSpec& spec, int64_t image_size) {
-  return model_summary(spec, image_size, image_size);
-}
-
 }  // namespace mld

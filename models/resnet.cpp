@@ -17,10 +17,6 @@ std::optional<ResNetShortcut> shortcut(int64_t C, int64_t O, int stride) {
   return ResNetShortcut(C, O, stride);
 }
 
-int64_t macs_of(const std::optional<ResNetShortcut>& shortcut, const Shape& x) {
-  return shortcut ? shortcut->conv.macs(x) : 0;
-}
-
 }  // namespace
 
 // ---- blocks -------------------------------------------------------------------------------------
@@ -35,10 +31,6 @@ BasicBlock::BasicBlock(int64_t C, int64_t planes, int stride)
 Var BasicBlock::operator()(const Var& x) {
   const Var residual = downsample ? (*downsample)(x) : x;
   return conv_bn(conv2, bn2, conv_bn(conv1, bn1, x, kRelu), kRelu, residual);
-}
-
-int64_t BasicBlock::macs(const Shape& x) const {
-  return conv1.macs(x) + conv2.macs(conv1.out(x)) + macs_of(downsample, x);
 }
 
 void BasicBlock::each(Visitor& v) {
@@ -64,12 +56,6 @@ Var Bottleneck::operator()(const Var& x) {
   const Var residual = downsample ? (*downsample)(x) : x;
   const Var narrow = conv_bn(conv1, bn1, x, kRelu);
   return conv_bn(conv3, bn3, conv_bn(conv2, bn2, narrow, kRelu), kRelu, residual);
-}
-
-int64_t Bottleneck::macs(const Shape& x) const {
-  const Shape narrow = conv1.out(x);
-  return conv1.macs(x) + conv2.macs(narrow) + conv3.macs(conv2.out(narrow)) +
-         macs_of(downsample, x);
 }
 
 void Bottleneck::each(Visitor& v) {
@@ -122,22 +108,6 @@ Var ResNet::operator()(const Var& images, const Tap& tap) {
     }
   }
   return x;
-}
-
-std::vector<StageSummary> ResNet::summary(const Shape& images) const {
-  Shape x = conv1.out(images);
-  const int64_t stem_macs = conv1.macs(images);
-  x = {x[0], kStemPool.out(x[1]), kStemPool.out(x[2]), x[3]};
-  std::vector<StageSummary> stages{{"stem", x, {.conv = stem_macs}}};
-  for (size_t stage = 0; stage < layers.size(); ++stage) {
-    Macs macs;
-    for (const auto& block : layers[stage]) {
-      macs.conv += block->macs(x);
-      x = block->out(x);
-    }
-    stages.push_back({kStages[stage], x, macs});
-  }
-  return stages;
 }
 
 void ResNet::each(Visitor& v) {

@@ -29,8 +29,6 @@ struct ResNetShortcut : Module {
 // A residual block: y = relu(branch(x) + shortcut(x)).
 struct ResNetBlock : Module {
   virtual Var operator()(const Var& x) = 0;  // [N, H, W, C] -> [N, OH, OW, O]
-  virtual Shape out(const Shape& x) const = 0;
-  virtual int64_t macs(const Shape& x) const = 0;
   virtual BatchNorm2d& last_norm() = 0;  // of the branch
 };
 
@@ -46,8 +44,6 @@ struct BasicBlock : ResNetBlock {
   BasicBlock(int64_t C, int64_t planes, int stride = 1);
 
   Var operator()(const Var& x) override;
-  Shape out(const Shape& x) const override { return conv2.out(conv1.out(x)); }
-  int64_t macs(const Shape& x) const override;
   BatchNorm2d& last_norm() override { return bn2; }
   void each(Visitor& v) override;
 };
@@ -66,8 +62,6 @@ struct Bottleneck : ResNetBlock {
   Bottleneck(int64_t C, int64_t planes, int stride = 1);
 
   Var operator()(const Var& x) override;
-  Shape out(const Shape& x) const override { return conv3.out(conv2.out(conv1.out(x))); }
-  int64_t macs(const Shape& x) const override;
   BatchNorm2d& last_norm() override { return bn3; }
   void each(Visitor& v) override;
 };
@@ -91,7 +85,6 @@ struct ResNet : Backbone {
 
   Var operator()(const Var& images, const Tap& tap = {}) override;
   int64_t features() const override;
-  std::vector<StageSummary> summary(const Shape& images) const override;
   std::string_view head_name(bool) const override { return "fc"; }
   void each(Visitor& v) override;
   void reset(RandomStream& random) override;  // zero_init_residual; convolutions reset themselves

@@ -31,12 +31,6 @@ Var MultiheadAttention::operator()(const Var& query, const Var& memory) {
   return out_proj(attention(project(query, 0), project(memory, 1), project(memory, 2), spec));
 }
 
-int64_t MultiheadAttention::macs(int64_t Q, int64_t L) const {
-  const int64_t D = in_proj_weight.shape[1];
-  const int64_t projections = (Q + 2 * L + Q) * D * D, products = 2 * Q * L * D;
-  return projections + products;
-}
-
 void MultiheadAttention::each(Visitor& v) {
   v("in_proj_weight", in_proj_weight);
   v("in_proj_bias", in_proj_bias);

@@ -20,9 +20,6 @@ struct MultiheadAttention : Module {
   // query [N, Q, D], or [1, Q, D] shared by the images; memory [N, L, D] -> [N, Q, D]
   Var operator()(const Var& query, const Var& memory);
 
-  // Multiply-accumulates for one image, projections included.
-  int64_t macs(int64_t Q, int64_t L) const;
-
   void each(Visitor& v) override;
   // Packed matrix: Xavier uniform; out_proj.weight: default; biases 0 (PyTorch).
   void reset(RandomStream& random) override;

@@ -24,16 +24,6 @@ Var Conv2d::operator()(const Var& x) {
   return bias ? conv2d(x, w, as_input(*bias, x), spec) : conv2d(x, w, spec);
 }
 
-Shape Conv2d::out(const Shape& x) const {
-  const Shape& w = weight.shape;
-  return {x[0], spec.out(x[1], w[1]), spec.out(x[2], w[2]), w[0]};
-}
-
-int64_t Conv2d::macs(const Shape& x) const {
-  const Shape y = out(x);
-  return y[0] * y[1] * y[2] * weight.shape.numel();
-}
-
 void Conv2d::each(Visitor& v) {
   v("weight", weight);
   if (bias) {
@@ -92,6 +82,12 @@ void BatchNorm2d::reset(RandomStream&) {
 namespace {
 
 BatchNorm2d::Folded fold(const Conv2d& conv, const BatchNorm2d& bn, DType dtype) {
+  const Device device = conv.weight.value.device();
+  if (device.is_meta()) {
+    const Tensor weight(conv.weight.shape, dtype, device);
+    weight.storage()->constant = true;
+    return {weight, bn.bias.value.like()};
+  }
   const auto host = [](const Tensor& x) { return x.to(Device{}); };
   const Tensor w = host(conv.weight.value), gamma = host(bn.weight.value);
   const Tensor beta = host(bn.bias.value), mean = host(bn.running_mean.value);
@@ -115,9 +111,9 @@ BatchNorm2d::Folded fold(const Conv2d& conv, const BatchNorm2d& bn, DType dtype)
       }
     }
   });
-  folded = cast(Var(folded.to(conv.weight.value.device())), dtype).value;
+  folded = cast(Var(folded.to(device)), dtype).value;
   folded.storage()->constant = true;  // see Note [Packed weights]
-  return {folded, bias.to(folded.device())};
+  return {folded, bias.to(device)};
 }
 
 }  // namespace

@@ -27,9 +27,6 @@ struct Conv2d : Module {
   Conv2d(int64_t C, int64_t O, int kernel) : Conv2d(C, O, kernel, Options{}) {}
 
   Var operator()(const Var& x);
-  // [N, H, W, C] -> [N, OH, OW, O], without computing.
-  Shape out(const Shape& x) const;
-  int64_t macs(const Shape& x) const;  // multiply-accumulates for an input of this shape
 
   void each(Visitor& v) override;
   // Weight: Kaiming normal, fan out, gain sqrt(2) (torchvision, timm, TResNet); bias: default.
@@ -73,7 +70,6 @@ struct Linear : Module {
 
   Var operator()(const Var& x);
   Var relu(const Var& x);  // max(0, y), fused; needs the bias
-  int64_t macs(int64_t rows) const { return rows * weight.shape.numel(); }
 
   void each(Visitor& v) override;
   void reset(RandomStream& random) override;  // PyTorch's default

@@ -141,12 +141,14 @@ void to(Module& model, Device device) {
   Collect all;
   all.walk(model);
   for (const auto& [name, p] : all.parameters) {
-    p->value = p->value.to(device);
+    p->value = device.is_meta() ? Tensor(p->shape, DType::f32, device) : p->value.to(device);
     p->grad = p->grad.to(device);
   }
   for (const auto& [name, b] : all.buffers) {
     if (is_float(b->dtype)) {
-      b->value = b->value.to(device);
+      b->value = device.is_meta() ? Tensor(b->shape, b->dtype, device) : b->value.to(device);
+    } else if (device.is_meta()) {
+      b->value = Tensor::zeros(b->shape, b->dtype);
     }
   }
 }

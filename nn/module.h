@@ -1,5 +1,5 @@
 // Module: a layer or a model. It lists its members once, in each(); everything else that needs to
-// know them (optimiser, checkpoint, EMA, device moves, summary) is a walk over that list.
+// know them (optimiser, checkpoint, EMA, device moves) is a walk over that list.
 #pragma once
 
 #include <cstdint>
@@ -107,7 +107,8 @@ void set_training(Module& model, bool training);
 void fold_batch_norm(Module& model);
 // Ends fold_batch_norm(): for whoever changes values behind the model's back (an EMA swap).
 void unfold_batch_norm(Module& model);
-// Moves parameters and float buffers; integer counters stay on the host.
+// Moves parameters and float buffers; integer counters stay on the host. On meta everything is made
+// anew, so a model that has no values yet can be measured there (core/meta/meter.h).
 void to(Module& model, Device device);
 void clear_gradients(Module& model);
 

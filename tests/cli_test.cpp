@@ -163,6 +163,7 @@ TEST_CASE("mlinfer: eval, predict, info") {
         Arguments{"\xff.jpg"});
 
   CHECK(infer<mld::InfoCommand>({"info", "c"}).checkpoint == "c");
+  CHECK(infer<mld::InfoCommand>({"info", "c", "--stages"}).stages);
   const auto info = infer<mld::InfoCommand>({"info", "--model", "resnet50", "--head", "gap",
                                              "--classes", "1000", "--image-size", "224"});
   CHECK(info.model == "resnet50");

@@ -81,13 +81,51 @@ TEST_CASE("check: counts, damage, agreement with training") {
   CHECK(contains(damaged.second, "broken.png"));
 }
 
-TEST_CASE("out of memory exits with 5") {
+namespace {
+
+// "out of memory on cpu: ... is predicted to take 1.23 GiB": what is free may differ a little later.
+std::string shortage(const std::string& output) {
+  const size_t begin = output.find("out of memory on cpu: training with train.batch_size = ");
+  REQUIRE(begin != std::string::npos);
+  CHECK(contains(output, " GiB are free; "));
+  return output.substr(begin, output.find(" GiB", begin) - begin);
+}
+
+}  // namespace
+
+TEST_CASE("the default recipe: check answers in seconds and in little memory; what cannot fit") {
   const TemporaryFolder folder;
-  const fs::path out = folder.path() / "run";
-  Program program("mltrain", tiny_run(out, {"data.image_size=4096", "data.train_size=20000",
-                                            "train.batch_size=20000"}), folder);  // a terabyte
-  CHECK(program.wait() == 5);
-  CHECK(contains(program.err(), "out of memory"));
+  const fs::path coco = folder.path() / "coco", out = folder.path() / "run";
+  REQUIRE(run("mltrain", {"shapes-export", coco.string(), "train=56", "val=8", "test=0",
+                          "image_size=64"}, folder) == 0);
+  std::vector<std::string> recipe = {source_dir() + "/configs/coco_resnet50_448.toml",
+                                     "data.root=" + coco.string(), "threads=2"};
+  const auto check = [&] {
+    std::vector<std::string> arguments = {"check"};
+    arguments.insert(arguments.end(), recipe.begin(), recipe.end());
+    return Program("mltrain", arguments, folder);
+  };
+  const Program whole = check();
+  const int code = whole.wait();
+  CHECK((code == 0 || code == 5));  // as much memory as is free on this machine
+  MESSAGE(whole.cpu_seconds(), " s, ", whole.peak_gib(), " GiB\n", whole.out());
+  CHECK(contains(whole.out(), "are predicted for training with train.batch_size = 56"));
+  CHECK(contains(whole.out(), "train: 56 pictures"));
+  CHECK(contains(whole.out(), "1 steps an epoch"));
+  CHECK(whole.peak_gib() < 2);
+  CHECK(whole.cpu_seconds() < 20);  // ten seconds on two cores
+
+  recipe.push_back("data.image_size=4096");  // two terabytes
+  const Program large = check();
+  CHECK(large.wait() == 5);
+  CHECK(large.peak_gib() < 2);
+  const std::string said = shortage(large.out());
+  recipe.insert(recipe.end(), {"--out", out.string()});
+  const Program training("mltrain", recipe, folder);
+  CHECK(training.wait() == 5);
+  CHECK(shortage(training.err()) == said);
+  CHECK(training.peak_gib() < 0.5);
+  CHECK_FALSE(fs::exists(out));
 }
 
 TEST_CASE("--print-config prints every value and its origin, and does nothing else") {

@@ -60,9 +60,20 @@ TEST_CASE("info describes checkpoints and models") {
   REQUIRE(model.wait() == 0);
   CHECK(contains(model.out(), "30720144"));  // spec/backbones.md 6
   CHECK(contains(model.out(), "4.574"));
+  const auto row = [](const char* name, const char* shape, int parameters, const char* macs) {
+    return fmt::format("\n{:<43}  {:<18} {:>12} {:>10} ", name, shape, parameters, macs);
+  };
+  CHECK(contains(model.out(), row("layer1.0.conv2", "[56, 56, 64]", 36864, "115.606")));
+  CHECK(contains(model.out(), row("max_pool", "[56, 56, 64]", 0, "0.000")));
+  CHECK(contains(model.out(), row("total", "[80]", 30720144, "4574.122")));
+  Program stages("mlinfer", {"info", "--model", "resnet18", "--stages"}, folder);
+  REQUIRE(stages.wait() == 0);
+  CHECK(contains(stages.out(), "\nlayer4  [14, 14, 512] "));
+  CHECK(contains(stages.out(), "\nhead    [80] "));
   Program checkpoint("mlinfer", {"info", last(trained_run()).string()}, folder);
   REQUIRE(checkpoint.wait() == 0);
   CHECK(contains(checkpoint.out(), "red circle"));
+  CHECK(contains(checkpoint.out(), "\nfc.decoder.layers.0.norm3  "));
 }
 
 TEST_CASE("eval: the command line's data keys hold for a data folder too") {

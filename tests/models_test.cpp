@@ -132,10 +132,6 @@ TEST_CASE("taps see every stage, and the pooled features") {
       {"stem", {1, 9, 17, 64}},   {"layer1", {1, 9, 17, 64}}, {"layer2", {1, 5, 9, 128}},
       {"layer3", {1, 3, 5, 256}}, {"layer4", {1, 2, 3, 512}}, {"pooled", {1, 512}}};
   CHECK(seen == expected);
-  const ModelSummary summary = model_summary(model->spec, 33, 65);
-  for (size_t i = 0; i < 5; ++i) {
-    CHECK_EQ(summary.stages[i].out, expected[i].second);
-  }
 }
 
 TEST_CASE("zero_init_residual makes every block the identity at first") {

@@ -6,7 +6,6 @@
 #include <doctest/doctest.h>
 #include <rapidjson/document.h>
 
-#include "core/memory.h"
 #include "models/registry.h"
 #include "optim/groups.h"
 #include "reference.h"
@@ -103,64 +102,6 @@ TEST_CASE("names: a GAP head and other depths have the published names and shape
   }
   const size_t inputs = fill.HasMember("x") ? 1 : 0;
   CHECK_EQ(found, fill.MemberCount() - inputs);
-}
-
-TEST_CASE("counts: parameters and multiply-accumulates of every published row") {
-  const rapidjson::Document counts = read_json("model_counts.json");
-  int rows = 0;
-  for (const auto& row : counts.GetObject()) {
-    const std::string name = row.name.GetString();
-    if (!name.starts_with("resnet")) {
-      continue;
-    }
-    CAPTURE(name);
-    // "resnet50 + mld 1000/100"
-    std::istringstream words(name);
-    std::string backbone, plus, head;
-    int64_t classes = 0, groups = -1;
-    char slash = 0;
-    words >> backbone >> plus >> head >> classes >> slash >> groups;
-    ModelSpec spec{.backbone = backbone, .head = head == "mld" ? "ml_decoder" : head};
-    spec.classes = classes;
-    spec.groups = head == "mld" ? groups : -1;
-    for (const int size : {224, 448}) {
-      const ModelSummary summary = model_summary(spec, size);
-      CHECK_EQ(summary.parameters, row.value["parameters"].GetInt64());
-      const auto& macs = row.value[("gmacs_" + std::to_string(size)).c_str()];
-      const auto agrees = [&](const char* kind, int64_t ours) {  // four decimals of 1e9
-        CAPTURE(kind);
-        CHECK_LE(std::abs(static_cast<double>(ours) * 1e-9 - macs[kind].GetDouble()), 0.5001e-4);
-      };
-      agrees("conv", summary.macs.conv);
-      agrees("linear", summary.macs.linear);
-      agrees("attention", summary.macs.attention);
-      agrees("groupfc", summary.macs.group_fc);
-      agrees("total", summary.macs.total());
-    }
-    ++rows;
-  }
-  CHECK_EQ(rows, 12);
-}
-
-TEST_CASE("counts: ResNet-18 and ResNet-152 have torchvision's number of parameters") {
-  const auto count = [](const char* name) {
-    return model_summary({.backbone = name, .head = "gap", .classes = 1000}, 224).parameters;
-  };
-  CHECK_EQ(count("resnet18"), 11689512);
-  CHECK_EQ(count("resnet152"), 60192808);
-}
-
-TEST_CASE("summary: shapes per stage, and not a byte of parameters") {
-  const MemoryStats before = memory_pool(Device{}).stats();
-  const ModelSummary summary =
-      model_summary({.backbone = "resnet50", .head = "ml_decoder", .classes = 80}, 225, 161);
-  CHECK_EQ(memory_pool(Device{}).stats().in_use, before.in_use);
-  CHECK_EQ(memory_pool(Device{}).stats().peak, before.peak);
-  REQUIRE_EQ(summary.stages.size(), 6);
-  CHECK_EQ(summary.stages[0].out, Shape{1, 57, 41, 64});
-  CHECK_EQ(summary.stages[4].out, Shape{1, 8, 6, 2048});
-  CHECK_EQ(summary.stages[5].out, Shape{1, 80});
-  CHECK_EQ(summary.parameters - summary.trainable, 80 * 768);  // the frozen queries
 }
 
 }  // namespace

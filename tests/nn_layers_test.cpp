@@ -107,7 +107,6 @@ TEST_CASE("MultiheadAttention: the packed projections, heads and the output map"
   const std::vector<float> one = mha(Var(shared), Var(memory)).value.to_vector();
   CHECK_LE(test::largest_error(mha(copied, Var(memory)).value.to_vector(), one),
            1e-6);
-  CHECK_EQ(mha.macs(Q, L), (2 * Q + 2 * L) * D * D + 2 * Q * L * D);
   CHECK_ERROR(Error, "MultiheadAttention: 3 heads do not divide 8 features",
               MultiheadAttention(8, 3, 0.1f));
 }
@@ -189,14 +188,13 @@ TEST_CASE("Dropout: acts in training on a tape only, every time with another mas
   CHECK_NE(drop(tape.constant(x)).value.to_vector(), y);
 }
 
-TEST_CASE("Conv2d: bias, output shape and cost") {
+TEST_CASE("Conv2d: bias and output shape") {
   Conv2d conv(4, 6, 3, {.stride = 2, .pad = 1, .groups = 2, .bias = true});
   initialize(conv, 1);
   conv.bias->value = Tensor::full({6}, 100.0f);
   const Var y = conv(Var(Tensor::zeros({1, 5, 7, 4})));
-  CHECK_EQ(y.shape(), conv.out({1, 5, 7, 4}));
+  CHECK_EQ(y.shape(), Shape{1, 3, 4, 6});
   CHECK_EQ(y.value.to_vector(), std::vector<float>(1 * 3 * 4 * 6, 100.0f));
-  CHECK_EQ(conv.macs({1, 5, 7, 4}), 3 * 4 * 6 * 9 * 2);
   CHECK_ERROR(Error, "Conv2d: 4 and 7 channels do not divide into 2 groups",
               Conv2d(4, 7, 3, {.groups = 2}));
 }

@@ -40,7 +40,7 @@ class Program {
   // The exit code; -signal if one ended it.
   int wait() const {
     int status = 0;
-    ::waitpid(child_, &status, 0);
+    ::wait4(child_, &status, 0, &usage_);
     return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
   }
   // Until the condition holds or the program has ended; how long that takes is the machine's.
@@ -60,6 +60,14 @@ class Program {
     const size_t at = status.find("SigCgt:");
     return at != std::string::npos &&
            (std::strtoull(status.c_str() + at + 7, nullptr, 16) >> (number - 1) & 1) != 0;
+  }
+  // Of a program that has ended: largest resident size, processor time of all threads.
+  double peak_gib() const { return static_cast<double>(usage_.ru_maxrss) / (1 << 20); }
+  double cpu_seconds() const {
+    const auto seconds = [](const timeval& t) {
+      return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6;
+    };
+    return seconds(usage_.ru_utime) + seconds(usage_.ru_stime);
   }
   std::string out() const { return read_file(out_); }
   std::string err() const { return read_file(err_); }
@@ -90,6 +98,7 @@ class Program {
 
   fs::path out_, err_;
   pid_t child_ = -1;
+  mutable rusage usage_{};
 };
 
 inline int run(const std::string& name, const std::vector<std::string>& arguments,

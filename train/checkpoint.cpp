@@ -293,8 +293,7 @@ CheckpointInfo read_checkpoint_info(const std::filesystem::path& path) {
   const CheckpointFile file(weights_file(path), Verify::metadata_only);
   require_model(file);
   CheckpointInfo info = checkpoint_info(file.metadata(), file.path());
-  // It can exist.
-  naming(file.path(), [&] { return model_summary(info.model, info.preprocess.image_size); });
+  naming(file.path(), [&] { return make_model(info.model); });  // it can exist
   return info;
 }
 

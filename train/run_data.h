@@ -14,6 +14,11 @@ namespace mld {
 struct RunData {
   Splits splits;
   std::unique_ptr<Loader> train, val;  // of the splits
+
+  // Of pictures that the loaders keep.
+  size_t cache_bytes() const {
+    return static_cast<size_t>(train->cache_bytes() + val->cache_bytes());
+  }
 };
 
 // Opens the data and holds the settings against it. Errors: DataError for data that cannot be used,

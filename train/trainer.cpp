@@ -9,6 +9,7 @@
 #include "data/text.h"
 #include "train/assemble.h"
 #include "train/hf_config.h"
+#include "train/memory.h"
 #include "train/run_data.h"
 #include "train/stop_signal.h"
 
@@ -18,6 +19,7 @@ Trainer::Trainer(LoadedConfig config, Device device, RunLog& log, Start start)
     : loaded_(std::move(config)), device_(device), log_(log) {
   backend(device_).set_deterministic(config_.train.deterministic);
   RunData data = open_run_data(config_);
+  const size_t kept = data.cache_bytes();
   data_ = std::move(data.splits);
   train_loader_ = std::move(data.train);
   val_loader_ = std::move(data.val);
@@ -29,6 +31,7 @@ Trainer::Trainer(LoadedConfig config, Device device, RunLog& log, Start start)
 
   ModelSpec spec = config_.model;
   spec.classes = static_cast<int64_t>(data_.train->class_names().size());
+  require_memory(config_, spec.classes, device_, kept);
   model_ = make_model(spec);
   initialize(*model_, static_cast<uint64_t>(config_.seed));
   if (start == Start::fresh && !config_.init.init.empty()) {

@@ -34,7 +34,8 @@ class Trainer {
     saved,  // the folder given to open() has a saved state
   };
   // Opens the data and builds the model; writes nothing. Errors: DataError for data or a checkpoint
-  // that cannot be used, UsageError for settings that do not fit the data.
+  // that cannot be used, UsageError for settings that do not fit the data, OutOfMemory if training
+  // is predicted not to fit (train/memory.h).
   Trainer(LoadedConfig config, Device device, RunLog& log, Start start);
 
   // What the run will write.

@@ -1,0 +1,165 @@
+#include "train/memory.h"
+
+#include "autograd/ops.h"
+#include "core/memory.h"
+#include "core/meta/meter.h"
+
+namespace mld {
+
+static std::unique_ptr<Classifier> empty_model(const Config& config, int64_t classes) {
+  ModelSpec spec = config.model;
+  spec.classes = classes;
+  return make_model(spec);
+}
+
+// The forward pass of evaluation: folded norms, scores.
+static void score_empty(Classifier& model, const Config& config, Device device, int64_t images,
+                        int64_t side) {
+  fold_batch_norm(model);
+  const Tensor pixels({images, side, side, 3}, config.train.precision, device);
+  sigmoid(cast(model(Var(pixels)), DType::f32));
+}
+
+// ---- a rehearsal --------------------------------------------------------------------------------
+
+Rehearsal::Rehearsal(const Config& config, int64_t classes, Device device)
+    : config_(config), device_(device), model_(empty_model(config, classes)) {
+  if (!device.is_meta()) {
+    initialize(*model_, static_cast<uint64_t>(config.seed));
+  }
+  to(*model_, device);
+  optimizer_ = make_optimizer(config.optim, *model_);
+  if (config.train.model_ema_decay > 0) {
+    average_.emplace(*model_, config.train.model_ema_decay);
+  }
+  step_ = std::make_unique<TrainingStep>(
+      config_, device_,
+      TrainingStep::Subject{.model = *model_,
+                            .forward = [this](const Var& images) { return (*model_)(images); },
+                            .optimizer = *optimizer_,
+                            .average = average_ ? &*average_ : nullptr});
+}
+
+void Rehearsal::update(int64_t images, int64_t side) {
+  const Device host = device_.is_meta() ? kMeta : Device{};
+  set_training(*model_, true);
+  step_->queue({.images = Tensor::full({images, side, side, 3}, 127, DType::u8, host),
+                .targets = Tensor::zeros({images, model_->spec.classes}, DType::f32, host)},
+               {.lr = 0, .beta1 = 0.9}, 0);
+  if (!device_.is_meta()) {
+    step_->result();
+  }
+}
+
+void Rehearsal::score(int64_t images, int64_t side) {
+  std::optional<Ema::Scope> averaged;
+  if (average_) {
+    averaged.emplace(*average_);
+  }
+  score_empty(*model_, config_, device_, images, side);
+}
+
+// ---- what a run takes ---------------------------------------------------------------------------
+
+// oneDNN's code and packed panels, or a device's libraries: measured, see docs/results.md.
+constexpr size_t kLibraries = size_t{128} << 20;
+
+// What saving holds: a copy of everything that lasts, and the model's once more for its own file.
+static std::vector<Tensor> copies(Module& model, int64_t count) {
+  std::vector<Tensor> all;
+  for (const auto& [name, p] : parameters(model)) {
+    for (int64_t i = 0; i < count; ++i) {
+      all.push_back(p->value.like());
+    }
+  }
+  return all;
+}
+
+static size_t pictures_under_way(const Config& config) {
+  constexpr int64_t kBatches = 4;  // the loader's: decoded ahead, and the one in use
+  const int64_t side = config.preprocess.image_size;
+  return static_cast<size_t>(kBatches * config.train.batch_size * side * side * 3);
+}
+
+TrainingNeeds training_needs(const Config& config, int64_t classes, Device device, size_t kept) {
+  const int64_t N = config.train.batch_size, S = config.preprocess.image_size;
+  meta::Meter meter(device);
+  Rehearsal run(config, classes, kMeta);
+  const size_t lasting = meter.peak();
+  std::vector<Tensor> best = device.is_cpu() ? copies(run.model(), 1) : std::vector<Tensor>();
+  try {
+    run.update(N, S);
+  } catch (const Error& error) {
+    fail<UsageError>("train.batch_size {} of {} px in optim.grad_accum_steps {}: {}; raise "
+                     "train.batch_size or data.image_size", N, S, config.optim.grad_accum_steps,
+                     error.what());
+  }
+  const int64_t macs = meter.macs();
+  run.update(N, S);  // now with blocks of the first one to reuse
+  run.score(N, S);
+  if (device.is_cpu()) {
+    const size_t model = static_cast<size_t>(count_parameters(run.model())) * sizeof(float);
+    copies(run.model(), static_cast<int64_t>((lasting + model / 2) / model) + 1);
+  }
+  return {.tensors = meter.held() + kLibraries,
+          .pictures = pictures_under_way(config) + kept,
+          .macs = macs};
+}
+
+size_t scoring_needs(const Config& config, int64_t classes, Device device) {
+  const int64_t N = config.train.batch_size, S = config.preprocess.image_size;
+  meta::Meter meter(device);
+  const auto model = empty_model(config, classes);
+  to(*model, kMeta);
+  score_empty(*model, config, kMeta, N, S);
+  return meter.held() + kLibraries + (device.is_cpu() ? pictures_under_way(config) : 0);
+}
+
+std::string memory_shortage(const Config& config, int64_t classes, Device device, size_t kept,
+                            size_t free) {
+  const auto needed = [&](int64_t batch, int64_t parts) {
+    Config other = config;
+    other.train.batch_size = batch;
+    other.optim.grad_accum_steps = parts;
+    return training_needs(other, classes, device, kept).on(device);
+  };
+  const auto fits = [&](int64_t batch, int64_t parts) {
+    try {
+      return needed(batch, parts) <= free;
+    } catch (const UsageError&) {
+      return false;  // too few pictures for a norm
+    }
+  };
+  const int64_t N = config.train.batch_size, parts = config.optim.grad_accum_steps;
+  const size_t need = needed(N, parts);
+  if (need <= free) {
+    return "";
+  }
+  int64_t least = 0, most = N / parts;  // of a part: the first fits, the second does not
+  while (most - least > 1) {
+    const int64_t middle = (least + most) / 2;
+    (fits(middle * parts, parts) ? least : most) = middle;
+  }
+  int64_t more = parts + 1;
+  while (more <= N && (N % more != 0 || !fits(N, more))) {
+    ++more;
+  }
+  const std::string smaller = fmt::format("train.batch_size = {}", least * parts);
+  const std::string accumulated = fmt::format("optim.grad_accum_steps = {}", more);
+  const auto gib = [](size_t bytes) { return static_cast<double>(bytes) / 0x1p30; };
+  return fmt::format(
+      "out of memory on {}: training with train.batch_size = {} is predicted to take {:.2f} GiB, "
+      "{:.2f} GiB are free; {}", device.str(), N, gib(need), gib(free),
+      least > 0 && more <= N ? smaller + " fits, and so does " + accumulated
+      : least > 0            ? smaller + " fits"
+      : more <= N            ? accumulated + " fits"
+                             : "not even one picture fits: try a smaller data.image_size or model");
+}
+
+void require_memory(const Config& config, int64_t classes, Device device, size_t kept) {
+  const size_t free = memory_pool(device).free_bytes();
+  const std::string shortage = memory_shortage(config, classes, device, kept, free);
+  require<OutOfMemory>(shortage.empty(), "{}", shortage);
+}
+
+}  // namespace mld
