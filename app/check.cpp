@@ -8,6 +8,7 @@
 #include "app/class_table.h"
 #include "core/kernels.h"
 #include "core/memory.h"
+#include "data/split_warnings.h"
 #include "data/text.h"
 #include "models/summary.h"
 #include "train/assemble.h"
@@ -146,6 +147,20 @@ static RunBytes check_start(const Config& config, const Dataset& train) {
   return run_bytes(*model, config);
 }
 
+// Looks for equal pictures by their bytes, too.
+static void print_warnings(const Splits& splits, const Dataset* test) {
+  std::vector<std::string> warnings = splits.warnings;
+  warnings.push_back(same_pictures_warning(*splits.train, *splits.val, "val"));
+  if (test != nullptr) {
+    warnings.push_back(same_pictures_warning(*splits.train, *test, "test"));
+  }
+  for (const std::string& warning : warnings) {
+    if (!warning.empty()) {
+      std::printf("warning: %s\n", warning.c_str());
+    }
+  }
+}
+
 ExitCode check_run(const Config& config, Device device) {
   backend(device).set_deterministic(config.train.deterministic);  // also: is it there?
   const RunData data = open_run_data(config);
@@ -163,6 +178,7 @@ ExitCode check_run(const Config& config, Device device) {
   if (test) {
     bad += check_split("test", *test, config);
   }
+  print_warnings(data.splits, test.get());
   if (bad > 0) {
     std::printf("%s: more than data.on_bad_image and data.max_bad_fraction allow\n",
                 counted(bad, "bad picture").c_str());

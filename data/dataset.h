@@ -35,10 +35,17 @@ class Dataset {
   // Where sample i comes from: a path below the root, or "shapes:train:17", "data_batch_1.bin:42".
   virtual std::string source(int64_t i) const = 0;
   // Facts worth telling the user once ("4 pictures without labels dropped").
-  virtual std::vector<std::string> notes() const { return {}; }
+  const std::vector<std::string>& notes() const { return notes_; }
+  void add_note(std::string note) { notes_.push_back(std::move(note)); }
+
+  // Sample i's picture as it is stored, to find equal ones: how many bytes (0 = it cannot be told,
+  // or the picture is drawn), and the bytes. Errors: stored(): DataError.
+  virtual int64_t stored_bytes(int64_t) const { return 0; }
+  virtual std::string stored(int64_t) const { return {}; }
 
  private:
   LabelSpace space_;
+  std::vector<std::string> notes_;
 };
 
 // Identifies a data set: the class names and every sample's source and labels, hashed (FNV-1a 64).

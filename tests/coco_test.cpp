@@ -173,7 +173,7 @@ TEST_CASE("coco: where tools put the annotation file") {
   folder.write("labels.json", named("a.ppm", "b.ppm"));
   CHECK(message_of<DataError>([&] { open_dataset(coco_options(folder), "val"); }, folder.path()) ==
         "ROOT: no COCO annotations for split 'val': looked for annotations/instances_val*.json, "
-        "found labels.json; name the file in data.val");
+        "found labels.json; name the file in data.val" + kOrAPart);
 }
 
 TEST_CASE("coco: other programs' JSON is named") {

@@ -92,6 +92,10 @@ inline DataOptions options_for(const fs::path& root, const std::string& format =
   return options;
 }
 
+// How a message ends that tells of a missing val split.
+inline const std::string kOrAPart =
+    "; or let data.val_fraction = 0.1 take a part of the training pictures";
+
 // What sample i says of a class.
 inline Label label_of(const Dataset& data, int64_t i, size_t column) {
   for (const LabelEntry& entry : data.labels(i)) {

@@ -116,6 +116,8 @@ std::vector<Key> data_keys() {
           .within(0, kMaxCount),
       DATA(val_size, "use the first N; shapes: draw N; 0 = all (shapes: 2000)")
           .within(0, kMaxCount),
+      DATA(val_fraction, "without a val split: this part of train, drawn by seed, stratified")
+          .within(0, 0.9),
 
       AUGMENT(hflip, "probability of a horizontal flip").within(0, 1),
       AUGMENT(crop_scale, "random-resized crop: range of the area; [] = no crop")

@@ -28,6 +28,9 @@ Trainer::Trainer(LoadedConfig config, Device device, RunLog& log, Start start)
       log_.message(note);
     }
   }
+  for (const std::string& warning : data_.warnings) {
+    log_.warning(warning);
+  }
 
   ModelSpec spec = config_.model;
   spec.classes = static_cast<int64_t>(data_.train->class_names().size());

@@ -65,11 +65,17 @@ class CifarDataset : public Dataset {
   CifarDataset(const ClassList& classes, CifarLayout layout, std::vector<File> files,
                SampleList samples)
       : Dataset(classes.space()), layout_(layout), files_(std::move(files)),
-        samples_(std::move(samples)) {}
+        samples_(std::move(samples)) {
+    samples_.add_notes(*this);
+  }
 
   int64_t size() const override { return samples_.labels().size(); }
   std::span<const LabelEntry> labels(int64_t i) const override { return samples_.labels().row(i); }
-  std::vector<std::string> notes() const override { return samples_.notes(); }
+  int64_t stored_bytes(int64_t) const override { return kCifarPixels; }
+  std::string stored(int64_t i) const override {
+    const std::vector<uint8_t> rgb = load(i).rgb;
+    return {rgb.begin(), rgb.end()};
+  }
   std::string source(int64_t i) const override {
     const File& file = file_of(i);
     return fmt::format("{}:{}", file.name, i - file.first);
@@ -147,6 +153,9 @@ std::vector<fs::path> split_files(const CifarFolder& folder, const DataOptions& 
     const fs::path named = options.root / word;
     return {fs::exists(named) ? named : folder.path / word};
   }
+  if (split == "val" && options.val_fraction > 0) {
+    fail<NoSplit>("{}: split 'val' is a part of train", printable(folder.path.native()));
+  }
   std::vector<fs::path> files;
   for (const fs::path& path : sorted_entries(folder.path)) {
     const std::string name = path.filename().native();
@@ -157,7 +166,7 @@ std::vector<fs::path> split_files(const CifarFolder& folder, const DataOptions& 
       files.push_back(path);
     }
   }
-  require<DataError>(!files.empty(), "{}: no {} for split '{}'; name a .bin file in data.{}",
+  require<NoSplit>(!files.empty(), "{}: no {} for split '{}'; name a .bin file in data.{}",
                      printable(folder.path.native()),
                      split == "train" ? folder.hundred ? "train.bin" : "data_batch_*.bin"
                      : folder.hundred ? "test.bin"

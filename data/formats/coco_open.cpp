@@ -92,11 +92,11 @@ fs::path annotation_file(const fs::path& root, const std::string& word, const st
       found = whole;
     }
   }
-  require<DataError>(!found.empty(),
-                     "{}: no COCO annotations for split '{}': looked for "
-                     "annotations/instances_{}*.json{}; name the file in data.{}",
-                     printable(root.native()), split, split,
-                     others.empty() ? "" : ", found " + name_list(others), split);
+  require<NoSplit>(!found.empty(),
+                   "{}: no COCO annotations for split '{}': looked for "
+                   "annotations/instances_{}*.json{}; name the file in data.{}",
+                   printable(root.native()), split, split,
+                   others.empty() ? "" : ", found " + name_list(others), split);
   require<DataError>(found.size() == 1, "{}: several annotation files for split '{}', {} and {}; "
                      "name one in data.{}", printable(root.native()), split,
                      printable(found[0].lexically_relative(root).native()),

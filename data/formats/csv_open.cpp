@@ -104,27 +104,27 @@ CsvChoice choose_csv(const fs::path& root, const std::string& word, const std::s
   if (others.size() == 1 && !by_split) {
     return {others[0], word, true};
   }
-  fail<DataError>("{}: no CSV list for split '{}': looked for data.csv and {}.csv{}; name the file "
-                  "in data.{}",
-                  printable(root.native()), split, split,
-                  others.empty() ? "" : ", found " + names_of(others), split);
+  fail<NoSplit>("{}: no CSV list for split '{}': looked for data.csv and {}.csv{}; name the file "
+                "in data.{}",
+                printable(root.native()), split, split,
+                others.empty() ? "" : ", found " + names_of(others), split);
 }
 
 // Which of the file's splits are meant; all false if it has none.
 std::vector<bool> wanted_splits(const LabelCsv& csv, const CsvChoice& choice,
                                 const std::string& split) {
-  require<DataError>(!csv.splits.empty() || !choice.shared || split == "train",
-                     "{}: no split column, so every row belongs to split 'train'; name a file for "
-                     "'{}' in data.{}", csv.name, split, split);
+  require<NoSplit>(!csv.splits.empty() || !choice.shared || split == "train",
+                   "{}: no split column, so every row belongs to split 'train'; name a file for "
+                   "'{}' in data.{}", csv.name, split, split);
   std::vector<bool> wanted;
   for (const std::string& word : csv.splits) {
     wanted.push_back(choice.word.empty() ? split_of_word(word) == split || word == split
                                          : word == choice.word);
   }
-  require<DataError>(csv.splits.empty() || std::ranges::count(wanted, true) > 0,
-                     "{}: no rows for split '{}'; the split column has {}; choose one in data.{}",
-                     csv.name, printable(choice.word.empty() ? split : choice.word),
-                     name_list(csv.splits), split);
+  require<NoSplit>(csv.splits.empty() || std::ranges::count(wanted, true) > 0,
+                   "{}: no rows for split '{}'; the split column has {}; choose one in data.{}",
+                   csv.name, printable(choice.word.empty() ? split : choice.word),
+                   name_list(csv.splits), split);
   return wanted;
 }
 

@@ -10,9 +10,12 @@
 #include <tuple>
 
 #include "core/error.h"
+#include "data/file.h"
 #include "data/text.h"
 
 namespace mld {
+
+constexpr int64_t kMostPictureBytes = int64_t{256} << 20;
 
 // The order in which labels of one column win.
 static int strength(Label label) {
@@ -109,19 +112,17 @@ void SampleList::finish() {
                      counted(offered_, "picture"));
 }
 
-std::vector<std::string> SampleList::notes() const {
-  std::vector<std::string> notes;
+void SampleList::add_notes(Dataset& data) const {
   if (without_labels_ > 0) {
     const bool drop = unlabelled_ == Unlabelled::drop;
-    notes.push_back(fmt::format("{}: {} without labels {} (data.unlabelled = \"{}\")", where_,
+    data.add_note(fmt::format("{}: {} without labels {} (data.unlabelled = \"{}\")", where_,
                                 counted(without_labels_, "picture"), drop ? "dropped" : "kept",
                                 drop ? "drop" : "keep"));
   }
   if (beyond_limit_ > 0) {
-    notes.push_back(fmt::format("{}: only the first {} of {} pictures are used", where_,
+    data.add_note(fmt::format("{}: only the first {} of {} pictures are used", where_,
                                 labels_.size(), labels_.size() + beyond_limit_));
   }
-  return notes;
 }
 
 std::filesystem::path FileDataset::path(int64_t i) const {
@@ -145,6 +146,16 @@ void FileDataset::probe(int64_t i) const {
   }
   require<DataError>(S_ISREG(status.st_mode), "{}: not a regular file", printable(file.native()));
   require<DataError>(status.st_size > 0, "{}: the file is empty", printable(file.native()));
+}
+
+int64_t FileDataset::stored_bytes(int64_t i) const {
+  std::error_code error;
+  const std::uintmax_t bytes = std::filesystem::file_size(path(i), error);
+  return error ? 0 : static_cast<int64_t>(bytes);
+}
+
+std::string FileDataset::stored(int64_t i) const {
+  return read_text_file(path(i), kMostPictureBytes);
 }
 
 std::string FileDataset::source(int64_t i) const {

@@ -70,8 +70,8 @@ class SampleList {
 
   const LabelTable& labels() const { return labels_; }
   const std::vector<std::string>& paths() const { return paths_; }
-  // What was left out, one sentence each.
-  std::vector<std::string> notes() const;
+  // Notes what was left out.
+  void add_notes(Dataset& data) const;
 
  private:
   LabelTable labels_;
@@ -90,23 +90,23 @@ class FileDataset : public Dataset {
     bool checked = false;          // see Note [Paths from annotation files]
   };
   FileDataset(Place place, const ClassList& classes, SampleList samples)
-      : Dataset(classes.space()), place_(std::move(place)), samples_(std::move(samples)),
-        notes_(samples_.notes()) {}
+      : Dataset(classes.space()), place_(std::move(place)), samples_(std::move(samples)) {
+    samples_.add_notes(*this);
+  }
 
   int64_t size() const override { return samples_.labels().size(); }
   std::span<const LabelEntry> labels(int64_t i) const override { return samples_.labels().row(i); }
   Image load(int64_t i) const override;
   void probe(int64_t i) const override;
   std::string source(int64_t i) const override;
-  std::vector<std::string> notes() const override { return notes_; }
-  void add_note(std::string note) { notes_.push_back(std::move(note)); }
+  int64_t stored_bytes(int64_t i) const override;
+  std::string stored(int64_t i) const override;
 
  private:
   std::filesystem::path path(int64_t i) const;
 
   Place place_;
   SampleList samples_;
-  std::vector<std::string> notes_;
 };
 
 // Helpers of the formats.

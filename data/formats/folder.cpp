@@ -31,10 +31,9 @@ fs::path split_folder(const DataOptions& options, const std::string& split) {
       return options.root / name;
     }
   }
-  require<DataError>(split == "train",
-                     "{}: no folder for split '{}'; make {}/<class>/, or name the folder in "
-                     "data.{} (\".\" is the root itself)",
-                     printable(options.root.native()), split, split, split);
+  require<NoSplit>(split == "train",
+                   "{}: no folder for split '{}'; make {}/<class>/, or name the folder in data.{}",
+                   printable(options.root.native()), split, split, split);
   return options.root;
 }
 

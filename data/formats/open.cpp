@@ -6,7 +6,9 @@
 #include "core/error.h"
 #include "data/formats/file_dataset.h"
 #include "data/formats/format.h"
+#include "data/split_warnings.h"
 #include "data/text.h"
+#include "data/val_fraction.h"
 
 namespace mld {
 namespace fs = std::filesystem;
@@ -30,9 +32,104 @@ std::unique_ptr<Dataset> open_split(const DataOptions& options, const std::strin
     return format_of(options).open(options, split, purpose);
   } catch (const fs::filesystem_error& error) {  // a folder we may not look into
     fail<DataError>("{}: {}", printable(error.path1().native()), error.code().message());
+  } catch (const NoSplit& error) {
+    fail<NoSplit>("{}{}", printable(error.what()),
+                  split == "val" && options.val.empty() && options.val_fraction == 0
+                      ? "; or let data.val_fraction = 0.1 take a part of the training pictures"
+                      : "");
   } catch (const DataError& error) {  // may name a file by its raw bytes
     fail<DataError>("{}", printable(error.what()));
   }
+}
+
+// Whether val is to be a part of train. A val split that is there is opened to find out.
+bool takes_part_of_train(const DataOptions& options, const std::string& split) {
+  if (options.val_fraction == 0 || split == "test") {
+    return false;
+  }
+  require<UsageError>(0 < options.val_fraction && options.val_fraction < 1,
+                      "data.val_fraction is {}, expected a part of 1", options.val_fraction);
+  require<UsageError>(options.val.empty(),
+                      "data.val = \"{}\" and data.val_fraction = {} contradict each other; set one",
+                      printable(options.val), options.val_fraction);
+  try {
+    open_split(options, "val", Purpose::evaluation);
+  } catch (const NoSplit&) {
+    return true;
+  }
+  return false;
+}
+
+std::unique_ptr<Dataset> open_part_of_train(const DataOptions& options, const std::string& split,
+                                            Purpose purpose) {
+  DataOptions whole = options;
+  whole.train_size = 0;
+  std::unique_ptr<Dataset> data = open_split(whole, "train", purpose);
+  const std::vector<bool> chosen = validation_part(*data, options.val_fraction, options.seed);
+  std::vector<int64_t> samples;
+  for (int64_t i = 0; i < data->size(); ++i) {
+    if (chosen[static_cast<size_t>(i)] == (split == "val")) {
+      samples.push_back(i);
+    }
+  }
+  data->add_note(fmt::format("data.val_fraction = {}: {} has {} of {}", options.val_fraction, split,
+                             samples.size(), counted(data->size(), "picture")));
+  const auto limit = static_cast<size_t>(split_limit(options, split));
+  if (limit > 0 && samples.size() > limit) {
+    data->add_note(fmt::format("only the first {} of {} pictures are used", limit, samples.size()));
+    samples.resize(limit);
+  }
+  return subset(std::move(data), std::move(samples));
+}
+
+// The classes that a data set shows, or may show, and `names` lacks.
+std::vector<std::string> further_classes(const Dataset& data, const std::vector<std::string>& names) {
+  const std::set<std::string_view> known(names.begin(), names.end());
+  std::set<int32_t> further;
+  for (int64_t i = 0; i < data.size(); ++i) {
+    for (const LabelEntry& entry : data.labels(i)) {
+      if (!known.contains(data.class_names()[static_cast<size_t>(entry.column)])) {
+        further.insert(entry.column);
+      }
+    }
+  }
+  std::vector<std::string> result;
+  for (const int32_t column : further) {
+    result.push_back(data.class_names()[static_cast<size_t>(column)]);
+  }
+  return result;
+}
+
+// Gives train and val one label space.
+void share_classes(const DataOptions& options, Splits& splits) {
+  DataOptions shared = options;
+  shared.label_space.names = splits.train->class_names();
+  const std::vector<std::string> further =
+      further_classes(*splits.val, shared.label_space.names);
+  if (!further.empty()) {
+    shared.label_space.names.insert(shared.label_space.names.end(), further.begin(), further.end());
+    splits.train = open_dataset(shared, "train", Purpose::training);
+  }
+  shared.label_space = splits.train->label_space();
+  if (splits.val->class_names() != shared.label_space.names) {
+    splits.val = open_dataset(shared, "val", Purpose::evaluation);
+  }
+  splits.val->set_seen(shared.label_space.seen);
+}
+
+// Tells in val's own label space which classes training showed.
+void mark_seen(const LabelSpace& train, Dataset& val) {
+  std::set<std::string_view> known;
+  for (size_t k = 0; k < train.names.size(); ++k) {
+    if (train.was_seen(k)) {
+      known.insert(train.names[k]);
+    }
+  }
+  std::vector<bool> seen;
+  for (const std::string& name : val.class_names()) {
+    seen.push_back(known.contains(name));
+  }
+  val.set_seen(std::move(seen));
 }
 
 }  // namespace
@@ -43,7 +140,9 @@ std::unique_ptr<Dataset> open_dataset(const DataOptions& options, const std::str
                       "data.train_size and data.val_size must not be negative, got {} and {}",
                       options.train_size, options.val_size);
   split_option(options, split);  // a known split
-  std::unique_ptr<Dataset> data = open_split(options, split, purpose);
+  std::unique_ptr<Dataset> data = takes_part_of_train(options, split)
+                                      ? open_part_of_train(options, split, purpose)
+                                      : open_split(options, split, purpose);
   if (purpose == Purpose::training) {
     data->set_seen(shown_classes(*data));
   }
@@ -56,27 +155,14 @@ std::unique_ptr<Dataset> open_dataset(const DataOptions& options, const std::str
 }
 
 Splits open_splits(const DataOptions& options, ValClasses val_classes) {
-  Splits splits;
-  splits.train = open_dataset(options, "train", Purpose::training);
-  const LabelSpace& space = splits.train->label_space();
-  DataOptions val = options;
-  if (val_classes == ValClasses::of_train) {
-    val.label_space = space;
-  }
-  splits.val = open_dataset(val, "val", Purpose::evaluation);
+  Splits splits{open_dataset(options, "train", Purpose::training),
+                open_dataset(options, "val", Purpose::evaluation)};
   if (val_classes == ValClasses::own) {
-    std::set<std::string_view> known;
-    for (size_t k = 0; k < space.names.size(); ++k) {
-      if (space.was_seen(k)) {
-        known.insert(space.names[k]);
-      }
-    }
-    std::vector<bool> seen;
-    for (const std::string& name : splits.val->class_names()) {
-      seen.push_back(known.contains(name));
-    }
-    splits.val->set_seen(std::move(seen));
+    mark_seen(splits.train->label_space(), *splits.val);
+  } else if (options.label_space.names.empty()) {
+    share_classes(options, splits);
   }
+  splits.warnings = split_warnings(*splits.train, *splits.val);
   return splits;
 }
 

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/error.h"
 #include "data/dataset.h"
 
 namespace mld {
@@ -35,9 +36,11 @@ struct DataOptions {
   // shapes: how many to draw (0 = 20,000 and 2,000). Other formats: only the first N (0 = all).
   // val_size also limits the test split of shapes, and no other format's.
   int64_t train_size = 0, val_size = 0;
+  // Where there is no val split: it is this part of train, see Note [Stratified split]. 0 = never.
+  double val_fraction = 0;
   // Not keys of their own:
   int64_t image_size = 64;  // shapes: side of the drawn pictures, 16 to 4,096
-  uint64_t seed = 42;   // shapes
+  uint64_t seed = 42;       // shapes, and val_fraction's draw
   // The classes in target order; without names = those of the split itself. Give a model's or the
   // training split's to open another split with the same targets. A label outside the list is an
   // error; a class without samples is not.
@@ -51,6 +54,11 @@ struct DataOptions {
 // (spec/metrics-data.md section 5: neither published protocol says what its training did.)
 enum class Purpose { training, evaluation };
 
+// There is no such split, as against one that is there and wrong.
+struct NoSplit : DataError {
+  using DataError::DataError;
+};
+
 // Opens one split: "train", "val" or "test". Reads the labels, not the pictures.
 // Errors: UsageError for an unknown format or split; DataError for a missing or empty folder,
 // malformed or inconsistent annotations (file with line or byte), paths that leave the root, labels
@@ -60,12 +68,14 @@ std::unique_ptr<Dataset> open_dataset(const DataOptions& options, const std::str
 // For training if split is "train", else for evaluation.
 std::unique_ptr<Dataset> open_dataset(const DataOptions& options, const std::string& split);
 
-// Opens train for training and val for evaluation. With the classes of_train a label of val that
-// train does not have is an error; with its own, its label space tells which of them train showed.
-enum class ValClasses { of_train, own };
+// Opens train for training and val for evaluation. shared: both have train's classes, and after
+// them those that only val shows, of which a warning tells. own: each has its own, and val's label
+// space tells which of them train showed.
+enum class ValClasses { shared, own };
 struct Splits {
   std::unique_ptr<Dataset> train, val;
+  std::vector<std::string> warnings = {};  // see split_warnings()
 };
-Splits open_splits(const DataOptions& options, ValClasses val_classes = ValClasses::of_train);
+Splits open_splits(const DataOptions& options, ValClasses val_classes = ValClasses::shared);
 
 }  // namespace mld

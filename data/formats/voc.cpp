@@ -127,7 +127,8 @@ std::vector<std::string> read_ids(const fs::path& list, const fs::path& annotati
   return found;
 }
 
-// The list of a split: a path, a word for ImageSets/Main, or the split's own name.
+// The list of a split: a path, a word for ImageSets/Main, or the split's own name. Empty for train
+// where there is no list at all: every annotation is meant.
 fs::path list_file(const fs::path& devkit, const fs::path& root, const std::string& word,
                    const std::string& split) {
   if (fs::path(word).extension() == ".txt") {
@@ -145,12 +146,25 @@ fs::path list_file(const fs::path& devkit, const fs::path& root, const std::stri
         }
       }
     }
-    fail<DataError>("{}: no such list for split '{}'; {}; name one in data.{}",
-                    printable(path.native()), split,
-                    lists.empty() ? "ImageSets/Main has none" : "there is " + name_list(lists, 8),
-                    split);
+    if (lists.empty() && word.empty() && split == "train") {
+      return {};
+    }
+    fail<NoSplit>("{}: no such list for split '{}'; {}; name one in data.{}",
+                  printable(path.native()), split,
+                  lists.empty() ? "ImageSets/Main has none" : "there is " + name_list(lists, 8),
+                  split);
   }
   return path;
+}
+
+std::vector<std::string> all_ids(const fs::path& annotations) {
+  std::vector<std::string> ids;
+  for (const fs::path& path : sorted_entries(annotations)) {
+    if (path.extension() == ".xml" && !path.filename().native().starts_with('.')) {
+      ids.push_back(path.stem().native());
+    }
+  }
+  return ids;
 }
 
 // Class name -> whether every object of it is difficult.
@@ -191,12 +205,14 @@ std::unique_ptr<Dataset> open_voc(const DataOptions& options, const std::string&
                                   Purpose purpose) {
   const fs::path devkit = devkit_folder(options.root);
   const fs::path list = list_file(devkit, options.root, split_option(options, split), split);
-  const std::string list_name = printable(list.native());
-  const std::vector<std::string> ids = read_ids(list, devkit / "Annotations");
+  const fs::path annotations = devkit / "Annotations";
+  const std::string list_name = printable((list.empty() ? annotations : list).native());
+  const std::vector<std::string> ids = list.empty() ? all_ids(annotations)
+                                                    : read_ids(list, annotations);
   std::vector<PictureClasses> pictures;
   std::map<std::string, std::string> file_of_name;  // the first that has it
   for (const std::string& id : ids) {
-    const fs::path path = resolve_below(devkit / "Annotations", id + ".xml");
+    const fs::path path = resolve_below(annotations, id + ".xml");
     pictures.push_back(read_annotation(path));
     for (const auto& [name, difficult] : pictures.back()) {
       file_of_name.emplace(name, printable(path.native()));

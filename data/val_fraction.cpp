@@ -1,0 +1,96 @@
+#include "data/val_fraction.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <tuple>
+
+#include "core/error.h"
+#include "core/random.h"
+#include "data/text.h"
+
+namespace mld {
+namespace {
+
+constexpr uint32_t kSplitStream = 0x4C0020;
+
+// The samples of each stratum in random order: one per class, and last those without labels.
+std::vector<std::vector<int64_t>> strata_of(const Dataset& data, uint64_t seed) {
+  const size_t classes = data.class_names().size();
+  std::vector<int64_t> pictures(classes);  // that list the class
+  for (int64_t i = 0; i < data.size(); ++i) {
+    for (const LabelEntry& entry : data.labels(i)) {
+      ++pictures[static_cast<size_t>(entry.column)];
+    }
+  }
+  std::vector<int64_t> order(static_cast<size_t>(data.size()));
+  std::iota(order.begin(), order.end(), int64_t{0});
+  RandomStream random({seed, 0, kSplitStream});
+  for (size_t i = order.size(); i > 1; --i) {
+    std::swap(order[i - 1], order[static_cast<size_t>(random.below(static_cast<int>(i)))]);
+  }
+  std::vector<std::vector<int64_t>> strata(classes + 1);
+  for (const int64_t sample : order) {
+    size_t rarest = classes;
+    for (const LabelEntry& entry : data.labels(sample)) {
+      const auto column = static_cast<size_t>(entry.column);
+      rarest = rarest == classes || pictures[column] < pictures[rarest] ? column : rarest;
+    }
+    strata[rarest].push_back(sample);
+  }
+  return strata;
+}
+
+class Subset : public Dataset {
+ public:
+  Subset(std::unique_ptr<Dataset> data, std::vector<int64_t> samples)
+      : Dataset(data->label_space()), data_(std::move(data)), samples_(std::move(samples)) {
+    for (const std::string& note : data_->notes()) {
+      add_note(note);
+    }
+  }
+
+  int64_t size() const override { return static_cast<int64_t>(samples_.size()); }
+  std::span<const LabelEntry> labels(int64_t i) const override { return data_->labels(at(i)); }
+  Image load(int64_t i) const override { return data_->load(at(i)); }
+  void probe(int64_t i) const override { data_->probe(at(i)); }
+  std::string source(int64_t i) const override { return data_->source(at(i)); }
+  int64_t stored_bytes(int64_t i) const override { return data_->stored_bytes(at(i)); }
+  std::string stored(int64_t i) const override { return data_->stored(at(i)); }
+
+ private:
+  int64_t at(int64_t i) const { return samples_.at(static_cast<size_t>(i)); }
+
+  std::unique_ptr<Dataset> data_;
+  std::vector<int64_t> samples_;
+};
+
+}  // namespace
+
+std::vector<bool> validation_part(const Dataset& data, double fraction, uint64_t seed) {
+  std::vector<std::vector<int64_t>> strata = strata_of(data, seed);
+  std::stable_sort(strata.begin(), strata.end(),
+                   [](const auto& a, const auto& b) { return a.size() < b.size(); });
+  std::vector<bool> chosen(static_cast<size_t>(data.size()));
+  double owed = 0.5;  // what rounding has kept back so far
+  for (const std::vector<int64_t>& stratum : strata) {
+    const double part = fraction * static_cast<double>(stratum.size());
+    owed += part;
+    const double most = std::min(std::ceil(part), static_cast<double>(stratum.size()) - 1);
+    const double taken = std::max(0.0, std::min(std::floor(owed), most));
+    for (size_t i = 0; i < static_cast<size_t>(taken); ++i) {
+      chosen[static_cast<size_t>(stratum[i])] = true;
+    }
+    owed = std::min(owed - taken, 1.0);  // what a small stratum must keep, no other one gives
+  }
+  require<DataError>(std::find(chosen.begin(), chosen.end(), true) != chosen.end(),
+                     "data.val_fraction = {} of {} leaves none for validation; raise it", fraction,
+                     counted(data.size(), "picture"));
+  return chosen;
+}
+
+std::unique_ptr<Dataset> subset(std::unique_ptr<Dataset> data, std::vector<int64_t> samples) {
+  return std::make_unique<Subset>(std::move(data), std::move(samples));
+}
+
+}  // namespace mld
