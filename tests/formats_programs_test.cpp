@@ -74,24 +74,23 @@ TEST_CASE("train, resume and eval for every format, from any folder") {
                                    place.folder.path() / "conf");
     CAPTURE(trained.second);
     REQUIRE(trained.first == 0);
-    // The run folder, a file of it, the current folder's name for it, its config, the data itself.
+    // The run folder, another config, the data itself, another split.
     const auto plain = eval({"../run"});
     CAPTURE(plain.second);
     REQUIRE(plain.first == 0);
     CHECK(contains(plain.second, "\"samples\": 4"));
-    CHECK(eval({"../run/"}) == plain);
-    CHECK(eval({place.at("run/weights/best.safetensors")}) == plain);
-    CHECK(eval({"../run", "--data", "../conf/tiny.toml"}) == plain);
-    CHECK(eval({"../run", "--data", "../run/config.toml"}) == plain);
-    CHECK(eval({"../run", "--split", "val", "train.batch_size=2"}) == plain);
-    CHECK(contains(eval({"../run", "--split", "train"}).second, "\"samples\": 6"));
-    CHECK(eval({"../run", "data.image_size=48"}).second != plain.second);
+    CHECK(eval({"../run", "--data", "../conf/tiny.toml", "--split", "val"}) == plain);
     if (format.write != nullptr) {
-      CHECK(eval({"../run", "--data", "../data"}) == plain);
-      CHECK(eval({"../run", "--data", "../data", "data.image_size=32", "task=multi-label"}) ==
-            plain);
-      CHECK(eval({"../run", "data.root=../data"}) == plain);
+      CHECK(eval({"../run", "--data", "../data", "data.image_size=32"}) == plain);
       CHECK(contains(eval({"../run", "--split", "test"}).second, "\"samples\": 2"));
+    }
+    if (format.write == write_tiny_csv) {  // what has nothing to do with the format
+      CHECK(eval({"../run/"}) == plain);
+      CHECK(eval({place.at("run/weights/best.safetensors"), "train.batch_size=2"}) == plain);
+      CHECK(eval({"../run", "--data", "../run/config.toml"}) == plain);
+      CHECK(eval({"../run", "data.root=../data"}) == plain);
+      CHECK(contains(eval({"../run", "--split", "train"}).second, "\"samples\": 6"));
+      CHECK(eval({"../run", "data.image_size=48"}).second != plain.second);
     }
     // A finished run writes lost weights again, which takes its data.
     const std::string weights = read_file(place.at("run/weights/last.safetensors"));
@@ -102,7 +101,6 @@ TEST_CASE("train, resume and eval for every format, from any folder") {
     fs::create_directory(place.at("moved"));
     fs::rename(place.at("run"), place.at("moved/run"));
     CHECK(eval({"../moved/run"}) == plain);
-    CHECK(place.run("mltrain", {"--resume", "moved/run"}, place.folder.path()).first == 0);
     fs::rename(place.at("moved/run/weights/best.safetensors"), place.at("best.safetensors"));
     const auto alone = eval({"../best.safetensors"});
     if (format.write == nullptr) {
@@ -111,7 +109,6 @@ TEST_CASE("train, resume and eval for every format, from any folder") {
       CHECK(alone.first == 2);
       CHECK(contains(alone.second, "give --data FOLDER or --data CONFIG"));
       CHECK(eval({"../best.safetensors", "--data", "../data"}) == plain);
-      CHECK(eval({"../best.safetensors", "data.root=../data"}) == plain);
     }
   }
 }
