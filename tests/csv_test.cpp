@@ -3,6 +3,7 @@
 
 #include "data/formats/csv_cells.h"
 #include "data/formats/csv_text.h"
+#include "data/formats/split_words.h"
 #include "tests/data_files.h"
 
 namespace mld::test {
@@ -168,6 +169,21 @@ TEST_CASE("csv: columns in any order, named by a header or told by what they hol
         "a.csv: one label a cell, 1 class, 1.0 a picture; no header");
   CHECK(parse_label_csv("path,age,label\na.png,7,sun\nb.png,8,sea\n", "a.csv").note() ==
         "a.csv: one label a cell, 2 classes, 1.0 a picture; not used: age");
+}
+
+TEST_CASE("words for splits, alone and in names") {
+  for (const char* word : {"train", "Training", " TRN "}) {
+    CHECK(split_of_word(word) == "train");
+  }
+  for (const char* word : {"val", "valid", "Validation", "validate", "dev"}) {
+    CHECK(split_of_word(word) == "val");
+  }
+  for (const char* word : {"test", "testing", "tst"}) {
+    CHECK(split_of_word(word) == "test");
+  }
+  CHECK(split_of_word("trainer").empty());
+  CHECK(split_in_name("labels-valid.v2") == "val");
+  CHECK(split_in_name("trainer_list").empty());
 }
 
 TEST_CASE("csv: columns that cannot be told are an error, which data.columns settles") {

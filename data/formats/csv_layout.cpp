@@ -72,8 +72,8 @@ struct Evidence {
     int64_t line;
     bool bracketed;
   };
-  std::vector<Cell> cells;      // that are no lists
-  std::set<std::string> whole;  // labels of lists, and those that are known
+  std::vector<Cell> cells;                // that are no lists
+  std::unordered_set<std::string> whole;  // labels of lists, and those that are known
   int64_t lists = 0;
   std::set<size_t> lengths;  // of the lists
 };
@@ -145,7 +145,7 @@ void require_list_of_commas(const Evidence& evidence, const std::string& name) {
 bool blanks_separate(const Evidence& evidence, const std::string& name) {
   std::map<std::string, int64_t> cells_of;
   std::set<size_t> lengths;
-  std::set<std::string> alone = evidence.whole;
+  std::unordered_set<std::string> alone = evidence.whole;
   bool numbers = true, brackets = evidence.lists > 0;
   int64_t lists = 0;
   for (const Evidence::Cell& cell : evidence.cells) {

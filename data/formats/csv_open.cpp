@@ -56,9 +56,8 @@ std::optional<fs::path> own_list(const fs::path& root, const std::string& split)
   for (const fs::path& path : sorted_entries(root)) {
     std::error_code error;
     const std::string stem = path.stem().native();
-    if (fs::is_directory(path, error)) {
-      const std::optional<fs::path> list =
-          split_of_word(path.filename().native()) == split ? list_in(path) : std::nullopt;
+    if (split_of_word(path.filename().native()) == split && fs::is_directory(path, error)) {
+      const std::optional<fs::path> list = list_in(path);
       if (list) {
         found.push_back(*list);
       }
@@ -135,12 +134,20 @@ PicturePlace picture_place(const fs::path& root, const fs::path& list, const std
   for (size_t i = 0; i < std::min(rows.size(), kPicturesTried); ++i) {
     first.push_back(rows[i].path);
   }
-  std::vector<fs::path> places = {root,          list.parent_path(),      root / "images",
-                                  root / split,  root / "images" / split, list.parent_path() / "images"};
-  for (const fs::path& entry : sorted_entries(root)) {
-    places.push_back(entry);
+  const fs::path own = list.parent_path();
+  const fs::path usual[] = {root,         own,           root / "images",
+                            root / split, own / "images", root / "images" / split};
+  const PicturePlace place = find_pictures(usual, first);
+  if (place.found) {
+    return place;
   }
-  return find_pictures(places, first);
+  std::vector<fs::path> others = {root};
+  for (const fs::path& entry : sorted_entries(root)) {
+    if (!is_picture_name(entry.filename().native())) {
+      others.push_back(entry);
+    }
+  }
+  return find_pictures(others, first);
 }
 
 // The labels that the split uses and the class list lacks.
