@@ -41,7 +41,7 @@ struct TomlDocument {
   std::optional<TomlProblem> problem;
 };
 
-// Never throws for any text. Integers outside 64 bits, deep nesting (over 100) and text that is
+// Never throws for any text. Integers outside 64 bits, deep nesting (over 256) and text that is
 // not UTF-8 are problems. A byte order mark is skipped.
 TomlDocument read_toml(std::string_view text);
 

@@ -185,9 +185,9 @@ TEST_CASE("unknown names: place, caret, nearest") {
         " 5 |   lrr = 3\n"
         "   |   ^~~");
   CHECK(error_of(kShapes + "[optimm]\nlr = 1\n") ==
-        "a.toml:3:1: unknown section [optimm], did you mean 'optim'?\n"
+        "a.toml:3:2: unknown section [optimm], did you mean 'optim'?\n"
         " 3 | [optimm]\n"
-        "   | ^~~~~~~~");
+        "   |  ^~~~~~");
   check_contains(error_of(kShapes + "lr = 1\n"), "in [data], did you mean 'optim.lr'?");
   check_contains(error_of("batch_size = 1\n" + kShapes), "did you mean 'train.batch_size'?");
   check_contains(error_of("optim = 1\n" + kShapes), "'optim' is a section: write [optim]");
@@ -207,7 +207,7 @@ TEST_CASE("wrong types and values: what was expected and what came") {
   check_contains(error_of(kShapes + "[train]\nepochs = 1.5\n"),
                  "train.epochs: expected integer from 1 to 1000000, got the number 1.5");
   check_contains(error_of(kShapes + "[train]\nepochs = 0\n"), "got the integer 0");
-  check_contains(error_of(kShapes + "[train]\nepochs = 99999999999999999999\n"), "beyond 64 bits");
+  check_contains(error_of(kShapes + "[train]\nepochs = 99999999999999999999\n"), "not representable in 64 bits");
   check_contains(error_of(kShapes + "[train]\ndeterministic = 1\n"), "expected true or false");
   check_contains(error_of(kShapes + "[optim]\nlr = nan\n"), "optim.lr: expected number");
   check_contains(error_of(kShapes + "[optim]\nclip_grad = inf\n"), "optim.clip_grad: expected");
@@ -225,12 +225,14 @@ TEST_CASE("wrong types and values: what was expected and what came") {
 }
 
 TEST_CASE("text that is not TOML") {
-  CHECK(error_of("seed = 1\nb c = 3\n").rfind("a.toml:2:1: ", 0) == 0);
-  check_contains(error_of("seed = 1\nb c = 3\n"), "\n 2 | b c = 3\n   | ^");
-  check_contains(error_of("seed = 1\nseed = 2\n"), "already exists");
+  CHECK(error_of("seed = 1\nb c = 3\n") ==
+        "a.toml:2:3: Error while parsing key-value pair: expected '=', saw 'c'\n"
+        " 2 | b c = 3\n"
+        "   |   ^");
+  check_contains(error_of("seed = 1\nseed = 2\n"), "cannot redefine existing integer 'seed'");
   check_contains(error_of("name = \"open\n"), "a.toml:1:");
-  check_contains(error_of("name = \"\xff\"\n"), "not UTF-8");
-  check_contains(error_of("x = " + std::string(100000, '[')), "nested too deeply");
+  check_contains(error_of("name = \"\xff\"\n"), "invalid utf-8");
+  check_contains(error_of("x = " + std::string(100000, '[')), "exceeded maximum nested value depth");
   std::string dots = "a";
   for (int i = 0; i < 50000; ++i) {
     dots += ".a";
