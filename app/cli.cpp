@@ -11,6 +11,7 @@
 #include "app/config_file.h"
 #include "core/error.h"
 #include "data/text.h"
+#include "models/registry.h"
 
 namespace mld {
 namespace {
@@ -287,8 +288,10 @@ MlinferCommand parse_info(std::span<const std::string> arguments) {
   InfoCommand command;
   Options options("mlinfer info");
   options.value("--model", command.model);
+  const std::vector<std::string_view> names = names_of(heads());
   std::vector<const CLI::Option*> of_model = {
-      options.value("--head", command.head)->check(CLI::IsMember({"gap", "ml_decoder"})),
+      options.value("--head", command.head)
+          ->check(CLI::IsMember(std::vector<std::string>(names.begin(), names.end()))),
       options.value("--classes", command.classes)->check(CLI::Range(1, 100'000'000)),
       options.value("--image-size", command.image_size)->check(CLI::Range(16, 4096))};
   options.flag("--stages", command.stages);

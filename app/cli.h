@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "data/formats/shapes.h"
+#include "data/preprocess.h"
+#include "models/model_spec.h"
 
 namespace mld {
 
@@ -65,9 +67,9 @@ struct PredictCommand {
 
 struct InfoCommand {
   std::string checkpoint;  // "" = describe `model`
-  std::string model, head = "ml_decoder";
-  int64_t classes = 80, image_size = 448;  // of a model without a checkpoint
-  bool stages = false;                     // a line per stage, not per layer
+  std::string model, head = ModelSpec{}.head;
+  int64_t classes = 80, image_size = Preprocess{}.image_size;  // of a model without a checkpoint
+  bool stages = false;                                         // a line per stage, not per layer
 };
 
 using MlinferCommand = std::variant<PrintText, EvalCommand, PredictCommand, InfoCommand>;

@@ -37,7 +37,7 @@ const std::string_view kMlinferHelp = R"(Uses trained image classifiers.
   mlinfer info CHECKPOINT [--stages]                  what a checkpoint holds, and of its model:
   mlinfer info --model NAME [options]                 shape, parameters and cost of every layer
       --stages               a line per stage, not per layer
-      --head NAME            gap or ml_decoder (default ml_decoder)
+      --head NAME            as the config key model.head (mltrain --help-config model)
       --classes N            (default 80)
       --image-size S         pixels (default 448)
 

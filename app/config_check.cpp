@@ -8,6 +8,7 @@
 #include <fmt/ranges.h>
 
 #include "data/text.h"
+#include "models/registry.h"
 
 namespace mld {
 namespace {
@@ -47,6 +48,18 @@ class Contradictions {
   std::vector<std::string>& problems_;
 };
 
+// The names of the rows whose flag is so: "asl, bce".
+template <class Row>
+std::string names_where(std::span<const Row> rows, bool Row::*flag, bool value) {
+  std::string names;
+  for (const Row& row : rows) {
+    if (row.*flag == value) {
+      names.append(names.empty() ? "" : ", ").append(row.name);
+    }
+  }
+  return names;
+}
+
 }  // namespace
 
 std::string located_message(const std::string& file, const TomlPlace& place,
@@ -80,12 +93,15 @@ void check_contradictions(const Config& c, const GivenKeys& given,
             {"name"}, "name: expected a name for the run's folder, without '/'");
   the.check(c.task == Task::zero_shot, {"task"},
             "task zero-shot is not available in this version; use multi-label or single-label");
-  the.check(c.loss.name == "ce" && !single, {"task", "loss.name"},
-            "loss.name ce (cross-entropy) needs task single-label; use asl or bce");
+  const LossRow& loss = loss_row(c.loss);
+  the.check(loss.single_label && !single, {"task", "loss.name"},
+            fmt::format("loss.name {} ({}) needs task single-label; else use one of {}", loss.name,
+                        loss.meaning, names_where(losses(), &LossRow::single_label, false)));
   the.check(c.loss.smoothing > 0 && !single, {"task", "loss.smoothing"},
             "loss.smoothing needs task single-label");
-  the.check(c.loss.target_threshold > 0 && c.loss.name != "bce",
-            {"loss.name", "loss.target_threshold"}, "loss.target_threshold needs loss.name bce");
+  the.check(c.loss.target_threshold > 0 && !loss.thresholds, {"loss.name", "loss.target_threshold"},
+            "loss.target_threshold needs loss.name " +
+                names_where(losses(), &LossRow::thresholds, true));
   the.check(c.train.best_metric == "top1" && !single, {"task", "train.best_metric"},
             "train.best_metric top1 needs task single-label; use mAP");
   the.check(c.data.root.empty() && c.data.format != "shapes", {"data.format", "data.root"},
@@ -94,22 +110,26 @@ void check_contradictions(const Config& c, const GivenKeys& given,
                                      (*c.augment.crop_scale)[0] <= 0),
             {"augment.crop_scale"},
             "augment.crop_scale: expected [low, high] with 0 < low <= high");
-  the.check(c.model.head == "ml_decoder" && c.model.embed_dim % 8 != 0,
+  const int attention_heads = head_row(c.model).attention_heads;
+  the.check(attention_heads > 0 && c.model.embed_dim % attention_heads != 0,
             {"model.head", "model.embed_dim"},
-            fmt::format("model.embed_dim {} must be a multiple of 8, the number of attention heads",
-                        c.model.embed_dim));
+            fmt::format("model.embed_dim {} must be a multiple of {}, the number of attention heads",
+                        c.model.embed_dim, attention_heads));
   the.check(c.model.groups == 0, {"model.groups"},
             "model.groups: expected -1 (automatic) or at least 1");
-  the.check(c.schedule.name == "onecycle" && c.schedule.warmup_epochs > 0,
+  const ScheduleRow& schedule = schedule_row(c.schedule);
+  the.check(!schedule.warms_up && c.schedule.warmup_epochs > 0,
             {"schedule.name", "schedule.warmup_epochs"},
-            "schedule.warmup_epochs: onecycle rises during schedule.pct_start of the run already");
-  the.check(c.schedule.name != "cosine" && c.schedule.cooldown_epochs > 0,
+            fmt::format("schedule.warmup_epochs: {} rises during schedule.pct_start of the run "
+                        "already", schedule.name));
+  the.check(!schedule.cools_down && c.schedule.cooldown_epochs > 0,
             {"schedule.name", "schedule.cooldown_epochs"},
-            "schedule.cooldown_epochs needs schedule.name cosine");
+            "schedule.cooldown_epochs needs schedule.name " +
+                names_where(schedules(), &ScheduleRow::cools_down, true));
   the.check(c.schedule.warmup_epochs > c.train.epochs, {"train.epochs", "schedule.warmup_epochs"},
             fmt::format("schedule.warmup_epochs {} exceeds train.epochs {}",
                         c.schedule.warmup_epochs, c.train.epochs));
-  the.check(c.schedule.name == "cosine" && c.schedule.min_lr > c.optim.lr,
+  the.check(schedule.cools_down && c.schedule.min_lr > c.optim.lr,
             {"optim.lr", "schedule.min_lr"},
             fmt::format("schedule.min_lr {} exceeds optim.lr {}", c.schedule.min_lr, c.optim.lr));
   the.check(c.train.batch_size % c.optim.grad_accum_steps != 0,

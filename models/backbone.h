@@ -17,8 +17,6 @@ struct Backbone : Module {
   // images [N, H, W, 3] -> [N, H/32, W/32, features()], sizes rounded up
   virtual Var operator()(const Var& images, const Tap& tap = {}) = 0;
   virtual int64_t features() const = 0;
-  // Where a head's parameters sit among this backbone's names: "fc" (ResNet).
-  virtual std::string_view head_name(bool pooling_head) const = 0;
 };
 
 // A feature map to logits.

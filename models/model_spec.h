@@ -17,8 +17,8 @@ constexpr std::array<std::string_view, 2> words_of(QueryKind) { return {"random"
 
 // Everything that decides a model's parameters and shapes.
 struct ModelSpec {
-  std::string backbone = "resnet50";  // see backbone_names()
-  std::string head = "ml_decoder";    // see head_names()
+  std::string backbone = "resnet50";  // see backbones()
+  std::string head = "ml_decoder";    // see heads()
   int64_t classes = 0;                // from the data, never typed
   // ml_decoder only, see MlDecoderSpec:
   int64_t groups = -1;

@@ -59,10 +59,11 @@ std::string our_name(const std::string& published) {
   if (name.ends_with(".filt")) {
     return {};
   }
-  for (const std::string_view head : {"fc.", "head."}) {
+  for (const BackboneRow& backbone : backbones()) {
     for (const std::string_view moved : kMovedByTimm) {
-      if (name.starts_with(std::string(head) + std::string(moved))) {
-        return name.insert(head.size(), "decoder.");
+      if (under(name, backbone.head_name) &&
+          name.substr(backbone.head_name.size() + 1).starts_with(moved)) {
+        return name.insert(backbone.head_name.size() + 1, "decoder.");
       }
     }
   }

@@ -2,13 +2,39 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "core/normalize.h"
+#include "core/table.h"
 #include "models/backbone.h"
 #include "models/model_spec.h"
 
 namespace mld {
+
+// ---- the tables: a row is all that is known of a name ---------------------------------------------
+
+struct BackboneRow {
+  std::string_view name;
+  std::unique_ptr<Backbone> (*make)();
+  std::string_view head_name;   // where a head's parameters sit among the published names
+  std::string_view first_conv;  // the convolution that reads the picture
+  Normalize trained_with;       // of the published weights
+};
+struct HeadRow {
+  std::string_view name;
+  std::unique_ptr<Head> (*make)(const ModelSpec& spec, int64_t features);
+  int attention_heads;  // model.embed_dim is a multiple of them; 0: the head has no such width
+};
+std::span<const BackboneRow> backbones();
+std::span<const HeadRow> heads();
+// Errors: UsageError for a name that is not there (lists the known ones).
+const BackboneRow& backbone_row(const ModelSpec& spec);
+const HeadRow& head_row(const ModelSpec& spec);
+
+// ---- models -------------------------------------------------------------------------------------
 
 // Pictures to logits: a backbone and a head under the names of the published checkpoints.
 struct Classifier : Module {
@@ -17,19 +43,18 @@ struct Classifier : Module {
   std::unique_ptr<Head> head;
   std::string head_name;  // "fc": the head's members are "fc.weight" or "fc.decoder..."
 
-  // Own parts, for models that are not in the registry. The head's prefix is the backbone's choice.
-  Classifier(std::unique_ptr<Backbone> backbone, std::unique_ptr<Head> head);
+  // Own parts, for models that are not in the tables.
+  Classifier(std::unique_ptr<Backbone> backbone, std::unique_ptr<Head> head,
+             std::string_view head_name = "fc");
 
   // images [N, H, W, 3], float32 or bfloat16 -> logits [N, classes] in the same dtype
   Var operator()(const Var& images, const Tap& tap = {});
   void each(Visitor& v) override;
 };
 
-// Errors: UsageError for an unknown backbone, head or query kind (lists the known ones), no
-// classes, or an embed_dim that the attention heads do not divide.
+// Errors: UsageError for an unknown backbone or head, no classes, or an embed_dim that the attention
+// heads do not divide.
 std::unique_ptr<Classifier> make_model(const ModelSpec& spec);
 
-const std::vector<std::string>& backbone_names();
-const std::vector<std::string>& head_names();
 
 }  // namespace mld

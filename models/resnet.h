@@ -85,7 +85,6 @@ struct ResNet : Backbone {
 
   Var operator()(const Var& images, const Tap& tap = {}) override;
   int64_t features() const override;
-  std::string_view head_name(bool) const override { return "fc"; }
   void each(Visitor& v) override;
   void reset(RandomStream& random) override;  // zero_init_residual; convolutions reset themselves
 };

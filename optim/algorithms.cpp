@@ -1,5 +1,6 @@
 // The update rules (spec/losses-optim-schedule.md 6 and 7); the arithmetic is in the kernels.
 #include "core/kernels.h"
+#include "core/table.h"
 #include "optim/optimizer.h"
 
 namespace mld {
@@ -72,32 +73,51 @@ class Sgd : public Optimizer {
   }
 };
 
+template <bool decoupled>
+std::unique_ptr<Optimizer> adam(const OptimizerSpec& spec, std::vector<TrainedParameter> trained) {
+  constexpr float kEps = 1e-8f;
+  return std::make_unique<Adam>(
+      std::move(trained), AdamSpec{.rates = {},
+                                   .beta2 = static_cast<float>(spec.betas[1]),
+                                   .eps = spec.eps > 0 ? static_cast<float>(spec.eps) : kEps,
+                                   .decoupled = decoupled});
+}
+
+std::unique_ptr<Optimizer> sgd(const OptimizerSpec&, std::vector<TrainedParameter> trained) {
+  return std::make_unique<Sgd>(std::move(trained));
+}
+
+template <bool timm>
+std::unique_ptr<Optimizer> lamb(const OptimizerSpec& spec, std::vector<TrainedParameter> trained) {
+  constexpr float kEps = 1e-6f;
+  return std::make_unique<Lamb>(
+      std::move(trained), LambSpec{.rates = {},
+                                   .beta2 = static_cast<float>(spec.betas[1]),
+                                   .eps = spec.eps > 0 ? static_cast<float>(spec.eps) : kEps,
+                                   .max_grad_norm = static_cast<float>(spec.max_grad_norm),
+                                   .timm = timm});
+}
+
+constexpr OptimizerRow kOptimizers[] = {
+    {"adam_l2", adam<false>, false},
+    {"adamw", adam<true>, false},
+    {"sgd", sgd, true},
+    {"lamb", lamb<true>, false},
+    {"lamb_v3", lamb<false>, false},
+};
+
+const OptimizerRow& row_of(const OptimizerSpec& spec) {
+  return row_named(optimizers(), spec.name, "optim.name");
+}
+
 }  // namespace
 
+std::span<const OptimizerRow> optimizers() { return kOptimizers; }
+
+double OptimizerSpec::beta1() const { return row_of(*this).momentum ? momentum : betas[0]; }
+
 std::unique_ptr<Optimizer> make_optimizer(const OptimizerSpec& spec, Module& model) {
-  constexpr float kAdamEps = 1e-8f, kLambEps = 1e-6f;
-  std::vector<TrainedParameter> trained = decay_groups(model, static_cast<float>(spec.weight_decay));
-  const auto beta2 = static_cast<float>(spec.betas[1]), eps = static_cast<float>(spec.eps);
-  if (spec.name == "adam_l2" || spec.name == "adamw") {
-    const AdamSpec adam{.rates = {},
-                        .beta2 = beta2,
-                        .eps = eps > 0 ? eps : kAdamEps,
-                        .decoupled = spec.name == "adamw"};
-    return std::make_unique<Adam>(std::move(trained), adam);
-  }
-  if (spec.name == "lamb" || spec.name == "lamb_v3") {
-    const LambSpec lamb{.rates = {},
-                        .beta2 = beta2,
-                        .eps = eps > 0 ? eps : kLambEps,
-                        .max_grad_norm = static_cast<float>(spec.max_grad_norm),
-                        .timm = spec.name == "lamb"};
-    return std::make_unique<Lamb>(std::move(trained), lamb);
-  }
-  if (spec.name == "sgd") {
-    return std::make_unique<Sgd>(std::move(trained));
-  }
-  fail<UsageError>("optim.name: unknown optimiser \"{}\"; known are adam_l2, adamw, sgd, lamb, "
-                   "lamb_v3", spec.name);
+  return row_of(spec).make(spec, decay_groups(model, static_cast<float>(spec.weight_decay)));
 }
 
 }  // namespace mld

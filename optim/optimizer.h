@@ -3,6 +3,7 @@
 
 #include <array>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,7 +17,7 @@ namespace mld {
 // Config section [optim], and make_optimizer()'s argument. What each key means stands in
 // train/config_keys.cpp.
 struct OptimizerSpec {
-  std::string name = "adam_l2";  // adam_l2, adamw, sgd, lamb, lamb_v3
+  std::string name = "adam_l2";  // see optimizers()
   double lr = 1e-4, weight_decay = 1e-4;
   std::array<double, 2> betas{0.9, 0.999};
   double eps = 0;  // 0: the optimiser's own default (Adam 1e-8, LAMB 1e-6)
@@ -26,7 +27,8 @@ struct OptimizerSpec {
   double max_grad_norm = 1;  // lamb: all gradients together are clipped to this norm first; no key
 
   // What the schedule hands on as Rates::beta1 where it does not cycle it.
-  double beta1() const { return name == "sgd" ? momentum : betas[0]; }
+  // Errors: UsageError for an unknown name.
+  double beta1() const;
 };
 
 // Updates a model's trained parameters from their gradients. State is float32, on the parameters'
@@ -69,6 +71,15 @@ class Optimizer {
   std::vector<std::string_view> names_;        // of the moments
   std::vector<std::vector<Tensor>> moments_;   // [moment][parameter]
 };
+
+// The table of optimisers.
+struct OptimizerRow {
+  std::string_view name;
+  std::unique_ptr<Optimizer> (*make)(const OptimizerSpec& spec,
+                                     std::vector<TrainedParameter> trained);
+  bool momentum;  // Rates::beta1 is optim.momentum, not the first of optim.betas
+};
+std::span<const OptimizerRow> optimizers();
 
 // An optimiser over decay_groups(model, spec.weight_decay). The model must have its values, on the
 // device where it is trained. Errors: UsageError for an unknown name.

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <numbers>
 
-#include "core/error.h"
+#include "core/table.h"
 
 namespace mld {
 
@@ -44,28 +44,46 @@ double Cosine::at(int64_t epoch) const {
   return anneal(lr, min_lr, static_cast<double>(epoch) / static_cast<double>(epochs));
 }
 
-Rates Schedule::at(int64_t step) const {
-  const int64_t epoch = step / std::max<int64_t>(steps_per_epoch, 1);
-  if (spec.name == "onecycle") {
-    const OneCycle cycle{.max_lr = lr, .total_steps = epochs * steps_per_epoch,
-                         .pct_start = spec.pct_start};
-    return cycle.at(step);
-  }
-  if (spec.name == "cosine") {
-    const Cosine cosine{.lr = lr, .epochs = epochs, .warmup_epochs = spec.warmup_epochs,
-                        .warmup_lr = spec.warmup_lr, .min_lr = spec.min_lr};
-    return {cosine.at(epoch), beta1};
-  }
-  if (spec.name == "constant") {
-    const bool warm = epoch < spec.warmup_epochs;
-    return {warm ? warm_up(spec.warmup_lr, lr, epoch, spec.warmup_epochs) : lr, beta1};
-  }
-  fail<UsageError>("schedule.name: unknown schedule \"{}\"; expected onecycle, cosine or constant",
-                   spec.name);
+namespace {
+
+int64_t epoch_of(const Schedule& schedule, int64_t step) {
+  return step / std::max<int64_t>(schedule.steps_per_epoch, 1);
 }
 
+Rates one_cycle(const Schedule& s, int64_t step) {
+  return OneCycle{.max_lr = s.lr, .total_steps = s.epochs * s.steps_per_epoch,
+                  .pct_start = s.spec.pct_start}.at(step);
+}
+
+Rates cosine(const Schedule& s, int64_t step) {
+  const Cosine cosine{.lr = s.lr, .epochs = s.epochs, .warmup_epochs = s.spec.warmup_epochs,
+                      .warmup_lr = s.spec.warmup_lr, .min_lr = s.spec.min_lr};
+  return {cosine.at(epoch_of(s, step)), s.beta1};
+}
+
+Rates constant(const Schedule& s, int64_t step) {
+  const int64_t epoch = epoch_of(s, step), length = s.spec.warmup_epochs;
+  return {epoch < length ? warm_up(s.spec.warmup_lr, s.lr, epoch, length) : s.lr, s.beta1};
+}
+
+constexpr ScheduleRow kSchedules[] = {
+    {"onecycle", one_cycle, false, false},
+    {"cosine", cosine, true, true},
+    {"constant", constant, true, false},
+};
+
+}  // namespace
+
+std::span<const ScheduleRow> schedules() { return kSchedules; }
+
+const ScheduleRow& schedule_row(const ScheduleSpec& spec) {
+  return row_named(schedules(), spec.name, "schedule.name");
+}
+
+Rates Schedule::at(int64_t step) const { return schedule_row(spec).at(*this, step); }
+
 int64_t all_epochs(const ScheduleSpec& spec, int64_t epochs) {
-  return epochs + (spec.name == "cosine" ? spec.cooldown_epochs : 0);
+  return epochs + (schedule_row(spec).cools_down ? spec.cooldown_epochs : 0);
 }
 
 }  // namespace mld

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
+#include <string_view>
 
 namespace mld {
 
@@ -33,7 +35,7 @@ struct Cosine {
 
 // Config section [schedule]. What each key means stands in train/config_keys.cpp.
 struct ScheduleSpec {
-  std::string name = "onecycle";  // onecycle, cosine, constant
+  std::string name = "onecycle";  // see schedules()
   double pct_start = 0.2;
   int64_t warmup_epochs = 0;  // cosine and constant
   double warmup_lr = 1e-4, min_lr = 1e-6;
@@ -50,6 +52,16 @@ struct Schedule {
   // The rates of update `step`. Errors: UsageError for an unknown name.
   Rates at(int64_t step) const;
 };
+
+// The table of schedules.
+struct ScheduleRow {
+  std::string_view name;
+  Rates (*at)(const Schedule& schedule, int64_t step);
+  bool warms_up, cools_down;  // schedule.warmup_epochs and schedule.cooldown_epochs mean something
+};
+std::span<const ScheduleRow> schedules();
+// Errors: UsageError for an unknown name.
+const ScheduleRow& schedule_row(const ScheduleSpec& spec);
 
 // The epochs of a run that is to last `epochs`: a cool-down comes on top.
 int64_t all_epochs(const ScheduleSpec& spec, int64_t epochs);

@@ -101,7 +101,7 @@ TEST_CASE("schedules: constant, the shortest cycles, unknown names") {
     }
   }
   CHECK_ERROR(UsageError,
-              "schedule.name: unknown schedule \"step\"; expected onecycle, cosine or constant",
+              "schedule.name: unknown name \"step\"; known are onecycle, cosine, constant",
               Schedule{.spec = {.name = "step"}}.at(0));
 }
 
@@ -182,7 +182,7 @@ TEST_CASE("errors: optimiser state and names") {
               "optimizer state: unexpected entry extra; was it saved by another optimiser?",
               adam->load_state(state));
   CHECK_ERROR(UsageError,
-              "optim.name: unknown optimiser \"adamax\"; known are adam_l2, adamw, sgd, lamb, "
+              "optim.name: unknown name \"adamax\"; known are adam_l2, adamw, sgd, lamb, "
               "lamb_v3",
               make_optimizer({.name = "adamax"}, tensors));
 }

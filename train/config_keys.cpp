@@ -4,7 +4,9 @@
 
 #include <fmt/core.h>
 
+#include "core/table.h"
 #include "data/formats/open.h"
+#include "models/registry.h"
 
 namespace mld {
 namespace {
@@ -130,9 +132,8 @@ std::vector<Key> data_keys() {
 // What is trained and how.
 std::vector<Key> model_keys() {
   return {
-      MODEL(backbone, "the feature extractor")
-          .one_of({"resnet18", "resnet34", "resnet50", "resnet101", "resnet152"}),
-      MODEL(head, "gap: average pooling and one linear layer").one_of({"gap", "ml_decoder"}),
+      MODEL(backbone, "the feature extractor").one_of(names_of(backbones())),
+      MODEL(head, "gap: average pooling and one linear layer").one_of(names_of(heads())),
       MODEL(groups, "ml_decoder: queries; -1 = 100; never more than classes").within(-1, 1e6),
       MODEL(embed_dim, "ml_decoder: width, a multiple of its 8 attention heads")
           .within(8, 65536),
@@ -143,7 +144,7 @@ std::vector<Key> model_keys() {
       INIT(init_policy, "what init must fit: everything, the backbone, what matches"),
 
       LOSS(name, "asymmetric loss, binary cross-entropy, or (single-label) cross-entropy")
-          .one_of({"asl", "bce", "ce"}),
+          .one_of(names_of(losses())),
       LOSS(gamma_neg, "asl: focusing of negatives").within(0, 20),
       LOSS(gamma_pos, "asl: focusing of positives").within(0, 20),
       LOSS(clip, "asl, multi-label: probability margin of negatives").within(0, 0.99),
@@ -154,7 +155,7 @@ std::vector<Key> model_keys() {
           .within(0, 0.999),
 
       OPTIM(name, "adam_l2: decay in the gradient, as published; lamb: timm's; lamb_v3: older")
-          .one_of({"adam_l2", "adamw", "sgd", "lamb", "lamb_v3"}),
+          .one_of(names_of(optimizers())),
       OPTIM(lr, "the schedule's largest learning rate").within(0, 1e3),
       OPTIM(weight_decay, "of tensors that are neither 1-D nor biases").within(0, 1e3),
       OPTIM(betas, "Adam, LAMB; onecycle cycles the first from 0.95 to 0.85 and back")
@@ -164,7 +165,7 @@ std::vector<Key> model_keys() {
       OPTIM(clip_grad, "largest norm of all gradients together; 0 = off").within(0, kAny),
       OPTIM(grad_accum_steps, "parts a batch is computed in, to save memory").within(1, 1e6),
 
-      SCHEDULE(name, "of the learning rate").one_of({"onecycle", "cosine", "constant"}),
+      SCHEDULE(name, "of the learning rate").one_of(names_of(schedules())),
       SCHEDULE(pct_start, "onecycle: the part of the run that rises").within(0, 1),
       SCHEDULE(warmup_epochs, "cosine, constant: rise from warmup_lr").within(0, 1e6),
       SCHEDULE(warmup_lr, "cosine, constant: where the warm-up starts").within(0, 1e3),

@@ -1,8 +1,43 @@
 #include "train/loss.h"
 
 #include "autograd/ops.h"
+#include "core/table.h"
 
 namespace mld {
+
+namespace {
+
+Var asl(const LossSpec& spec, const Var& logits, const Tensor& targets) {
+  return asymmetric_loss(logits, targets,
+                         {.gamma_neg = static_cast<float>(spec.gamma_neg),
+                          .gamma_pos = static_cast<float>(spec.gamma_pos),
+                          .clip = static_cast<float>(spec.clip),
+                          .eps = static_cast<float>(spec.eps),
+                          .detach_weights = spec.detach_weights});
+}
+
+Var bce(const LossSpec&, const Var& logits, const Tensor& targets) {
+  return binary_cross_entropy(logits, targets);
+}
+
+Var ce(const LossSpec&, const Var& logits, const Tensor& targets) {
+  return cross_entropy(logits, targets);
+}
+
+//   name   meaning                  of   sums   single_label  thresholds
+constexpr LossRow kLosses[] = {
+    {"asl", "asymmetric loss", asl, true, false, false},
+    {"bce", "binary cross-entropy", bce, false, false, true},
+    {"ce", "cross-entropy", ce, false, true, false},
+};
+
+}  // namespace
+
+std::span<const LossRow> losses() { return kLosses; }
+
+const LossRow& loss_row(const LossSpec& spec) {
+  return row_named(losses(), spec.name, "loss.name");
+}
 
 Tensor shaped_targets(const LossSpec& spec, const Tensor& targets) {
   const float smoothing = static_cast<float>(spec.smoothing);
@@ -41,18 +76,9 @@ Tensor loss_targets(const LossSpec& spec, const Batch& batch) {
 }
 
 Var loss(const LossSpec& spec, const Var& logits, const Tensor& targets, float share) {
-  if (spec.name == "bce") {
-    return scale(binary_cross_entropy(logits, targets), share);
-  }
-  if (spec.name == "ce") {
-    return scale(cross_entropy(logits, targets), share);
-  }
-  return asymmetric_loss(logits, targets,
-                         {.gamma_neg = static_cast<float>(spec.gamma_neg),
-                          .gamma_pos = static_cast<float>(spec.gamma_pos),
-                          .clip = static_cast<float>(spec.clip),
-                          .eps = static_cast<float>(spec.eps),
-                          .detach_weights = spec.detach_weights});
+  const LossRow& row = loss_row(spec);
+  const Var value = row.of(spec, logits, targets);
+  return row.sums ? value : scale(value, share);
 }
 
 }  // namespace mld

@@ -12,7 +12,7 @@
 namespace mld::parity {
 namespace {
 
-bool known(const std::vector<std::string>& names, const std::string& name) {
+bool known(const std::vector<std::string_view>& names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
@@ -35,7 +35,7 @@ ModelSpec spec_of(Fixture& fixture, float dropout) {
   ModelSpec spec;
   spec.backbone = text(model, "backbone");
   spec.head = text(model, "head", "gap");
-  if (!known(backbone_names(), spec.backbone) || !known(head_names(), spec.head)) {
+  if (!known(names_of(backbones()), spec.backbone) || !known(names_of(heads()), spec.head)) {
     throw Uncovered{"no " + spec.backbone + " with the head " + spec.head + " here"};
   }
   spec.classes = integer(model, "classes");
