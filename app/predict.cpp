@@ -9,6 +9,7 @@
 #include "autograd/ops.h"
 #include "core/kernels.h"
 #include "data/formats/file_dataset.h"
+#include "data/json_writer.h"
 #include "data/text.h"
 #include "train/checkpoint.h"
 #include "train/finite.h"
@@ -73,13 +74,13 @@ void print(const fs::path& file, const std::vector<Prediction>& labels,
            const std::vector<std::string>& names, const PredictCommand& command) {
   const auto name = [&](const Prediction& p) { return names[static_cast<size_t>(p.id)]; };
   if (command.json) {
-    std::string list;
+    JsonWriter json;
+    json.object().member("file", file.native()).key("labels").array();
     for (const Prediction& p : labels) {
-      list += fmt::format("{}{{\"name\": {}, \"id\": {}, \"score\": {:.6f}, \"above\": {}}}",
-                          list.empty() ? "" : ", ", json_string(name(p)), p.id, p.score, p.above);
+      json.object().member("name", name(p)).member("id", p.id).member("score", rounded(p.score));
+      json.member("above", p.above).end();
     }
-    std::printf("{\"file\": %s, \"labels\": [%s]}\n", json_string(file.native()).c_str(),
-                list.c_str());
+    std::printf("%s\n", json.end().end().text().c_str());
     return;
   }
   if (command.csv) {

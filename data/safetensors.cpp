@@ -8,11 +8,9 @@
 #include <numeric>
 #include <set>
 
-#include <rapidjson/stringbuffer.h>
-#include <rapidjson/writer.h>
-
 #include "core/error.h"
 #include "data/file.h"
+#include "data/json_writer.h"
 #include "data/safetensors_header.h"
 #include "data/text.h"
 
@@ -168,33 +166,17 @@ const SafeTensor& SafeTensorsFile::at(std::string_view name) const {
 
 namespace {
 
-using HeaderWriter = rapidjson::Writer<rapidjson::StringBuffer, rapidjson::UTF8<>,
-                                       rapidjson::UTF8<>, rapidjson::CrtAllocator,
-                                       rapidjson::kWriteValidateEncodingFlag>;
-
-void write_text(HeaderWriter& writer, const std::string& text) {
-  require<DataError>(writer.String(text.data(), static_cast<rapidjson::SizeType>(text.size())),
-                     "safetensors: {} is not valid UTF-8", quoted_name(text));
+const std::string& utf8(const std::string& text) {
+  require<DataError>(is_utf8(text), "safetensors: {} is not valid UTF-8", quoted_name(text));
+  return text;
 }
 
-void write_entry(HeaderWriter& writer, const std::string& name, const Tensor& tensor,
-                 size_t begin) {
-  write_text(writer, name);
-  writer.StartObject();
-  writer.Key("dtype");
-  write_text(writer, std::string(stored_dtype(tensor.dtype())));
-  writer.Key("shape");
-  writer.StartArray();
+void write_entry(JsonWriter& json, const Tensor& tensor, size_t begin) {
+  json.object().member("dtype", stored_dtype(tensor.dtype())).key("shape").array();
   for (const int64_t dim : tensor.shape().dims()) {
-    writer.Int64(dim);
+    json.value(dim);
   }
-  writer.EndArray();
-  writer.Key("data_offsets");
-  writer.StartArray();
-  writer.Uint64(begin);
-  writer.Uint64(begin + tensor.bytes());
-  writer.EndArray();
-  writer.EndObject();
+  json.end().key("data_offsets").array().value(begin).value(begin + tensor.bytes()).end().end();
 }
 
 }  // namespace
@@ -214,31 +196,28 @@ std::vector<uint8_t> to_safetensors(const std::vector<std::pair<std::string, Ten
     data_bytes += tensors[i].second.bytes();
   }
 
-  rapidjson::StringBuffer json;
-  HeaderWriter writer(json);
+  JsonWriter json;
   std::set<std::string_view> seen = {kSafetensorsMetadata};
-  writer.StartObject();
+  json.object();
   if (!metadata.empty()) {
-    write_text(writer, std::string(kSafetensorsMetadata));
-    writer.StartObject();
+    json.key(kSafetensorsMetadata).object();
     for (const auto& [key, value] : metadata) {
-      write_text(writer, key);
-      write_text(writer, value);
+      json.member(utf8(key), utf8(value));
     }
-    writer.EndObject();
+    json.end();
   }
   for (size_t i = 0; i < tensors.size(); ++i) {
     const auto& [name, tensor] = tensors[i];
     require(seen.insert(name).second, "to_safetensors: the name {} is taken", quoted_name(name));
     require(tensor.defined(), "to_safetensors: {} has no data", quoted_name(name));
-    write_entry(writer, name, tensor, begin[i]);
+    write_entry(json.key(utf8(name)), tensor, begin[i]);
   }
-  writer.EndObject();
+  const std::string header = json.end().text();
 
-  const uint64_t header_bytes = (json.GetSize() + 7) / 8 * 8;
+  const uint64_t header_bytes = (header.size() + 7) / 8 * 8;
   std::vector<uint8_t> file(8 + header_bytes + data_bytes, ' ');
   std::memcpy(file.data(), &header_bytes, 8);
-  std::memcpy(&file[8], json.GetString(), json.GetSize());
+  std::memcpy(&file[8], header.data(), header.size());
   for (size_t i = 0; i < tensors.size(); ++i) {
     const Tensor tensor = tensors[i].second.to(Device{});
     if (tensor.bytes() > 0) {

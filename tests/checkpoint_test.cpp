@@ -139,9 +139,9 @@ TEST_CASE("errors: damage and strangers are told by file and tensor") {
   bad[good.find(std::string("\x00\x00\xc0\x3f", 4))] = 1;  // the first 1.5f
   write_file(path, bad);
   CHECK(load_message(path).starts_with("FILE: damaged: tensor weights has checksum "));
-  write_file(path, edited(good, "\"note\":\"n\"", "\"note\":\"m\""));
+  write_file(path, edited(good, "\"note\": \"n\"", "\"note\": \"m\""));
   CHECK(load_message(path).starts_with("FILE: damaged: the metadata have checksum "));
-  write_file(path, edited(good, "\"format_version\":\"2\"", "\"format_version\":\"3\""));
+  write_file(path, edited(good, "\"format_version\": \"2\"", "\"format_version\": \"3\""));
   CHECK_EQ(load_message(path),
            "FILE: format version 3, this program reads versions up to 2; use the program that wrote "
            "it");

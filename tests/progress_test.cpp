@@ -166,7 +166,7 @@ TEST_CASE("events are valid JSON whatever is in them") {
   rapidjson::Document document;
   document.Parse<rapidjson::kParseValidateEncodingFlag>(line.c_str());
   REQUIRE_FALSE(document.HasParseError());
-  CHECK(document["nan"] == "nan");
+  CHECK(document["nan"].IsNull());
   CHECK(document["small"].GetDouble() == 1e-300);
   CHECK(document["count"].GetInt64() == -3);
   CHECK(document["yes"].GetBool());

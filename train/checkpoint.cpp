@@ -9,6 +9,7 @@
 
 #include "core/parallel.h"
 #include "data/file.h"
+#include "data/json_writer.h"
 #include "data/text.h"
 #include "train/checkpoint_json.h"
 #include "train/config_keys.h"
@@ -202,25 +203,25 @@ static Config config_of(const CheckpointInfo& info) {
 }
 
 static std::string part_json(Part part, const Config& config) {
-  std::string members;
+  JsonWriter json;
+  json.object();
   for (const Key& key : part_keys(part)) {
-    members += fmt::format("{}{}:{}", members.empty() ? "" : ",", json_string(key.name),
-                           to_json_value(key.get(config)));
+    write_value(json.key(key.name), key.get(config));
   }
-  return fmt::format("{{{}}}", members);
+  return json.end().text();
 }
 
 Metadata to_metadata(const CheckpointInfo& info) {
-  const auto quoted = [](const std::string& text) { return json_string(text); };
-  std::string classes, metrics;
+  JsonWriter classes, metrics;
+  classes.array();
   for (const std::string& name : info.class_names) {
-    classes += fmt::format("{}{}", classes.empty() ? "" : ",", quoted(name));
+    classes.value(name);
   }
+  metrics.object();
   for (const auto& [name, value] : info.metrics) {
-    if (!std::isfinite(value)) {
-      continue;  // JSON has no such number
+    if (std::isfinite(value)) {
+      metrics.member(name, value);
     }
-    metrics += fmt::format("{}{}:{}", metrics.empty() ? "" : ",", quoted(name), value);
   }
   const Config config = config_of(info);
   return {{"format", std::string(kFormat)},
@@ -228,8 +229,8 @@ Metadata to_metadata(const CheckpointInfo& info) {
           {"task", std::string(word(info.task))},
           {"weights", info.weights},
           {"config", info.config},
-          {"classes", fmt::format("[{}]", classes)},
-          {"metrics", fmt::format("{{{}}}", metrics)},
+          {"classes", classes.end().text()},
+          {"metrics", metrics.end().text()},
           {"model", part_json(Part::model, config)},
           {"preprocessing", part_json(Part::preprocessing, config)}};
 }

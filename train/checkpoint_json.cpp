@@ -7,6 +7,7 @@
 #include <rapidjson/error/en.h>
 
 #include "core/error.h"
+#include "data/json_writer.h"
 #include "data/text.h"
 
 namespace mld {
@@ -47,12 +48,12 @@ void for_members(const rapidjson::Document& document, const std::string& file, c
 }  // namespace
 
 std::string json_object(const std::map<std::string, std::string>& texts) {
-  std::string members;
+  JsonWriter json;
+  json.object();
   for (const auto& [name, text] : texts) {
-    members += fmt::format("{}{}:{}", members.empty() ? "" : ",", json_string(name),
-                           json_string(text));
+    json.member(name, text);
   }
-  return fmt::format("{{{}}}", members);
+  return json.end().text();
 }
 
 std::vector<std::string> parse_text_array(const std::string& json, const std::string& file,

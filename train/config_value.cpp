@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <fmt/ranges.h>
 
+#include "data/json_writer.h"
 #include "data/text.h"
 
 namespace mld {
@@ -63,9 +64,16 @@ std::string to_toml_value(const Value& value) {
       value);
 }
 
-std::string to_json_value(const Value& value) {
-  const auto* text = std::get_if<std::string>(&value);
-  return text != nullptr ? json_string(*text) : to_toml_value(value);
+void write_value(JsonWriter& json, const Value& value) {
+  const auto pair = [&](const Pair& numbers) {
+    json.array().value(numbers[0]).value(numbers[1]).end();
+  };
+  std::visit(Overload{pair,
+                      [&](const std::optional<Pair>& numbers) {
+                        numbers ? pair(*numbers) : void(json.array().end());
+                      },
+                      [&](const auto& plain) { json.value(plain); }},
+             value);
 }
 
 std::string describe(const GivenValue& value) {

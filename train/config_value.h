@@ -11,6 +11,8 @@
 
 namespace mld {
 
+class JsonWriter;
+
 using Pair = std::array<double, 2>;
 // What a key holds; its type is the key's. An enum is the text of its word.
 using Value =
@@ -28,7 +30,7 @@ using GivenValue =
 std::string_view type_name(const Value& value);
 // The value as TOML, and as JSON.
 std::string to_toml_value(const Value& value);
-std::string to_json_value(const Value& value);
+void write_value(JsonWriter& json, const Value& value);
 // "the text "x"", "the integer 3", ...
 std::string describe(const GivenValue& value);
 

@@ -5,6 +5,7 @@
 
 #include "autograd/ops.h"
 #include "core/kernels.h"
+#include "data/json_writer.h"
 #include "data/text.h"
 #include "train/finite.h"
 
@@ -145,22 +146,19 @@ std::string evaluation_text(const Evaluation& e) {
 }
 
 std::string evaluation_json(const Evaluation& e) {
-  std::string text = fmt::format(
-      "{{\"samples\": {}, \"skipped\": {}, \"classes_without_positives\": {}", e.samples, e.skipped,
-      e.present.without_positives);
+  JsonWriter json;
+  json.object().member("samples", e.samples).member("skipped", e.skipped);
+  json.member("classes_without_positives", e.present.without_positives);
   for (const NamedMetric& metric : named_metrics(e)) {
-    text += fmt::format(", \"{}\": {:.6f}", metric.key, metric.value);
+    json.member(metric.key, rounded(metric.value));
   }
-  text += ", \"per_class\": [";
-  for (size_t i = 0; i < e.classes.size(); ++i) {
-    const ClassMetrics& c = e.classes[i];
-    text += fmt::format(
-        "{}{{\"name\": {}, \"positives\": {}, \"ap\": {:.6f}, \"precision\": {:.6f}, "
-        "\"recall\": {:.6f}, \"f1\": {:.6f}}}",
-        i ? ", " : "", json_string(c.name), c.positives, 100 * c.ap, 100 * c.precision,
-        100 * c.recall, 100 * c.f1);
+  json.key("per_class").array();
+  for (const ClassMetrics& c : e.classes) {
+    json.object().member("name", c.name).member("positives", c.positives);
+    json.member("ap", rounded(100 * c.ap)).member("precision", rounded(100 * c.precision));
+    json.member("recall", rounded(100 * c.recall)).member("f1", rounded(100 * c.f1)).end();
   }
-  return text + "]}";
+  return json.end().end().text();
 }
 
 std::string per_class_csv(const Evaluation& e) {

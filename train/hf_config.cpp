@@ -1,8 +1,10 @@
 #include "train/hf_config.h"
 
-#include <fmt/ranges.h>
+#include <array>
+#include <span>
 
-#include "data/text.h"
+#include "data/json_writer.h"
+#include "train/config_keys.h"
 
 namespace mld {
 
@@ -12,45 +14,47 @@ static const char* crop_mode(ResizeMode resize) {
   return kWords[static_cast<size_t>(resize)];
 }
 
-std::string hf_config_json(const CheckpointInfo& info, int64_t num_features) {
-  std::string names;
-  for (const std::string& name : info.class_names) {
-    names += (names.empty() ? "" : ", ") + json_string(name);
+static void write_numbers(JsonWriter& json, std::span<const float> numbers) {
+  json.array();
+  for (const float number : numbers) {
+    json.value(rounded(number));
   }
-  const ImageNormSpec norm = image_norm(info.preprocess.normalize);
-  const ModelSpec& model = info.model;
-  const int64_t S = info.preprocess.image_size;
-  return fmt::format(
-      R"({{
-  "architecture": {},
-  "num_classes": {},
-  "num_features": {},
-  "label_names": [{}],
-  "pretrained_cfg": {{
-    "num_classes": {},
-    "input_size": [3, {}, {}],
-    "interpolation": {},
-    "crop_pct": 1.0,
-    "crop_mode": "{}",
-    "mean": [{}],
-    "std": [{}],
-    "first_conv": "conv1",
-    "classifier": "fc"
-  }},
-  "mldecoder": {{
-    "task": {},
-    "head": {},
-    "groups": {},
-    "embed_dim": {},
-    "ffn": {},
-    "query": {}
-  }}
-}}
-)",
-      json_string(model.backbone), model.classes, num_features, names, model.classes,
-      S, S, json_string(word(info.preprocess.interpolation)), crop_mode(info.preprocess.resize),
-      fmt::join(norm.mean, ", "), fmt::join(norm.std, ", "), json_string(word(info.task)),
-      json_string(model.head), model.groups, model.embed_dim, model.ffn, json_string(word(model.query)));
+  json.end();
+}
+
+// How pictures are prepared, by timm's names.
+static void write_pretrained_cfg(JsonWriter& json, const CheckpointInfo& info) {
+  const Preprocess& pictures = info.preprocess;
+  const ImageNormSpec norm = image_norm(pictures.normalize);
+  const BackboneRow& row = backbone_row(info.model);
+  json.object().member("num_classes", info.model.classes);
+  json.key("input_size").array().value(3).value(pictures.image_size).value(pictures.image_size).end();
+  json.member("interpolation", word(pictures.interpolation)).member("crop_pct", 1.0);
+  json.member("crop_mode", crop_mode(pictures.resize));
+  write_numbers(json.key("mean"), norm.mean);
+  write_numbers(json.key("std"), norm.std);
+  json.member("first_conv", row.first_conv).member("classifier", row.head_name).end();
+}
+
+std::string hf_config_json(const CheckpointInfo& info, int64_t num_features) {
+  JsonWriter json(JsonWriter::Style::indented);
+  json.object().member("architecture", info.model.backbone);
+  json.member("num_classes", info.model.classes).member("num_features", num_features);
+  json.key("label_names").array();
+  for (const std::string& name : info.class_names) {
+    json.value(name);
+  }
+  json.end();
+  write_pretrained_cfg(json.key("pretrained_cfg"), info);
+  json.key("mldecoder").object().member("task", word(info.task));
+  Config config;
+  config.model = info.model;
+  for (const Key& key : part_keys(Part::model)) {
+    if (key.name != "backbone" && key.name != "classes") {  // said above
+      write_value(json.key(key.name), key.get(config));
+    }
+  }
+  return json.end().end().text() + "\n";
 }
 
 }  // namespace mld

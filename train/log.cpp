@@ -15,6 +15,7 @@
 #include <fmt/core.h>
 #include <rapidjson/document.h>
 
+#include "data/json_writer.h"
 #include "data/text.h"
 
 namespace mld {
@@ -57,19 +58,6 @@ std::optional<int64_t> integer(std::string_view text) {
   const auto result = std::from_chars(text.data(), text.data() + text.size(), value);
   const bool whole = result.ec == std::errc() && result.ptr == text.data() + text.size();
   return whole ? std::optional(value) : std::nullopt;
-}
-
-std::string json_number(double value) {
-  return std::isfinite(value) ? fmt::format("{}", value) : json_string(fmt::format("{}", value));
-}
-
-std::string json_value(const JsonValue& value) {
-  switch (value.index()) {
-    case 0: return json_string(std::get<std::string>(value));
-    case 1: return json_number(std::get<double>(value));
-    case 2: return fmt::format("{}", std::get<int64_t>(value));
-    default: return std::get<bool>(value) ? "true" : "false";
-  }
 }
 
 }  // namespace
@@ -121,11 +109,12 @@ void cut_jsonl(const std::filesystem::path& path, int64_t step) {
 }
 
 std::string json_object(std::initializer_list<std::pair<std::string_view, JsonValue>> members) {
-  std::string text = "{";
+  JsonWriter json;
+  json.object();
   for (const auto& [name, value] : members) {
-    text += (text.size() > 1 ? ", " : "") + json_string(name) + ": " + json_value(value);
+    std::visit([&, key = name](const auto& plain) { json.member(key, plain); }, value);
   }
-  return text + "}";
+  return json.end().text();
 }
 
 std::string printable_lines(std::string_view text) {

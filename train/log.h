@@ -38,7 +38,7 @@ void cut_csv(const std::filesystem::path& path, int64_t step);
 // whose member "step" exceeds `step`. Lines without the member stay.
 void cut_jsonl(const std::filesystem::path& path, int64_t step);
 
-// A value of an event. Numbers that are not finite are written as the strings "nan", "inf", "-inf".
+// A value of an event. Numbers that are not finite are written as null.
 using JsonValue = std::variant<std::string, double, int64_t, bool>;
 
 // {"name": value, ...} on one line, in the order given; all text is escaped.

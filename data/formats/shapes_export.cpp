@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "data/file.h"
 #include "data/formats/shapes.h"
+#include "data/json_writer.h"
 #include "data/text.h"
 
 namespace mld {
@@ -80,8 +81,9 @@ std::vector<Visible> visible_parts(const std::vector<int8_t>& owner, int size, s
 
 void export_split(const fs::path& folder, const std::string& split, int64_t count,
                   const ShapesExport& options) {
-  std::string images, annotations, categories;
-  const auto comma = [](const std::string& list) { return list.empty() ? "\n" : ",\n"; };
+  JsonWriter images, annotations, categories;
+  images.array();
+  annotations.array();
   int64_t annotation_id = 0;
   std::vector<int8_t> owner;
   for (int64_t i = 0; i < count; ++i) {
@@ -92,31 +94,34 @@ void export_split(const fs::path& folder, const std::string& split, int64_t coun
     const std::vector<uint8_t> bytes =
         options.jpeg ? encode_jpeg(image, options.jpeg_quality, file) : encode_png(image, file);
     write_file(folder / split / file, bytes.data(), bytes.size());
-    images += fmt::format("{}{{\"id\": {}, \"file_name\": {}, \"width\": {}, \"height\": {}}}",
-                          comma(images), i + 1, json_string(file), image.width, image.height);
+    images.object().member("id", i + 1).member("file_name", file);
+    images.member("width", image.width).member("height", image.height).end();
     const std::vector<Visible> parts = visible_parts(owner, image.width, scene.shapes.size());
     for (size_t k = 0; k < parts.size(); ++k) {
       const Visible& part = parts[k];
       if (part.area > 0) {
-        annotations += fmt::format(
-            "{}{{\"id\": {}, \"image_id\": {}, \"category_id\": {}, \"bbox\": [{}, {}, {}, {}], "
-            "\"area\": {}, \"iscrowd\": 0, \"segmentation\": []}}",
-            comma(annotations), ++annotation_id, i + 1, scene.shapes[k].label() + 1, part.left,
-            part.top, part.right - part.left + 1, part.bottom - part.top + 1, part.area);
+        annotations.object().member("id", ++annotation_id).member("image_id", i + 1);
+        annotations.member("category_id", scene.shapes[k].label() + 1).key("bbox").array();
+        annotations.value(part.left).value(part.top).value(part.right - part.left + 1);
+        annotations.value(part.bottom - part.top + 1).end();
+        annotations.member("area", part.area).member("iscrowd", 0);
+        annotations.key("segmentation").array().end().end();
       }
     }
   }
   const std::vector<std::string> names = shape_class_names();
+  categories.array();
   for (size_t k = 0; k < names.size(); ++k) {
-    categories += fmt::format("{}{{\"id\": {}, \"name\": {}, \"supercategory\": {}}}",
-                              comma(categories), k + 1, json_string(names[k]),
-                              json_string(kShapeColours[k / kShapeForms.size()]));
+    categories.object().member("id", k + 1).member("name", names[k]);
+    categories.member("supercategory", kShapeColours[k / kShapeForms.size()]).end();
   }
-  const std::string json = fmt::format(
-      "{{\"info\": {{\"description\": \"shapes, seed {}, split {}\"}},\n\"images\": [{}],\n"
-      "\"annotations\": [{}],\n\"categories\": [{}]}}\n",
-      options.seed, split, images, annotations, categories);
-  write_file(folder / "annotations" / ("instances_" + split + ".json"), json.data(), json.size());
+  JsonWriter json;
+  json.object().key("info").object();
+  json.member("description", fmt::format("shapes, seed {}, split {}", options.seed, split)).end();
+  json.key("images").raw(images.end().text()).key("annotations").raw(annotations.end().text());
+  json.key("categories").raw(categories.end().text()).end();
+  const std::string text = json.text() + "\n";
+  write_file(folder / "annotations" / ("instances_" + split + ".json"), text.data(), text.size());
 }
 
 }  // namespace

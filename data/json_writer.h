@@ -1,0 +1,53 @@
+// JSON text. Everything this program writes as JSON is written through here.
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace mld {
+
+//   JsonWriter json;
+//   json.object().member("name", "cat").key("scores").array().value(0.5).end().end();
+//   json.text()  ->  {"name": "cat", "scores": [0.5]}
+class JsonWriter {
+ public:
+  enum class Style { line, indented };
+  explicit JsonWriter(Style style = Style::line);
+  ~JsonWriter();
+
+  JsonWriter& object();
+  JsonWriter& array();
+  JsonWriter& end();  // of the innermost object or array
+  JsonWriter& key(std::string_view name);
+
+  // Text as json_string() has it: valid whatever the bytes.
+  JsonWriter& value(std::string_view text);
+  JsonWriter& value(const char* text) { return value(std::string_view(text)); }
+  // The shortest digits that read back as the same number. NaN and infinities, which JSON does not
+  // have, become null.
+  JsonWriter& value(double number);
+  JsonWriter& value(bool flag);
+  JsonWriter& value(std::integral auto number) { return integer(static_cast<int64_t>(number)); }
+  // `json` is JSON already.
+  JsonWriter& raw(std::string_view json);
+
+  JsonWriter& member(std::string_view name, const auto& what) { return key(name).value(what); }
+
+  // What was written; everything begun must have its end.
+  std::string text() const;
+
+ private:
+  struct Impl;
+
+  JsonWriter& integer(int64_t number);
+
+  std::unique_ptr<Impl> impl_;
+};
+
+// For numbers that a reader compares, not computes with: 0.123457.
+double rounded(double value, int decimals = 6);
+
+}  // namespace mld
