@@ -56,5 +56,4 @@ struct Classifier : Module {
 // heads do not divide.
 std::unique_ptr<Classifier> make_model(const ModelSpec& spec);
 
-
 }  // namespace mld

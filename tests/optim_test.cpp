@@ -105,6 +105,18 @@ TEST_CASE("schedules: constant, the shortest cycles, unknown names") {
               Schedule{.spec = {.name = "step"}}.at(0));
 }
 
+TEST_CASE("the schedules' table: what warms up, cools down and lasts longer") {
+  for (const ScheduleRow& row : schedules()) {
+    CAPTURE(row.name);
+    const Schedule schedule{.spec = {.name = std::string(row.name), .warmup_epochs = 2,
+                                     .warmup_lr = 0.001, .cooldown_epochs = 3},
+                            .lr = 1, .epochs = 10, .steps_per_epoch = 2};
+    const bool warm = schedule.at(0).lr == 0.001 && std::abs(schedule.at(2).lr - 0.5005) < 1e-9;
+    CHECK_EQ(warm, row.warms_up);
+    CHECK_EQ(all_epochs(schedule.spec, 10), row.cools_down ? 13 : 10);
+  }
+}
+
 TEST_CASE("weight decay: matrices only; frozen parameters are left alone") {
   struct Parts : Module {
     Linear linear{3, 2};
