@@ -71,6 +71,31 @@ ClassFolder list_class(const fs::path& split_folder, const fs::path& folder) {
   return result;
 }
 
+// The program whose export of boxes this is, which would come out as one class called "images".
+std::string detection_export(const fs::path& root) {
+  std::error_code error;
+  for (const char* below : {"", "train", "val", "valid", "test"}) {
+    const fs::path folder = *below == '\0' ? root : root / below;
+    const fs::path labels = folder / "labels";
+    if (fs::is_directory(folder / "images", error) &&
+        (has_file(labels, ".txt") || has_file(labels / "train", ".txt"))) {
+      return "YOLO's (images/ beside labels/ with a .txt file per picture)";
+    }
+  }
+  if (fs::is_directory(root / "images", error) && fs::exists(root / "annotations.xml", error)) {
+    return "CVAT's (images/ beside annotations.xml)";
+  }
+  return "";
+}
+
+void refuse_detection_export(const fs::path& root) {
+  const std::string name = detection_export(root);
+  require<DataError>(name.empty(),
+                     "{}: this looks like a detection data set of {}, which is not read here; "
+                     "export it as COCO (data.format = \"coco\") or VOC, or make one folder per "
+                     "class", printable(root.native()), name);
+}
+
 // A folder below `folder` holds pictures (or a folder of pictures).
 bool has_class_folders(const fs::path& folder) {
   for (const fs::path& entry : sorted_entries(folder)) {
@@ -87,6 +112,7 @@ bool has_class_folders(const fs::path& folder) {
 }
 
 bool is_folder(const DataOptions& options) {
+  refuse_detection_export(options.root);
   for (const char* below : {"train", "val", "test"}) {
     if (fs::is_directory(options.root / below) && has_class_folders(options.root / below)) {
       return true;
@@ -97,6 +123,7 @@ bool is_folder(const DataOptions& options) {
 
 std::unique_ptr<Dataset> open_folder(const DataOptions& options, const std::string& split,
                                      Purpose) {
+  refuse_detection_export(options.root);
   const fs::path folder = split_folder(options, split);
   const std::string where = printable(folder.native());
   std::vector<std::string> names, empty;
@@ -114,6 +141,11 @@ std::unique_ptr<Dataset> open_folder(const DataOptions& options, const std::stri
         contents.push_back(std::move(listed));
       }
     }
+  }
+  if (names.empty() && split == "train" && options.train.empty() && folder != options.root &&
+      has_class_folders(options.root)) {
+    fail<DataError>("{}: no folder per class in it; if 'train' is itself a class beside others, set "
+                    "data.train = \".\", the root", where);
   }
   require<DataError>(!names.empty(),
                      "{}: no pictures, expected one folder per class with .jpg, .png, .bmp, .gif "
