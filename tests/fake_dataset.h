@@ -40,6 +40,13 @@ class FakeDataset : public Dataset {
     if (i == broken_memory) {
       throw std::bad_alloc();
     }
+    if (all_alike) {
+      Image image(60, 40, 0);
+      for (size_t at = 0; at < image.rgb.size(); ++at) {
+        image.rgb[at] = static_cast<uint8_t>(at / 3 % 60 * 3 + at / 180);
+      }
+      return image;
+    }
     Image image(12 + static_cast<int>(i % 5), 9, static_cast<uint8_t>(i));
     image.rgb[0] = 255;
     return image;
@@ -47,6 +54,7 @@ class FakeDataset : public Dataset {
 
   mutable std::atomic<int64_t> loads{0};
   int64_t broken_memory = -1;
+  bool all_alike = false;  // every picture is the same gradient
 
  private:
   std::set<int64_t> bad_;

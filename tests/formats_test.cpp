@@ -169,4 +169,32 @@ TEST_CASE("voc: parts of objects are not objects, a class is difficult if all it
   CHECK(!objects[1].difficult);
 }
 
+TEST_CASE("voc: one object that is not difficult makes the class present, wherever it stands") {
+  TemporaryFolder folder;
+  const auto object = [](const std::string& name, bool difficult) {
+    return "<object><name>" + name + "</name><difficult>" + (difficult ? "1" : "0") +
+           "</difficult></object>";
+  };
+  const auto picture = [&](const std::string& id, const std::string& objects) {
+    folder.write("Annotations/" + id + ".xml", "<annotation>" + objects + "</annotation>");
+    folder.write_picture("JPEGImages/" + id + ".ppm", 1);
+  };
+  picture("easy_first", object("dog", false) + object("dog", true));
+  picture("easy_last", object("dog", true) + object("dog", false));
+  picture("easy_between", object("dog", true) + object("dog", false) + object("dog", true));
+  picture("difficult", object("dog", true) + object("dog", true));
+  picture("other", object("cat", false) + object("dog", true));
+  folder.write("ImageSets/Main/val.txt", "easy_first\neasy_last\neasy_between\ndifficult\nother\n");
+  const auto data = open_dataset(options_for(folder.path(), "voc"), "val");
+  REQUIRE(data->class_names() == std::vector<std::string>{"cat", "dog"});
+  std::vector<Label> dogs, cats;
+  for (int64_t i = 0; i < data->size(); ++i) {
+    cats.push_back(label_of(*data, i, 0));
+    dogs.push_back(label_of(*data, i, 1));
+  }
+  constexpr Label P = Label::present, A = Label::absent, U = Label::unknown;
+  CHECK(dogs == std::vector<Label>{P, P, P, U, U});
+  CHECK(cats == std::vector<Label>{A, A, A, A, P});  // a difficult dog is no difficult cat
+}
+
 }  // namespace mld::test

@@ -1,6 +1,8 @@
 // The loader: the same batches whatever the workers, resuming, targets, the cache.
 #include <algorithm>
 #include <numeric>
+#include <set>
+#include <vector>
 
 #include "core/parallel.h"
 #include "tests/fake_dataset.h"
@@ -46,6 +48,37 @@ TEST_CASE("loader: batches do not depend on the number of workers or the prefetc
       }
     }
     CHECK((epoch(data, options, 6) == alone) == !training);
+  }
+}
+
+TEST_CASE("loader: a picture is augmented differently in every epoch, and unlike its neighbours") {
+  // All samples look alike: only the draw tells them apart.
+  FakeDataset data(8);
+  data.all_alike = true;
+  LoaderOptions options = small_options(true);
+  options.augment = flip_and_crop();
+  const auto augmented = [&](int64_t number) {  // by sample
+    const Run run = epoch(data, options, number);
+    std::vector<std::vector<uint8_t>> pictures(8);
+    for (size_t i = 0; i < 8; ++i) {
+      const auto from = run.pixels.begin() + static_cast<std::ptrdiff_t>(i * 6 * 6 * 3);
+      pictures[static_cast<size_t>(run.indices[i])].assign(from, from + 6 * 6 * 3);
+    }
+    return pictures;
+  };
+  std::set<std::vector<uint8_t>> different;
+  for (const int64_t number : {0, 1, 2}) {
+    for (const std::vector<uint8_t>& picture : augmented(number)) {
+      different.insert(picture);
+    }
+  }
+  CHECK(different.size() == 24);
+  CHECK(augmented(1) == augmented(1));
+  const auto before = augmented(0);
+  options.seed += 1;
+  const auto after = augmented(0);
+  for (size_t i = 0; i < 8; ++i) {
+    CHECK(before[i] != after[i]);
   }
 }
 
