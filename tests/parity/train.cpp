@@ -93,7 +93,7 @@ Training train_a2(Fixture& fixture, int64_t steps, float dropout = 0) {
     Tape tape({.seed = seed, .step = static_cast<uint64_t>(t)});
     const Var logits =
         (*out.model)(tape.constant(pictures(config, seed, "x" + std::to_string(t))));
-    const Var loss = binary_cross_entropy(logits, mixed_targets(config, seed, t));
+    const Var loss = binary_cross_entropy(logits, mixed_targets(config, seed, t).to(device()));
     out.step_logits.push_back(to_array(logits.value));
     out.losses.values.push_back(scalar(loss.value).values[0]);
     out.rates.values.insert(out.rates.values.end(), {rates.lr, rates.beta1});
