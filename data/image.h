@@ -1,8 +1,10 @@
 // Pictures: decoding (untrusted bytes) and Pillow-exact resizing.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -26,6 +28,8 @@ struct Image {
   const uint8_t* pixel(int x, int y) const { return const_cast<Image*>(this)->pixel(x, y); }
 };
 
+using Rgb = std::array<uint8_t, 3>;
+
 // Limits on what is decoded; beyond them a picture is refused before memory is allocated.
 struct ImageLimits {
   int64_t max_pixels = int64_t{64} << 20;      // 64 Mpixel
@@ -34,16 +38,21 @@ struct ImageLimits {
   int max_scans = 100;                          // progressive JPEG
 };
 
-// Decodes JPEG, PNG, BMP, PNM or GIF (told apart by content, not by name) to RGB as Pillow's
-// convert("RGB") does: grey replicated, alpha dropped, CMYK by (255-C)(255-K)/255, 16 bits to the
-// high byte, EXIF orientation ignored. `name` appears in messages.
+struct DecodeOptions {
+  ImageLimits limits;
+};
+
+// Decodes JPEG, PNG, GIF (its first picture), BMP, PNM, TGA, WebP or TIFF (its first page), told
+// apart by content and not by name, to RGB as Pillow's convert("RGB") does: grey replicated, alpha
+// dropped, CMYK by (255-C)(255-K)/255, 16 bits to the high byte, EXIF orientation ignored (but a
+// TIFF's own orientation is applied). `name` appears in messages.
 // Errors: DataError for an unknown format, truncated or damaged data, any decoder warning, or a
 // limit exceeded. Never a partly decoded picture.
 Image decode_image(std::span<const uint8_t> bytes, const std::string& name,
-                   const ImageLimits& limits = {});
+                   const DecodeOptions& options = {});
 
 // Reads a file and decodes it. Errors: DataError, also for a missing or unreadable file.
-Image load_image(const std::filesystem::path& path, const ImageLimits& limits = {});
+Image load_image(const std::filesystem::path& path, const DecodeOptions& options = {});
 
 enum class Interpolation { nearest, bilinear, bicubic };
 constexpr std::array<std::string_view, 3> words_of(Interpolation) {

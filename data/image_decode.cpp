@@ -32,15 +32,18 @@ constexpr Format kFormats[] = {
     {"PNM", 0, "P4"sv, decode_pnm},
     {"PNM", 0, "P5"sv, decode_pnm},
     {"PNM", 0, "P6"sv, decode_pnm},
-    {"WebP", 8, "WEBP"sv, nullptr},
-    {"TIFF", 0, "II*\0"sv, nullptr},
-    {"TIFF", 0, "MM\0*"sv, nullptr},
+    {"WebP", 8, "WEBP"sv, decode_webp},
+    {"TIFF", 0, "II*\0"sv, decode_tiff},
+    {"TIFF", 0, "MM\0*"sv, decode_tiff},
+    {"BigTIFF", 0, "II+\0"sv, decode_tiff},
+    {"BigTIFF", 0, "MM\0+"sv, decode_tiff},
     {"AVIF", 4, "ftypavif"sv, nullptr},
     {"HEIC", 4, "ftyphei"sv, nullptr},
     {"JPEG XL", 0, "\xFF\x0A"sv, nullptr},
     {"JPEG XL", 4, "JXL \r\n"sv, nullptr},
     {"JPEG 2000", 4, "jP  \r\n"sv, nullptr},
 };
+constexpr Format kTga = {"TGA", 0, ""sv, decode_tga};
 
 const Format* format_of(std::span<const uint8_t> bytes) {
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
@@ -49,14 +52,13 @@ const Format* format_of(std::span<const uint8_t> bytes) {
            text.substr(format.offset).substr(0, format.magic.size()) == format.magic;
   };
   const auto* found = std::find_if(std::begin(kFormats), std::end(kFormats), matches);
-  return found == std::end(kFormats) ? nullptr : found;
+  return found != std::end(kFormats) ? found : looks_like_tga(bytes) ? &kTga : nullptr;
 }
 
 }  // namespace
 
 void fail_decoding(const EncodedImage& file, const char* format, const std::string& problem) {
-  fail<DataError>("{}: {}: {}; replace the picture or set data.on_bad_image = \"skip\"", file.name,
-                  format, problem);
+  fail<DataError>("{}: {}: {}", file.name, format, problem);
 }
 
 void check_image_size(const EncodedImage& file, const char* format, int64_t width,
@@ -65,7 +67,7 @@ void check_image_size(const EncodedImage& file, const char* format, int64_t widt
     fail_decoding(file, format,
                   fmt::format("{} x {} pixels, expected at least one", width, height));
   }
-  const ImageLimits& limits = file.limits;
+  const ImageLimits& limits = file.options.limits;
   if (width > limits.max_side || height > limits.max_side) {
     fail_decoding(file, format, fmt::format("{} x {} pixels, at most {} a side are read", width,
                                             height, limits.max_side));
@@ -76,27 +78,46 @@ void check_image_size(const EncodedImage& file, const char* format, int64_t widt
   }
 }
 
+void apply_palette(const EncodedImage& file, const char* format, std::span<const Rgb> palette,
+                   Image& image) {
+  const uint8_t* indices = palette_indices(image);
+  for (size_t i = 0; i < image.rgb.size() / 3; ++i) {
+    const size_t index = indices[i];
+    if (index >= palette.size()) {
+      fail_decoding(file, format, fmt::format("a pixel has colour {} of a palette of {}", index,
+                                              palette.size()));
+    }
+    std::copy_n(palette[index].begin(), 3, &image.rgb[3 * i]);  // from the front: never ahead
+  }
+}
+
+void drop_alpha(const uint8_t* rgba, size_t count, uint8_t* rgb) {
+  for (size_t i = 0; i < count; ++i) {
+    std::copy_n(rgba + 4 * i, 3, rgb + 3 * i);
+  }
+}
+
 Image decode_image(std::span<const uint8_t> bytes, const std::string& name,
-                   const ImageLimits& limits) {
+                   const DecodeOptions& options) {
+  const int64_t most = options.limits.max_file_bytes;
   require<DataError>(!bytes.empty(), "{}: the file is empty, expected a picture", name);
-  require<DataError>(bytes.size() <= static_cast<size_t>(limits.max_file_bytes),
-                     "{}: {} bytes, at most {} are read", name, bytes.size(),
-                     limits.max_file_bytes);
+  require<DataError>(bytes.size() <= static_cast<size_t>(most), "{}: {} bytes, at most {} are read",
+                     name, bytes.size(), most);
   const Format* format = format_of(bytes);
   require<DataError>(format != nullptr,
                      "{}: not a picture format we know (it starts with byte 0x{:02X}); expected "
-                     "JPEG, PNG, BMP, PNM or GIF",
+                     "JPEG, PNG, GIF, BMP, PNM, TGA, WebP or TIFF",
                      name, bytes[0]);
   require<DataError>(format->decode != nullptr,
                      "{}: {} pictures are not supported; convert it to JPEG or PNG", name,
                      format->name);
-  return format->decode({bytes, name, limits});
+  return format->decode({bytes, name, options});
 }
 
-Image load_image(const std::filesystem::path& path, const ImageLimits& limits) {
-  const std::string bytes = read_text_file(path, limits.max_file_bytes);
+Image load_image(const std::filesystem::path& path, const DecodeOptions& options) {
+  const std::string bytes = read_text_file(path, options.limits.max_file_bytes);
   return decode_image({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()},
-                      path.string(), limits);
+                      path.string(), options);
 }
 
 }  // namespace mld

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include <fmt/core.h>
 
@@ -11,70 +12,64 @@
 
 namespace mld {
 
-// What every decoder gets: the whole file, the name for messages, the limits.
+// What every decoder gets: the whole file, the name for messages, the options.
 struct EncodedImage {
   std::span<const uint8_t> bytes;
   std::string name;
-  ImageLimits limits;
+  DecodeOptions options;
 };
 
 // Each decodes one format to RGB. Errors: DataError as decode_image().
 Image decode_jpeg(const EncodedImage& file);
 Image decode_png(const EncodedImage& file);
-Image decode_bmp(const EncodedImage& file);
-Image decode_pnm(const EncodedImage& file);
 Image decode_gif(const EncodedImage& file);
+Image decode_bmp(const EncodedImage& file);
+Image decode_tga(const EncodedImage& file);
+Image decode_pnm(const EncodedImage& file);
+Image decode_webp(const EncodedImage& file);
+Image decode_tiff(const EncodedImage& file);
 
-// Throws DataError "<name>: <format>: <problem>" with what to do about it.
+// TGA has no magic number: whether the header's fields make sense together.
+bool looks_like_tga(std::span<const uint8_t> bytes);
+
+// Throws DataError "<name>: <format>: <problem>".
 [[noreturn]] void fail_decoding(const EncodedImage& file, const char* format,
                                 const std::string& problem);
 
 // Refuses an empty picture and one beyond the limits, before any pixel has memory.
 void check_image_size(const EncodedImage& file, const char* format, int64_t width, int64_t height);
 
-// Reads a file in memory byte by byte, little-endian. Every read is checked: a decoder on top of it
-// can be wrong, but it cannot read outside the file, and the end of the file is never silent.
-class ByteReader {
- public:
-  ByteReader(const EncodedImage& file, const char* format) : file_(file), format_(format) {}
+// Colour indices lie in the last third of image.rgb, one byte a pixel; each becomes its colour.
+// Errors: DataError for an index beyond the palette.
+void apply_palette(const EncodedImage& file, const char* format, std::span<const Rgb> palette,
+                   Image& image);
+inline uint8_t* palette_indices(Image& image) { return &image.rgb[image.rgb.size() / 3 * 2]; }
 
-  bool at_end() const { return position_ == file_.bytes.size(); }
-  uint8_t u8() { return take(1)[0]; }
-  uint32_t u16() {
-    const auto b = take(2);
-    return b[0] | uint32_t{b[1]} << 8;
-  }
-  uint32_t u32() {
-    const auto b = take(4);
-    return b[0] | uint32_t{b[1]} << 8 | uint32_t{b[2]} << 16 | uint32_t{b[3]} << 24;
-  }
-  // The next n bytes.
-  std::span<const uint8_t> take(size_t n) {
-    if (n > file_.bytes.size() - position_) {
-      fail("the file ends early");
-    }
-    position_ += n;
-    return file_.bytes.subspan(position_ - n, n);
-  }
-  void seek(size_t position) {
-    if (position > file_.bytes.size()) {
-      fail("the file ends early");
-    }
-    position_ = position;
-  }
-  [[noreturn]] void fail(const std::string& problem) const {
-    fail_decoding(file_, format_, problem);
+// `count` pixels of four bytes to three: alpha dropped.
+void drop_alpha(const uint8_t* rgba, size_t count, uint8_t* rgb);
+
+// A file's header fields: little-endian, at places counted from the file's start. Reading beyond
+// its end is an error.
+class HeaderFields {
+ public:
+  HeaderFields(const EncodedImage& file, const char* format) : file_(file), format_(format) {}
+
+  uint32_t u8(size_t at) const { return bytes(at, 1)[0]; }
+  uint32_t u16(size_t at) const { return u8(at) | u8(at + 1) << 8; }
+  uint32_t u32(size_t at) const { return u16(at) | u16(at + 2) << 16; }
+  std::span<const uint8_t> bytes(size_t at, size_t count) const {
+    check(at <= file_.bytes.size() && count <= file_.bytes.size() - at, "the file ends early");
+    return file_.bytes.subspan(at, count);
   }
   void check(bool condition, const char* problem) const {
     if (!condition) {
-      fail(problem);
+      fail_decoding(file_, format_, problem);
     }
   }
 
  private:
   const EncodedImage& file_;
   const char* format_;
-  size_t position_ = 0;
 };
 
 }  // namespace mld

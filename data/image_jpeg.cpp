@@ -140,7 +140,7 @@ class JpegDecoder {
 }  // namespace
 
 Image decode_jpeg(const EncodedImage& file) {
-  JpegDecoder decoder(file.limits);
+  JpegDecoder decoder(file.options.limits);
   if (!decoder.read_header(file.bytes.data(), file.bytes.size())) {
     fail_decoding(file, "JPEG", decoder.error());
   }

@@ -73,6 +73,26 @@ Image horizontal_flip(Image image) {
   return image;
 }
 
+Image upright(Image image, int orientation) {
+  if (orientation < 2 || orientation > 8) {
+    return image;
+  }
+  const bool swapped = orientation >= 5;  // rows become columns
+  const bool from_right = orientation == 2 || orientation == 3 || orientation >= 7;
+  const bool from_bottom = orientation == 3 || orientation == 4 || orientation == 6 ||
+                           orientation == 7;
+  const int width = image.width, height = image.height;
+  Image out(swapped ? height : width, swapped ? width : height);
+  for (int y = 0; y < out.height; ++y) {
+    for (int x = 0; x < out.width; ++x) {
+      const int column = swapped ? y : x, row = swapped ? x : y;
+      std::memcpy(out.pixel(x, y), image.pixel(from_right ? width - 1 - column : column,
+                                               from_bottom ? height - 1 - row : row), 3);
+    }
+  }
+  return out;
+}
+
 std::vector<uint8_t> luma(const Image& image) {
   std::vector<uint8_t> grey(image.rgb.size() / 3);
   for (size_t i = 0; i < grey.size(); ++i) {

@@ -2,13 +2,9 @@
 // ways of bringing a picture to a square of the model's size.
 #pragma once
 
-#include <array>
-
 #include "data/image.h"
 
 namespace mld {
-
-using Rgb = std::array<uint8_t, 3>;
 
 // A rectangle of pixels [x, x + width) x [y, y + height).
 struct CropBox {
@@ -31,6 +27,10 @@ Image pad_to_square(Image image, Rgb fill = {0, 0, 0});
 
 // Mirrored left to right.
 Image horizontal_flip(Image image);
+
+// The picture as it is meant to be seen, from its EXIF orientation 1 to 8 (Pillow's
+// ImageOps.exif_transpose); any other value changes nothing.
+Image upright(Image image, int orientation);
 
 // Luma as Pillow's convert("L"): (19595 R + 38470 G + 7471 B + 32768) >> 16.   [height * width]
 std::vector<uint8_t> luma(const Image& image);

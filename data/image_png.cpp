@@ -24,12 +24,16 @@ class PngDecoder {
   int64_t height() const { return png_get_image_height(png_, info_); }
   bool has_palette() const { return png_get_color_type(png_, info_) == PNG_COLOR_TYPE_PALETTE; }
   size_t row_bytes() const { return png_get_rowbytes(png_, info_); }
-  // The palette, three bytes a colour; valid after read_header().
-  std::span<const png_color> palette() const {
+  // Valid after read_header().
+  std::vector<Rgb> palette() const {
     png_colorp colours = nullptr;
     int count = 0;
     png_get_PLTE(png_, info_, &colours, &count);
-    return {colours, static_cast<size_t>(count)};
+    std::vector<Rgb> palette;
+    for (int i = 0; i < count; ++i) {
+      palette.push_back({colours[i].red, colours[i].green, colours[i].blue});
+    }
+    return palette;
   }
 
   // Each phase returns false on an error or a warning; error() then tells which.
@@ -129,28 +133,13 @@ Image decode_png(const EncodedImage& file) {
   if (decoder.row_bytes() != static_cast<size_t>(image.width) * samples) {
     fail_decoding(file, "PNG", "the row size is inconsistent");
   }
-  // Palette indices fill the last third of the pixels and are replaced from the front.
-  const size_t pixels = image.rgb.size() / 3;
-  uint8_t* indices = image.rgb.data() + 2 * pixels;
   std::vector<png_bytep> rows(static_cast<size_t>(image.height));
   for (size_t y = 0; y < rows.size(); ++y) {
-    rows[y] = (samples == 1 ? indices : image.rgb.data()) + y * decoder.row_bytes();
+    rows[y] = (samples == 1 ? palette_indices(image) : image.rgb.data()) + y * decoder.row_bytes();
   }
   check(decoder.read_pixels(rows.data()));
   if (decoder.has_palette()) {
-    const std::span<const png_color> palette = decoder.palette();
-    for (size_t i = 0; i < pixels; ++i) {
-      const size_t index = indices[i];
-      if (index >= palette.size()) {
-        fail_decoding(file, "PNG", fmt::format("a pixel has colour {} of a palette of {}", index,
-                                               palette.size()));
-      }
-      const png_color& colour = palette[index];
-      uint8_t* to = &image.rgb[3 * i];
-      to[0] = colour.red;
-      to[1] = colour.green;
-      to[2] = colour.blue;
-    }
+    apply_palette(file, "PNG", decoder.palette(), image);
   }
   return image;
 }

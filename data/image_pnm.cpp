@@ -1,4 +1,7 @@
 // PNM: bitmaps, greymaps and pixmaps (P1 to P6), text and binary, any maximum up to 65535.
+//
+// Read by ourselves: stb_image 2.27 knows P5 and P6 only, ignores their maximum and swaps the bytes
+// of 16-bit samples. And a build without picture libraries reads these (data/no_pictures.cpp).
 #include <cmath>
 
 #include "data/image_formats.h"
@@ -10,15 +13,15 @@ bool is_space(uint8_t c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
 class PnmReader {
  public:
-  explicit PnmReader(const EncodedImage& file) : in_(file, "PNM") {
-    in_.take(1);
-    kind_ = in_.u8() - '0';
-    in_.check(is_space(in_.u8()), "white space must follow the magic number");
+  explicit PnmReader(const EncodedImage& file) : file_(file) {
+    kind_ = file.bytes[1] - '0';
+    at_ = 2;
+    check(is_space(u8()), "white space must follow the magic number");
     width_ = number();
     height_ = number();
     check_image_size(file, "PNM", width_, height_);
     most_ = bitmap() ? 1 : number();
-    in_.check(most_ >= 1 && most_ <= 65535, "the maximum must be from 1 to 65535");
+    check(most_ >= 1 && most_ <= 65535, "the maximum must be from 1 to 65535");
   }
 
   Image read() {
@@ -37,6 +40,18 @@ class PnmReader {
   }
 
  private:
+  static constexpr const char* kEndsEarly = "the file ends early";
+
+  void check(bool condition, const char* problem) const {
+    if (!condition) {
+      fail_decoding(file_, "PNM", problem);
+    }
+  }
+  bool at_end() const { return at_ == file_.bytes.size(); }
+  uint8_t u8() {
+    check(!at_end(), kEndsEarly);
+    return file_.bytes[at_++];
+  }
   bool bitmap() const { return kind_ == 1 || kind_ == 4; }
   bool text() const { return kind_ <= 3; }
 
@@ -45,15 +60,14 @@ class PnmReader {
   void require_bytes(int64_t channels) const {
     const int64_t row = kind_ == 4 ? (int64_t{width_} + 7) / 8
                                    : width_ * channels * (!text() && most_ > 255 ? 2 : 1);
-    ByteReader ahead = in_;
-    ahead.take(static_cast<size_t>(row * height_));
+    check(static_cast<size_t>(row * height_) <= file_.bytes.size() - at_, kEndsEarly);
   }
 
   uint8_t after_comments() {
-    uint8_t c = in_.u8();
+    uint8_t c = u8();
     while (c == '#') {
       while (c != '\n' && c != '\r') {
-        c = in_.u8();
+        c = u8();
       }
     }
     return c;
@@ -67,10 +81,10 @@ class PnmReader {
     }
     int value = 0;
     do {
-      in_.check(c >= '0' && c <= '9', "expected a decimal number");
+      check(c >= '0' && c <= '9', "expected a decimal number");
       value = value * 10 + (c - '0');
-      in_.check(value <= 1000000, "a number is too large");
-      if (text() && in_.at_end()) {  // the last sample of a text picture
+      check(value <= 1000000, "a number is too large");
+      if (text() && at_end()) {  // the last sample of a text picture
         return value;
       }
       c = after_comments();
@@ -80,7 +94,7 @@ class PnmReader {
 
   uint8_t sample(int x) {
     if (kind_ == 4) {
-      bits_ = x % 8 == 0 ? in_.u8() : static_cast<uint8_t>(bits_ << 1);
+      bits_ = x % 8 == 0 ? u8() : static_cast<uint8_t>(bits_ << 1);
       return (bits_ & 0x80) != 0 ? 0 : 255;  // one is black
     }
     if (kind_ == 1) {
@@ -88,25 +102,26 @@ class PnmReader {
       while (is_space(c)) {
         c = after_comments();
       }
-      in_.check(c == '0' || c == '1', "expected a bit");
+      check(c == '0' || c == '1', "expected a bit");
       return c == '1' ? 0 : 255;
     }
     int value = 0;
     if (text()) {
       value = number();
     } else {
-      value = in_.u8();
+      value = u8();
       if (most_ > 255) {
-        value = value << 8 | in_.u8();  // big-endian
+        value = value << 8 | u8();  // big-endian
       }
     }
-    in_.check(value <= most_, "a sample is above the maximum");
+    check(value <= most_, "a sample is above the maximum");
     return most_ == 255 ? static_cast<uint8_t>(value)
                         : static_cast<uint8_t>(
                               std::nearbyint(static_cast<double>(value) / most_ * 255));
   }
 
-  ByteReader in_;
+  const EncodedImage& file_;
+  size_t at_ = 0;
   int kind_ = 0, width_ = 0, height_ = 0, most_ = 0;
   uint8_t bits_ = 0;
 };

@@ -1,4 +1,4 @@
-// In place of image_jpeg.cpp, image_png.cpp, formats/voc_xml.cpp and formats/shapes_export.cpp in a
+// In place of the picture decoders but PNM's, formats/voc_xml.cpp and formats/shapes_export.cpp in a
 // build without their libraries: says so.
 #include "core/error.h"
 #include "data/formats/shapes.h"
@@ -11,11 +11,17 @@ namespace mld {
 [[noreturn]] static void absent(const std::string& name, const char* what) {
   // No DataError: the picture is not to blame, and must not be skipped as damaged.
   fail("{}: this build has no {} (it was made with -DMLD_PICTURES=OFF); build with "
-       "-DMLD_PICTURES=ON, which needs libjpeg-turbo, libpng and pugixml", name, what);
+       "-DMLD_PICTURES=ON, which needs the packages listed in tools/setup", name, what);
 }
 
 Image decode_jpeg(const EncodedImage& file) { absent(file.name, "JPEG decoder"); }
 Image decode_png(const EncodedImage& file) { absent(file.name, "PNG decoder"); }
+Image decode_gif(const EncodedImage& file) { absent(file.name, "GIF decoder"); }
+Image decode_bmp(const EncodedImage& file) { absent(file.name, "BMP decoder"); }
+Image decode_tga(const EncodedImage& file) { absent(file.name, "TGA decoder"); }
+Image decode_webp(const EncodedImage& file) { absent(file.name, "WebP decoder"); }
+Image decode_tiff(const EncodedImage& file) { absent(file.name, "TIFF decoder"); }
+bool looks_like_tga(std::span<const uint8_t>) { return false; }
 std::vector<VocObject> parse_voc(std::string_view, const std::string& name) {
   absent(name, "reader of VOC annotations");
 }

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <span>
 #include <sstream>
 #include <string>
@@ -14,6 +15,7 @@
 
 #include <doctest/doctest.h>
 
+#include "core/error.h"
 #include "data/image.h"
 #include "data/safetensors.h"
 #include "tests/paths.h"
@@ -31,6 +33,22 @@ inline std::filesystem::path shared_folder() {
       set != nullptr ? std::filesystem::path(set)
                      : std::filesystem::path(source_dir()).parent_path() / "shared";
   return std::filesystem::exists(path) ? path : std::filesystem::path();
+}
+
+// The message of the DataError that a call ends in.
+inline std::string error_of(const std::function<void()>& call) {
+  try {
+    call();
+  } catch (const mld::DataError& error) {
+    return error.what();
+  }
+  return "(no error)";
+}
+
+inline std::vector<uint8_t> read_bytes(const std::filesystem::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  REQUIRE_MESSAGE(in.good(), path.string());
+  return {std::istreambuf_iterator<char>(in), {}};
 }
 
 inline std::vector<std::string> split(const std::string& text, char separator) {

@@ -47,9 +47,10 @@ std::vector<uint8_t> with_png_checksums(std::span<const uint8_t> bytes) {
 }
 
 void decode(std::span<const uint8_t> bytes) {
-  const mld::ImageLimits limits{.max_pixels = 1 << 18, .max_side = 4096, .max_scans = 20};
+  const mld::DecodeOptions options{
+      .limits = {.max_pixels = 1 << 18, .max_side = 4096, .max_scans = 20}};
   try {
-    const mld::Image image = mld::decode_image(bytes, "fuzz", limits);
+    const mld::Image image = mld::decode_image(bytes, "fuzz", options);
     const size_t pixels = static_cast<size_t>(image.width) * static_cast<size_t>(image.height);
     if (pixels == 0 || image.rgb.size() != pixels * 3) {
       std::abort();

@@ -1,0 +1,94 @@
+// Resizing, cropping and turning against Pillow; the speed of decoding and resizing.
+#include <chrono>
+#include <map>
+
+#include "data/image_ops.h"
+#include "tests/image_fixtures.h"
+
+using mld::Image;
+using mld::Interpolation;
+using mld::test::check_same;
+using mld::test::fixtures;
+using mld::test::fnv1a;
+using mld::test::noise;
+using mld::test::read_tsv;
+using mld::test::shared_folder;
+using mld::test::split;
+
+namespace {
+
+Interpolation interpolation_of(const std::string& name) {
+  const std::map<std::string, Interpolation> names = {{"nearest", Interpolation::nearest},
+                                                      {"bilinear", Interpolation::bilinear},
+                                                      {"bicubic", Interpolation::bicubic}};
+  return names.at(name);
+}
+
+}  // namespace
+
+TEST_CASE("resize: Pillow on other sizes") {
+  int checked = 0;
+  for (const auto& row : read_tsv(fixtures() / "img_hashes.tsv")) {
+    if (row.at(0) != "resize") {
+      continue;
+    }
+    INFO(row.at(1));
+    const auto words = split(row.at(1), ' ');
+    const auto from = split(words.at(0), 'x'), to = split(words.at(1), 'x');
+    const Image image = noise(std::stoi(from.at(0)), std::stoi(from.at(1)));
+    CHECK(fnv1a(mld::resize(image, std::stoi(to.at(0)), std::stoi(to.at(1)),
+                            interpolation_of(words.at(2)))) == row.at(2));
+    ++checked;
+  }
+  CHECK(checked == 45);
+}
+
+TEST_CASE("resize: to a square") {
+  using mld::ResizeMode;
+  const Image wide = noise(40, 20);
+  const auto bilinear = Interpolation::bilinear;
+  check_same(mld::resize_to_square(wide, 10, ResizeMode::squash, bilinear),
+             mld::resize(wide, 10, 10, bilinear), "squash");
+  check_same(mld::resize_to_square(wide, 10, ResizeMode::crop, bilinear),
+             mld::crop(mld::resize(wide, 20, 10, bilinear), {.x = 5, .width = 10, .height = 10}),
+             "crop");
+  const Image padded = mld::resize_to_square(wide, 11, ResizeMode::pad, bilinear);
+  const Image inner = mld::resize(wide, 11, 6, bilinear);  // 5.5 rounds to the even 6
+  check_same(mld::crop(padded, {.y = 2, .width = 11, .height = 6}), inner, "pad");
+  for (const int y : {0, 1, 8, 9, 10}) {
+    CHECK(std::all_of(padded.pixel(0, y), padded.pixel(0, y) + 33, [](int v) { return v == 0; }));
+  }
+  const Image tall = mld::pad_to_square(noise(3, 6), {9, 8, 7});
+  check_same(mld::crop(tall, {.x = 1, .width = 3, .height = 6}), noise(3, 6), "left margin 1 of 3");
+  CHECK(*tall.pixel(0, 5) == 9);
+  CHECK(tall.pixel(5, 0)[2] == 7);
+  CHECK_THROWS_AS(mld::resize(wide, 0, 5, bilinear), mld::Error);
+  CHECK_THROWS_AS(mld::crop(wide, {.width = 0, .height = 5}), mld::Error);
+}
+
+TEST_CASE("speed: decoding and resizing a photograph") {
+  const auto path = shared_folder() / "data" / "pics" / "variants" / "baseline_420_full.jpg";
+  if (shared_folder().empty()) {
+    MESSAGE("SKIPPED: no shared folder");
+    return;
+  }
+  using Clock = std::chrono::steady_clock;
+  std::vector<double> decode_ms, resize_ms;
+  for (int i = 0; i < 40; ++i) {
+    const auto start = Clock::now();
+    const Image image = mld::load_image(path);
+    const auto decoded = Clock::now();
+    CHECK(mld::resize(image, 224, 224, Interpolation::bilinear).width == 224);
+    const std::chrono::duration<double, std::milli> first = decoded - start,
+                                                    second = Clock::now() - decoded;
+    decode_ms.push_back(first.count());
+    resize_ms.push_back(second.count());
+  }
+  const auto median = [](std::vector<double>& v) {
+    std::sort(v.begin(), v.end());
+    return v[v.size() / 2];
+  };
+  const double decode = median(decode_ms), resize = median(resize_ms);
+  MESSAGE("500 x 332 JPEG, one core: decode ", decode, " ms, resize to 224 ", resize, " ms, ",
+          1000 / (decode + resize), " pictures/s");
+}
