@@ -3,11 +3,16 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <memory>
 #include <optional>
+#include <span>
+#include <string>
+#include <vector>
 
 #include "app/class_table.h"
 #include "core/kernels.h"
 #include "core/memory.h"
+#include "data/formats/format.h"
 #include "data/split_warnings.h"
 #include "data/text.h"
 #include "models/summary.h"
@@ -135,6 +140,19 @@ static int64_t check_split(const char* name, const Dataset& data, const Config& 
   return static_cast<double>(bad) > allowed * static_cast<double>(report.samples) ? bad : 0;
 }
 
+static void print_unused(const Config& config, std::span<const Dataset* const> splits) {
+  const DataOptions options = data_options(config);
+  if (format_of(options).detect == nullptr) {
+    return;  // no files
+  }
+  const std::vector<std::string> unused = unused_pictures(options.root, splits);
+  if (!unused.empty()) {
+    std::printf("%s below data.root in no split that was read: %s\n",
+                counted(static_cast<int64_t>(unused.size()), "picture").c_str(),
+                printable(name_list(unused)).c_str());
+  }
+}
+
 // What the run starts from, and the disk space it will take. Errors: as training's.
 static RunBytes check_start(const Config& config, const Dataset& train) {
   ModelSpec spec = config.model;
@@ -179,6 +197,11 @@ ExitCode check_run(const Config& config, Device device) {
     bad += check_split("test", *test, config);
   }
   print_warnings(data.splits, test.get());
+  std::vector<const Dataset*> splits = {data.splits.train.get(), data.splits.val.get()};
+  if (test) {
+    splits.push_back(test.get());
+  }
+  print_unused(config, splits);
   if (bad > 0) {
     std::printf("%s: more than data.on_bad_image and data.max_bad_fraction allow\n",
                 counted(bad, "bad picture").c_str());

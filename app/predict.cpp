@@ -8,8 +8,8 @@
 #include "app/program.h"
 #include "autograd/ops.h"
 #include "core/kernels.h"
-#include "data/formats/file_dataset.h"
 #include "data/json_writer.h"
+#include "data/picture_files.h"
 #include "data/text.h"
 #include "train/checkpoint.h"
 #include "train/finite.h"
@@ -23,8 +23,8 @@ namespace fs = std::filesystem;
 constexpr int64_t kBatch = 8;
 constexpr double kDefaultThreshold = 0.5;
 
-// Files as given; a folder stands for the pictures in it, by name.
-std::vector<fs::path> list_pictures(const std::vector<std::string>& given) {
+// Files as given; a folder stands for the pictures in it and below it.
+std::vector<fs::path> picture_paths(const std::vector<std::string>& given) {
   std::vector<fs::path> pictures;
   for (const std::string& name : given) {
     std::error_code unreadable;  // said when the picture is opened
@@ -32,14 +32,17 @@ std::vector<fs::path> list_pictures(const std::vector<std::string>& given) {
       pictures.emplace_back(name);
       continue;
     }
-    const size_t before = pictures.size();
-    for (const fs::path& entry : sorted_entries(name)) {
-      if (is_picture_name(entry.native()) && fs::is_regular_file(entry)) {
-        pictures.push_back(entry);
-      }
+    LeftOut left_out;
+    const std::vector<std::string> found = list_pictures(name, name, left_out);
+    require<DataError>(!found.empty(), "{}: no picture in this folder{}{}", printable(name),
+                       left_out.empty() ? "" : "; left out: ", left_out.text());
+    if (!left_out.empty()) {
+      std::fprintf(stderr, "mlinfer: %s: left out: %s\n", printable(name).c_str(),
+                   left_out.text().c_str());
     }
-    require<DataError>(pictures.size() > before, "{}: no picture in this folder",
-                       printable(name));
+    for (const std::string& picture : found) {
+      pictures.push_back(fs::path(name) / picture);
+    }
   }
   return pictures;
 }
@@ -120,7 +123,7 @@ std::vector<float> scores_of(LoadedModel& loaded, const std::vector<Image>& pict
 
 ExitCode predict_command(const PredictCommand& command) {
   use_threads(0);
-  const std::vector<fs::path> files = list_pictures(command.pictures);
+  const std::vector<fs::path> files = picture_paths(command.pictures);
   LoadedModel loaded = model_from_checkpoint(command.checkpoint);
   fold_batch_norm(*loaded.model);
   if (command.csv) {

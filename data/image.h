@@ -54,6 +54,13 @@ Image decode_image(std::span<const uint8_t> bytes, const std::string& name,
 // Reads a file and decodes it. Errors: DataError, also for a missing or unreadable file.
 Image load_image(const std::filesystem::path& path, const DecodeOptions& options = {});
 
+// What a file is, told by its first bytes (32 suffice).
+struct PictureKind {
+  const char* format = nullptr;  // none: no picture, or a TGA, which has no mark to be told by
+  bool readable = false;         // by decode_image()
+};
+PictureKind picture_kind(std::span<const uint8_t> start);
+
 enum class Interpolation { nearest, bilinear, bicubic };
 constexpr std::array<std::string_view, 3> words_of(Interpolation) {
   return {"nearest", "bilinear", "bicubic"};

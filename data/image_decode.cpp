@@ -1,5 +1,6 @@
 // From bytes to a picture: what format it is, whether it is within the limits, who decodes it.
 #include <algorithm>
+#include <cctype>
 #include <string_view>
 
 #include "core/error.h"
@@ -45,14 +46,26 @@ constexpr Format kFormats[] = {
 };
 constexpr Format kTga = {"TGA", 0, ""sv, decode_tga};
 
-const Format* format_of(std::span<const uint8_t> bytes) {
+// The format by its mark; none for TGA.
+const Format* marked_format(std::span<const uint8_t> bytes) {
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   const auto matches = [&](const Format& format) {
     return text.size() >= format.offset &&
            text.substr(format.offset).substr(0, format.magic.size()) == format.magic;
   };
   const auto* found = std::find_if(std::begin(kFormats), std::end(kFormats), matches);
-  return found != std::end(kFormats) ? found : looks_like_tga(bytes) ? &kTga : nullptr;
+  return found != std::end(kFormats) ? found : nullptr;
+}
+
+// Two letters may begin a text as well: a PNM's are followed by white space and a digit or a
+// comment, a BMP's by a size and four zeros.
+bool is_plausible(const Format& format, std::span<const uint8_t> start) {
+  if (format.decode == decode_pnm) {
+    return start.size() > 3 && std::isspace(start[2]) != 0 &&
+           (std::isdigit(start[3]) != 0 || start[3] == '#');
+  }
+  return format.decode != decode_bmp ||
+         (start.size() > 10 && std::all_of(&start[6], &start[10], [](uint8_t b) { return b == 0; }));
 }
 
 }  // namespace
@@ -97,13 +110,24 @@ void drop_alpha(const uint8_t* rgba, size_t count, uint8_t* rgb) {
   }
 }
 
+PictureKind picture_kind(std::span<const uint8_t> start) {
+  const Format* format = marked_format(start);
+  if (format == nullptr || !is_plausible(*format, start)) {
+    return {};
+  }
+  return {format->name, format->decode != nullptr};
+}
+
 Image decode_image(std::span<const uint8_t> bytes, const std::string& name,
                    const DecodeOptions& options) {
   const int64_t most = options.limits.max_file_bytes;
   require<DataError>(!bytes.empty(), "{}: the file is empty, expected a picture", name);
   require<DataError>(bytes.size() <= static_cast<size_t>(most), "{}: {} bytes, at most {} are read",
                      name, bytes.size(), most);
-  const Format* format = format_of(bytes);
+  const Format* format = marked_format(bytes);
+  if (format == nullptr && looks_like_tga(bytes)) {
+    format = &kTga;
+  }
   require<DataError>(format != nullptr,
                      "{}: not a picture format we know (it starts with byte 0x{:02X}); expected "
                      "JPEG, PNG, GIF, BMP, PNM, TGA, WebP or TIFF",

@@ -6,9 +6,11 @@
 #include <exception>
 #include <mutex>
 #include <thread>
+#include <unordered_set>
 
 #include "core/error.h"
 #include "data/loader.h"
+#include "data/picture_files.h"
 
 namespace mld {
 namespace {
@@ -96,6 +98,20 @@ DatasetReport inspect(const Dataset& data, bool decode_all, int workers) {
   std::sort(report.bad.begin(), report.bad.end(),
             [](const BadPicture& a, const BadPicture& b) { return a.sample < b.sample; });
   return report;
+}
+
+std::vector<std::string> unused_pictures(const std::filesystem::path& root,
+                                         std::span<const Dataset* const> splits) {
+  std::unordered_set<std::string> used;
+  for (const Dataset* split : splits) {
+    for (int64_t i = 0; i < split->size(); ++i) {
+      used.insert(split->source(i));
+    }
+  }
+  LeftOut left_out;
+  std::vector<std::string> pictures = list_pictures(root, root, left_out);
+  std::erase_if(pictures, [&](const std::string& picture) { return used.contains(picture); });
+  return pictures;
 }
 
 }  // namespace mld

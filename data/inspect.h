@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -33,5 +35,9 @@ struct DatasetReport {
 // Looks at every sample: its labels, and that its file is there (decode_all: that it decodes).
 // workers <= 0: all processors.
 DatasetReport inspect(const Dataset& data, bool decode_all, int workers = 0);
+
+// The pictures below `root` that are no sample of any split, in byte order.
+std::vector<std::string> unused_pictures(const std::filesystem::path& root,
+                                         std::span<const Dataset* const> splits);
 
 }  // namespace mld

@@ -121,7 +121,7 @@ TEST_CASE("folder: one folder per class, nested, interleaved, other files noted"
   CHECK(splits.train->load(1).rgb[0] == 3);
   REQUIRE(splits.train->notes().size() == 2);
   CHECK(splits.train->notes()[0].ends_with(
-      "1 file skipped that is no .jpg, .png, .bmp, .gif or .ppm: dog/notes.txt"));
+      ": left out: 1 hidden (dog/.hidden.ppm), 1 not a picture (dog/notes.txt)"));
   CHECK(splits.train->notes()[1].ends_with("1 folder without pictures: empty"));
   REQUIRE(splits.val->size() == 1);
   CHECK(label_of(*splits.val, 0, 1) == Label::present);  // train's column of "dog"

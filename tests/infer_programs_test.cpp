@@ -28,6 +28,24 @@ TEST_CASE("predictions: text, JSON, CSV, bad pictures") {
   CHECK(contains(broken.out(), "a.ppm"));  // the others are done
 }
 
+TEST_CASE("predictions of a folder of folders") {
+  const TemporaryFolder folder;
+  const std::string best = (trained_run() / "weights/best.safetensors").string();
+  folder.write_picture("all/red/1.ppm", 30);
+  folder.write("all/blue/noext", read_file(kFixtures / "pics/size_3x5.jpg"));
+  folder.write("all/blue/x.webp", read_file(kFixtures / "pics/format_lossy.webp"));
+  folder.write("all/._1.ppm", "a file system's own");
+  const std::string all = (folder.path() / "all").string();
+  Program program("mlinfer", {"predict", best, all, "--csv", "--top-k", "1"}, folder);
+  REQUIRE(program.wait() == 0);
+  const std::vector<std::string> lines = lines_of(folder.path() / "stdout");
+  REQUIRE(lines.size() == 4);
+  CHECK(lines[1].starts_with(all + "/blue/noext,"));
+  CHECK(lines[2].starts_with(all + "/blue/x.webp,"));
+  CHECK(lines[3].starts_with(all + "/red/1.ppm,"));
+  CHECK(contains(program.err(), "left out: 1 hidden (._1.ppm)"));
+}
+
 TEST_CASE("eval reads the run's own data, and refuses other classes and damaged files") {
   const TemporaryFolder folder;
   const fs::path best = trained_run() / "weights/best.safetensors";

@@ -3,7 +3,6 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstring>
 #include <limits>
@@ -178,30 +177,6 @@ std::string prefix_of(const std::filesystem::path& folder, const std::filesystem
       root.lexically_normal());
   const bool inside = !below.empty() && *below.begin() != ".." && below != ".";
   return inside ? (below / "").native() : "";
-}
-
-bool is_picture_name(std::string_view name) {
-  static constexpr std::array<std::string_view, 9> kEndings = {
-      ".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".pbm", ".pnm"};
-  std::string lower(name.size() > 5 ? name.substr(name.size() - 5) : name);
-  std::transform(lower.begin(), lower.end(), lower.begin(),
-                 [](unsigned char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
-  return std::any_of(kEndings.begin(), kEndings.end(),
-                     [&](std::string_view ending) { return lower.ends_with(ending); });
-}
-
-std::vector<std::filesystem::path> sorted_entries(const std::filesystem::path& folder) {
-  std::error_code error;
-  std::filesystem::directory_iterator entry(folder, error);
-  std::vector<std::filesystem::path> paths;
-  for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
-    paths.push_back(entry->path());
-  }
-  require<DataError>(!error, "{}: cannot list the folder: {}", printable(folder.native()),
-                     error.message());
-  std::sort(paths.begin(), paths.end(),
-            [](const auto& a, const auto& b) { return a.native() < b.native(); });
-  return paths;
 }
 
 bool has_file(const std::filesystem::path& folder, std::string_view ending,

@@ -11,6 +11,7 @@
 
 #include "data/dataset.h"
 #include "data/formats/open.h"
+#include "data/picture_files.h"
 
 namespace mld {
 
@@ -116,10 +117,6 @@ const std::string& split_option(const DataOptions& options, const std::string& s
 int64_t split_limit(const DataOptions& options, const std::string& split);
 // What source() puts before paths in `folder`: "train2014/", or "" for the root and outside it.
 std::string prefix_of(const std::filesystem::path& folder, const std::filesystem::path& root);
-// Whether a file name ends like a picture we decode: .jpg .jpeg .png .bmp .gif .ppm .pgm .pbm .pnm.
-bool is_picture_name(std::string_view name);
-// The entries of a folder in byte order. Errors: DataError if it is missing or unreadable.
-std::vector<std::filesystem::path> sorted_entries(const std::filesystem::path& folder);
 // Whether a folder is there and holds a name with this ending (and start).
 bool has_file(const std::filesystem::path& folder, std::string_view ending,
               std::string_view start = "");

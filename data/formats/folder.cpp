@@ -10,8 +10,6 @@ namespace mld {
 namespace fs = std::filesystem;
 namespace {
 
-bool is_hidden(const fs::path& path) { return path.filename().native().starts_with('.'); }
-
 // The folders that may hold a split's classes when the user names none.
 std::vector<std::string> usual_names(const std::string& split) {
   return split == "val" ? std::vector<std::string>{"val", "valid", "validation"}
@@ -35,40 +33,6 @@ fs::path split_folder(const DataOptions& options, const std::string& split) {
                    "{}: no folder for split '{}'; make {}/<class>/, or name the folder in data.{}",
                    printable(options.root.native()), split, split, split);
   return options.root;
-}
-
-// What lies in one class folder and the folders below it. Links are followed (folders of links are
-// a usual way to make a subset; no annotation file chooses them), but not links to folders, which
-// may form a circle.
-struct ClassFolder {
-  std::vector<std::string> pictures;  // relative to the split's folder, in byte order
-  int64_t others = 0;                 // files that do not look like pictures
-  std::string other;                  // the first of them
-};
-
-ClassFolder list_class(const fs::path& split_folder, const fs::path& folder) {
-  ClassFolder result;
-  std::vector<fs::path> folders = {folder};
-  while (!folders.empty()) {
-    const fs::path current = std::move(folders.back());
-    folders.pop_back();
-    for (const fs::path& entry : sorted_entries(current)) {
-      std::error_code error;
-      const fs::path relative = entry.lexically_relative(split_folder);
-      if (is_hidden(entry)) {
-        continue;
-      }
-      if (fs::is_directory(fs::symlink_status(entry, error))) {
-        folders.push_back(entry);
-      } else if (is_picture_name(entry.filename().native())) {
-        result.pictures.push_back(relative.native());
-      } else if (result.others++ == 0) {
-        result.other = relative.native();
-      }
-    }
-  }
-  std::sort(result.pictures.begin(), result.pictures.end());
-  return result;
 }
 
 // The program whose export of boxes this is, which would come out as one class called "images".
@@ -100,12 +64,8 @@ void refuse_detection_export(const fs::path& root) {
 bool has_class_folders(const fs::path& folder) {
   for (const fs::path& entry : sorted_entries(folder)) {
     std::error_code error;
-    if (fs::is_directory(entry, error) && !entry.filename().native().starts_with('.')) {
-      for (const fs::path& inner : sorted_entries(entry)) {
-        if (is_picture_name(inner.filename().native())) {
-          return true;
-        }
-      }
+    if (fs::is_directory(entry, error) && !is_hidden(entry) && holds_picture(entry)) {
+      return true;
     }
   }
   return false;
@@ -127,18 +87,14 @@ std::unique_ptr<Dataset> open_folder(const DataOptions& options, const std::stri
   const fs::path folder = split_folder(options, split);
   const std::string where = printable(folder.native());
   std::vector<std::string> names, empty;
-  std::vector<ClassFolder> contents;
-  ClassFolder others;
+  std::vector<std::vector<std::string>> contents;  // of the folders in `names`
+  LeftOut left_out;
   for (const fs::path& entry : sorted_entries(folder)) {
     if (!is_hidden(entry) && fs::is_directory(entry)) {
-      ClassFolder listed = list_class(folder, entry);
-      if (listed.others > 0 && others.others == 0) {
-        others.other = listed.other;
-      }
-      others.others += listed.others;
-      (listed.pictures.empty() ? empty : names).push_back(entry.filename().native());
-      if (!listed.pictures.empty()) {
-        contents.push_back(std::move(listed));
+      std::vector<std::string> pictures = list_pictures(entry, folder, left_out);
+      (pictures.empty() ? empty : names).push_back(entry.filename().native());
+      if (!pictures.empty()) {
+        contents.push_back(std::move(pictures));
       }
     }
   }
@@ -148,9 +104,8 @@ std::unique_ptr<Dataset> open_folder(const DataOptions& options, const std::stri
                     "data.train = \".\", the root", where);
   }
   require<DataError>(!names.empty(),
-                     "{}: no pictures, expected one folder per class with .jpg, .png, .bmp, .gif "
-                     "or .ppm files in it",
-                     where);
+                     "{}: no pictures, expected one folder per class with pictures in it{}{}", where,
+                     left_out.empty() ? "" : "; left out: ", left_out.text());
   const ClassList classes(options, names, where);
   std::vector<std::string> unknown;
   std::copy_if(names.begin(), names.end(), std::back_inserter(unknown),
@@ -160,14 +115,14 @@ std::unique_ptr<Dataset> open_folder(const DataOptions& options, const std::stri
   SampleList samples(options.unlabelled, split_limit(options, split), where);
   // One picture of each class in turn, so that "the first N" has them all.
   size_t longest = 0;
-  for (const ClassFolder& content : contents) {
-    longest = std::max(longest, content.pictures.size());
+  for (const std::vector<std::string>& pictures : contents) {
+    longest = std::max(longest, pictures.size());
   }
   for (size_t round = 0; round < longest; ++round) {
     for (size_t i = 0; i < names.size(); ++i) {
-      if (round < contents[i].pictures.size()) {
+      if (round < contents[i].size()) {
         const LabelEntry label{classes.column(names[i])};
-        samples.add(std::move(contents[i].pictures[round]), {&label, 1});
+        samples.add(std::move(contents[i][round]), {&label, 1});
       }
     }
   }
@@ -175,11 +130,8 @@ std::unique_ptr<Dataset> open_folder(const DataOptions& options, const std::stri
   auto data = std::make_unique<FileDataset>(
       FileDataset::Place{folder, prefix_of(folder, options.root), false}, classes,
       std::move(samples));
-  if (others.others > 0) {
-    data->add_note(fmt::format("{}: {} skipped that {} no .jpg, .png, .bmp, .gif or .ppm: {}{}",
-                               where, counted(others.others, "file"),
-                               others.others == 1 ? "is" : "are", printable(others.other),
-                               others.others == 1 ? "" : ", ..."));
+  if (!left_out.empty()) {
+    data->add_note(fmt::format("{}: left out: {}", where, left_out.text()));
   }
   if (!empty.empty()) {
     data->add_note(fmt::format("{}: {} without pictures: {}", where,
