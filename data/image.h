@@ -7,16 +7,25 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/words.h"
 
 namespace mld {
 
+// What decoding a file found besides the pixels.
+struct PictureFacts {
+  std::string damage;        // of what no pixel needs, passed over; empty = none
+  int orientation = 1;       // by EXIF, 1 = stored upright
+  bool transparent = false;  // there is an alpha channel or a transparent colour
+};
+
 // An 8-bit RGB picture, row-major [height, width, 3].
 struct Image {
   int width = 0, height = 0;
   std::vector<uint8_t> rgb;
+  PictureFacts facts;  // of a decoded file; whatever is made from it has none
 
   Image() = default;
   Image(int width_, int height_, uint8_t grey = 0)
@@ -30,6 +39,15 @@ struct Image {
 
 using Rgb = std::array<uint8_t, 3>;
 
+// A rectangle of pixels [x, x + width) x [y, y + height).
+struct CropBox {
+  int x = 0, y = 0, width = 0, height = 0;
+};
+
+// A colour as text, "#rrggbb", and back; no colour is "". Nothing for another text.
+std::string colour_text(const std::optional<Rgb>& colour);
+std::optional<std::optional<Rgb>> colour_of(std::string_view text);
+
 // Limits on what is decoded; beyond them a picture is refused before memory is allocated.
 struct ImageLimits {
   int64_t max_pixels = int64_t{64} << 20;      // 64 Mpixel
@@ -39,15 +57,18 @@ struct ImageLimits {
 };
 
 struct DecodeOptions {
-  ImageLimits limits;
+  ImageLimits limits{};
+  bool turn = false;              // apply the EXIF orientation
+  std::optional<Rgb> background{};  // the colour under transparent pixels; none: alpha dropped
 };
 
 // Decodes JPEG, PNG, GIF (its first picture), BMP, PNM, TGA, WebP or TIFF (its first page), told
 // apart by content and not by name, to RGB as Pillow's convert("RGB") does: grey replicated, alpha
 // dropped, CMYK by (255-C)(255-K)/255, 16 bits to the high byte, EXIF orientation ignored (but a
 // TIFF's own orientation is applied). `name` appears in messages.
-// Errors: DataError for an unknown format, truncated or damaged data, any decoder warning, or a
-// limit exceeded. Never a partly decoded picture.
+// Errors: DataError for an unknown format, truncated or damaged pixels, any decoder's warning that
+// may be about pixels, or a limit exceeded. Never a partly decoded picture. Damage elsewhere (a
+// missing end mark, a wrong checksum of a text) is noted in the picture's facts.
 Image decode_image(std::span<const uint8_t> bytes, const std::string& name,
                    const DecodeOptions& options = {});
 
@@ -68,5 +89,10 @@ constexpr std::array<std::string_view, 3> words_of(Interpolation) {
 
 // Pillow 9.4's Image.resize, bit for bit: antialiased, two integer passes, horizontal first.
 Image resize(const Image& image, int width, int height, Interpolation interpolation);
+
+// The pixels of resize(image, width, height, interpolation) in `box`, which lies inside; nothing
+// else is computed, so memory is needed for the box only.
+Image resize(const Image& image, int width, int height, Interpolation interpolation,
+             const CropBox& box);
 
 }  // namespace mld

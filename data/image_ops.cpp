@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "core/error.h"
 
@@ -26,25 +27,36 @@ Image crop(const Image& image, const CropBox& box) {
   return out;
 }
 
+// Where a crop of `cropped` pixels in the middle of `side` begins. A picture smaller than the crop
+// is padded first, the odd pixel to the right; then the sides agree and the crop's own offset is 0.
+static int middle(int side, int cropped) {
+  return side < cropped ? -((cropped - side) / 2) : round_half_even((side - cropped) / 2.0);
+}
+
 Image center_crop(const Image& image, int width, int height) {
-  // A picture smaller than the crop is padded first, the odd pixel to the right; then the sides
-  // agree and the crop's own offset is zero.
-  const auto offset = [](int side, int cropped) {
-    return side < cropped ? -((cropped - side) / 2) : round_half_even((side - cropped) / 2.0);
-  };
-  return crop(image, {.x = offset(image.width, width),
-                      .y = offset(image.height, height),
+  return crop(image, {.x = middle(image.width, width),
+                      .y = middle(image.height, height),
                       .width = width,
                       .height = height});
 }
 
-Image resize_shorter_side(const Image& image, int size, Interpolation interpolation) {
+// The sides of `image` scaled so that the shorter one is `size`.
+static CropBox scaled_to_shorter(const Image& image, int size) {
   const int64_t shorter = std::min(image.width, image.height);
   const int64_t longer = std::max(image.width, image.height);
   require(shorter > 0, "resize_shorter_side: the picture is empty");
-  const int scaled = static_cast<int>(size * longer / shorter);
-  return image.width <= image.height ? resize(image, size, scaled, interpolation)
-                                     : resize(image, scaled, size, interpolation);
+  const int64_t scaled = size * longer / shorter;
+  require<DataError>(scaled <= std::numeric_limits<int>::max(),
+                     "a picture of {} x {} pixels is too narrow for data.resize = \"crop\" to {}",
+                     image.width, image.height, size);
+  const int other = static_cast<int>(scaled);
+  return image.width <= image.height ? CropBox{.width = size, .height = other}
+                                     : CropBox{.width = other, .height = size};
+}
+
+Image resize_shorter_side(const Image& image, int size, Interpolation interpolation) {
+  const CropBox scaled = scaled_to_shorter(image, size);
+  return resize(image, scaled.width, scaled.height, interpolation);
 }
 
 Image pad_to_square(Image image, Rgb fill) {
@@ -108,7 +120,12 @@ Image resize_to_square(const Image& image, int size, ResizeMode mode,
     return resize(image, size, size, interpolation);
   }
   if (mode == ResizeMode::crop) {
-    return center_crop(resize_shorter_side(image, size, interpolation), size, size);
+    const CropBox scaled = scaled_to_shorter(image, size);
+    return resize(image, scaled.width, scaled.height, interpolation,
+                  {.x = middle(scaled.width, size),
+                   .y = middle(scaled.height, size),
+                   .width = size,
+                   .height = size});
   }
   const int longer = std::max(image.width, image.height);
   const auto scaled = [&](int side) {

@@ -6,11 +6,6 @@
 
 namespace mld {
 
-// A rectangle of pixels [x, x + width) x [y, y + height).
-struct CropBox {
-  int x = 0, y = 0, width = 0, height = 0;
-};
-
 // The box's pixels; those outside the picture are black (Pillow's Image.crop).
 // Errors: an empty box.
 Image crop(const Image& image, const CropBox& box);

@@ -4,9 +4,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <span>
 
 #include "core/error.h"
-#include "data/image.h"
+#include "data/image_ops.h"
 
 namespace mld {
 namespace {
@@ -63,11 +64,17 @@ int real_weights(int in, double center, double filter_scale, Interpolation inter
   return count;
 }
 
-Axis make_axis(int in, int out, Interpolation interpolation) {
+// The outputs [begin, begin + count) of `out`.
+struct Outputs {
+  int out = 0, begin = 0, count = 0;
+};
+
+Axis make_axis(int in, const Outputs& outputs, Interpolation interpolation) {
+  const int out = outputs.out;
   const double scale = static_cast<double>(in) / out, filter_scale = std::max(scale, 1.0);
   Axis axis;
   std::vector<double> real;
-  for (int i = 0; i < out; ++i) {
+  for (int i = outputs.begin; i < outputs.begin + outputs.count; ++i) {
     int first = 0;
     const int count =
         real_weights(in, (i + 0.5) * scale, filter_scale, interpolation, first, real);
@@ -156,16 +163,17 @@ struct RowBlock {
 
 // Each output pixel has its own taps, so neighbours in a row cannot share a vector; the same pixel
 // of 16 rows can. 16 rows are turned into columns, summed, and turned back.
-Image horizontal_pass(const Image& image, int out_width, Interpolation interpolation) {
-  const Axis axis = make_axis(image.width, out_width, interpolation);
-  Image out(out_width, image.height);
+// `rows_wanted` rows from `first_row` on.
+Image horizontal_pass(const Image& image, const Axis& axis, int first_row, int rows_wanted) {
+  const int out_width = static_cast<int>(axis.taps.size());
+  Image out(out_width, rows_wanted);
   const size_t stride = static_cast<size_t>(image.width) * 3;
   const size_t out_stride = static_cast<size_t>(out_width) * 3;
   std::vector<Bytes16> columns(stride + 15), out_columns(out_stride + 15);
   Bytes16 m[16];
-  for (int y = 0; y < image.height; y += 16) {
-    const int rows = std::min(16, image.height - y);
-    const RowBlock from{const_cast<uint8_t*>(image.pixel(0, y)), stride, rows};
+  for (int y = 0; y < rows_wanted; y += 16) {
+    const int rows = std::min(16, rows_wanted - y);
+    const RowBlock from{const_cast<uint8_t*>(image.pixel(0, first_row + y)), stride, rows};
     const RowBlock to{out.pixel(0, y), out_stride, rows};
     for (size_t i = 0; i < stride; i += 16) {
       from.read(i, m);
@@ -186,13 +194,11 @@ Image horizontal_pass(const Image& image, int out_width, Interpolation interpola
   return out;
 }
 
-Image vertical_pass(const Image& image, int out_height, Interpolation interpolation) {
-  const Axis axis = make_axis(image.height, out_height, interpolation);
-  Image out(image.width, out_height);
+// The rows that `taps` stand for, to `to`; image holds the rows of the input from `first_row` on.
+void vertical_pass(const Image& image, size_t first_row, std::span<const Taps> rows, uint8_t* to) {
   const size_t stride = static_cast<size_t>(image.width) * 3;
-  uint8_t* to = out.rgb.data();
-  for (const Taps& taps : axis.taps) {
-    const uint8_t* from = &image.rgb[taps.first * stride];
+  for (const Taps& taps : rows) {
+    const uint8_t* from = &image.rgb[(taps.first - first_row) * stride];
     size_t i = 0;
     for (; i + 64 <= stride; i += 64) {
       weighted_sum<64>(from + i, stride, taps, to + i);
@@ -201,6 +207,27 @@ Image vertical_pass(const Image& image, int out_height, Interpolation interpolat
       weighted_sum<1>(from + i, stride, taps, to + i);
     }
     to += stride;
+  }
+}
+
+// Both passes, a band of rows at a time: a tall picture that becomes wider must not do so whole.
+Image both_passes(const Image& image, const Axis& across, const Axis& down) {
+  constexpr size_t kBandBytes = size_t{1} << 20;
+  Image out(static_cast<int>(across.taps.size()), static_cast<int>(down.taps.size()));
+  const size_t most_rows = kBandBytes / (across.taps.size() * 3);
+  const std::span<const Taps> rows = down.taps;
+  for (size_t begin = 0; begin < rows.size();) {
+    const size_t first = rows[begin].first;
+    const auto last = [&](size_t i) { return rows[i].first + static_cast<size_t>(rows[i].count); };
+    size_t end = begin + 1;
+    while (end < rows.size() && last(end) - first <= most_rows) {
+      ++end;
+    }
+    const Image band = horizontal_pass(image, across, static_cast<int>(first),
+                                       static_cast<int>(last(end - 1) - first));
+    vertical_pass(band, first, rows.subspan(begin, end - begin),
+                  out.pixel(0, static_cast<int>(begin)));
+    begin = end;
   }
   return out;
 }
@@ -217,16 +244,14 @@ std::vector<int> nearest_indices(int in, int out) {
   return indices;
 }
 
-Image resize_nearest(const Image& image, int width, int height) {
+Image resize_nearest(const Image& image, int width, int height, const CropBox& box) {
   const std::vector<int> xs = nearest_indices(image.width, width);
   const std::vector<int> ys = nearest_indices(image.height, height);
-  Image out(width, height);
-  for (int y = 0; y < height; ++y) {
-    const uint8_t* row = image.pixel(0, ys[static_cast<size_t>(y)]);
-    uint8_t* to = out.pixel(0, y);
-    for (const int x : xs) {
-      std::memcpy(to, row + static_cast<size_t>(x) * 3, 3);
-      to += 3;
+  Image out(box.width, box.height);
+  for (int y = 0; y < box.height; ++y) {
+    const int row = ys[static_cast<size_t>(box.y + y)];
+    for (int x = 0; x < box.width; ++x) {
+      std::memcpy(out.pixel(x, y), image.pixel(xs[static_cast<size_t>(box.x + x)], row), 3);
     }
   }
   return out;
@@ -234,22 +259,42 @@ Image resize_nearest(const Image& image, int width, int height) {
 
 }  // namespace
 
-Image resize(const Image& image, int width, int height, Interpolation interpolation) {
+Image resize(const Image& image, int width, int height, Interpolation interpolation,
+             const CropBox& box) {
   require(image.width > 0 && image.height > 0, "resize: the picture is empty");
   require(width > 0 && height > 0, "resize: {} x {} is not a size", width, height);
-  if (image.width == width && image.height == height) {
-    return image;
-  }
+  require(box.width > 0 && box.height > 0 && box.x >= 0 && box.y >= 0 &&
+              box.width <= width - box.x && box.height <= height - box.y,
+          "resize: a box of {} x {} at {}, {} is not inside {} x {}", box.width, box.height, box.x,
+          box.y, width, height);
   if (interpolation == Interpolation::nearest) {
-    return resize_nearest(image, width, height);
+    return resize_nearest(image, width, height, box);
   }
-  if (image.height == height) {
-    return horizontal_pass(image, width, interpolation);
+  const Outputs columns{width, box.x, box.width}, rows{height, box.y, box.height};
+  const bool same_width = image.width == width, same_height = image.height == height;
+  if (same_width && same_height) {
+    return crop(image, box);
   }
-  if (image.width == width) {
-    return vertical_pass(image, height, interpolation);
+  if (same_height) {
+    return horizontal_pass(image, make_axis(image.width, columns, interpolation), box.y,
+                           box.height);
   }
-  return vertical_pass(horizontal_pass(image, width, interpolation), height, interpolation);
+  const Axis down = make_axis(image.height, rows, interpolation);
+  if (same_width) {
+    Image out(box.width, box.height);
+    if (box.width == width) {
+      vertical_pass(image, 0, down.taps, out.rgb.data());
+    } else {
+      vertical_pass(crop(image, {.x = box.x, .width = box.width, .height = image.height}), 0,
+                    down.taps, out.rgb.data());
+    }
+    return out;
+  }
+  return both_passes(image, make_axis(image.width, columns, interpolation), down);
+}
+
+Image resize(const Image& image, int width, int height, Interpolation interpolation) {
+  return resize(image, width, height, interpolation, {.width = width, .height = height});
 }
 
 }  // namespace mld

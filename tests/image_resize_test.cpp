@@ -1,6 +1,12 @@
 // Resizing, cropping and turning against Pillow; the speed of decoding and resizing.
+#include <malloc.h>
+
+#include <atomic>
 #include <chrono>
+#include <cstdlib>
 #include <map>
+#include <new>
+#include <utility>
 
 #include "data/image_ops.h"
 #include "tests/image_fixtures.h"
@@ -15,7 +21,27 @@ using mld::test::read_tsv;
 using mld::test::shared_folder;
 using mld::test::split;
 
+// The memory that this program holds by new, and the most it held: every allocation goes this way.
+static std::atomic<size_t> now_bytes = 0, most_bytes = 0;
+
+void* operator new(size_t size) {
+  void* memory = std::malloc(size);
+  if (memory == nullptr) {
+    throw std::bad_alloc();
+  }
+  const size_t now = now_bytes += ::malloc_usable_size(memory);
+  most_bytes = std::max(most_bytes.load(), now);
+  return memory;
+}
+void operator delete(void* memory) noexcept {
+  now_bytes -= ::malloc_usable_size(memory);
+  std::free(memory);
+}
+void operator delete(void* memory, size_t) noexcept { operator delete(memory); }
+
 namespace {
+
+using Sizes = std::vector<std::pair<int, int>>;
 
 Interpolation interpolation_of(const std::string& name) {
   const std::map<std::string, Interpolation> names = {{"nearest", Interpolation::nearest},
@@ -40,7 +66,7 @@ TEST_CASE("resize: Pillow on other sizes") {
                             interpolation_of(words.at(2)))) == row.at(2));
     ++checked;
   }
-  CHECK(checked == 45);
+  CHECK(checked == 51);
 }
 
 TEST_CASE("resize: to a square") {
@@ -64,6 +90,43 @@ TEST_CASE("resize: to a square") {
   CHECK(tall.pixel(5, 0)[2] == 7);
   CHECK_THROWS_AS(mld::resize(wide, 0, 5, bilinear), mld::Error);
   CHECK_THROWS_AS(mld::crop(wide, {.width = 0, .height = 5}), mld::Error);
+}
+
+TEST_CASE("resize: a window is that part of the whole") {
+  const Image image = noise(57, 33);
+  for (const Interpolation how :
+       {Interpolation::nearest, Interpolation::bilinear, Interpolation::bicubic}) {
+    for (const auto& [width, height] : Sizes{{20, 90}, {57, 11}, {130, 33}, {57, 33}}) {
+      const mld::CropBox box = {.x = 7, .y = 3, .width = 9, .height = 6};
+      check_same(mld::resize(image, width, height, how, box),
+                 mld::crop(mld::resize(image, width, height, how), box), "window");
+    }
+  }
+  const auto crop_of = [](const Image& from, int size) {
+    return mld::resize_to_square(from, size, mld::ResizeMode::crop, Interpolation::bicubic);
+  };
+  for (const auto& [width, height] : Sizes{{57, 33}, {33, 57}, {100, 7}, {5, 64}, {20, 20}}) {
+    const Image from = noise(width, height);
+    check_same(crop_of(from, 20),
+               mld::center_crop(mld::resize_shorter_side(from, 20, Interpolation::bicubic), 20, 20),
+               "crop");
+  }
+  CHECK_THROWS_AS(mld::resize(image, 20, 20, Interpolation::bilinear, {.x = 15, .width = 6,
+                                                                       .height = 5}), mld::Error);
+}
+
+TEST_CASE("resize: a line of pixels takes no more memory than itself and the result") {
+  constexpr size_t kWorking = size_t{16} << 20;  // a band of rows and sixteen turned ones
+  for (const auto mode : {mld::ResizeMode::squash, mld::ResizeMode::crop, mld::ResizeMode::pad}) {
+    for (const auto& [width, height] : Sizes{{60000, 1}, {1, 60000}, {60000, 2}}) {
+      const Image line(width, height, 77);
+      most_bytes = now_bytes.load();
+      const size_t before = now_bytes;
+      const Image square = mld::resize_to_square(line, 448, mode, Interpolation::bicubic);
+      CHECK(most_bytes - before < square.rgb.size() + kWorking);
+      CHECK(square.pixel(223, 223)[0] == 77);
+    }
+  }
 }
 
 TEST_CASE("speed: decoding and resizing a photograph") {
