@@ -23,6 +23,13 @@
 
 namespace mld {
 
+static void print_count(const PictureCount& pictures, const char* what) {
+  if (pictures.count > 0) {
+    std::printf("  %s %s, such as %s\n", counted(pictures.count, "picture").c_str(), what,
+                printable(pictures.example).c_str());
+  }
+}
+
 static void print_split(const char* name, const Dataset& data, const DatasetReport& report) {
   std::printf("%s: %s, %.2f labels each\n", name, counted(report.samples, "picture").c_str(),
               report.labels_per_sample());
@@ -38,6 +45,9 @@ static void print_split(const char* name, const Dataset& data, const DatasetRepo
       std::printf("  %zu labels: %ld\n", n, static_cast<long>(report.label_histogram[n]));
     }
   }
+  print_count(report.turned, "turned by EXIF (data.exif = \"apply\" or \"ignore\")");
+  print_count(report.transparent, "with transparency (data.background is the colour under it)");
+  print_count(report.damaged, "with damage outside the pixels, which are used");
   for (const BadPicture& bad : report.bad) {
     std::printf("  bad picture: %s\n", printable(bad.error).c_str());
   }

@@ -266,6 +266,7 @@ MlinferCommand parse_predict(std::span<const std::string> arguments) {
   Options options("mlinfer predict");
   options.value("--top-k", command.top_k)->check(CLI::Range(1, 1'000'000'000));
   options.value("--threshold", command.threshold)->check(CLI::Range(0.0, 1.0));
+  options.value("--max-pixels", command.max_pixels)->check(CLI::Range(1, 1'000'000'000));
   options.flag("--json", command.json);
   options.flag("--csv", command.csv);
   std::optional<PrintText> print;

@@ -62,6 +62,7 @@ struct PredictCommand {
   std::vector<std::string> pictures;  // files and folders, at least one
   std::optional<int64_t> top_k;
   std::optional<double> threshold;
+  std::optional<int64_t> max_pixels;  // of a picture
   bool json = false, csv = false;  // at most one
 };
 

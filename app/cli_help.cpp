@@ -32,6 +32,7 @@ const std::string_view kMlinferHelp = R"(Uses trained image classifiers.
       --json                 one JSON object on stdout
   mlinfer predict CHECKPOINT PICTURE|FOLDER... [options]
       --top-k N              the N best labels of each picture
+      --max-pixels N         read pictures of up to N pixels (default 67108864)
       --threshold T          labels with at least this score (default 0.5); the best one always
       --json | --csv         one JSON line per picture | CSV
   mlinfer info CHECKPOINT [--stages]                  what a checkpoint holds, and of its model:

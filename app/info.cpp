@@ -60,6 +60,10 @@ ExitCode info_command(const InfoCommand& command) {
   std::printf("task        %s, %s weights\n", text(info.task).c_str(), info.weights.c_str());
   std::printf("pictures    %ld px, %s, %s, normalize %s\n", static_cast<long>(p.image_size),
               text(p.resize).c_str(), text(p.interpolation).c_str(), text(p.normalize).c_str());
+  if (p.exif == Exif::apply || p.background) {
+    std::printf("            exif %s, background %s\n", text(p.exif).c_str(),
+                p.background ? colour_text(p.background).c_str() : "none");
+  }
   for (const auto& [name, value] : info.metrics) {
     std::printf("%-11s %g\n", printable(name).c_str(), value);
   }

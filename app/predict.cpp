@@ -145,9 +145,16 @@ ExitCode predict_command(const PredictCommand& command) {
     pictures.clear();
     names.clear();
   };
+  const DecodeOptions decode = decode_options(
+      loaded.info.preprocess, command.max_pixels.value_or(ImageLimits{}.max_pixels));
   for (const fs::path& file : files) {
     try {
-      pictures.push_back(to_square(load_image(file), loaded.info.preprocess));
+      const Image picture = load_image(file, decode);
+      if (!picture.facts.damage.empty()) {
+        std::fprintf(stderr, "mlinfer: %s: damaged outside its pixels, which are used: %s\n",
+                     printable(file.native()).c_str(), printable(picture.facts.damage).c_str());
+      }
+      pictures.push_back(to_square(picture, loaded.info.preprocess));
       names.push_back(file);
     } catch (const DataError& error) {
       std::fprintf(stderr, "mlinfer: %s\n", printable_lines(error.what()).c_str());

@@ -67,12 +67,12 @@ BmpHeader read_header(const HeaderFields& in) {
   return h;
 }
 
-std::vector<Rgb> read_palette(const HeaderFields& in, const BmpHeader& h) {
+std::vector<Rgba> read_palette(const HeaderFields& in, const BmpHeader& h) {
   in.check(h.colours <= 1u << h.bits, "more colours than the bits per pixel can name");
-  std::vector<Rgb> palette(h.colours != 0 ? h.colours : 1u << h.bits);
+  std::vector<Rgba> palette(h.colours != 0 ? h.colours : 1u << h.bits);
   for (size_t i = 0; i < palette.size(); ++i) {
     const auto entry = in.bytes(h.header_end + i * h.palette_entry, h.palette_entry);
-    palette[i] = {entry[2], entry[1], entry[0]};
+    palette[i] = {entry[2], entry[1], entry[0], 255};
   }
   return palette;
 }
@@ -122,7 +122,7 @@ Image decode_bmp(const EncodedImage& file) {
   const BmpHeader h = read_header(in);
   check_image_size(file, kFormat, h.width, h.height);
   const bool indexed = h.bits <= 8;
-  const std::vector<Rgb> palette = indexed ? read_palette(in, h) : std::vector<Rgb>{};
+  const std::vector<Rgba> palette = indexed ? read_palette(in, h) : std::vector<Rgba>{};
   const size_t stride = (static_cast<size_t>(h.width) * h.bits + 31) / 32 * 4;
   Image image = decode_stb(file, kFormat, plain_header(h),
                            in.bytes(h.pixels, stride * static_cast<size_t>(h.height)),

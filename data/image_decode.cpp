@@ -1,11 +1,13 @@
 // From bytes to a picture: what format it is, whether it is within the limits, who decodes it.
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <string_view>
 
 #include "core/error.h"
 #include "data/file.h"
 #include "data/image_formats.h"
+#include "data/image_ops.h"
 
 namespace mld {
 namespace {
@@ -86,28 +88,68 @@ void check_image_size(const EncodedImage& file, const char* format, int64_t widt
                                             height, limits.max_side));
   }
   if (width * height > limits.max_pixels) {
-    fail_decoding(file, format, fmt::format("{} x {} pixels, at most {} pixels are read", width,
-                                            height, limits.max_pixels));
+    fail_decoding(file, format, fmt::format("{} x {} pixels, at most {} are read "
+                                            "(data.max_pixels; predict --max-pixels)",
+                                            width, height, limits.max_pixels));
   }
 }
 
-void apply_palette(const EncodedImage& file, const char* format, std::span<const Rgb> palette,
+// Colour and background mixed by opacity, as Pillow's Image.paste with a mask does.
+static uint8_t mixed(uint8_t colour, uint8_t background, uint8_t alpha) {
+  const int sum = colour * alpha + background * (255 - alpha) + 128;
+  return static_cast<uint8_t>(((sum >> 8) + sum) >> 8);
+}
+
+static Rgb flat(const Rgba& colour, const std::optional<Rgb>& background) {
+  if (!background) {
+    return {colour.red, colour.green, colour.blue};
+  }
+  return {mixed(colour.red, (*background)[0], colour.alpha),
+          mixed(colour.green, (*background)[1], colour.alpha),
+          mixed(colour.blue, (*background)[2], colour.alpha)};
+}
+
+void apply_palette(const EncodedImage& file, const char* format, std::span<const Rgba> palette,
                    Image& image) {
+  std::vector<Rgb> colours;
+  for (const Rgba& colour : palette) {
+    colours.push_back(flat(colour, file.options.background));
+  }
   const uint8_t* indices = palette_indices(image);
   for (size_t i = 0; i < image.rgb.size() / 3; ++i) {
     const size_t index = indices[i];
-    if (index >= palette.size()) {
+    if (index >= colours.size()) {
       fail_decoding(file, format, fmt::format("a pixel has colour {} of a palette of {}", index,
-                                              palette.size()));
+                                              colours.size()));
     }
-    std::copy_n(palette[index].begin(), 3, &image.rgb[3 * i]);  // from the front: never ahead
+    std::copy_n(colours[index].begin(), 3, &image.rgb[3 * i]);  // from the front: never ahead
   }
 }
 
-void drop_alpha(const uint8_t* rgba, size_t count, uint8_t* rgb) {
-  for (size_t i = 0; i < count; ++i) {
-    std::copy_n(rgba + 4 * i, 3, rgb + 3 * i);
+void flatten(const EncodedImage& file, const uint8_t* rgba, size_t count, uint8_t* rgb) {
+  const std::optional<Rgb>& background = file.options.background;
+  for (const uint8_t* end = rgba + 4 * count; rgba != end; rgba += 4, rgb += 3) {
+    const Rgb colour = flat({rgba[0], rgba[1], rgba[2], rgba[3]}, background);
+    std::copy_n(colour.begin(), 3, rgb);
   }
+}
+
+std::string colour_text(const std::optional<Rgb>& colour) {
+  return colour ? fmt::format("#{:02x}{:02x}{:02x}", (*colour)[0], (*colour)[1], (*colour)[2]) : "";
+}
+
+std::optional<std::optional<Rgb>> colour_of(std::string_view text) {
+  if (text.empty()) {
+    return std::optional<Rgb>();
+  }
+  uint32_t value = 0;
+  const char* end = text.data() + text.size();
+  const bool form = text.size() == 7 && text[0] == '#' && text[1] != '-';
+  if (!form || std::from_chars(text.data() + 1, end, value, 16).ptr != end) {
+    return std::nullopt;
+  }
+  return Rgb{static_cast<uint8_t>(value >> 16), static_cast<uint8_t>(value >> 8),
+             static_cast<uint8_t>(value)};
 }
 
 PictureKind picture_kind(std::span<const uint8_t> start) {
@@ -135,7 +177,13 @@ Image decode_image(std::span<const uint8_t> bytes, const std::string& name,
   require<DataError>(format->decode != nullptr,
                      "{}: {} pictures are not supported; convert it to JPEG or PNG", name,
                      format->name);
-  return format->decode({bytes, name, options});
+  Image image = format->decode({bytes, name, options});
+  if (options.turn && image.facts.orientation != 1) {
+    PictureFacts facts = std::move(image.facts);
+    image = upright(std::move(image), facts.orientation);
+    image.facts = std::move(facts);
+  }
+  return image;
 }
 
 Image load_image(const std::filesystem::path& path, const DecodeOptions& options) {

@@ -39,14 +39,19 @@ bool looks_like_tga(std::span<const uint8_t> bytes);
 // Refuses an empty picture and one beyond the limits, before any pixel has memory.
 void check_image_size(const EncodedImage& file, const char* format, int64_t width, int64_t height);
 
+// A colour with its opacity.
+struct Rgba {
+  uint8_t red = 0, green = 0, blue = 0, alpha = 255;
+};
+
 // Colour indices lie in the last third of image.rgb, one byte a pixel; each becomes its colour.
 // Errors: DataError for an index beyond the palette.
-void apply_palette(const EncodedImage& file, const char* format, std::span<const Rgb> palette,
+void apply_palette(const EncodedImage& file, const char* format, std::span<const Rgba> palette,
                    Image& image);
 inline uint8_t* palette_indices(Image& image) { return &image.rgb[image.rgb.size() / 3 * 2]; }
 
-// `count` pixels of four bytes to three: alpha dropped.
-void drop_alpha(const uint8_t* rgba, size_t count, uint8_t* rgb);
+// `count` pixels of four bytes to three: over options.background, or with alpha dropped.
+void flatten(const EncodedImage& file, const uint8_t* rgba, size_t count, uint8_t* rgb);
 
 // A file's header fields: little-endian, at places counted from the file's start. Reading beyond
 // its end is an error.

@@ -19,6 +19,7 @@ struct Source {
   std::span<const uint8_t> left;
   bool pixels = false;    // reading blocks of pixels
   size_t block_left = 0;  // bytes of the block under way
+  bool cut = false;       // an end was made up
 };
 
 int read(GifFileType* gif, GifByteType* to, int size) {
@@ -27,6 +28,7 @@ int read(GifFileType* gif, GifByteType* to, int size) {
   const bool length = source->pixels && source->block_left == 0;
   if (length && source->left.empty()) {
     *to = 0;
+    source->cut = true;
     return 1;
   }
   const size_t got = std::min(wanted, source->left.size());
@@ -66,11 +68,15 @@ class GifDecoder {
     // Around the picture Pillow shows the transparent colour, else colour 0.
     uint8_t* indices = palette_indices(image);
     if (place.Width < width || place.Height < height) {
-      std::memset(indices, transparent_, image.rgb.size() / 3);
+      std::memset(indices, std::max(transparent_, 0), image.rgb.size() / 3);
     }
     read_rows(indices + static_cast<size_t>(place.Top) * static_cast<size_t>(width) + place.Left,
               static_cast<size_t>(width));
     apply_palette(file_, kFormat, palette(), image);
+    image.facts.transparent = transparent_ >= 0;
+    if (source_.cut) {
+      image.facts.damage = "GIF: the end mark is missing";
+    }
     return image;
   }
 
@@ -98,7 +104,7 @@ class GifDecoder {
       for (check(DGifGetExtension(gif_.get(), &code, &block)); block != nullptr;
            check(DGifGetExtensionNext(gif_.get(), &block))) {
         if (code == GRAPHICS_EXT_FUNC_CODE && block[0] >= 4) {
-          transparent_ = (block[1] & 1) != 0 ? block[4] : uint8_t{0};
+          transparent_ = (block[1] & 1) != 0 ? int{block[4]} : -1;
         }
       }
     }
@@ -116,15 +122,16 @@ class GifDecoder {
   }
 
   // Without any palette an index is a grey value.
-  std::vector<Rgb> palette() const {
+  std::vector<Rgba> palette() const {
     const ColorMapObject* map =
         gif_->Image.ColorMap != nullptr ? gif_->Image.ColorMap : gif_->SColorMap;
-    std::vector<Rgb> colours(map != nullptr ? static_cast<size_t>(map->ColorCount) : 256);
+    std::vector<Rgba> colours(map != nullptr ? static_cast<size_t>(map->ColorCount) : 256);
     for (size_t i = 0; i < colours.size(); ++i) {
       const uint8_t grey = static_cast<uint8_t>(i);
-      colours[i] = map != nullptr
-                       ? Rgb{map->Colors[i].Red, map->Colors[i].Green, map->Colors[i].Blue}
-                       : Rgb{grey, grey, grey};
+      const uint8_t alpha = static_cast<int>(i) == transparent_ ? 0 : 255;
+      colours[i] = map != nullptr ? Rgba{map->Colors[i].Red, map->Colors[i].Green,
+                                         map->Colors[i].Blue, alpha}
+                                  : Rgba{grey, grey, grey, alpha};
     }
     return colours;
   }
@@ -132,7 +139,7 @@ class GifDecoder {
   const EncodedImage& file_;
   Source source_;
   std::unique_ptr<GifFileType, Close> gif_;
-  uint8_t transparent_ = 0;
+  int transparent_ = -1;  // a colour, -1: none
 };
 
 }  // namespace

@@ -5,7 +5,10 @@
 #include <cstdio>  // jpeglib.h needs FILE
 
 #include <jpeglib.h>
+// needs the line above
+#include <jerror.h>
 
+#include "data/exif.h"
 #include "data/image_formats.h"
 
 namespace mld {
@@ -19,6 +22,8 @@ struct JpegErrors {
   jpeg_error_mgr manager;  // first: libjpeg hands back a pointer to it
   std::jmp_buf jump;
   char text[JMSG_LENGTH_MAX];
+  char harmless[JMSG_LENGTH_MAX];  // the first warning that was passed over
+  bool in_header, ends_early;
 };
 
 [[noreturn]] void leave(j_common_ptr info) {
@@ -27,10 +32,23 @@ struct JpegErrors {
   std::longjmp(errors->jump, 1);
 }
 
-// Level -1 is a warning: libjpeg would go on with made-up pixels. Others are traces.
+// Level -1 is a warning: libjpeg would go on with made-up pixels; others are traces. No pixel needs
+// the bytes between segments before the first scan, nor the end mark: whether all pixels were there
+// without it, read_pixels() looks. (Stray bytes later are what a damaged scan leaves.)
 void on_message(j_common_ptr info, int level) {
-  if (level < 0) {
+  auto* errors = reinterpret_cast<JpegErrors*>(info->err);
+  if (level >= 0) {
+    return;
+  }
+  const int code = errors->manager.msg_code;
+  const bool ends_early = code == JWRN_JPEG_EOF && !errors->in_header;
+  const bool stray = errors->in_header && (code == JWRN_EXTRANEOUS_DATA || code == JWRN_JFIF_MAJOR);
+  if (!ends_early && !stray) {
     leave(info);
+  }
+  errors->ends_early |= ends_early;
+  if (errors->harmless[0] == 0) {
+    errors->manager.format_message(info, errors->harmless);
   }
 }
 
@@ -62,7 +80,21 @@ class JpegDecoder {
   JpegDecoder(const JpegDecoder&) = delete;
   JpegDecoder& operator=(const JpegDecoder&) = delete;
 
-  const char* error() const { return errors_.text; }
+  const char* error() const {
+    return errors_.ends_early ? "Premature end of JPEG file" : errors_.text;
+  }
+  // Harmless warnings so far, the first of them; empty = none.
+  std::string damage() const {
+    return errors_.harmless[0] != 0 ? fmt::format("JPEG: {}", errors_.harmless) : "";
+  }
+  // Between read_header() and read_pixels(), at whose end libjpeg drops its markers.
+  int orientation() const {
+    int found = 1;
+    for (const jpeg_marker_struct* m = info_.marker_list; m != nullptr && found == 1; m = m->next) {
+      found = m->marker == kExifMarker ? exif_orientation({m->data, m->data_length}) : 1;
+    }
+    return found;
+  }
   int64_t width() const { return info_.image_width; }
   int64_t height() const { return info_.image_height; }
 
@@ -74,7 +106,10 @@ class JpegDecoder {
     jpeg_create_decompress(&info_);
     info_.progress = &progress_.manager;
     jpeg_mem_src(&info_, bytes, static_cast<unsigned long>(size));
+    jpeg_save_markers(&info_, kExifMarker, 0xFFFF);
+    errors_.in_header = true;
     jpeg_read_header(&info_, TRUE);
+    errors_.in_header = false;
     return true;
   }
 
@@ -95,11 +130,28 @@ class JpegDecoder {
     } else {
       read_rgb(rgb);
     }
-    jpeg_finish_decompress(&info_);  // reads to the end marker, so a missing one is seen
-    return true;
+    const bool whole = !errors_.ends_early || had_all_pixels();
+    jpeg_finish_decompress(&info_);  // reads to the end mark, so a missing one is seen
+    return whole;
   }
 
  private:
+  static constexpr int kExifMarker = JPEG_APP0 + 1;
+
+  // After all rows of a file without end mark. A bit missing within a scan was an error (libjpeg
+  // says so, but not of arithmetic coding); what is left to ask is whether a scan is missing.
+  bool had_all_pixels() const {
+    if (info_.arith_code || info_.coef_bits == nullptr) {
+      return !info_.arith_code && info_.comps_in_scan == info_.num_components;
+    }
+    bool complete = true;  // a progressive picture: every coefficient to its last bit
+    for (int c = 0; c < info_.num_components; ++c) {
+      complete = complete && std::all_of(info_.coef_bits[c], info_.coef_bits[c] + DCTSIZE2,
+                                         [](int missing) { return missing == 0; });
+    }
+    return complete;
+  }
+
   void read_rgb(uint8_t* rgb) {
     constexpr JDIMENSION kRows = 16;
     const size_t stride = static_cast<size_t>(info_.output_width) * 3;
@@ -146,9 +198,11 @@ Image decode_jpeg(const EncodedImage& file) {
   }
   check_image_size(file, "JPEG", decoder.width(), decoder.height());
   Image image(static_cast<int>(decoder.width()), static_cast<int>(decoder.height()));
+  image.facts.orientation = decoder.orientation();
   if (!decoder.read_pixels(image.rgb.data())) {
     fail_decoding(file, "JPEG", decoder.error());
   }
+  image.facts.damage = decoder.damage();
   return image;
 }
 

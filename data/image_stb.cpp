@@ -81,8 +81,12 @@ Image decode_stb(const EncodedImage& file, const char* format, std::span<const u
   }
   Image image(width, height);
   const size_t count = image.rgb.size() / 3;
-  std::memcpy(channels == 1 ? palette_indices(image) : image.rgb.data(), pixels.get(),
-              count * static_cast<size_t>(channels));
+  if (channels == 4) {
+    flatten(file, pixels.get(), count, image.rgb.data());
+  } else {
+    std::memcpy(channels == 1 ? palette_indices(image) : image.rgb.data(), pixels.get(),
+                count * static_cast<size_t>(channels));
+  }
   return image;
 }
 

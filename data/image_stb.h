@@ -6,7 +6,7 @@
 namespace mld {
 
 // Decodes what `head` and `rest` are one after the other with stb_image. channels: 1 (grey values
-// or colour indices, placed where apply_palette() expects them) or 3.
+// or colour indices, placed where apply_palette() expects them), 3, or 4 (flattened).
 // Errors: DataError, also when stb_image reads past the end of the bytes, which it takes for zeros.
 Image decode_stb(const EncodedImage& file, const char* format, std::span<const uint8_t> head,
                  std::span<const uint8_t> rest, int channels);

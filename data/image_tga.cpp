@@ -23,22 +23,28 @@ size_t palette_bytes(const HeaderFields& in) {
 }
 
 // Entry 0 stands for the palette's first colour, whatever number the file gives it.
-std::vector<Rgb> read_palette(const HeaderFields& in) {
+std::vector<Rgba> read_palette(const HeaderFields& in) {
   const size_t bits = in.u8(kPaletteBits), bytes = (bits + 7) / 8;
   in.check(bits == 15 || bits == 16 || bits == 24 || bits == 32,
            "palette colours of other than 15, 16, 24 or 32 bits");
   in.check(in.u16(kPaletteStart) == 0, "a palette that does not begin with colour 0");
-  std::vector<Rgb> palette(in.u16(kPaletteLength));
+  std::vector<Rgba> palette(in.u16(kPaletteLength));
   for (size_t i = 0; i < palette.size(); ++i) {
     const size_t at = kHeader + in.u8(kIdLength) + i * bytes;
     const auto entry = in.bytes(at, bytes);
     const auto five_bits = [&](int shift) {
       return static_cast<uint8_t>((in.u16(at) >> shift & 31) * 255 / 31);
     };
-    palette[i] = bytes == 2 ? Rgb{five_bits(10), five_bits(5), five_bits(0)}
-                            : Rgb{entry[2], entry[1], entry[0]};
+    palette[i] = bytes == 2 ? Rgba{five_bits(10), five_bits(5), five_bits(0), 255}
+                            : Rgba{entry[2], entry[1], entry[0], bytes == 4 ? entry[3] : uint8_t{255}};
   }
   return palette;
+}
+
+bool has_alpha(const HeaderFields& in) {
+  const uint32_t type = in.u8(kType) & ~kRunLengths;
+  return type == kIndexed ? in.u8(kPaletteBits) == 32
+                          : in.u8(kBits) == (type == kGrey ? 16u : 32u);
 }
 
 }  // namespace
@@ -61,7 +67,7 @@ Image decode_tga(const EncodedImage& file) {
   const HeaderFields in(file, kFormat);
   check_image_size(file, kFormat, in.u16(kWidth), in.u16(kHeight));
   const bool indexed = (in.u8(kType) & ~kRunLengths) == kIndexed;
-  const std::vector<Rgb> palette = indexed ? read_palette(in) : std::vector<Rgb>{};
+  const std::vector<Rgba> palette = indexed ? read_palette(in) : std::vector<Rgba>{};
   // stb_image sees neither text nor palette, and indices as grey values.
   const auto stored = in.bytes(0, kHeader);
   std::vector<uint8_t> head(stored.begin(), stored.end());
@@ -71,11 +77,17 @@ Image decode_tga(const EncodedImage& file) {
   }
   const size_t at = kHeader + in.u8(kIdLength) + palette_bytes(in);
   in.check(at < file.bytes.size(), "the file ends early");
-  Image image = decode_stb(file, kFormat, head, file.bytes.subspan(at), indexed ? 1 : 3);
+  const bool alpha = has_alpha(in);
+  Image image = decode_stb(file, kFormat, head, file.bytes.subspan(at),
+                           indexed ? 1 : alpha && file.options.background ? 4 : 3);
   if (indexed) {
     apply_palette(file, kFormat, palette, image);
   }
-  return (in.u8(kFlags) & kFromRight) != 0 ? horizontal_flip(std::move(image)) : image;
+  if ((in.u8(kFlags) & kFromRight) != 0) {
+    image = horizontal_flip(std::move(image));
+  }
+  image.facts.transparent = alpha;
+  return image;
 }
 
 }  // namespace mld

@@ -102,19 +102,24 @@ uint16_t small_field(TIFF* tiff, uint32_t tag) {
   return value;
 }
 
-// Whether colours are stored multiplied by alpha. Where they are not, libtiff would multiply them;
-// told that they are, it leaves them alone.
-bool keep_colours(TIFF* tiff) {
+// What the channel after the colours is.
+enum class Alpha { none, straight, multiplied };
+
+// Where colours are not stored multiplied by alpha libtiff would multiply them; told that they are,
+// it leaves them alone.
+Alpha alpha_of(TIFF* tiff) {
   uint16_t count = 0, *kinds = nullptr;
   TIFFGetFieldDefaulted(tiff, TIFFTAG_EXTRASAMPLES, &count, &kinds);
   if (count == 0) {
-    return false;
+    return Alpha::none;
   }
-  const bool multiplied = kinds[0] == EXTRASAMPLE_ASSOCALPHA;
+  const uint16_t kind = kinds[0];
   std::vector<uint16_t> changed(kinds, kinds + count);
   changed[0] = EXTRASAMPLE_ASSOCALPHA;
   TIFFSetField(tiff, TIFFTAG_EXTRASAMPLES, count, changed.data());
-  return multiplied;
+  return kind == EXTRASAMPLE_ASSOCALPHA   ? Alpha::multiplied
+         : kind == EXTRASAMPLE_UNASSALPHA ? Alpha::straight
+                                          : Alpha::none;
 }
 
 // As Pillow undoes the multiplication by alpha.
@@ -139,7 +144,7 @@ class TiffDecoder {
 
   Image decode() {
     check_header();
-    const bool multiplied = keep_colours(tiff_.get());
+    const Alpha alpha = alpha_of(tiff_.get());
     char problem[1024] = "not supported";
     TIFFRGBAImage reader;
     check(TIFFRGBAImageBegin(&reader, tiff_.get(), 1, problem) != 0, problem);
@@ -150,8 +155,9 @@ class TiffDecoder {
       reader.Bitdepth16To8[value] = static_cast<uint8_t>(value >> 8);
     }
     source_.pixels = true;
-    Image image = read_rows(reader, multiplied);
-    return upright(std::move(image), reader.orientation);
+    Image image = upright(read_rows(reader, alpha), reader.orientation);
+    image.facts.transparent = alpha != Alpha::none;
+    return image;
   }
 
  private:
@@ -175,7 +181,7 @@ class TiffDecoder {
   }
 
   // A strip or a row of tiles at a time.
-  Image read_rows(TIFFRGBAImage& reader, bool multiplied) const {
+  Image read_rows(TIFFRGBAImage& reader, Alpha alpha) const {
     Image image(static_cast<int>(reader.width), static_cast<int>(reader.height));
     uint32_t rows = reader.height;
     TIFFGetFieldDefaulted(tiff_.get(), TIFFIsTiled(tiff_.get()) != 0 ? TIFFTAG_TILELENGTH
@@ -187,11 +193,13 @@ class TiffDecoder {
       reader.row_offset = static_cast<int>(y);
       check(TIFFRGBAImageGet(&reader, pixels.data(), reader.width, count) != 0,
             "the pixels are damaged");
-      if (multiplied) {
+      if (alpha == Alpha::multiplied) {
         divide_by_alpha(pixels);
+      } else if (alpha == Alpha::none) {
+        std::for_each(pixels.begin(), pixels.end(), [](uint32_t& p) { p |= 0xFF000000; });
       }
-      drop_alpha(reinterpret_cast<const uint8_t*>(pixels.data()), size_t{reader.width} * count,
-                 image.pixel(0, static_cast<int>(y)));
+      flatten(file_, reinterpret_cast<const uint8_t*>(pixels.data()), size_t{reader.width} * count,
+              image.pixel(0, static_cast<int>(y)));
     }
     return image;
   }

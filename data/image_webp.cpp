@@ -5,6 +5,7 @@
 #include <webp/decode.h>
 #include <webp/demux.h>
 
+#include "data/exif.h"
 #include "data/image_formats.h"
 
 namespace mld {
@@ -16,18 +17,21 @@ struct FreeDemuxer {
   void operator()(WebPDemuxer* demuxer) const { WebPDemuxDelete(demuxer); }
 };
 
-// Decodes a frame of three channels to its place on the canvas.
-void decode_frame(const EncodedImage& file, const WebPIterator& frame, Image& canvas) {
+// Decodes a frame to its place on the canvas of `channels` bytes a pixel.
+void decode_frame(const EncodedImage& file, const WebPIterator& frame, int width, int channels,
+                  std::span<uint8_t> canvas) {
   WebPDecoderConfig config;
   if (WebPInitDecoderConfig(&config) == 0) {
     fail_decoding(file, kFormat, "libwebp is another version than its headers");
   }
-  config.output.colorspace = MODE_RGB;  // alpha dropped
+  config.output.colorspace = channels == 4 ? MODE_RGBA : MODE_RGB;
   config.output.is_external_memory = 1;
   WebPRGBABuffer& rows = config.output.u.RGBA;
-  rows.rgba = canvas.pixel(frame.x_offset, frame.y_offset);
-  rows.stride = canvas.width * 3;
-  rows.size = canvas.rgb.size() - static_cast<size_t>(rows.rgba - canvas.rgb.data());
+  rows.stride = width * channels;
+  const size_t begin = static_cast<size_t>(frame.y_offset) * static_cast<size_t>(rows.stride) +
+                       static_cast<size_t>(frame.x_offset * channels);
+  rows.rgba = &canvas[begin];
+  rows.size = canvas.size() - begin;
   const VP8StatusCode status = WebPDecode(frame.fragment.bytes, frame.fragment.size, &config);
   WebPFreeDecBuffer(&config.output);
   if (status == VP8_STATUS_OUT_OF_MEMORY) {
@@ -40,13 +44,27 @@ void decode_frame(const EncodedImage& file, const WebPIterator& frame, Image& ca
   }
 }
 
+PictureFacts facts_of(const WebPDemuxer* demuxer, WebPDemuxState state) {
+  PictureFacts facts;
+  facts.transparent = (WebPDemuxGetI(demuxer, WEBP_FF_FORMAT_FLAGS) & ALPHA_FLAG) != 0;
+  if (state != WEBP_DEMUX_DONE) {
+    facts.damage = "WebP: the file ends early, behind the first picture";
+  }
+  WebPChunkIterator exif;
+  if (WebPDemuxGetChunk(demuxer, "EXIF", 1, &exif) != 0) {
+    facts.orientation = exif_orientation({exif.chunk.bytes, exif.chunk.size});
+    WebPDemuxReleaseChunkIterator(&exif);
+  }
+  return facts;
+}
+
 }  // namespace
 
 Image decode_webp(const EncodedImage& file) {
   const WebPData data = {file.bytes.data(), file.bytes.size()};
   WebPDemuxState state = WEBP_DEMUX_PARSE_ERROR;
   const std::unique_ptr<WebPDemuxer, FreeDemuxer> demuxer(WebPDemuxPartial(&data, &state));
-  if (demuxer == nullptr || state != WEBP_DEMUX_DONE) {
+  if (demuxer == nullptr || state == WEBP_DEMUX_PARSE_ERROR) {
     fail_decoding(file, kFormat, state == WEBP_DEMUX_PARSE_ERROR ? "the file is damaged"
                                                                  : "the file ends early");
   }
@@ -67,7 +85,14 @@ Image decode_webp(const EncodedImage& file) {
     fail_decoding(file, kFormat, "the first picture is damaged");
   }
   Image image(static_cast<int>(width), static_cast<int>(height));
-  decode_frame(file, frame, image);
+  image.facts = facts_of(demuxer.get(), state);
+  if (image.facts.transparent && file.options.background) {
+    std::vector<uint8_t> rgba(image.rgb.size() / 3 * 4);  // around a frame all is transparent
+    decode_frame(file, frame, image.width, 4, rgba);
+    flatten(file, rgba.data(), rgba.size() / 4, image.rgb.data());
+  } else {
+    decode_frame(file, frame, image.width, 3, image.rgb);
+  }
   return image;
 }
 

@@ -44,6 +44,19 @@ struct Progress {
   std::exception_ptr error;
 };
 
+void note_facts(int64_t sample, const std::string& source, const PictureFacts& facts,
+                DatasetReport& report) {
+  if (!facts.damage.empty()) {
+    report.damaged.add(sample, source + ": " + facts.damage);
+  }
+  if (facts.orientation != 1) {
+    report.turned.add(sample, source);
+  }
+  if (facts.transparent) {
+    report.transparent.add(sample, source);
+  }
+}
+
 void look(const Dataset& data, DatasetReport& report, Progress& progress) {
   using Clock = std::chrono::steady_clock;
   for (int64_t i = progress.next++; i < data.size(); i = progress.next++) {
@@ -59,6 +72,7 @@ void look(const Dataset& data, DatasetReport& report, Progress& progress) {
         const int smallest = report.smallest_side;
         report.smallest_side = smallest == 0 ? low : std::min(smallest, low);
         report.largest_side = std::max(report.largest_side, high);
+        note_facts(i, data.source(i), image.facts, report);
       }
     } catch (const DataError& error) {
       const std::scoped_lock lock(progress.mutex);

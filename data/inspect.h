@@ -17,6 +17,20 @@ struct BadPicture {
   std::string source, error;
 };
 
+// Pictures that have something in common.
+struct PictureCount {
+  int64_t count = 0;
+  int64_t first = -1;   // the first such sample
+  std::string example;  // what is to be said of it
+
+  void add(int64_t sample, const std::string& what) {
+    if (count++ == 0 || sample < first) {
+      first = sample;
+      example = what;
+    }
+  }
+};
+
 // What `mltrain check` tells about a split.
 struct DatasetReport {
   int64_t samples = 0;
@@ -28,6 +42,9 @@ struct DatasetReport {
   bool decoded = false;                  // whether every picture was decoded
   double decode_seconds = 0;             // of all threads together
   int smallest_side = 0, largest_side = 0;  // pixels, of the decoded pictures
+  PictureCount damaged;      // decoded, but for something that no pixel needs
+  PictureCount turned;       // EXIF says they are not stored upright
+  PictureCount transparent;  // with an alpha channel or a transparent colour
 
   double labels_per_sample() const;
 };

@@ -19,6 +19,7 @@ namespace mld {
 struct Loader::Row {
   int64_t sample = -1;          // -1: left out
   std::vector<BadPicture> bad;  // pictures tried in vain
+  std::string damage;           // of what the picture's pixels do not need
   std::exception_ptr error;
 };
 
@@ -216,7 +217,7 @@ void Loader::load_row(Slot& slot, int64_t row) const {
   for (int64_t i = 0; i < tries && result.bad.size() <= most_bad; ++i) {
     const int64_t sample = (*slot.order)[static_cast<size_t>((slot.first + row + i) % n)];
     try {
-      const Image image = picture(sample, slot.epoch);
+      const Image image = picture(sample, slot.epoch, result);
       std::memcpy(slot.images.rows(row, row + 1).raw(), image.rgb.data(), image.rgb.size());
     } catch (const DataError& error) {
       if (options_.loading.on_bad_image == OnBadImage::error) {
@@ -224,6 +225,8 @@ void Loader::load_row(Slot& slot, int64_t row) const {
       }
       result.bad.push_back({sample, data_.source(sample), error.what()});
       continue;
+    } catch (const std::bad_alloc&) {
+      fail<OutOfMemory>("{}: not enough memory to load this picture", printable(data_.source(sample)));
     }
     result.sample = sample;
     const Tensor targets = slot.targets.rows(row, row + 1);
@@ -239,20 +242,26 @@ bool Loader::crops() const {
   return options_.training && options_.augment && options_.augment->crop_scale;
 }
 
-Image Loader::picture(int64_t sample, int64_t epoch) const {
+Image Loader::load(int64_t sample, Row& row) const {
+  Image image = data_.load(sample);
+  row.damage = image.facts.damage;
+  return image;
+}
+
+Image Loader::picture(int64_t sample, int64_t epoch, Row& row) const {
   if (!options_.training || !options_.augment) {
-    return square_picture(sample);
+    return square_picture(sample, row);
   }
   const RandomKey key{options_.seed, static_cast<uint64_t>(epoch * data_.size() + sample),
                       kAugmentStream};
   // Resizing a square picture to its own size changes nothing, so the cache serves augment() too.
-  return augment(crops() ? data_.load(sample) : square_picture(sample), options_.preprocess,
+  return augment(crops() ? load(sample, row) : square_picture(sample, row), options_.preprocess,
                  *options_.augment, key);
 }
 
-Image Loader::square_picture(int64_t sample) const {
+Image Loader::square_picture(int64_t sample, Row& row) const {
   const int S = static_cast<int>(options_.preprocess.image_size);
-  const auto make = [&] { return to_square(data_.load(sample), options_.preprocess); };
+  const auto make = [&] { return to_square(load(sample, row), options_.preprocess); };
   if (!cache_) {
     return make();
   }
@@ -307,6 +316,9 @@ std::optional<Batch> Loader::hand_out(Slot& slot) {
     }
     if (result.sample < 0) {
       continue;
+    }
+    if (!result.damage.empty()) {
+      damage_.emplace(result.sample, data_.source(result.sample) + ": " + result.damage);
     }
     if (kept < row) {
       for (const Tensor* tensor : {&slot.images, &slot.targets}) {

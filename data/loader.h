@@ -35,6 +35,7 @@ constexpr uint32_t kAugmentStream = 0x4C0010;
 struct LoadingSpec {
   OnBadImage on_bad_image = OnBadImage::error;
   double max_bad_fraction = 0.001;  // of the data set; more bad pictures than that are an error
+  int64_t max_pixels = ImageLimits{}.max_pixels;  // of a picture; a larger one is a bad picture
   int64_t workers = -1;             // see Note [Workers]
 };
 
@@ -98,6 +99,8 @@ class Loader {
 
   // The bad pictures met so far in batches handed out, by sample.
   std::vector<BadPicture> bad_pictures() const;
+  // What the pictures met so far were damaged by outside their pixels, by sample.
+  const std::map<int64_t, std::string>& harmless_damage() const { return damage_; }
   // Counts samples that an earlier process found bad. Errors: DataError for one that is not there.
   void note_bad(std::span<const int64_t> samples);
   const WorkerPlan& workers() const { return plan_; }
@@ -114,8 +117,9 @@ class Loader {
   void fill_row(Slot& slot, int64_t row) const;  // never throws: errors wait in the row
   void load_row(Slot& slot, int64_t row) const;
   bool crops() const;  // each epoch sees another part of the decoded picture
-  Image picture(int64_t sample, int64_t epoch) const;
-  Image square_picture(int64_t sample) const;
+  Image picture(int64_t sample, int64_t epoch, Row& row) const;
+  Image square_picture(int64_t sample, Row& row) const;
+  Image load(int64_t sample, Row& row) const;
   std::optional<Batch> hand_out(Slot& slot);
 
   const Dataset& data_;
@@ -124,6 +128,7 @@ class Loader {
   int64_t epoch_ = 0, next_batch_ = 0;
   std::shared_ptr<const std::vector<int64_t>> order_;
   std::map<int64_t, BadPicture> bad_;
+  std::map<int64_t, std::string> damage_;
 
   // Square pictures [samples, S, S, 3] and whether each is there: 0 no, 1 being written, 2 yes.
   std::unique_ptr<uint8_t[]> cache_;

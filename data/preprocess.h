@@ -7,14 +7,30 @@
 
 namespace mld {
 
+// What becomes of the EXIF orientation, with which cameras say that a picture is stored turned.
+enum class Exif {
+  ignore,  // as the published reference does
+  apply,
+};
+constexpr std::array<std::string_view, 2> words_of(Exif) { return {"ignore", "apply"}; }
+
 struct Preprocess {
   int64_t image_size = 448;  // pictures are made [image_size, image_size]
   ResizeMode resize = ResizeMode::squash;
   Interpolation interpolation = Interpolation::bilinear;
   Normalize normalize = Normalize::none;
+  Exif exif = Exif::ignore;
+  std::optional<Rgb> background{};  // the colour under transparent pixels; none: alpha dropped
 
   bool operator==(const Preprocess&) const = default;
 };
+
+// How files are to be decoded for it.
+inline DecodeOptions decode_options(const Preprocess& spec, int64_t max_pixels) {
+  return {.limits = {.max_pixels = max_pixels},
+          .turn = spec.exif == Exif::apply,
+          .background = spec.background};
+}
 
 // The picture as pixels of the model's size; normalize_images() does the rest.
 inline Image to_square(const Image& image, const Preprocess& spec) {

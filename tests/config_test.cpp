@@ -44,6 +44,7 @@ std::string other_value(const mld::Key& key, const mld::Value& value) {
       return other;
     }
   }
+  if (key.colour) return "\"#102030\"";
   if (std::holds_alternative<std::string>(value)) return "\"other \\\"text\\\" \u00e9 \\u0007\"";
   if (std::holds_alternative<bool>(value)) return now == "true" ? "false" : "true";
   if (std::holds_alternative<int64_t>(value)) return now == "64" ? "72" : "64";

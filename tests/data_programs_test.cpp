@@ -75,6 +75,19 @@ TEST_CASE("check: counts, damage, agreement with training") {
   CHECK(contains(fine.second, "train: 16 pictures"));
   CHECK(contains(fine.second, "4 steps an epoch"));
   CHECK(check({"train.batch_size=32"}).first == 2);  // as training says
+  const std::string upright = read_file(kFixtures / "pics/size_17x31.jpg");
+  folder.write("data/train/cat/turned.jpg", read_file(kFixtures / "pics/exif_3_big.jpg"));
+  folder.write("data/train/cat/see_through.png", read_file(kFixtures / "pics/png_rgba8.png"));
+  folder.write("data/train/dog/cut.jpg", upright.substr(0, upright.size() - 2));
+  folder.write("data/left/over", upright);
+  const auto facts = check({});
+  CHECK(facts.first == 0);
+  CHECK(contains(facts.second, "1 picture turned by EXIF (data.exif = \"apply\" or \"ignore\"), such "
+                               "as train/cat/turned.jpg"));
+  CHECK(contains(facts.second, "1 picture with transparency"));
+  CHECK(contains(facts.second, "1 picture with damage outside the pixels, which are used, such as "
+                               "train/dog/cut.jpg: JPEG: Premature end of JPEG file"));
+  CHECK(contains(facts.second, "1 picture below data.root in no split that was read: left/over"));
   folder.write("data/val/dog/broken.png", "no picture");
   const auto damaged = check({});
   CHECK(damaged.first == 3);

@@ -44,6 +44,16 @@ TEST_CASE("predictions of a folder of folders") {
   CHECK(lines[2].starts_with(all + "/blue/x.webp,"));
   CHECK(lines[3].starts_with(all + "/red/1.ppm,"));
   CHECK(contains(program.err(), "left out: 1 hidden (._1.ppm)"));
+
+  const std::string jpeg = read_file(kFixtures / "pics/size_17x31.jpg");
+  folder.write("cut.jpg", jpeg.substr(0, jpeg.size() - 2));
+  const std::string cut = (folder.path() / "cut.jpg").string();
+  Program damaged("mlinfer", {"predict", best, cut}, folder);
+  CHECK(damaged.wait() == 0);
+  CHECK(contains(damaged.err(), "damaged outside its pixels, which are used: JPEG: Premature end"));
+  Program large("mlinfer", {"predict", best, cut, "--max-pixels", "500"}, folder);
+  CHECK(large.wait() == 3);
+  CHECK(contains(large.err(), "at most 500 are read (data.max_pixels; predict --max-pixels)"));
 }
 
 TEST_CASE("eval reads the run's own data, and refuses other classes and damaged files") {

@@ -8,6 +8,7 @@ namespace mld {
 
 DataOptions data_options(const Config& config, LabelSpace label_space) {
   DataOptions options = config.data;
+  options.decode = decode_options(config.preprocess, config.loading.max_pixels);
   options.image_size = config.preprocess.image_size;
   options.seed = static_cast<uint64_t>(config.seed);
   options.label_space = std::move(label_space);

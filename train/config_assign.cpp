@@ -15,6 +15,9 @@ std::string expected(const Key& key, const Value& current) {
   if (!key.choices.empty()) {
     return fmt::format("one of {}", fmt::join(key.choices, ", "));
   }
+  if (key.colour) {
+    return "\"\" or a colour such as \"#ffffff\"";
+  }
   std::string text(type_name(current));
   const bool low = std::isfinite(key.least), high = std::isfinite(key.most);
   if (low && high) {
@@ -35,7 +38,8 @@ std::optional<Value> accept(const Key& key, const GivenValue& given, const std::
   const bool known = text != nullptr &&
                      (key.choices.empty() || std::find(key.choices.begin(), key.choices.end(),
                                                        *text) != key.choices.end());
-  return known ? std::optional<Value>(*text) : std::nullopt;
+  const bool fits = known && (!key.colour || colour_of(*text));
+  return fits ? std::optional<Value>(*text) : std::nullopt;
 }
 
 std::optional<Value> accept(const Key& key, const GivenValue& given, int64_t) {

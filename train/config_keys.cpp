@@ -18,6 +18,8 @@ Value to_value(const T& member) {
     return std::string(word(member));
   } else if constexpr (std::is_same_v<T, std::filesystem::path>) {
     return member.native();
+  } else if constexpr (std::is_same_v<T, std::optional<Rgb>>) {
+    return colour_text(member);
   } else {
     return member;
   }
@@ -28,6 +30,8 @@ void from_value(const Value& value, T& member) {
     member = from_word<T>(std::get<std::string>(value)).value();
   } else if constexpr (std::is_same_v<T, std::filesystem::path>) {
     member = std::get<std::string>(value);
+  } else if constexpr (std::is_same_v<T, std::optional<Rgb>>) {
+    member = colour_of(std::get<std::string>(value)).value();
   } else {
     member = std::get<T>(value);
   }
@@ -64,6 +68,7 @@ Row row(std::string_view section, Part part, std::string_view name, std::string_
   made.get = [](const Config& config) { return to_value((config .* ... .* Path)); };
   made.set = [](Config& config, const Value& value) { from_value(value, (config .* ... .* Path)); };
   using Member = std::remove_cvref_t<decltype((std::declval<Config&>() .* ... .* Path))>;
+  made.colour = std::is_same_v<Member, std::optional<Rgb>>;
   if constexpr (std::is_enum_v<Member>) {
     const auto words = words_of(Member{});
     made.choices.assign(words.begin(), words.end());
@@ -104,6 +109,8 @@ std::vector<Key> data_keys() {
       PICTURES(resize, "to a square: squash (the authors'), crop the centre, or pad"),
       PICTURES(interpolation, "of resizing").one_of({"bilinear", "bicubic"}),
       PICTURES(normalize, "none: [0, 1]; imagenet: minus its mean, over its deviation"),
+      PICTURES(exif, "a picture that its EXIF data call turned: as stored, or turned upright"),
+      PICTURES(background, "the colour under transparent pixels; \"\" = alpha is dropped"),
       DATA(unlabelled, "pictures without labels"),
       DATA(difficult, "training: VOC classes seen only as difficult are positive, or nothing"),
       DATA(label_separator, "csv: between the labels of a cell; none: a cell is one label"),
@@ -111,6 +118,7 @@ std::vector<Key> data_keys() {
       LOADING(on_bad_image, "a damaged picture: stop, or skip and count it"),
       LOADING(max_bad_fraction, "more skipped pictures than this fraction stop the run")
           .within(0, 1),
+      LOADING(max_pixels, "a picture of more pixels than this is a bad one").within(1, kMaxCount),
       LOADING(workers, "threads that load pictures; -1 = chosen; any number, same results")
           .within(-1, 1024)
           .with(Effect::none),

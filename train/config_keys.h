@@ -34,6 +34,7 @@ struct Key {
   void (*set)(Config&, const Value&);  // a value of the key's type, and one of its choices
   std::string_view meaning;
   std::vector<std::string_view> choices{};  // of a text; empty: any text
+  bool colour = false;                      // a text, "" or "#rrggbb"
   // The range of a number, and of each of a pair.
   double least = -std::numeric_limits<double>::infinity();
   double most = std::numeric_limits<double>::infinity();

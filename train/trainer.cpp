@@ -226,6 +226,13 @@ void Trainer::warn_of_bad_pictures() {
                                counted(static_cast<int64_t>(bad.size()), "bad picture"), list));
     }
   };
+  const std::map<int64_t, std::string>& damage = train_loader_->harmless_damage();
+  if (damage.size() > damage_told_) {
+    damage_told_ = damage.size();
+    log_.warning(fmt::format("train: {} with damage outside the pixels, which are used; such as {}",
+                             counted(static_cast<int64_t>(damage.size()), "picture"),
+                             damage.begin()->second));
+  }
   tell("train", *train_loader_, state_.bad_train);
   tell("val", *val_loader_, state_.bad_val);
 }

@@ -86,6 +86,7 @@ class Trainer {
   StateDict best_;  // the weights of best.safetensors; empty while the model (average) is at them
   Schedule schedule_;
   TrainingState state_;
+  size_t damage_told_ = 0;  // pictures whose harmless damage was warned of
   std::chrono::steady_clock::time_point last_save_;
 };
 

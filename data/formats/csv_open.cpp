@@ -208,7 +208,8 @@ std::unique_ptr<Dataset> open_csv(const DataOptions& options, const std::string&
   }
   samples.finish();
   auto data = std::make_unique<FileDataset>(
-      FileDataset::Place{place.folder, prefix_of(place.folder, options.root), true}, classes,
+      FileDataset::Place{place.folder, prefix_of(place.folder, options.root), true,
+                         options.decode}, classes,
       std::move(samples));
   // Of a list that the training split shares it was said.
   if (!choice.shared || options.label_space.names.empty() || !place.found) {

@@ -131,7 +131,7 @@ std::filesystem::path FileDataset::path(int64_t i) const {
 
 Image FileDataset::load(int64_t i) const {
   try {
-    return load_image(path(i));
+    return load_image(path(i), place_.decode);
   } catch (const DataError& error) {  // names the file by its raw bytes
     fail<DataError>("{}", printable(error.what()));
   }

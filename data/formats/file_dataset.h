@@ -89,6 +89,7 @@ class FileDataset : public Dataset {
     std::filesystem::path folder;  // holds the pictures
     std::string prefix;            // put before a sample's path in source()
     bool checked = false;          // see Note [Paths from annotation files]
+    DecodeOptions decode{};
   };
   FileDataset(Place place, const ClassList& classes, SampleList samples)
       : Dataset(classes.space()), place_(std::move(place)), samples_(std::move(samples)) {

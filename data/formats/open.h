@@ -39,6 +39,7 @@ struct DataOptions {
   // Where there is no val split: it is this part of train, see Note [Stratified split]. 0 = never.
   double val_fraction = 0;
   // Not keys of their own:
+  DecodeOptions decode;     // of picture files
   int64_t image_size = 64;  // shapes: side of the drawn pictures, 16 to 4,096
   uint64_t seed = 42;       // shapes, and val_fraction's draw
   // The classes in target order; without names = those of the split itself. Give a model's or the

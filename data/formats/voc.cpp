@@ -243,7 +243,7 @@ std::unique_ptr<Dataset> open_voc(const DataOptions& options, const std::string&
   samples.finish();
   const fs::path folder = devkit / "JPEGImages";
   return std::make_unique<FileDataset>(
-      FileDataset::Place{folder, prefix_of(folder, options.root), true}, classes,
+      FileDataset::Place{folder, prefix_of(folder, options.root), true, options.decode}, classes,
       std::move(samples));
 }
 

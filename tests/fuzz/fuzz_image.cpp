@@ -46,9 +46,7 @@ std::vector<uint8_t> with_png_checksums(std::span<const uint8_t> bytes) {
   return png;
 }
 
-void decode(std::span<const uint8_t> bytes) {
-  const mld::DecodeOptions options{
-      .limits = {.max_pixels = 1 << 18, .max_side = 4096, .max_scans = 20}};
+void decode(std::span<const uint8_t> bytes, const mld::DecodeOptions& options) {
   try {
     const mld::Image image = mld::decode_image(bytes, "fuzz", options);
     const size_t pixels = static_cast<size_t>(image.width) * static_cast<size_t>(image.height);
@@ -60,13 +58,21 @@ void decode(std::span<const uint8_t> bytes) {
   }
 }
 
+constexpr mld::ImageLimits kLimits = {.max_pixels = 1 << 18, .max_side = 4096, .max_scans = 20};
+
+// As stored, and turned over a background.
+void decode_both(std::span<const uint8_t> bytes) {
+  decode(bytes, {.limits = kLimits});
+  decode(bytes, {.limits = kLimits, .turn = true, .background = mld::Rgb{200, 30, 120}});
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::span bytes(data, size);
-  decode(bytes);
+  decode_both(bytes);
   if (is_png(bytes)) {
-    decode(with_png_checksums(bytes));
+    decode_both(with_png_checksums(bytes));
   }
   return 0;
 }

@@ -1,0 +1,56 @@
+// data.exif and data.background: from the config to the pixels of a data set, and to a checkpoint.
+#include "data/image_ops.h"
+#include "tests/data_files.h"
+#include "train/assemble.h"
+#include "train/checkpoint.h"
+#include "train/config_keys.h"
+
+namespace mld::test {
+
+TEST_CASE("exif, background and max_pixels reach the pictures of a data set") {
+  const TemporaryFolder folder;
+  for (const char* name : {"exif_8.png", "png_rgba8.png"}) {
+    folder.write(fs::path("train/a") / name, read_file(kFixtures / "pics" / name));
+  }
+  Config config;
+  config.data.root = folder.path();
+  const auto load = [&](int64_t i) { return open_dataset(data_options(config), "train")->load(i); };
+  const Image stored = load(0), opaque = load(1);
+  CHECK(stored.facts.orientation == 8);
+  CHECK(opaque.rgb == load_image(folder.path() / "train/a/png_rgba8.png").rgb);
+  config.preprocess.exif = Exif::apply;
+  config.preprocess.background = Rgb{200, 30, 120};
+  CHECK(load(0).rgb == upright(stored, 8).rgb);
+  CHECK(load(0).width == stored.height);
+  const DecodeOptions over = {.background = Rgb{200, 30, 120}};
+  CHECK(load(1).rgb == load_image(folder.path() / "train/a/png_rgba8.png", over).rgb);
+  CHECK(load(1).rgb != opaque.rgb);
+  config.loading.max_pixels = 1000;
+  CHECK(message_of<DataError>([&] { load(0); }).find("at most 1000 are read") != std::string::npos);
+}
+
+TEST_CASE("exif and background: config keys that a checkpoint carries") {
+  CHECK(Preprocess{}.exif == Exif::ignore);  // and so for files without the keys
+  CHECK(!Preprocess{}.background);
+  Config config;
+  const Key* background = find_key("data", "background");
+  REQUIRE(background != nullptr);
+  CHECK(assign(*background, "#c81e78", config) == "");
+  CHECK(config.preprocess.background == Rgb{200, 30, 120});
+  for (const char* wrong : {"red", "#c81e7", "#c81e7g", "#-81e78", "c81e78", "#c81e789"}) {
+    CHECK(assign(*background, wrong, config) ==
+          fmt::format("expected \"\" or a colour such as \"#ffffff\", got the text \"{}\"", wrong));
+  }
+  CHECK(config.preprocess.background == Rgb{200, 30, 120});
+  CheckpointInfo info;
+  info.model = {.backbone = "resnet18", .head = "gap", .classes = 1};
+  info.class_names = {"a"};
+  info.weights = "raw";
+  info.preprocess = config.preprocess;
+  info.preprocess.exif = Exif::apply;
+  CHECK(checkpoint_info(to_metadata(info), "file").preprocess == info.preprocess);
+  CHECK(assign(*background, "", config) == "");
+  CHECK(!config.preprocess.background);
+}
+
+}  // namespace mld::test
