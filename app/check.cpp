@@ -16,9 +16,9 @@
 #include "data/split_warnings.h"
 #include "data/text.h"
 #include "models/summary.h"
-#include "train/assemble.h"
 #include "train/disk_space.h"
 #include "train/memory.h"
+#include "train/objective.h"
 #include "train/run_data.h"
 
 namespace mld {
@@ -196,7 +196,7 @@ ExitCode check_run(const Config& config, Device device) {
   if (!config.data.test.empty()) {
     test = open_dataset(data_options(config, data.splits.train->label_space()), "test",
                         Purpose::evaluation);
-    check_labels(config, *test);
+    check_labels(config.task, *test);
   }
   const RunBytes files = check_start(config, *data.splits.train);
   const StepCheck step = check_step(config, data, device);

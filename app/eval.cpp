@@ -9,7 +9,7 @@
 #include "core/kernels.h"
 #include "data/file.h"
 #include "data/text.h"
-#include "train/assemble.h"
+#include "train/config.h"
 #include "train/checkpoint.h"
 #include "train/config_keys.h"
 #include "train/evaluate.h"
@@ -85,11 +85,12 @@ ExitCode eval_command(const EvalCommand& command) {
   // examples is not.
   const auto split = open_dataset(data_options(config, {.names = loaded.info.class_names}), command.split,
                                   Purpose::evaluation);
-  check_labels(config, *split);
+  const std::unique_ptr<Objective> objective = make_objective(config, *loaded.model);
+  check_labels(config.task, *split);
   Loader loader(*split, loader_options(config, Purpose::evaluation));
-  const auto scores = score_split(*loaded.model, loader, config, device, [] { return false; });
+  const auto scores = score_split(*loaded.model, *objective, loader, device, [] { return false; });
   Evaluation result =
-      evaluate(*scores, loaded.info.class_names, loaded.info.task == Task::single_label);
+      evaluate(*scores, loaded.info.class_names, objective->one_label());
   result.skipped = static_cast<int64_t>(loader.bad_pictures().size());
   for (const BadPicture& bad : loader.bad_pictures()) {
     std::fprintf(stderr, "mlinfer: skipped: %s\n", printable(bad.error).c_str());

@@ -6,7 +6,6 @@
 #include "data/text.h"
 #include "models/summary.h"
 #include "train/checkpoint.h"
-#include "train/log.h"
 
 namespace mld {
 

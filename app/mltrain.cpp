@@ -5,6 +5,7 @@
 #include "app/check.h"
 #include "app/cli.h"
 #include "app/config_file.h"
+#include "app/progress.h"
 #include "app/program.h"
 #include "core/kernels.h"
 #include "data/file.h"
@@ -36,7 +37,9 @@ SavedRun saved_run(const RunFolder& folder) {
 }
 
 // The saved config with what the command line adds; both must agree on what changes results.
-LoadedConfig resumed_config(const TrainCommand& command, const SavedRun& saved) {
+// `more_epochs` says what more epochs mean; "": there are no more.
+LoadedConfig resumed_config(const TrainCommand& command, const SavedRun& saved,
+                            std::string& more_epochs) {
   LoadedConfig given = command.config.empty()
                            ? parse_config(saved.config, saved.file, command.overrides)
                            : load_config(command.config, command.overrides);
@@ -49,11 +52,20 @@ LoadedConfig resumed_config(const TrainCommand& command, const SavedRun& saved) 
   require<UsageError>(differences.empty(),
                       "{}: cannot be resumed with other settings:{}\nleave them as they were, or "
                       "start a new run", command.resume, list);
+  const int64_t before = original.train.epochs, epochs = given.config.train.epochs;
+  if (epochs > before) {
+    more_epochs = fmt::format(
+        "train.epochs is raised from {} to {}: {}", before, epochs,
+        original.schedule.name == "constant"
+            ? "the learning rate is constant, so the run becomes the one of that length"
+            : "from here on the learning rate follows the schedule of the new length, so it may "
+              "jump, and results differ from a run that had this length from its start");
+  }
   return given;
 }
 
-// The folder of a new run. If the wanted one is taken, the name it got instead is told even to
-// those who asked for quiet.
+// The folder of a new run. If the wanted one is taken, a warning (--quiet does not hide it) names the
+// one used instead.
 RunFolder make_run_folder(const LoadedConfig& config, const TrainCommand& command, RunLog& log,
                           const RunBytes& bytes) {
   const fs::path wanted = command.out.empty() ? "runs/" + config.config.name : command.out;
@@ -71,13 +83,15 @@ RunFolder make_run_folder(const LoadedConfig& config, const TrainCommand& comman
 ExitCode train(const TrainCommand& command) {
   install_stop_handlers();  // first: a signal while a large state is read means 75 too
   const bool resuming = !command.resume.empty();
+  std::string more_epochs;
   RunFolder folder{command.resume};
   LoadedConfig config;
   if (resuming) {
     const SavedRun saved = saved_run(folder);
-    config = resumed_config(command, saved);
-    if (saved.finished && !command.print_config) {
-      std::fprintf(stderr, "%s: this run is finished\n", command.resume.c_str());
+    config = resumed_config(command, saved, more_epochs);
+    if (saved.finished && more_epochs.empty() && !command.print_config) {
+      std::fprintf(stderr, "%s: this run is finished; to go on: train.epochs=%ld or more\n",
+                   command.resume.c_str(), static_cast<long>(config.config.train.epochs + 1));
       return ExitCode::ok;
     }
   } else {
@@ -89,21 +103,26 @@ ExitCode train(const TrainCommand& command) {
   }
   use_threads(config.config.threads);
   const Device device = parse_device(config.config.device);
-  const std::unique_ptr<RunLog> log = make_run_log(command.quiet);
+  RunLog log;
+  log.add(terminal_sink(command.quiet));
   const bool saved = resuming && fs::exists(folder.state());
   // Whatever is wrong with data, device or model is said before a folder is made.
-  Trainer trainer(config, device, *log, saved ? Trainer::Start::saved : Trainer::Start::fresh);
+  Trainer trainer(config, device, log, saved ? Trainer::Start::saved : Trainer::Start::fresh);
   if (resuming) {
     require_disk_space(trainer.bytes_on_disk(), folder);
   } else {
-    folder = make_run_folder(config, command, *log, trainer.bytes_on_disk());
+    folder = make_run_folder(config, command, log, trainer.bytes_on_disk());
   }
   const FolderLock lock(folder.root);  // two processes must not save into one run
-  log->message("run folder: " + folder.root.string());
+  log.message("run folder: " + folder.root.string());
   trainer.open(folder);
+  if (!more_epochs.empty()) {
+    log.warning(more_epochs);
+    write_file_atomically(folder.config(), to_toml(config.config, config.origins));
+  }
   const ExitCode code = trainer.run();
   if (code == ExitCode::stopped) {
-    log->message("stopped; continue with: mltrain --resume " + folder.root.string());
+    log.message("stopped; continue with: mltrain --resume " + folder.root.string());
   }
   return code;
 }

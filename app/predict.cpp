@@ -6,14 +6,12 @@
 
 #include "app/infer.h"
 #include "app/program.h"
-#include "autograd/ops.h"
-#include "core/kernels.h"
 #include "data/json_writer.h"
 #include "data/picture_files.h"
 #include "data/text.h"
 #include "train/checkpoint.h"
 #include "train/finite.h"
-#include "train/log.h"
+#include "train/objective.h"
 
 namespace mld {
 namespace {
@@ -101,22 +99,19 @@ void print(const fs::path& file, const std::vector<Prediction>& labels,
   }
 }
 
-// Pictures [n, S, S, 3] to probabilities [n, K]. Errors: as check_outputs.
-std::vector<float> scores_of(LoadedModel& loaded, const std::vector<Image>& pictures,
+// Pictures [n, S, S, 3] to scores [n, K]. Errors: as check_outputs.
+std::vector<float> scores_of(Objective& objective, const std::vector<Image>& pictures,
                              const std::vector<fs::path>& names) {
-  const Preprocess& spec = loaded.info.preprocess;
-  const int64_t n = static_cast<int64_t>(pictures.size()), S = spec.image_size;
-  Tensor pixels({n, S, S, 3}, DType::u8), images({n, S, S, 3});
+  const int64_t n = static_cast<int64_t>(pictures.size()), S = pictures[0].width;
+  Tensor pixels({n, S, S, 3}, DType::u8);
   for (int64_t i = 0; i < n; ++i) {
     const std::vector<uint8_t>& rgb = pictures[static_cast<size_t>(i)].rgb;
     std::copy(rgb.begin(), rgb.end(), pixels.data<uint8_t>() + i * S * S * 3);
   }
-  KERNEL(images.device(), normalize_images)(pixels, image_norm(spec.normalize), images);
-  const Var logits = (*loaded.model)(Var(images));
-  check_outputs(logits.value.to_vector(), loaded.info.model.classes,
+  const Tensor outputs = objective.outputs(pixels);
+  check_outputs(outputs.to_vector(), outputs.shape()[-1],
                 [&](int64_t i) { return names[static_cast<size_t>(i)].native(); });
-  return (loaded.info.task == Task::single_label ? softmax(logits) : sigmoid(logits))
-      .value.to_vector();
+  return objective.scores(outputs).to_vector();
 }
 
 }  // namespace
@@ -126,6 +121,10 @@ ExitCode predict_command(const PredictCommand& command) {
   const std::vector<fs::path> files = picture_paths(command.pictures);
   LoadedModel loaded = model_from_checkpoint(command.checkpoint);
   fold_batch_norm(*loaded.model);
+  Config config;
+  config.task = loaded.info.task;
+  config.preprocess = loaded.info.preprocess;
+  const std::unique_ptr<Objective> objective = make_objective(config, *loaded.model);
   if (command.csv) {
     std::printf("file,label,id,score,above\n");
   }
@@ -136,7 +135,7 @@ ExitCode predict_command(const PredictCommand& command) {
     if (pictures.empty()) {
       return;
     }
-    const std::vector<float> scores = scores_of(loaded, pictures, names);
+    const std::vector<float> scores = scores_of(*objective, pictures, names);
     const int64_t K = loaded.info.model.classes;
     for (size_t i = 0; i < names.size(); ++i) {
       print(names[i], choose(&scores[i * static_cast<size_t>(K)], K, command),

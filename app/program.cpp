@@ -9,10 +9,10 @@
 #include <new>
 
 #include "app/cli.h"
+#include "app/progress.h"
 #include "core/parallel.h"
 #include "data/loader.h"
 #include "data/text.h"
-#include "train/log.h"
 
 namespace mld {
 

@@ -9,15 +9,18 @@
 #include <ctime>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 
-#include "autograd/ops.h"
 #include "bench/machine.h"
 #include "core/kernels.h"
 #include "core/memory.h"
 #include "core/parallel.h"
 #include "models/registry.h"
+#include "optim/ema.h"
 #include "optim/optimizer.h"
+#include "train/objective.h"
+#include "train/training_step.h"
 
 namespace mld::bench {
 namespace {
@@ -43,71 +46,74 @@ Options parse(int argc, char** argv) {
   return options;
 }
 
+// A run's update and all it needs, on one batch again and again.
+struct Training {
+  std::unique_ptr<Model> model;
+  std::unique_ptr<Objective> objective;
+  std::unique_ptr<Optimizer> optimizer;
+  std::unique_ptr<Ema> average;
+  std::unique_ptr<TrainingStep> step;
+  Batch batch;
+  int64_t updates = 0;
+  size_t queued = 0;
+
+  void update() {
+    step->queue(batch, {.lr = 1e-5, .beta1 = 0.9}, updates++);
+    for (++queued; queued > step->lag(); --queued) {
+      step->result();
+    }
+  }
+};
+
+// Pictures of noise; one class in twenty.
+Batch noise(int64_t N, int64_t S, int64_t K) {
+  Batch batch{.images = Tensor({N, S, S, 3}, DType::u8), .targets = Tensor({N, K}), .indices = {}};
+  for (int64_t i = 0; i < batch.images.numel(); ++i) {
+    const float draw = random_uniform({3, 0, 0}, static_cast<uint64_t>(i));
+    batch.images.data<uint8_t>()[i] = static_cast<uint8_t>(256 * draw);
+  }
+  for (int64_t i = 0; i < batch.targets.numel(); ++i) {
+    const float draw = random_uniform({3, 0, 1}, static_cast<uint64_t>(i));
+    batch.targets.data<float>()[i] = draw < 0.05f ? 1 : 0;
+  }
+  return batch;
+}
+
+// As the programs run it: from raw pixels, with the recipe's loss, optimiser and average.
 std::function<void()> make_step(const Options& options, Device device) {
   const auto number = [&](const char* name) { return std::stol(options.at(name)); };
-  const int64_t N = number("--batch"), S = number("--size"), K = number("--classes");
-  const std::shared_ptr<Classifier> model = make_model({.backbone = options.at("--backbone"),
-                                                        .head = options.at("--head"),
-                                                        .classes = K,
-                                                        .groups = number("--groups"),
-                                                        .embed_dim = number("--embed")});
-  initialize(*model, 1);
-  to(*model, device);
-  Tensor images({N, S, S, 3}), targets({N, K});
-  for (int64_t i = 0; i < images.numel(); ++i) {
-    images.data<float>()[i] = random_uniform({3, 0, 0}, static_cast<uint64_t>(i));
-  }
-  for (int64_t i = 0; i < targets.numel(); ++i) {
-    targets.data<float>()[i] = random_uniform({3, 0, 1}, static_cast<uint64_t>(i)) < 0.05f ? 1 : 0;
-  }
-  images = images.to(device);
-  targets = targets.to(device);
-  if (options.at("--dtype") == "bf16") {
-    Tensor rounded(images.shape(), DType::bf16, device);
-    KERNEL(device, cast)(images, rounded);
-    images = rounded;
-  }
+  auto training = std::make_shared<Training>();
+  training->model = make_model({.backbone = options.at("--backbone"),
+                                .head = options.at("--head"),
+                                .classes = number("--classes"),
+                                .groups = number("--groups"),
+                                .embed_dim = number("--embed")});
+  Model& model = *training->model;
+  initialize(model, 1);
+  to(model, device);
+  Config config;
+  config.optim.weight_decay = 0;
+  config.train.precision = options.at("--dtype") == "bf16" ? DType::bf16 : DType::f32;
+  config.train.cuda_graph = options.at("--graph") == "yes";
+  training->objective = make_objective(config, model);
+  training->batch = noise(number("--batch"), number("--size"), number("--classes"));
   if (options.at("--mode") == "infer") {
     require<UsageError>(options.at("--graph") == "no", "bench_step: only training is captured");
-    set_training(*model, false);
-    fold_batch_norm(*model);
-    return [=] { (*model)(Var(images)); };
-  }
-  set_training(*model, true);
-  const std::shared_ptr<Optimizer> optimizer =
-      make_optimizer({.name = "adam_l2", .weight_decay = 0}, *model);
-  const std::shared_ptr<StepQueue> queue = make_step_queue(device);
-  const Tensor count = Tensor::zeros({1}, DType::i64, device);
-  const Tensor rates({StepRates::kFloats}, DType::f32, device);
-  const auto update = [=] {
-    Tape tape({.seed = 1}, count);
-    const Var logits = cast((*model)(tape.constant(images)), DType::f32);
-    tape.backward(asymmetric_loss(logits, targets));
-    optimizer->apply(rates);
-    clear_gradients(*model);
-  };
-  auto prepare = [=, step = int64_t{0}]() mutable {
-    Tensor now({1}, DType::i64), step_there = count, rates_there = rates;
-    now.data<int64_t>()[0] = step++;
-    const auto inputs = queue->upload({now, optimizer->prepare({.lr = 1e-5, .beta1 = 0.9})});
-    KERNEL(device, copy)(inputs[0], step_there);
-    KERNEL(device, copy)(inputs[1], rates_there);
-  };
-  if (options.at("--graph") == "no") {
-    return [=]() mutable {
-      prepare();
-      update();
+    set_training(model, false);
+    fold_batch_norm(model);
+    return [training, pixels = training->batch.images.to(device)] {
+      training->objective->outputs(pixels);
     };
   }
-  for (int usual = 0; usual < 2; ++usual) {
-    prepare();
-    update();
-  }
-  const std::shared_ptr<CapturedWork> captured = queue->capture(update);
-  return [=]() mutable {
-    prepare();
-    captured->replay();
-  };
+  set_training(model, true);
+  training->optimizer = make_optimizer(config.optim, model);
+  training->average = std::make_unique<Ema>(model, config.train.model_ema_decay);
+  training->step = std::make_unique<TrainingStep>(
+      update_spec(config), device,
+      TrainingStep::Members{.model = model, .objective = *training->objective,
+                            .optimizer = *training->optimizer,
+                            .average = training->average.get()});
+  return [training] { training->update(); };
 }
 
 // The process's on the CPU, the pool's on a GPU.

@@ -73,42 +73,71 @@ def asymmetric_loss(logits, targets, gamma_neg=4, clip=0.05, eps=1e-8):
     return -(loss * weight).sum()
 
 
+def averager(model, decay=0.9997):
+    """Moves a copy of every tensor, running statistics included, towards the model's; counters are
+    copied. In as few calls as PyTorch has."""
+    tensors = list(model.state_dict().values())
+    floats = [t for t in tensors if t.is_floating_point()]
+    counters = [t for t in tensors if not t.is_floating_point()]
+    averages, copies = [t.clone() for t in floats], [t.clone() for t in counters]
+
+    def update():
+        if hasattr(torch, "_foreach_lerp_"):
+            torch._foreach_lerp_(averages, floats, 1 - decay)
+        else:  # PyTorch 1.13
+            torch._foreach_mul_(averages, decay)
+            torch._foreach_add_(averages, floats, alpha=1 - decay)
+        for copy, counter in zip(copies, counters):
+            copy.copy_(counter)
+
+    return update
+
+
 def make_step(args):
     torch.manual_seed(0)
     model = build(args.backbone, args.head, args.classes, args.groups)
-    images = torch.rand(args.batch, 3, args.size, args.size)
     layout = torch.channels_last if args.layout == "nhwc" else torch.contiguous_format
     torch.backends.cudnn.benchmark = args.device == "cuda"  # its best algorithms, by timing
     model = model.to(args.device, memory_format=layout)
-    images = images.to(args.device, memory_format=layout)
+    pixels = torch.randint(256, (args.batch, 3, args.size, args.size), dtype=torch.uint8)
+    pixels = pixels.contiguous(memory_format=layout)
     mixed = torch.autocast(args.device, torch.bfloat16, enabled=args.dtype == "bf16")
     if args.mode == "train":
         model.train()
-        targets = (torch.rand(args.batch, args.classes) < 0.05).float().to(args.device)
-        optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], 1e-5,
-                                     fused=args.device == "cuda" or None)
+        targets = (torch.rand(args.batch, args.classes) < 0.05).float()
+        trained = [p for p in model.parameters() if p.requires_grad]
+        optimizer = torch.optim.Adam(trained, 1e-5, fused=args.device == "cuda" or None)
+        update_average = averager(model)
+        if args.device == "cuda":  # a step uploads its batch, as ours does
+            pixels, targets = pixels.pin_memory(), targets.pin_memory()
         if args.form == "compiled":
             model = torch.compile(model)
 
         def step():
             optimizer.zero_grad(set_to_none=True)
+            images = pixels.to(args.device, non_blocking=True).float() / 255
             with mixed:
                 logits = model(images)
-            asymmetric_loss(logits.float(), targets).backward()
-            optimizer.step()
+            asymmetric_loss(logits.float(), targets.to(args.device, non_blocking=True)).backward()
+            with torch.no_grad():
+                norms = torch._foreach_norm([p.grad for p in trained])
+                torch.linalg.vector_norm(torch.stack(norms))  # the gradient's; not waited for
+                optimizer.step()
+                update_average()
 
         return step
     model.eval()
+    pixels = pixels.to(args.device)
     with torch.no_grad():
         if args.form == "optimized":
-            traced = torch.jit.trace(model, images)
+            traced = torch.jit.trace(model, pixels.float() / 255)
             model = torch.jit.optimize_for_inference(torch.jit.freeze(traced))
         elif args.form == "compiled":
             model = torch.compile(model)
 
     def infer():
         with torch.inference_mode() if args.form == "eager" else torch.no_grad(), mixed:
-            model(images)
+            model(pixels.float() / 255)
 
     return infer
 

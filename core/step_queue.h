@@ -28,7 +28,7 @@ class StepQueue {
   // the CPU they are the same tensors.
   virtual std::vector<Tensor> upload(const std::vector<Tensor>& host) = 0;
 
-  // Has the floats of x sent to the host once what is queued has run. Does not wait.
+  // Queues a copy of x, floats, to the host; result() hands it over. Does not wait.
   virtual void download(const Tensor& x) = 0;
   // What the oldest download sent; waits for it. Errors: Error if there is none.
   virtual std::vector<float> result() = 0;

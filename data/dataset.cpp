@@ -25,4 +25,12 @@ uint64_t fingerprint(const Dataset& data) {
   return hash.value();
 }
 
+uint64_t sizes_fingerprint(const Dataset& data) {
+  Hash hash;
+  for (int64_t i = 0; i < data.size(); ++i) {
+    hash.number(static_cast<uint64_t>(data.stored_bytes(i)));
+  }
+  return hash.value();
+}
+
 }  // namespace mld

@@ -52,4 +52,8 @@ class Dataset {
 // A resumed run refuses data with another fingerprint.
 uint64_t fingerprint(const Dataset& data);
 
+// The sizes of all picture files, hashed: a cheap sign that pictures were replaced since (another
+// picture of the same number of bytes goes unseen). One look at the folder's entry for each.
+uint64_t sizes_fingerprint(const Dataset& data);
+
 }  // namespace mld

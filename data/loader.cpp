@@ -1,7 +1,5 @@
 #include "data/loader.h"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -33,21 +31,6 @@ struct Loader::Slot {
 
   int64_t size() const { return static_cast<int64_t>(rows.size()); }
 };
-
-int usable_processors() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  return ::sched_getaffinity(0, sizeof set, &set) == 0 ? std::max(1, CPU_COUNT(&set)) : 1;
-}
-
-WorkerPlan plan_workers(int workers, int compute_threads, int processors) {
-  constexpr int kMost = 16;
-  if (workers >= 0) {
-    return {workers, false};
-  }
-  const int idle = processors - compute_threads;
-  return idle > 0 ? WorkerPlan{std::min(idle, kMost), false} : WorkerPlan{0, compute_threads > 1};
-}
 
 std::vector<int64_t> epoch_order(int64_t n, uint64_t seed, int64_t epoch) {
   require<DataError>(n <= std::numeric_limits<int32_t>::max(), "loader: {} samples, at most {}", n,

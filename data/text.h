@@ -17,6 +17,8 @@ bool is_utf8(std::string_view text);
 // become \n, \t, \x1b, \xff or \u202e; everything else stays. One line of text, always UTF-8.
 // For a path: printable(path.native()).
 std::string printable(std::string_view text);
+// The same for text of several lines, which stay lines.
+std::string printable_lines(std::string_view text);
 
 // One CSV field (RFC 4180): quoted if it holds a comma, a quote or a line break.
 std::string csv_field(std::string_view text);

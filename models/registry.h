@@ -9,7 +9,7 @@
 
 #include "core/normalize.h"
 #include "core/table.h"
-#include "models/backbone.h"
+#include "models/model.h"
 #include "models/model_spec.h"
 
 namespace mld {
@@ -37,8 +37,7 @@ const HeadRow& head_row(const ModelSpec& spec);
 // ---- models -------------------------------------------------------------------------------------
 
 // Pictures to logits: a backbone and a head under the names of the published checkpoints.
-struct Classifier : Module {
-  ModelSpec spec;
+struct Classifier : Model {
   std::unique_ptr<Backbone> backbone;
   std::unique_ptr<Head> head;
   std::string head_name;  // "fc": the head's members are "fc.weight" or "fc.decoder..."
@@ -47,8 +46,8 @@ struct Classifier : Module {
   Classifier(std::unique_ptr<Backbone> backbone, std::unique_ptr<Head> head,
              std::string_view head_name = "fc");
 
-  // images [N, H, W, 3], float32 or bfloat16 -> logits [N, classes] in the same dtype
-  Var operator()(const Var& images, const Tap& tap = {});
+  Var operator()(const Var& images, const Tap& tap = {}) override;
+  int64_t features() const override { return backbone->features(); }
   void each(Visitor& v) override;
 };
 

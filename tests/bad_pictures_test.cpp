@@ -22,7 +22,7 @@ TEST_CASE("loader: a bad picture is an error in the batch that needs it") {
   }
 }
 
-TEST_CASE("loader: other errors of a worker surface too, and skip does not hide them") {
+TEST_CASE("loader: memory that a worker lacks is an error that names the picture, not a bad one") {
   FakeDataset data(40);
   data.broken_memory = 9;
   LoaderOptions options = small_options(false);
@@ -31,7 +31,8 @@ TEST_CASE("loader: other errors of a worker surface too, and skip does not hide 
   Loader loader(data, options);
   loader.start(0);
   CHECK(loader.next());
-  CHECK_THROWS_AS(loader.next(), std::bad_alloc);
+  CHECK_THROWS_WITH_AS(loader.next(), "fake:9: not enough memory to load this picture",
+                       OutOfMemory);
 }
 
 TEST_CASE("loader: skip leaves bad pictures out of evaluation") {

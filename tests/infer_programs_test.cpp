@@ -28,6 +28,40 @@ TEST_CASE("predictions: text, JSON, CSV, bad pictures") {
   CHECK(contains(broken.out(), "a.ppm"));  // the others are done
 }
 
+TEST_CASE("a score at the threshold is above it; below, only the best label is shown") {
+  const TemporaryFolder folder;
+  const std::string path = (folder.path() / "half.safetensors").string();
+  LoadedModel loaded = model_from_checkpoint(trained_run() / "weights/best.safetensors");
+  const StateDict trained = state_dict(*loaded.model);
+  StateDict state = trained;
+  for (auto& [name, tensor] : state) {  // all logits 0, all scores exactly a half
+    if (name.starts_with("fc.decoder.duplicate_pooling")) {
+      tensor = Tensor::zeros(tensor.shape());
+    }
+  }
+  save_model(path, state, loaded.info);
+  folder.write_picture("a.ppm", 30);
+  const auto predicted = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> arguments = {"predict", path, (folder.path() / "a.ppm").string(),
+                                          "--csv"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const Program program("mlinfer", arguments, folder);
+    CHECK(program.wait() == 0);
+    return program.out();
+  };
+  const auto lines = [](const std::string& text) {
+    return std::count(text.begin(), text.end(), '\n') - 1;  // after the header
+  };
+  const auto classes = static_cast<long>(loaded.info.class_names.size());
+  CHECK(lines(predicted({})) == classes);  // the default is 0.5
+  CHECK(contains(predicted({}), ",0.500000,1\n"));
+  CHECK_FALSE(predicted({}).find(",0\n") != std::string::npos);
+  CHECK(lines(predicted({"--threshold", "0.5"})) == classes);
+  const std::string none = predicted({"--threshold", "0.500001"});
+  CHECK(lines(none) == 1);
+  CHECK(contains(none, ",0.500000,0\n"));
+}
+
 TEST_CASE("predictions of a folder of folders") {
   const TemporaryFolder folder;
   const std::string best = (trained_run() / "weights/best.safetensors").string();

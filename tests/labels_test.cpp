@@ -3,7 +3,7 @@
 #include "models/registry.h"
 #include "nn/init.h"
 #include "tests/fake_dataset.h"
-#include "train/assemble.h"
+#include "train/config.h"
 #include "train/evaluate.h"
 
 namespace mld::test {
@@ -167,7 +167,8 @@ TEST_CASE("labels: evaluation knows unknown labels from absent ones") {
   LoaderOptions options = small_options(false);
   options.preprocess.image_size = 32;
   Loader loader(data, options);
-  const auto scores = score_split(*model, loader, Config{}, Device{}, [] { return false; });
+  const auto objective = make_objective(Config{}, *model);
+  const auto scores = score_split(*model, *objective, loader, Device{}, [] { return false; });
   for (int64_t i = 0; i < 5; ++i) {
     for (size_t k = 0; k < 3; ++k) {
       CHECK(scores->targets[static_cast<size_t>(i) * 3 + k] == label_of(data, i, k));

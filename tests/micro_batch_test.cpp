@@ -43,15 +43,14 @@ Batch batch_of(int64_t n, bool all_alike = false) {
 
 // A model and what one needs to train it without momentum or decay.
 struct Training {
-  Config config;  // TrainingStep refers to it
   Linears model;
   std::unique_ptr<Optimizer> optimizer;
   std::vector<std::vector<float>> logits, seen;  // of every part: results, pictures
+  std::unique_ptr<Objective> objective;
   std::unique_ptr<TrainingStep> step;
   int64_t steps = 0;
 
-  explicit Training(const Config& config_, float dropout_p = 0, Device device = {})
-      : config(config_) {
+  explicit Training(const Config& config, float dropout_p = 0, Device device = {}) {
     initialize(model, 3);
     to(model, device);
     set_training(model, true);
@@ -63,9 +62,12 @@ struct Training {
       logits.push_back(out.value.to_vector());
       return out;
     };
+    objective = std::make_unique<Classification>(
+        Classification::Spec{.loss = config.loss, .normalize = config.preprocess.normalize},
+        forward);
     step = std::make_unique<TrainingStep>(
-        config, device, TrainingStep::Subject{.model = model, .forward = forward,
-                                              .optimizer = *optimizer});
+        update_spec(config), device,
+        TrainingStep::Members{.model = model, .objective = *objective, .optimizer = *optimizer});
   }
   TrainingStep::Result update(const Batch& batch, double lr) {
     step->queue(batch, {.lr = lr, .beta1 = 0}, steps++);

@@ -1,7 +1,7 @@
 // data.exif and data.background: from the config to the pixels of a data set, and to a checkpoint.
 #include "data/image_ops.h"
 #include "tests/data_files.h"
-#include "train/assemble.h"
+#include "train/config.h"
 #include "train/checkpoint.h"
 #include "train/config_keys.h"
 

@@ -54,9 +54,14 @@ class Program {
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
   }
-  // Whether it has a handler for the signal by now.
+  // Whether it has a handler for the signal by now: its own, not the one it was forked with.
   bool handles(int number) const {
-    const std::string status = read_file(fs::path("/proc") / std::to_string(child_) / "status");
+    const fs::path process = fs::path("/proc") / std::to_string(child_);
+    std::error_code gone;
+    if (fs::read_symlink(process / "exe", gone) == fs::read_symlink("/proc/self/exe", gone)) {
+      return false;
+    }
+    const std::string status = read_file(process / "status");
     const size_t at = status.find("SigCgt:");
     return at != std::string::npos &&
            (std::strtoull(status.c_str() + at + 7, nullptr, 16) >> (number - 1) & 1) != 0;

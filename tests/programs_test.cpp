@@ -1,5 +1,8 @@
 // The programs from outside: training to files, killing and resuming, exit codes and messages.
 #include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <thread>
 
 #include "data/safetensors.h"
 #include "tests/paths.h"
@@ -93,6 +96,32 @@ TEST_CASE("resuming a finished run: it says so, and refuses other settings") {
   CHECK(run("mltrain", {(out / "config.toml").string(), "--resume", out.string()}, folder) == 0);
 }
 
+TEST_CASE("a run may be made longer on resume, not shorter; its schedule is said") {
+  const TemporaryFolder folder;
+  const fs::path out = folder.path() / "run", whole = folder.path() / "whole";
+  const auto args = [](const fs::path& to, const std::string& epochs) {
+    return tiny_run(to, {"schedule.name=constant", "data.train_size=32", "data.val_size=8",
+                         "train.epochs=" + epochs});
+  };
+  REQUIRE(run("mltrain", args(out, "1"), folder) == 0);
+  Program longer("mltrain", {"--resume", out.string(), "train.epochs=2", "--quiet"}, folder);
+  CHECK(longer.wait() == 0);
+  CHECK(contains(longer.err(), "train.epochs is raised from 1 to 2: the learning rate is constant"));
+  const std::string results = read_file(out / "results.csv");
+  CHECK(std::count(results.begin(), results.end(), '\n') == 3);
+  REQUIRE(run("mltrain", args(whole, "2"), folder) == 0);
+  CHECK(read_file(last(out)) == read_file(last(whole)));
+  CHECK(contains(read_file(out / "config.toml"), "epochs = 2"));
+  Program shorter("mltrain", {"--resume", out.string(), "train.epochs=1"}, folder);
+  CHECK(shorter.wait() == 2);
+  CHECK(contains(shorter.err(), "train.epochs: the run has 2, given 1"));
+  // A schedule that depends on the length goes on as that of the new length.
+  const fs::path cycle = copy_of(resumed_run(), folder);
+  Program jumps("mltrain", {"--resume", cycle.string(), "train.epochs=4", "--quiet"}, folder);
+  CHECK(jumps.wait() == 0);
+  CHECK(contains(jumps.err(), "follows the schedule of the new length"));
+}
+
 TEST_CASE("resuming a finished run: missing or damaged weight files are written again") {
   const TemporaryFolder folder;
   const fs::path out = copy_of(resumed_run(), folder), best = out / "weights/best.safetensors";
@@ -114,6 +143,43 @@ TEST_CASE("SIGTERM saves and exits with 75, and the run goes on") {
   CHECK_FALSE(fs::exists(out / "val/metrics.json"));
   REQUIRE(run("mltrain", {"--resume", out.string(), "--quiet"}, folder) == 0);
   CHECK(read_file(last(trained_run())) == read_file(last(out)));
+}
+
+TEST_CASE("SIGHUP saves like SIGTERM, also when it comes twice; under nohup it is ignored") {
+  const TemporaryFolder folder;
+  const std::vector<std::string> quick = {"train.epochs=1", "data.train_size=32", "data.val_size=8"};
+  const fs::path out = folder.path() / "run";
+  Program closed("mltrain", tiny_run(out, quick), folder);
+  closed.wait_until(is_there(out / "config.toml"));
+  closed.signal(SIGHUP);
+  closed.signal(SIGHUP);
+  CHECK(closed.wait() == 75);
+  CHECK(fs::exists(out / "weights/last.state.safetensors"));
+  REQUIRE(run("mltrain", {"--resume", out.string(), "--quiet"}, folder) == 0);
+  const fs::path whole = folder.path() / "whole";
+  std::signal(SIGHUP, SIG_IGN);  // inherited
+  Program nohup("mltrain", tiny_run(whole, quick), folder);
+  std::signal(SIGHUP, SIG_DFL);
+  nohup.wait_until(is_there(whole / "config.toml"));
+  nohup.signal(SIGHUP);
+  CHECK(nohup.wait() == 0);
+  CHECK(read_file(last(whole)) == read_file(last(out)));
+}
+
+TEST_CASE("a reader of the log that goes away does not end a run") {
+  const TemporaryFolder folder;
+  const fs::path out = folder.path() / "run", code = folder.path() / "code";
+  std::string command = "{ " + (fs::path(binary_dir()) / "mltrain").string();
+  for (const std::string& word : tiny_run(out)) {
+    command += " '" + word + "'";
+  }
+  // head leaves after the first epoch's line; two more follow.
+  command += " 2>&1; echo $? > " + code.string() + "; } | head -1 > " +
+             (folder.path() / "seen").string();
+  CHECK(std::system(command.c_str()) == 0);
+  CHECK(read_file(code) == "0\n");
+  CHECK(read_file(folder.path() / "seen").starts_with("epoch 1/3"));
+  CHECK(read_file(last(out)) == read_file(last(trained_run())));
 }
 
 TEST_CASE("SIGTERM during validation saves at once, and the run goes on with the same bytes") {
@@ -209,6 +275,27 @@ TEST_CASE("NaN stops the run with exit code 4 and keeps what was saved") {
   REQUIRE_FALSE(before.empty());
   CHECK(run("mltrain", {"--resume", out.string(), "--quiet"}, folder) == 4);  // from there, again
   CHECK(read_file(state) == before);
+}
+
+TEST_CASE("a batch too small for the norms is refused before anything is written, in check too") {
+  const TemporaryFolder folder;
+  const fs::path out = folder.path() / "run";
+  const auto refused = [&](const std::vector<std::string>& arguments) {
+    const Program program("mltrain", arguments, folder);
+    CHECK(program.wait() == 2);
+    CHECK(contains(program.err(), "training needs more than one value per channel"));
+    CHECK(contains(program.err(), "use two pictures a part or larger ones"));
+    CHECK_FALSE(fs::exists(out));
+  };
+  const std::vector<std::string> one = {"train.batch_size=1"};
+  const std::vector<std::string> parts = {"train.batch_size=3", "optim.grad_accum_steps=2"};
+  refused(tiny_run(out, one));
+  refused(tiny_run(out, parts));  // 1 and 2 pictures
+  refused({"check", mld::test::source_dir() + "/configs/shapes_resnet18.toml", parts[0], parts[1],
+           "data.image_size=32", "data.train_size=8", "data.val_size=2"});
+  const std::vector<std::string> quick = {"train.batch_size=4", "optim.grad_accum_steps=2",
+                                          "train.epochs=1", "data.train_size=8", "data.val_size=2"};
+  CHECK(run("mltrain", tiny_run(out, quick), folder) == 0);
 }
 
 TEST_CASE("usage errors exit with 2, data errors with 3") {

@@ -80,4 +80,9 @@ TEST_CASE("text: paths stay below the folder") {
   CHECK(resolve_below(folder.path() / "data", "none") == folder.path() / "data/none");
 }
 
+TEST_CASE("text of several lines: they stay lines, control sequences do not stay") {
+  CHECK(printable_lines("a\n\x1b[2Jb") == "a\n\\x1b[2Jb");
+  CHECK(printable_lines("").empty());
+}
+
 }  // namespace mld::test

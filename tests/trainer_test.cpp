@@ -3,24 +3,22 @@
 
 #include <cstdio>
 #include <filesystem>
+#include <memory>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "app/config_file.h"
 #include "core/error.h"
 #include "core/memory.h"
 #include "tests/data_files.h"
+#include "train/config.h"
 #include "train/trainer.h"
 
 namespace mld {
 namespace {
 
-struct SilentLog : RunLog {
-  void open(const RunFolder&, int64_t) override {}
-  void message(const std::string&) override {}
-  void warning(const std::string&) override {}
-  void step(const StepReport&) override {}
-  void epoch(const EpochReport&) override {}
-};
+namespace fs = std::filesystem;
 
 LoadedConfig small_run() {
   return parse_config(R"(
@@ -39,10 +37,8 @@ batch_size = 256
 )", "small.toml");
 }
 
-}  // namespace
-
 // Ends the run after some updates, as a kill does: by an exception.
-struct Killer : SilentLog {
+struct Killer : LogSink {
   struct Killed {};
   int64_t last;
 
@@ -54,11 +50,38 @@ struct Killer : SilentLog {
   }
 };
 
+// Keeps what it hears of epochs.
+struct Epochs : LogSink {
+  std::vector<EpochReport>& reports;
+
+  explicit Epochs(std::vector<EpochReport>& reports_) : reports(reports_) {}
+  void epoch(const EpochReport& report) override { reports.push_back(report); }
+};
+
+// Keeps the warnings it hears.
+struct Warnings : LogSink {
+  std::vector<std::string>& heard;
+
+  explicit Warnings(std::vector<std::string>& heard_) : heard(heard_) {}
+  void note(const Note& note) override {
+    if (note.kind == Note::Kind::warning) {
+      heard.push_back(note.text);
+    }
+  }
+};
+
+RunFolder made(const fs::path& root) {
+  const RunFolder folder{root};
+  fs::create_directories(folder.weights());
+  fs::create_directories(folder.val());
+  return folder;
+}
+
+}  // namespace
+
 TEST_CASE("the best weights kept in the state are those of best.safetensors, to the byte") {
   const test::TemporaryFolder folder;
-  const RunFolder run_folder{folder.path()};
-  std::filesystem::create_directories(run_folder.weights());
-  std::filesystem::create_directories(run_folder.val());
+  const RunFolder run_folder = made(folder.path());
   LoadedConfig config = small_run();
   config.config.preprocess.image_size = 32;
   config.config.data.train_size = 48;
@@ -66,31 +89,140 @@ TEST_CASE("the best weights kept in the state are those of best.safetensors, to 
   config.config.train.epochs = 2;
   config.config.train.model_ema_decay = 0;   // running statistics move with every batch
   config.config.train.checkpoint_minutes = 0;  // saves after every update
-  Killer killer(9);  // in the second epoch; the first one's weights are the best so far
-  Trainer first(config, Device{}, killer, Trainer::Start::fresh);
+  RunLog log;
+  log.add(std::make_unique<Killer>(9));  // in the second epoch; the best are the first one's
+  Trainer first(config, Device{}, log, Trainer::Start::fresh);
   first.open(run_folder);
   CHECK_THROWS_AS(first.run(), Killer::Killed);
   const std::string best = test::read_file(run_folder.best());
   REQUIRE(best.size() > 1000);
-  std::filesystem::remove(run_folder.best());
-  SilentLog log;
-  Trainer second(config, Device{}, log, Trainer::Start::saved);
+  fs::remove(run_folder.best());
+  RunLog silent;
+  Trainer second(config, Device{}, silent, Trainer::Start::saved);
   second.open(run_folder);  // writes it again, from the state
   CHECK(test::read_file(run_folder.best()) == best);
 }
 
+namespace {
+
+// Trains a little, then scores all that was saved, apart from the trainer. Whose metric was best.
+std::string check_saved_metrics(const std::string& metric, double decay) {
+  CAPTURE(metric);
+  CAPTURE(decay);
+  const test::TemporaryFolder folder;
+  const RunFolder run_folder = made(folder.path());
+  LoadedConfig loaded = small_run();
+  Config& config = loaded.config;
+  config.preprocess.image_size = 32;
+  config.data.train_size = 64;
+  config.data.val_size = 40;
+  config.train.batch_size = 8;
+  config.train.epochs = 2;
+  config.train.model_ema_decay = decay;
+  config.train.best_metric = metric;
+  config.optim.lr = 0.01;
+  config.schedule.name = "constant";
+  std::vector<EpochReport> reports;
+  RunLog log;
+  log.add(std::make_unique<Epochs>(reports));
+  Trainer trainer(loaded, Device{}, log, Trainer::Start::fresh);
+  trainer.open(run_folder);
+  REQUIRE(trainer.run() == ExitCode::ok);
+  REQUIRE(reports.size() == 2);
+
+  const Splits data = open_splits(data_options(config));
+  LoadedModel best = model_from_checkpoint(run_folder.best());
+  LoadedModel last = model_from_checkpoint(run_folder.last());
+  const auto score = [&](LoadedModel& model) {
+    Loader loader(*data.val, loader_options(config, Purpose::evaluation));
+    const auto objective = make_objective(config, *model.model);
+    const auto scores =
+        score_split(*model.model, *objective, loader, Device{}, [] { return false; });
+    return evaluate(*scores, data.val->class_names(), false).metric(metric);
+  };
+  const StateDict saved = load_checkpoint(run_folder.state()).tensors;
+  LoadedModel average = model_from_checkpoint(run_folder.last());
+  load_state(*average.model, part(saved, "ema"));
+  const double raw_now = score(last), average_now = score(average);
+  CHECK(reports[1].raw->metric(metric) == raw_now);
+  CHECK(reports[1].average->metric(metric) == average_now);
+  CHECK(last.info.weights == "raw");
+  CHECK(last.info.metrics.at(metric) == doctest::Approx(raw_now));
+  CHECK(raw_now != average_now);
+  // The best of all four, under its own name.
+  double most = -1;
+  std::string whose;
+  for (const EpochReport& report : reports) {
+    for (const auto* evaluation : {&*report.raw, &*report.average}) {
+      if (evaluation->metric(metric) > most) {
+        most = evaluation->metric(metric);
+        whose = evaluation == &*report.raw ? "raw" : "ema";
+      }
+    }
+  }
+  CHECK(best.info.weights == whose);
+  CHECK(best.info.metrics.at(metric) == doctest::Approx(most));
+  CHECK(score(best) == most);
+  CHECK(reports[1].best == most);
+  return whose;
+}
+
+}  // namespace
+
+TEST_CASE("every saved metric is of the weights beside it; the best is called what it is") {
+  // Which of the two wins is up to rounding: decays are tried until each has won.
+  std::set<std::string> winners;
+  std::string metric = "mAP";
+  for (const double decay : {0.9, 0.8, 0.3, 0.7, 0.5, 0.95, 0.98}) {
+    if (winners.size() < 2) {
+      winners.insert(check_saved_metrics(metric, decay));
+      metric = "mAP_official";
+    }
+  }
+  CHECK(winners == std::set<std::string>{"ema", "raw"});
+}
+
+TEST_CASE("pictures that were replaced since are told of on resume, once") {
+  const test::TemporaryFolder folder, run;
+  const RunFolder run_folder = made(run.path());
+  for (const std::string name : {"train/a/1", "train/a/2", "train/b/3", "train/b/4", "val/a/5"}) {
+    folder.write_picture(name + ".ppm", 50);
+  }
+  LoadedConfig config = small_run();
+  config.config.data.format = "folder";
+  config.config.data.root = folder.path();
+  config.config.preprocess.image_size = 32;
+  config.config.data.train_size = 0;
+  config.config.train.batch_size = 4;
+  const auto warnings = [&] {
+    std::vector<std::string> heard;
+    RunLog log;
+    log.add(std::make_unique<Warnings>(heard));
+    Trainer trainer(config, Device{}, log, Trainer::Start::saved);
+    trainer.open(run_folder);
+    CHECK(trainer.run() == ExitCode::ok);
+    ++config.config.train.epochs;
+    return heard;
+  };
+  CHECK(warnings().empty());  // trains
+  CHECK(warnings().empty());  // resumes
+  folder.write("val/a/5.ppm", "P6\n1 1\n255\nabc");
+  const std::vector<std::string> heard = warnings();
+  REQUIRE(heard.size() == 1);
+  CHECK(heard[0].starts_with("picture files have other sizes than when the run was saved"));
+  CHECK(warnings().empty());
+}
+
 TEST_CASE("out of memory: the message names a batch size that fits, and it does") {
-  SilentLog log;
   MemoryPool& pool = memory_pool(Device{});
   // Trains with so many MiB for gradients, a save and pictures. Returns the error's message.
   const auto run = [&](int64_t batch_size, int64_t parts, size_t mib) -> std::string {
     const test::TemporaryFolder folder;
-    const RunFolder run_folder{folder.path()};
-    std::filesystem::create_directories(run_folder.weights());
-    std::filesystem::create_directories(run_folder.val());
+    const RunFolder run_folder = made(folder.path());
     LoadedConfig config = small_run();
     config.config.train.batch_size = batch_size;
     config.config.optim.grad_accum_steps = parts;
+    RunLog log;
     Trainer trainer(config, Device{}, log, Trainer::Start::fresh);
     trainer.open(run_folder);
     pool.trim();

@@ -61,6 +61,10 @@ Batch batch_of(int64_t n, uint64_t number) {
   return batch;
 }
 
+Classification objective_of(const Config& config, Small& model) {
+  return {{.loss = config.loss}, [&model](const Var& images) { return model(images); }};
+}
+
 // What is left after some updates: every tensor of model, average and optimiser, and the results.
 struct Outcome {
   std::vector<std::vector<float>> tensors;
@@ -75,10 +79,9 @@ Outcome train(const Config& config, Device device, const std::vector<int64_t>& b
   set_training(model, true);
   const auto optimizer = make_optimizer({.name = config.optim.name}, model);
   Ema average(model, 0.8);
-  TrainingStep step(config, device,
-                    {.model = model,
-                     .forward = [&](const Var& images) { return model(images); },
-                     .optimizer = *optimizer,
+  Classification objective = objective_of(config, model);
+  TrainingStep step(update_spec(config), device,
+                    {.model = model, .objective = objective, .optimizer = *optimizer,
                      .average = &average});
   Outcome outcome;
   const auto take = [&] {
@@ -166,10 +169,9 @@ TEST_CASE("dropout draws anew in every update, wherever it is, replayed or not")
         to(model, device);
         set_training(model, true);
         const auto optimizer = make_optimizer({.name = "sgd", .weight_decay = 0}, model);
-        TrainingStep step(config, device,
-                          {.model = model,
-                           .forward = [&](const Var& images) { return model(images); },
-                           .optimizer = *optimizer});
+        Classification objective = objective_of(config, model);
+        TrainingStep step(update_spec(config), device,
+                          {.model = model, .objective = objective, .optimizer = *optimizer});
         std::vector<double> losses;
         for (int64_t i = 0; i < 6; ++i) {  // nothing else changes
           step.queue(batch_of(4, 1), {.lr = 0, .beta1 = 0}, i);

@@ -74,7 +74,7 @@ TEST_CASE("version 1: a training state goes on") {
   const Checkpoint saved = load_checkpoint(name);
   const TrainingState state = from_metadata(saved.metadata, name);
   CHECK_EQ(state.step, 3);
-  CHECK_EQ(state.best_from, "ema");
+  CHECK_EQ(state.best.weights, "ema");
   CHECK_EQ(state.raw_metric, 1.0 / 3);
   const Config config = parse_config(state.config, name).config;
   CHECK(agree_for_resume(config, parse_config(to_toml(config), "again").config).empty());
@@ -86,10 +86,9 @@ TEST_CASE("version 1: a training state goes on") {
   optimizer->load_state(part(saved.tensors, "optimizer"));
   Ema average(model, config.train.model_ema_decay);
   average.load_state(part(saved.tensors, "ema"));
-  TrainingStep step(config, Device{},
-                    {.model = model,
-                     .forward = [&](const Var& images) { return model(images); },
-                     .optimizer = *optimizer,
+  const auto objective = make_objective(config, model);
+  TrainingStep step(update_spec(config), Device{},
+                    {.model = model, .objective = *objective, .optimizer = *optimizer,
                      .average = &average});
   const Schedule schedule{.spec = config.schedule, .lr = config.optim.lr,
                           .beta1 = config.optim.beta1(), .epochs = config.train.epochs,

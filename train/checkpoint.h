@@ -92,7 +92,7 @@ void save_model(const std::filesystem::path& path, const StateDict& state,
 
 struct LoadedModel {
   CheckpointInfo info;
-  std::unique_ptr<Classifier> model;  // on the CPU, evaluation mode
+  std::unique_ptr<Model> model;  // on the CPU, evaluation mode
 };
 
 // The model a checkpoint describes, with its weights: copied once, from the mapped file. Here and

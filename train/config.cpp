@@ -1,4 +1,5 @@
-// Configs as text: the resolved TOML, the differences that forbid resuming.
+// Configs as text: the resolved TOML, the differences that forbid resuming; what of them data is
+// opened and loaded with.
 #include <algorithm>
 #include <cmath>
 
@@ -22,7 +23,7 @@ std::string to_toml(const Config& config, const Origins& origins, Keys keys) {
   std::string text;
   std::string_view section;
   for (const Key& key : config_keys()) {
-    if (keys == Keys::portable && key.effect != Effect::results) {
+    if (keys == Keys::portable && key.effect != Effect::results && key.effect != Effect::length) {
       continue;
     }
     if (key.section != section) {
@@ -49,12 +50,36 @@ std::vector<std::string> agree_for_resume(const Config& saved, const Config& giv
   for (const Key& key : config_keys()) {
     const std::string was = to_toml_value(key.get(saved));
     const std::string is = to_toml_value(key.get(given));
-    if (key.effect == Effect::results && was != is) {
+    const bool lowered = key.effect == Effect::length && std::stoll(is) < std::stoll(was);
+    if ((key.effect == Effect::results && was != is) || lowered) {
       differences.push_back(fmt::format("{}: the run has {}, given {}", key.full_name(),
                                         printable(was), printable(is)));
     }
   }
   return differences;
+}
+
+DataOptions data_options(const Config& config, LabelSpace label_space) {
+  DataOptions options = config.data;
+  options.decode = decode_options(config.preprocess, config.loading.max_pixels);
+  options.image_size = config.preprocess.image_size;
+  options.seed = static_cast<uint64_t>(config.seed);
+  options.label_space = std::move(label_space);
+  return options;
+}
+
+LoaderOptions loader_options(const Config& config, Purpose purpose) {
+  LoaderOptions options{.batch_size = config.train.batch_size,
+                        .preprocess = config.preprocess,
+                        .loading = config.loading,
+                        .training = purpose == Purpose::training,
+                        .drop_last = purpose == Purpose::training,
+                        .seed = static_cast<uint64_t>(config.seed),
+                        .augment = std::nullopt};
+  if (options.training) {
+    options.augment = config.augment;
+  }
+  return options;
 }
 
 }  // namespace mld

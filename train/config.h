@@ -79,7 +79,15 @@ enum class Keys { all, portable };
 std::string to_toml(const Config& config, const Origins& origins = {}, Keys keys = Keys::all);
 
 // The keys that change a run's results and differ, as "optim.lr: the run has 0.001, given 0.01".
-// Empty: a run of `saved` may be resumed with `given`.
+// Empty: a run of `saved` may be resumed with `given`. More epochs are no difference: the run goes
+// on, and from there on its schedule is that of the larger number.
 std::vector<std::string> agree_for_resume(const Config& saved, const Config& given);
+
+// What the data is opened with. `label_space`: see DataOptions.
+DataOptions data_options(const Config& config, LabelSpace label_space = {});
+
+// What a split is loaded with. Training: shuffled, augmented, a last short batch left out.
+// Evaluation: in order, not augmented, every sample.
+LoaderOptions loader_options(const Config& config, Purpose purpose);
 
 }  // namespace mld

@@ -180,7 +180,9 @@ std::vector<Key> model_keys() {
       SCHEDULE(min_lr, "cosine: where it ends").within(0, 1e3),
       SCHEDULE(cooldown_epochs, "cosine: epochs at min_lr after train.epochs").within(0, 1e6),
 
-      TRAIN(epochs, "passes over the training split").within(1, 1e6),
+      TRAIN(epochs, "passes over the training split; may be raised on resume")
+          .within(1, 1e6)
+          .with(Effect::length),
       TRAIN(batch_size, "pictures per update, over all parts and devices").within(1, 1e6),
       TRAIN(precision, "of activations; parameters stay float32"),
       TRAIN(model_ema_decay, "of the averaged model; 0 = none").within(0, 0.9999999),

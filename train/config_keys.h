@@ -15,6 +15,7 @@ namespace mld {
 // Whether a key matters for what a run computes.
 enum class Effect {
   results,  // yes: it must agree on resume, and weight files record it
+  length,   // yes, recorded too, but it may be raised on resume
   none,     // no: names, speed, safety
   place,    // no: a file or folder, relative to the config file it is given in
 };

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "autograd/ops.h"
-#include "core/kernels.h"
 #include "data/json_writer.h"
 #include "data/text.h"
 #include "train/finite.h"
@@ -13,26 +11,23 @@ namespace mld {
 
 constexpr double kThreshold = 0.5;  // of "positive" for precision and recall, on probabilities
 
-std::optional<Scores> score_split(Classifier& model, Loader& loader, const Config& config,
+std::optional<Scores> score_split(Module& model, Objective& objective, Loader& loader,
                                   Device device, const std::function<bool()>& stop) {
   set_training(model, false);
   fold_batch_norm(model);
-  const ImageNormSpec norm = image_norm(config.preprocess.normalize);
   Scores result;
   loader.start(0);
   while (const auto batch = loader.next()) {
     if (stop()) {
       return std::nullopt;
     }
-    Tensor images(batch->images.shape(), config.train.precision, device);
-    KERNEL(device, normalize_images)(batch->images.to(device), norm, images);
-    const Var logits = cast(model(Var(images)), DType::f32);
-    check_outputs(logits.value.to_vector(), logits.shape()[-1], [&](int64_t row) {
+    const Tensor outputs = objective.outputs(batch->images.to(device));
+    check_outputs(outputs.to_vector(), outputs.shape()[-1], [&](int64_t row) {
       return fmt::format("picture {} of the split", batch->indices[static_cast<size_t>(row)] + 1);
     });
-    const Var scores = config.task == Task::single_label ? softmax(logits) : sigmoid(logits);
+    const Tensor scores = objective.scores(outputs);
     result.classes = scores.shape()[-1];
-    const std::vector<float> values = scores.value.to_vector();
+    const std::vector<float> values = scores.to_vector();
     result.scores.insert(result.scores.end(), values.begin(), values.end());
     const float* targets = batch->targets.data<float>();
     const float* weights = batch->weights.defined() ? batch->weights.data<float>() : nullptr;
@@ -48,7 +43,7 @@ std::optional<Scores> score_split(Classifier& model, Loader& loader, const Confi
   return result;
 }
 
-// The label of each sample; see check_labels() in train/assemble.h.
+// The label of each sample; see Objective::one_label().
 static std::vector<int64_t> single_labels(const Scores& scores) {
   std::vector<int64_t> labels;
   for (size_t n = 0; n < scores.indices.size(); ++n) {

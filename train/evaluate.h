@@ -7,9 +7,8 @@
 #include <vector>
 
 #include "data/loader.h"
-#include "models/registry.h"
-#include "train/config.h"
 #include "train/metrics.h"
+#include "train/objective.h"
 
 namespace mld {
 
@@ -26,8 +25,8 @@ struct Scores {
 
 // Runs the model over the split in evaluation mode (batch norms folded); the model is left so.
 // Nothing if `stop`, asked before every batch, says so. Errors: DataError if no picture is
-// readable.
-std::optional<Scores> score_split(Classifier& model, Loader& loader, const Config& config,
+// readable, NumericError for outputs that are not finite.
+std::optional<Scores> score_split(Module& model, Objective& objective, Loader& loader,
                                   Device device, const std::function<bool()>& stop);
 
 // Every metric `mlinfer eval` prints.

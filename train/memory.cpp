@@ -1,29 +1,29 @@
 #include "train/memory.h"
 
-#include "autograd/ops.h"
 #include "core/memory.h"
 #include "core/meta/meter.h"
+#include "models/registry.h"
 
 namespace mld {
 
-static std::unique_ptr<Classifier> empty_model(const Config& config, int64_t classes) {
+static std::unique_ptr<Model> empty_model(const Config& config, int64_t classes) {
   ModelSpec spec = config.model;
   spec.classes = classes;
   return make_model(spec);
 }
 
-// The forward pass of evaluation: folded norms, scores.
-static void score_empty(Classifier& model, const Config& config, Device device, int64_t images,
+// Evaluation's forward pass and scores, of empty pictures.
+static void score_empty(Model& model, Objective& objective, Device device, int64_t images,
                         int64_t side) {
   fold_batch_norm(model);
-  const Tensor pixels({images, side, side, 3}, config.train.precision, device);
-  sigmoid(cast(model(Var(pixels)), DType::f32));
+  objective.scores(objective.outputs(Tensor({images, side, side, 3}, DType::u8, device)));
 }
 
 // ---- a rehearsal --------------------------------------------------------------------------------
 
 Rehearsal::Rehearsal(const Config& config, int64_t classes, Device device)
-    : config_(config), device_(device), model_(empty_model(config, classes)) {
+    : config_(config), device_(device), model_(empty_model(config, classes)),
+      objective_(make_objective(config, *model_)) {
   if (!device.is_meta()) {
     initialize(*model_, static_cast<uint64_t>(config.seed));
   }
@@ -33,10 +33,8 @@ Rehearsal::Rehearsal(const Config& config, int64_t classes, Device device)
     average_.emplace(*model_, config.train.model_ema_decay);
   }
   step_ = std::make_unique<TrainingStep>(
-      config_, device_,
-      TrainingStep::Subject{.model = *model_,
-                            .forward = [this](const Var& images) { return (*model_)(images); },
-                            .optimizer = *optimizer_,
+      update_spec(config_), device_,
+      TrainingStep::Members{.model = *model_, .objective = *objective_, .optimizer = *optimizer_,
                             .average = average_ ? &*average_ : nullptr});
 }
 
@@ -56,7 +54,7 @@ void Rehearsal::score(int64_t images, int64_t side) {
   if (average_) {
     averaged.emplace(*average_);
   }
-  score_empty(*model_, config_, device_, images, side);
+  score_empty(*model_, *objective_, device_, images, side);
 }
 
 // ---- what a run takes ---------------------------------------------------------------------------
@@ -111,7 +109,7 @@ size_t scoring_needs(const Config& config, int64_t classes, Device device) {
   meta::Meter meter(device);
   const auto model = empty_model(config, classes);
   to(*model, kMeta);
-  score_empty(*model, config, kMeta, N, S);
+  score_empty(*model, *make_objective(config, *model), kMeta, N, S);
   return meter.held() + kLibraries + (device.is_cpu() ? pictures_under_way(config) : 0);
 }
 

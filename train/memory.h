@@ -5,10 +5,11 @@
 #include <optional>
 #include <string>
 
-#include "models/registry.h"
+#include "models/model.h"
 #include "optim/ema.h"
 #include "optim/optimizer.h"
 #include "train/config.h"
+#include "train/objective.h"
 #include "train/training_step.h"
 
 namespace mld {
@@ -25,12 +26,13 @@ class Rehearsal {
   void update(int64_t images, int64_t side);
   // Scores as many, as validation does; with the averaged model where there is one.
   void score(int64_t images, int64_t side);
-  Classifier& model() { return *model_; }
+  Model& model() { return *model_; }
 
  private:
   const Config& config_;
   Device device_;
-  std::unique_ptr<Classifier> model_;
+  std::unique_ptr<Model> model_;
+  std::unique_ptr<Objective> objective_;
   std::unique_ptr<Optimizer> optimizer_;
   std::optional<Ema> average_;
   std::unique_ptr<TrainingStep> step_;

@@ -1,7 +1,7 @@
 #include "train/run_data.h"
 
-#include "train/assemble.h"
 #include "train/checkpoint.h"
+#include "train/objective.h"
 
 namespace mld {
 
@@ -13,8 +13,8 @@ RunData open_run_data(const Config& config) {
   };
   data.train = loader(*data.splits.train, Purpose::training);
   data.val = loader(*data.splits.val, Purpose::evaluation);
-  check_labels(config, *data.splits.train);
-  check_labels(config, *data.splits.val);
+  check_labels(config.task, *data.splits.train);
+  check_labels(config.task, *data.splits.val);
   return data;
 }
 

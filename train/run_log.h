@@ -1,13 +1,22 @@
-// What a run tells: a progress line and messages on stderr, and the folder's log files.
+// A run's log: events, told to every sink of a list.
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "train/evaluate.h"
 #include "train/run_folder.h"
 
 namespace mld {
+
+struct Note {
+  enum class Kind { message, warning } kind = Kind::message;
+  std::string text;  // one line or several
+  int64_t step = 0;  // updates done when it was said
+};
 
 // Where a run stands after a step.
 struct StepReport {
@@ -18,33 +27,66 @@ struct StepReport {
   double loss = 0, lr = 0;
 };
 
-// One row of results.csv.
+// What an epoch came to.
 struct EpochReport {
-  int64_t epoch = 0, step = 0;
+  int64_t epoch = 0, epochs = 0, step = 0;
   double loss = 0;            // mean over the epoch's batches
   double lr = 0;              // of its last update
-  bool validated = false;
-  double raw_metric = 0;      // train.best_metric on val
-  double ema_metric = -1;     // -1: there is no average
-  double best_metric = 0;
-  std::string metric;         // its name
-  std::vector<double> history;  // the better of both, per validation: the sparkline
+  std::string metric;         // train.best_metric
+  std::optional<Evaluation> raw{}, average{};  // on val, if validated; average: if there is one
+  bool improved = false;      // one of them is the best so far,
+  bool average_is_better = false;  // and which of the two is better
+  double best = -1;           // the metric of the best so far; -1: none yet
+  std::vector<double> history{};  // the better of both, per validation
+  double seconds = 0;         // since the last epoch's end
+};
+
+// Receives what happens. Sinks of files are written to as the events come.
+class LogSink {
+ public:
+  virtual ~LogSink() = default;
+  virtual void note(const Note&) {}
+  virtual void step(const StepReport&) {}
+  virtual void epoch(const EpochReport&) {}
+  // Whether everything could be written; if not, the log warns once, and the run goes on.
+  virtual bool complete() const { return true; }
 };
 
 class RunLog {
  public:
-  virtual ~RunLog() = default;
+  void add(std::unique_ptr<LogSink> sink) { sinks_.push_back(std::move(sink)); }
+  // Adds the sinks of a run's folder (train/log_files.h), continued after `step`, and tells them
+  // the notes so far: those from before the folder was known.
+  void open(const RunFolder& folder, int64_t step);
 
-  // Begins writing to a run's folder; what its files say beyond `step` (of a run that was killed
-  // after its last save) is cut off. Messages before this are written to the files then.
-  virtual void open(const RunFolder& folder, int64_t step) = 0;
-  virtual void message(const std::string& text) = 0;
-  virtual void warning(const std::string& text) = 0;
-  virtual void step(const StepReport& report) = 0;
-  virtual void epoch(const EpochReport& report) = 0;
+  void message(const std::string& text) { note(Note::Kind::message, text); }
+  void warning(const std::string& text) { note(Note::Kind::warning, text); }
+  void step(const StepReport& report);
+  void epoch(EpochReport report);  // its seconds are filled in here
+
+ private:
+  void note(Note::Kind kind, const std::string& text);
+  template <class Tell>
+  void tell(Tell&& tell);
+
+  std::vector<std::unique_ptr<LogSink>> sinks_;
+  std::vector<Note> early_notes_;
+  bool opened_ = false, failed_ = false;
+  int64_t step_ = 0;
+  double epoch_began_ = 0;
 };
 
-// quiet: only warnings and the rows per epoch on stderr; the files are complete.
-std::unique_ptr<RunLog> make_run_log(bool quiet);
+// An epoch in one line: "epoch 2/3  loss 2.5  mAP 38.50  averaged 40.00  best 40.00  ▁█  3:07".
+std::string epoch_line(const EpochReport& report);
+
+// The values as blocks of eight heights between their smallest and largest, the last `most` of
+// them. Equal values are all of middle height; values that are not finite are blanks.
+std::string sparkline(std::span<const double> values, size_t most = 40);
+
+// "42 s", "3:07", "2:15:09"; "?" for a negative or not finite number of seconds.
+std::string format_duration(double seconds);
+
+// Of a clock that never goes backwards.
+double monotonic_seconds();
 
 }  // namespace mld

@@ -11,8 +11,8 @@ namespace {
 
 volatile std::sig_atomic_t g_stop = 0;
 
-extern "C" void on_stop_signal(int) {
-  if (g_stop != 0) {
+extern "C" void on_stop_signal(int number) {
+  if (g_stop != 0 && number != SIGHUP) {
     _exit(static_cast<int>(ExitCode::stopped));  // nothing else is safe here
   }
   g_stop = 1;
@@ -27,6 +27,11 @@ void install_stop_handlers() {
   action.sa_flags = SA_RESTART;
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+  struct sigaction inherited = {};
+  if (sigaction(SIGHUP, nullptr, &inherited) == 0 && inherited.sa_handler != SIG_IGN) {
+    sigaction(SIGHUP, &action, nullptr);
+  }
+  std::signal(SIGPIPE, SIG_IGN);
 }
 
 bool stop_requested() { return g_stop != 0; }

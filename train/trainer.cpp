@@ -7,7 +7,8 @@
 #include "core/parallel.h"
 #include "data/file.h"
 #include "data/text.h"
-#include "train/assemble.h"
+#include "models/registry.h"
+#include "train/config.h"
 #include "train/hf_config.h"
 #include "train/memory.h"
 #include "train/run_data.h"
@@ -16,7 +17,10 @@
 namespace mld {
 
 Trainer::Trainer(LoadedConfig config, Device device, RunLog& log, Start start)
-    : loaded_(std::move(config)), device_(device), log_(log) {
+    : loaded_(std::move(config)), device_(device), log_(log),
+      best_([this](const std::string& weights) {
+        return weights == "ema" ? ema_->state() : state_dict(*model_);
+      }) {
   backend(device_).set_deterministic(config_.train.deterministic);
   RunData data = open_run_data(config_);
   const size_t kept = data.cache_bytes();
@@ -31,25 +35,17 @@ Trainer::Trainer(LoadedConfig config, Device device, RunLog& log, Start start)
   for (const std::string& warning : data_.warnings) {
     log_.warning(warning);
   }
-
-  ModelSpec spec = config_.model;
-  spec.classes = static_cast<int64_t>(data_.train->class_names().size());
-  require_memory(config_, spec.classes, device_, kept);
-  model_ = make_model(spec);
-  initialize(*model_, static_cast<uint64_t>(config_.seed));
-  if (start == Start::fresh && !config_.init.init.empty()) {
-    start_model();
-  }
+  const auto classes = static_cast<int64_t>(data_.train->class_names().size());
+  require_memory(config_, classes, device_, kept);
+  start_model(start);
   to(*model_, device_);
   optimizer_ = make_optimizer(config_.optim, *model_);
   if (config_.train.model_ema_decay > 0) {
     ema_.emplace(*model_, config_.train.model_ema_decay);
   }
   step_ = std::make_unique<TrainingStep>(
-      config_, device_,
-      TrainingStep::Subject{.model = *model_,
-                            .forward = [this](const Var& images) { return (*model_)(images); },
-                            .optimizer = *optimizer_,
+      update_spec(config_), device_,
+      TrainingStep::Members{.model = *model_, .objective = *objective_, .optimizer = *optimizer_,
                             .average = ema_ ? &*ema_ : nullptr});
   schedule_ = {.spec = config_.schedule,
                .lr = config_.optim.lr,
@@ -57,18 +53,30 @@ Trainer::Trainer(LoadedConfig config, Device device, RunLog& log, Start start)
                .epochs = config_.train.epochs,
                .steps_per_epoch = train_loader_->batches_per_epoch()};
   state_.threads = compute_threads();
-  state_.fingerprint = fmt::format("{:016x}-{:016x}", fingerprint(*data_.train),
-                                   fingerprint(*data_.val));
+  const auto of_both = [this](uint64_t (*hash)(const Dataset&)) {
+    return fmt::format("{:016x}-{:016x}", hash(*data_.train), hash(*data_.val));
+  };
+  state_.fingerprint = of_both(fingerprint);
+  state_.picture_sizes = of_both(sizes_fingerprint);
   state_.config = to_toml(config_, loaded_.origins);
 }
 
-// Starts from model.init. With the strict policy a checkpoint of ours must be of the same classes.
-void Trainer::start_model() {
-  const LoadReport report = load_start(config_, *data_.train, *model_);
-  log_.message(fmt::format("{}: {} tensors of the model keep their initial values, {} of the file "
-                           "are not used", config_.init.init,
-                           report.missing.size() + report.mismatched.size(),
-                           report.unexpected.size() + report.mismatched.size()));
+// Makes the model and its objective, with initial weights or those of model.init. With the strict
+// policy a checkpoint of ours must be of the same classes.
+void Trainer::start_model(Start start) {
+  ModelSpec spec = config_.model;
+  spec.classes = static_cast<int64_t>(data_.train->class_names().size());
+  std::unique_ptr<Classifier> model = make_model(spec);
+  initialize(*model, static_cast<uint64_t>(config_.seed));
+  if (start == Start::fresh && !config_.init.init.empty()) {
+    const LoadReport report = load_start(config_, *data_.train, *model);
+    log_.message(fmt::format("{}: {} tensors of the model keep their initial values, {} of the "
+                             "file are not used", config_.init.init,
+                             report.missing.size() + report.mismatched.size(),
+                             report.unexpected.size() + report.mismatched.size()));
+  }
+  model_ = std::move(model);
+  objective_ = make_objective(config_, *model_);
 }
 
 void Trainer::open(const RunFolder& folder) {
@@ -79,7 +87,7 @@ void Trainer::open(const RunFolder& folder) {
     log_.open(folder_, 0);
   }
   write_file_atomically(folder_.hf_config(),
-                        hf_config_json(info("raw"), model_->backbone->features()));
+                        hf_config_json(info("raw"), model_->features()));
 }
 
 ExitCode Trainer::run() {
@@ -97,18 +105,18 @@ ExitCode Trainer::run_epoch() {
   train_loader_->start(state_.epoch, state_.batch);
   while (const auto batch = train_loader_->next()) {
     start_update(*batch);
-    finish_updates(step_->lag());
+    take_results(step_->lag());
     const bool last = state_.batch == train_loader_->batches_per_epoch();
     const bool stop = stop_requested();  // asked once: a signal may come any time
     if (stop || (!last && save_is_due())) {
-      finish_updates(0);
+      take_results(0);
       save();
     }
     if (stop) {
       return ExitCode::stopped;
     }
   }
-  finish_updates(0);
+  take_results(0);
   const bool finished = finish_epoch();
   save();
   return !finished || (stop_requested() && state_.epoch < epochs()) ? ExitCode::stopped
@@ -117,9 +125,7 @@ ExitCode Trainer::run_epoch() {
 
 // Queues one update. Out of memory, the error also names a batch size that fits, found by trying.
 void Trainer::start_update(const Batch& batch) {
-  if (state_.best_step == state_.step) {
-    best_ = best_weights();  // the model moves on
-  }
+  best_.before_update(state_.step);
   const Rates now = schedule_.at(state_.step);
   std::string reason;
   try {
@@ -128,7 +134,7 @@ void Trainer::start_update(const Batch& batch) {
     reason = error.what();
   }  // what the step held is free again
   if (!reason.empty()) {
-    finish_updates(0);
+    take_results(0);
     const int64_t fits = step_->fitting_part(batch);
     fail<OutOfMemory>("step {}: {}; {}; the last save is kept", state_.step, reason,
                       fits > 0 ? fmt::format("{} pictures at a time fit: train.batch_size = {}",
@@ -137,17 +143,18 @@ void Trainer::start_update(const Batch& batch) {
   }
   ++state_.batch;
   ++state_.step;
-  under_way_.push_back({.epoch = state_.epoch, .epochs = epochs(), .batch = state_.batch,
+  queued_.push_back({.epoch = state_.epoch, .epochs = epochs(), .batch = state_.batch,
                         .batches = train_loader_->batches_per_epoch(), .step = state_.step,
                         .images = batch.images.shape()[0], .lr = now.lr});
 }
 
-// Takes the results of all updates under way but so many, oldest first. What is not finite ends the
-// run; an update that was queued behind it has changed the model meanwhile, but is never saved.
-void Trainer::finish_updates(size_t but) {
-  while (under_way_.size() > but) {
-    StepReport report = under_way_.front();
-    under_way_.pop_front();
+// Takes the results of queued updates, oldest first, until only `still_queued` are left. One that is
+// not finite ends the run; updates queued behind it have changed the model by then, but what they
+// made of it is never saved.
+void Trainer::take_results(size_t still_queued) {
+  while (queued_.size() > still_queued) {
+    StepReport report = queued_.front();
+    queued_.pop_front();
     const TrainingStep::Result result = step_->result();
     require<NumericError>(std::isfinite(result.loss),
                           "step {}: the loss is {}; the last save is kept. Try a lower optim.lr or "
@@ -163,49 +170,61 @@ void Trainer::finish_updates(size_t but) {
 }
 
 // Nothing if a signal came meanwhile.
-std::optional<Evaluation> Trainer::validate() {
-  const std::optional<Scores> scores = score_split(*model_, *val_loader_, config_, device_,
+std::optional<Evaluation> Trainer::evaluate_now() {
+  const std::optional<Scores> scores = score_split(*model_, *objective_, *val_loader_, device_,
                                                    stop_requested);
   if (!scores) {
     return std::nullopt;
   }
-  Evaluation result = evaluate(*scores, data_.val->class_names(), config_.task == Task::single_label);
+  Evaluation result = evaluate(*scores, data_.val->class_names(), objective_->one_label());
   result.skipped = static_cast<int64_t>(val_loader_->bad_pictures().size());
   return result;
+}
+
+// Evaluates the model and its average, and takes note of both. False if a signal came meanwhile.
+bool Trainer::validate(EpochReport& report) {
+  step_->release();  // validation needs the memory
+  report.raw = evaluate_now();
+  if (report.raw && ema_) {
+    const Ema::Scope scope(*ema_);
+    report.average = evaluate_now();
+  }
+  if (!report.raw || (ema_ && !report.average)) {
+    return false;
+  }
+  const std::string& name = config_.train.best_metric;
+  const double raw = report.raw->metric(name);
+  const std::optional<double> average =
+      report.average ? std::optional(report.average->metric(name)) : std::nullopt;
+  state_.validated_step = state_.step;
+  state_.raw_metric = raw;
+  state_.ema_metric = average.value_or(0);
+  state_.history.push_back(std::max(raw, average.value_or(raw)));
+  report.improved = best_.offer(state_.step, raw, average);
+  report.average_is_better = average && *average > raw;
+  state_.best = best_.record();
+  return true;
 }
 
 // Validates and moves on to the next epoch. A signal during validation leaves the state where it
 // was, at the end of the epoch's batches, and gives false.
 bool Trainer::finish_epoch() {
-  const int64_t batches = train_loader_->batches_per_epoch();
-  EpochReport report{.epoch = state_.epoch, .step = state_.step,
+  const int64_t batches = train_loader_->batches_per_epoch(), next = state_.epoch + 1;
+  EpochReport report{.epoch = state_.epoch, .epochs = epochs(), .step = state_.step,
                      .loss = state_.loss_sum / static_cast<double>(batches),
                      .lr = schedule_.at(state_.step - 1).lr,
-                     .metric = config_.train.best_metric, .history = {}};
-  const int64_t next = state_.epoch + 1;
-  if (next % config_.train.val_interval == 0 || next == epochs()) {
-    step_->release();  // validation needs the memory
-    const std::optional<Evaluation> raw = validate();
-    std::optional<Evaluation> average;
-    if (raw && ema_) {
-      const Ema::Scope scope(*ema_);
-      average = validate();
-    }
-    if (!raw || (ema_ && !average)) {
-      return false;
-    }
-    note_validation(*raw, average);
-    report.validated = true;
+                     .metric = config_.train.best_metric};
+  const bool due = next % config_.train.val_interval == 0 || next == epochs();
+  if (due && !validate(report)) {
+    return false;
   }
   state_.epoch = next;
   state_.batch = 0;
   state_.loss_sum = 0;
   state_.finished = next == epochs();
-  report.raw_metric = state_.raw_metric;
-  report.ema_metric = ema_ ? state_.ema_metric : -1;
-  report.best_metric = state_.best_metric;
+  report.best = state_.best.metric;
   report.history = state_.history;
-  log_.epoch(report);
+  log_.epoch(std::move(report));
   warn_of_bad_pictures();
   return true;
 }
@@ -235,25 +254,6 @@ void Trainer::warn_of_bad_pictures() {
   }
   tell("train", *train_loader_, state_.bad_train);
   tell("val", *val_loader_, state_.bad_val);
-}
-
-void Trainer::note_validation(const Evaluation& raw, const std::optional<Evaluation>& average) {
-  const std::string& name = config_.train.best_metric;
-  state_.validated_step = state_.step;
-  state_.raw_metric = raw.metric(name);
-  state_.ema_metric = average ? average->metric(name) : 0;
-  const bool ema_wins = average && state_.ema_metric > state_.raw_metric;
-  const double better = ema_wins ? state_.ema_metric : state_.raw_metric;
-  state_.history.push_back(better);
-  if (better > state_.best_metric) {
-    state_.best_metric = better;
-    state_.best_step = state_.step;
-    state_.best_from = ema_wins ? "ema" : "raw";
-    best_.clear();  // the model has them
-    const Evaluation& best = ema_wins ? *average : raw;
-    write_file_atomically(folder_.val() / "metrics.json", evaluation_json(best) + "\n");
-    write_file_atomically(folder_.val() / "per_class.csv", per_class_csv(best));
-  }
 }
 
 bool Trainer::save_is_due() const {

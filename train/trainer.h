@@ -13,9 +13,10 @@
 #include "core/error.h"
 #include "data/formats/open.h"
 #include "data/loader.h"
-#include "models/registry.h"
+#include "train/objective.h"
 #include "optim/ema.h"
 #include "optim/optimizer.h"
+#include "train/best_weights.h"
 #include "train/checkpoint.h"
 #include "train/config.h"
 #include "train/disk_space.h"
@@ -53,18 +54,17 @@ class Trainer {
  private:
   ExitCode run_epoch();
   void start_update(const Batch& batch);
-  void finish_updates(size_t but);
+  void take_results(size_t still_queued);
   bool finish_epoch();
-  std::optional<Evaluation> validate();
-  void note_validation(const Evaluation& raw, const std::optional<Evaluation>& average);
+  std::optional<Evaluation> evaluate_now();
+  bool validate(EpochReport& report);
   void warn_of_bad_pictures();
 
-  void start_model();
+  void start_model(Start start);
   void save();
   void write_last();
   void write_best();
   void resume();
-  StateDict best_weights();
   CheckpointInfo info(const std::string& weights) const;
 
   int64_t epochs() const { return all_epochs(config_.schedule, config_.train.epochs); }
@@ -78,12 +78,13 @@ class Trainer {
 
   Splits data_;
   std::unique_ptr<Loader> train_loader_, val_loader_;
-  std::unique_ptr<Classifier> model_;
+  std::unique_ptr<Model> model_;
+  std::unique_ptr<Objective> objective_;
   std::unique_ptr<Optimizer> optimizer_;
   std::optional<Ema> ema_;
   std::unique_ptr<TrainingStep> step_;
-  std::deque<StepReport> under_way_;  // updates whose results have not been taken
-  StateDict best_;  // the weights of best.safetensors; empty while the model (average) is at them
+  std::deque<StepReport> queued_;  // of updates whose results have not been taken
+  BestWeights best_;
   Schedule schedule_;
   TrainingState state_;
   size_t damage_told_ = 0;  // pictures whose harmless damage was warned of

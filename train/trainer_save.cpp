@@ -4,7 +4,8 @@
 // last and best are written after it. A kill in between leaves them a save behind (or missing), and
 // resuming writes them again from the state, which therefore holds the best weights too: as
 // "best.*" where they are neither the model's nor the average's of its step.
-#include "core/parallel.h"
+#include <utility>
+
 #include "data/safetensors.h"
 #include "train/trainer.h"
 
@@ -34,10 +35,10 @@ void Trainer::save() {
   if (ema_) {
     append(state.tensors, "ema", ema_->state());
   }
-  append(state.tensors, "best", best_);
+  append(state.tensors, "best", best_.kept());
   save_checkpoint(folder_.state(), state);
   write_last();
-  if (state_.best_step == state_.step) {
+  if (state_.best.step == state_.step) {
     write_best();
   }
   last_save_ = std::chrono::steady_clock::now();
@@ -46,17 +47,10 @@ void Trainer::save() {
 void Trainer::write_last() { save_model(folder_.last(), state_dict(*model_), info("raw")); }
 
 void Trainer::write_best() {
-  CheckpointInfo best = info(state_.best_from);
-  best.metrics = {{kStep, static_cast<double>(state_.best_step)},
-                  {config_.train.best_metric, state_.best_metric}};
-  save_model(folder_.best(), best_weights(), best);
-}
-
-StateDict Trainer::best_weights() {
-  if (!best_.empty()) {
-    return best_;
-  }
-  return state_.best_from == "ema" ? ema_->state() : state_dict(*model_);
+  CheckpointInfo best = info(state_.best.weights);
+  best.metrics = {{kStep, static_cast<double>(state_.best.step)},
+                  {config_.train.best_metric, state_.best.metric}};
+  save_model(folder_.best(), best_.weights(), best);
 }
 
 // Whether a weight file is there, undamaged, and was written at this step.
@@ -76,7 +70,7 @@ static bool written_at(const std::filesystem::path& path, int64_t step) {
 
 bool weights_are_current(const RunFolder& folder, const TrainingState& state) {
   return written_at(folder.last(), state.step) &&
-         (state.best_step < 0 || written_at(folder.best(), state.best_step));
+         (state.best.step < 0 || written_at(folder.best(), state.best.step));
 }
 
 void Trainer::resume() {
@@ -93,24 +87,27 @@ void Trainer::resume() {
   if (ema_) {
     ema_->load_state(part(saved.tensors, "ema"));
   }
-  best_ = part(saved.tensors, "best");
-  const int threads = state_.threads;
-  const std::string config = state_.config;
-  state_ = state;
-  state_.config = config;
+  best_.restore(state.best, part(saved.tensors, "best"));
+  const TrainingState now = std::exchange(state_, state);
+  state_.config = now.config;
+  state_.threads = now.threads;
+  state_.picture_sizes = now.picture_sizes;
   train_loader_->note_bad(state_.bad_train);
   val_loader_->note_bad(state_.bad_val);
   log_.open(folder_, state_.step);
-  if (state.threads != threads) {
+  if (state.threads != now.threads) {
     log_.warning(fmt::format("the run used {} compute threads, now {}: results stay right, but not "
-                             "equal bit for bit; set threads = {} for that", state.threads, threads,
-                             state.threads));
-    state_.threads = threads;
+                             "equal bit for bit; set threads = {} for that", state.threads,
+                             now.threads, state.threads));
+  }
+  if (!state.picture_sizes.empty() && state.picture_sizes != now.picture_sizes) {
+    log_.warning("picture files have other sizes than when the run was saved: it goes on with the "
+                 "pictures as they are now, and not to the results it would have had");
   }
   if (!written_at(folder_.last(), state_.step)) {
     write_last();
   }
-  if (state_.best_step >= 0 && !written_at(folder_.best(), state_.best_step)) {
+  if (state_.best.step >= 0 && !written_at(folder_.best(), state_.best.step)) {
     write_best();
   }
 }

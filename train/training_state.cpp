@@ -18,6 +18,7 @@ class Fields {
   Fields(const std::map<std::string, std::string>& metadata, const std::string& file)
       : metadata_(metadata), file_(file) {}
 
+  bool has(const std::string& key) const { return metadata_.contains(key); }
   const std::string& text(const std::string& key) const {
     const auto found = metadata_.find(key);
     require<DataError>(found != metadata_.end(),
@@ -66,15 +67,16 @@ std::map<std::string, std::string> to_metadata(const TrainingState& state) {
           {"validated_step", std::to_string(state.validated_step)},
           {"raw_metric", fmt::format("{}", state.raw_metric)},
           {"ema_metric", fmt::format("{}", state.ema_metric)},
-          {"best_metric", fmt::format("{}", state.best_metric)},
-          {"best_step", std::to_string(state.best_step)},
-          {"best_from", state.best_from},
+          {"best_metric", fmt::format("{}", state.best.metric)},
+          {"best_step", std::to_string(state.best.step)},
+          {"best_from", state.best.weights},
           {"finished", state.finished ? "1" : "0"},
           {"history", fmt::format("{}", fmt::join(state.history, " "))},  // shortest exact form
           {"bad_train", fmt::format("{}", fmt::join(state.bad_train, " "))},
           {"bad_val", fmt::format("{}", fmt::join(state.bad_val, " "))},
           {"threads", std::to_string(state.threads)},
           {"fingerprint", state.fingerprint},
+          {"picture_sizes", state.picture_sizes},
           {"config", state.config}};
 }
 
@@ -91,15 +93,16 @@ TrainingState from_metadata(const std::map<std::string, std::string>& metadata,
           .validated_step = fields.number<int64_t>("validated_step"),
           .raw_metric = fields.number<double>("raw_metric"),
           .ema_metric = fields.number<double>("ema_metric"),
-          .best_metric = fields.number<double>("best_metric"),
-          .best_step = fields.number<int64_t>("best_step"),
-          .best_from = fields.text("best_from"),
+          .best = {.metric = fields.number<double>("best_metric"),
+                   .step = fields.number<int64_t>("best_step"),
+                   .weights = fields.text("best_from")},
           .finished = fields.number<int>("finished") != 0,
           .history = fields.list<double>("history"),
           .bad_train = fields.list<int64_t>("bad_train"),
           .bad_val = fields.list<int64_t>("bad_val"),
           .threads = fields.number<int>("threads"),
           .fingerprint = fields.text("fingerprint"),
+          .picture_sizes = fields.has("picture_sizes") ? fields.text("picture_sizes") : "",
           .config = fields.text("config")};
 }
 

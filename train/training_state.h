@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "train/best_weights.h"
+
 namespace mld {
 
 struct TrainingState {
@@ -15,14 +17,13 @@ struct TrainingState {
   double loss_sum = 0;      // over those batches
   int64_t validated_step = -1;          // the step of the last validation; -1: none yet
   double raw_metric = 0, ema_metric = 0;  // train.best_metric on val then
-  double best_metric = -1;  // the best of either; -1: none yet
-  int64_t best_step = -1;   // the step best.safetensors was taken at
-  std::string best_from;    // "raw" or "ema"
+  BestRecord best;          // of best.safetensors
   bool finished = false;
   std::vector<double> history;  // the better of both after each validation, for the sparkline
   std::vector<int64_t> bad_train, bad_val;  // samples skipped as bad pictures and told of
   int threads = 0;              // compute threads: bit-equal resuming needs the same number
   std::string fingerprint;      // of the training and validation data
+  std::string picture_sizes;    // of the same, see sizes_fingerprint(); "": saved before there was
   std::string config;           // the resolved config, TOML
 };
 

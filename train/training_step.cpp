@@ -5,42 +5,49 @@
 #include "autograd/ops.h"
 #include "core/kernels.h"
 #include "core/memory.h"
+#include "models/registry.h"
 
 namespace mld {
 
-TrainingStep::TrainingStep(const Config& config, Device device, Subject subject)
-    : config_(config), device_(device), subject_(std::move(subject)),
-      queue_(make_step_queue(device)),
-      results_({config.optim.grad_accum_steps + 1}, DType::f32, device) {}
+UpdateSpec update_spec(const Config& config) {
+  return {.parts = config.optim.grad_accum_steps,
+          .clip_grad = config.optim.clip_grad,
+          .seed = static_cast<uint64_t>(config.seed),
+          .capture = config.train.cuda_graph};
+}
+
+TrainingStep::TrainingStep(const UpdateSpec& spec, Device device, Members members)
+    : spec_(spec), device_(device), members_(members), queue_(make_step_queue(device)),
+      results_({spec.parts + 1}, DType::f32, device) {}
 
 void TrainingStep::queue(const Batch& batch, const Rates& rates, int64_t step) {
-  const int64_t most = config_.optim.grad_accum_steps;
+  const int64_t most = spec_.parts;
   Tensor steps({most}, DType::i64);
   for (int64_t part = 0; part < most; ++part) {
     steps.data<int64_t>()[part] = step * most + part;
   }
   const std::vector<Tensor> there =
-      queue_->upload({batch.images, loss_targets(config_.loss, batch), steps,
-                      subject_.optimizer.prepare(rates)});
+      queue_->upload({batch.images, members_.objective.targets(batch), steps,
+                      members_.optimizer.prepare(rates)});
   const Inputs inputs{there[0], there[1], there[2], there[3]};
   const Shape& shape = inputs.images.shape();
-  constexpr int64_t kUsual = 2;  // they build plans and fill the memory pool
+  constexpr int64_t kRunsBeforeCapture = 2;  // they build plans and fill the memory pool
   if (graph_ != nullptr && shape == graph_inputs_.images.shape()) {
     replay(inputs);
-  } else if (graph_ == nullptr && config_.train.cuda_graph && !device_.is_cpu() &&
-             usual_ >= kUsual && shape == usual_shape_) {
+  } else if (graph_ == nullptr && spec_.capture && !device_.is_cpu() &&
+             runs_of_last_shape_ >= kRunsBeforeCapture && shape == last_shape_) {
     capture(inputs);
   } else {
     update(inputs);
-    usual_ = shape == usual_shape_ ? usual_ + 1 : 1;
-    usual_shape_ = shape;
+    runs_of_last_shape_ = shape == last_shape_ ? runs_of_last_shape_ + 1 : 1;
+    last_shape_ = shape;
   }
   queue_->download(results_);
 }
 
-// One update from one batch, in optim.grad_accum_steps parts whose gradients add up.
+// One update from one batch, in parts whose gradients add up.
 void TrainingStep::update(const Inputs& inputs) {
-  const int64_t N = inputs.images.shape()[0], most = config_.optim.grad_accum_steps;
+  const int64_t N = inputs.images.shape()[0], most = spec_.parts;
   const int64_t parts = std::min(most, N);
   for (int64_t part = 0; part < parts; ++part) {
     forward_backward(inputs, N * part / parts, N * (part + 1) / parts, part);
@@ -49,30 +56,27 @@ void TrainingStep::update(const Inputs& inputs) {
     Tensor unused = results_.rows(parts, most);
     KERNEL(device_, fill)(0, unused);
   }
-  const double limit = config_.optim.clip_grad;
-  const std::vector<TrainedParameter>& trained = subject_.optimizer.trained_parameters();
+  const double limit = spec_.clip_grad;
+  const std::vector<TrainedParameter>& trained = members_.optimizer.trained_parameters();
   const Tensor norm =
       limit > 0 ? clip_gradients(trained, static_cast<float>(limit)) : gradient_norm(trained);
   Tensor last = results_.rows(most, most + 1);
   KERNEL(device_, copy)(norm, last);
-  subject_.optimizer.apply(inputs.rates);
-  clear_gradients(subject_.model);
-  if (subject_.average != nullptr) {
-    subject_.average->update();
+  members_.optimizer.apply(inputs.rates);
+  clear_gradients(members_.model);
+  if (members_.average != nullptr) {
+    members_.average->update();
   }
 }
 
 // Images [begin, end) of the batch.
 void TrainingStep::forward_backward(const Inputs& inputs, int64_t begin, int64_t end,
                                     int64_t part) {
-  Tape tape({.seed = static_cast<uint64_t>(config_.seed)}, inputs.steps.rows(part, part + 1));
-  const Tensor pixels = inputs.images.rows(begin, end);
-  Tensor normalized(pixels.shape(), config_.train.precision, device_);
-  KERNEL(device_, normalize_images)(pixels, image_norm(config_.preprocess.normalize), normalized);
-  const Var logits = cast(subject_.forward(tape.constant(normalized)), DType::f32);  // [n, K]
+  Tape tape({.seed = spec_.seed}, inputs.steps.rows(part, part + 1));
   const float share =
       static_cast<float>(end - begin) / static_cast<float>(inputs.images.shape()[0]);
-  const Var value = loss(config_.loss, logits, inputs.targets.rows(begin, end), share);
+  const Var value = members_.objective.loss(tape, inputs.images.rows(begin, end),
+                                            inputs.targets.rows(begin, end), share);
   Tensor result = results_.rows(part, part + 1);
   KERNEL(device_, copy)(value.value, result);
   tape.backward(value);
@@ -93,7 +97,7 @@ void TrainingStep::capture(const Inputs& inputs) {
   graph_inputs_ = {inputs.images.clone(), inputs.targets.clone(), inputs.steps.clone(),
                    inputs.rates.clone()};
   counters_.clear();
-  for (const auto& [name, buffer] : buffers(subject_.model)) {
+  for (const auto& [name, buffer] : buffers(members_.model)) {
     if (buffer->dtype == DType::i64) {
       counters_.push_back({buffer, buffer->value.data<int64_t>()[0], 0});
     }
@@ -114,8 +118,8 @@ void TrainingStep::replay(const Inputs& inputs) {
   for (const Counter& counter : counters_) {
     counter.buffer->value.data<int64_t>()[0] += counter.per_update;
   }
-  if (subject_.average != nullptr) {
-    subject_.average->update_counters();
+  if (members_.average != nullptr) {
+    members_.average->update_counters();
   }
 }
 
@@ -128,11 +132,11 @@ void TrainingStep::release() {
 
 int64_t TrainingStep::fitting_part(const Batch& batch) {
   release();
-  for (int64_t n = batch.images.shape()[0] / config_.optim.grad_accum_steps / 2; n > 0; n /= 2) {
-    clear_gradients(subject_.model);
+  for (int64_t n = batch.images.shape()[0] / spec_.parts / 2; n > 0; n /= 2) {
+    clear_gradients(members_.model);
     memory_pool(device_).trim();
     try {
-      const Tensor targets = loss_targets(config_.loss, batch).rows(0, n);
+      const Tensor targets = members_.objective.targets(batch).rows(0, n);
       forward_backward({.images = batch.images.rows(0, n).to(device_),
                         .targets = targets.to(device_),
                         .steps = Tensor::zeros({1}, DType::i64, device_),

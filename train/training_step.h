@@ -1,13 +1,12 @@
 // One update of a model: forward and backward over a batch, in parts; clipping; the optimiser; the
 // moving average. Nothing in it waits for the device: loss and gradient norm are fetched later.
 //
-// With train.cuda_graph the launches of an update are captured once, after two updates run as
-// usual, and replayed for every batch of the same shape: the same kernels on the same memory, so
+// With `capture` the launches of an update are captured once, after two updates that are not,
+// and replayed for every batch of the same shape: the same kernels on the same memory, so
 // the same bits. What differs from update to update is put into that memory before: pictures,
 // targets, the optimiser's rates, the step that dropout draws from (Note [Replay] in core/specs.h).
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <vector>
 
@@ -16,21 +15,29 @@
 #include "optim/ema.h"
 #include "optim/optimizer.h"
 #include "train/config.h"
+#include "train/objective.h"
 
 namespace mld {
 
+struct UpdateSpec {
+  int64_t parts = 1;     // a batch is computed in, to save memory: optim.grad_accum_steps
+  double clip_grad = 0;  // the largest norm of all gradients together; 0 = off
+  uint64_t seed = 42;    // of dropout
+  bool capture = false;  // train.cuda_graph
+};
+UpdateSpec update_spec(const Config& config);
+
 class TrainingStep {
  public:
-  struct Subject {
+  struct Members {
     Module& model;  // in training mode, on the device
-    // images [n, S, S, 3] of train.precision -> logits [n, K]
-    std::function<Var(const Var& images)> forward;
+    Objective& objective;  // of that model
     Optimizer& optimizer;
     Ema* average = nullptr;
   };
   // All of them must outlive it, and keep their tensors where they are: a captured update knows
-  // addresses. Uses the sections loss, optim, train, preprocess.normalize and the seed.
-  TrainingStep(const Config& config, Device device, Subject subject);
+  // addresses.
+  TrainingStep(const UpdateSpec& spec, Device device, Members members);
 
   // Queues the update from a batch. `step` counts updates: dropout depends on it and the seed
   // alone. Errors: OutOfMemory. The model is then of no further use: an update may have begun.
@@ -63,8 +70,8 @@ class TrainingStep {
   // What an update reads, on the device.
   struct Inputs {
     Tensor images;   // u8 [N, S, S, 3]
-    Tensor targets;  // f32 [N, K], shaped
-    Tensor steps;    // i64 [optim.grad_accum_steps]: what dropout's keys count
+    Tensor targets;  // what the objective made of the labels, f32 [N, ...]
+    Tensor steps;    // i64 [parts]: what dropout's keys count
     Tensor rates;    // StepRates
   };
 
@@ -73,13 +80,13 @@ class TrainingStep {
   void capture(const Inputs& inputs);
   void replay(const Inputs& inputs);
 
-  const Config& config_;
+  UpdateSpec spec_;
   Device device_;
-  Subject subject_;
+  Members members_;
   std::unique_ptr<StepQueue> queue_;
-  Tensor results_;  // f32 [optim.grad_accum_steps + 1]: losses of the parts, the gradient norm
-  Shape usual_shape_;  // of the last images
-  int64_t usual_ = 0;  // updates of that shape run as usual
+  Tensor results_;  // f32 [parts + 1]: losses of the parts, the gradient norm
+  Shape last_shape_;  // of the last images that were not captured
+  int64_t runs_of_last_shape_ = 0;
 
   Inputs graph_inputs_;  // declared before graph_, which is destroyed first
   std::vector<Counter> counters_;

@@ -51,7 +51,7 @@ struct DataOptions {
 // Note [Labels by purpose]. A VOC class of which a picture shows only objects marked difficult is
 //   evaluation                           Label::unknown
 //   training, difficult = "keep"         Label::present
-//   training, difficult = "ignore"       Label::unknown; see loss_targets() in train/assemble.h
+//   training, difficult = "ignore"       Label::unknown; see loss_targets() in train/loss.h
 // (spec/metrics-data.md section 5: neither published protocol says what its training did.)
 enum class Purpose { training, evaluation };
 

@@ -1,7 +1,7 @@
 // losses/asl, losses/asl_single, losses/bce_ce: values and gradients in the logits.
 #include "autograd/ops.h"
 #include "tests/parity/fixture.h"
-#include "train/assemble.h"
+#include "train/config.h"
 
 namespace mld::parity {
 namespace {

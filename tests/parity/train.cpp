@@ -11,6 +11,7 @@
 #include "tests/parity/float64.h"
 #include "tests/parity/modules.h"
 #include "tests/parity/node_check.h"
+#include "train/training_step.h"
 
 namespace mld::parity {
 namespace {
@@ -74,6 +75,24 @@ struct Training {
   Array rates;                       // [steps, 2]: lr, beta1
 };
 
+// Pictures come as floats here; the loss is BCE's mean. Writes down what an update computes.
+class Recording : public Classification {
+ public:
+  explicit Recording(Training& out)
+      : Classification({}, nullptr), out_(out) {}
+
+  Var loss(Tape& tape, const Tensor& images, const Tensor& targets, float) override {
+    const Var logits = (*out_.model)(tape.constant(images));
+    const Var loss = binary_cross_entropy(logits, targets);
+    out_.step_logits.push_back(to_array(logits.value));
+    out_.losses.values.push_back(scalar(loss.value).values[0]);
+    return loss;
+  }
+
+ private:
+  Training& out_;
+};
+
 Training train_a2(Fixture& fixture, int64_t steps, float dropout = 0) {
   const Json& config = fixture.config();
   const uint64_t seed = fixture.fill()->seed();
@@ -89,17 +108,14 @@ Training train_a2(Fixture& fixture, int64_t steps, float dropout = 0) {
        .weight_decay = static_cast<float>(number(config, "weight_decay")),
        .max_grad_norm = static_cast<float>(number(config, "max_grad_norm", 1))},
       *out.model);
+  Recording objective(out);
+  TrainingStep step({.seed = seed}, device(),
+                    {.model = *out.model, .objective = objective, .optimizer = *optimizer});
   for (int64_t t = 0; t < steps; ++t) {
-    Tape tape({.seed = seed, .step = static_cast<uint64_t>(t)});
-    const Var logits =
-        (*out.model)(tape.constant(pictures(config, seed, "x" + std::to_string(t))));
-    const Var loss = binary_cross_entropy(logits, mixed_targets(config, seed, t).to(device()));
-    out.step_logits.push_back(to_array(logits.value));
-    out.losses.values.push_back(scalar(loss.value).values[0]);
+    step.queue({.images = pictures(config, seed, "x" + std::to_string(t)).to(Device{}),
+                .targets = mixed_targets(config, seed, t), .indices = {}}, rates, t);
+    step.result();
     out.rates.values.insert(out.rates.values.end(), {rates.lr, rates.beta1});
-    tape.backward(loss);
-    optimizer->step(rates);
-    clear_gradients(*out.model);
   }
   out.losses.shape = {steps};
   out.rates.shape = {steps, 2};

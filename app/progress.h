@@ -1,10 +1,10 @@
 // Progress of a run on stderr: a line that redraws itself on a terminal, a line per interval
-// elsewhere; and the sparkline of a metric's history.
+// elsewhere.
 #pragma once
 
 #include <cstdint>
 #include <functional>
-#include <span>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -24,13 +24,6 @@ TerminalStyle stderr_style();
 
 // Text in one of the basic colours (ANSI 31 red, 32 green, 33 yellow, 1 bold) if colours are on.
 std::string colored(std::string_view text, int ansi, const TerminalStyle& style);
-
-// The values as blocks of eight heights between their smallest and largest, the last `most` of
-// them. Equal values are all of middle height; values that are not finite are blanks.
-std::string sparkline(std::span<const double> values, size_t most = 40);
-
-// "42 s", "3:07", "2:15:09"; "?" for a negative or not finite number of seconds.
-std::string format_duration(double seconds);
 
 // Draws StepReports. Not thread-safe.
 class Progress {
@@ -64,5 +57,8 @@ class Progress {
   double steps_ = 0, images_ = 0, seconds_ = 0;
   bool line_shown_ = false;
 };
+
+// Progress, messages and a line per epoch on stderr; quiet: warnings and the epochs' lines only.
+std::unique_ptr<LogSink> terminal_sink(bool quiet);
 
 }  // namespace mld

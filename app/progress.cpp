@@ -1,14 +1,16 @@
-#include "train/progress.h"
+#include "app/progress.h"
 
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cmath>
+#include <cstdio>
 #include <cstdlib>
 #include <utility>
 
 #include <fmt/core.h>
+
+#include "data/text.h"
 
 namespace mld {
 namespace {
@@ -57,42 +59,6 @@ TerminalStyle stderr_style() {
 
 std::string colored(std::string_view text, int ansi, const TerminalStyle& style) {
   return style.color ? fmt::format("\x1b[{}m{}\x1b[0m", ansi, text) : std::string(text);
-}
-
-std::string sparkline(std::span<const double> values, size_t most) {
-  constexpr std::string_view kBlocks[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
-  constexpr int kHeights = 8;
-  values = values.last(std::min(most, values.size()));
-  double low = INFINITY, high = -INFINITY;
-  for (const double value : values) {
-    if (std::isfinite(value)) {
-      low = std::min(low, value);
-      high = std::max(high, value);
-    }
-  }
-  std::string line;
-  for (const double value : values) {
-    if (!std::isfinite(value)) {
-      line += ' ';
-      continue;
-    }
-    const double height = high > low ? (value - low) / (high - low) : 0.5;
-    line += kBlocks[std::min(static_cast<int>(height * kHeights), kHeights - 1)];
-  }
-  return line;
-}
-
-std::string format_duration(double seconds) {
-  if (!(seconds >= 0) || seconds > 1e9) {
-    return "?";
-  }
-  const auto whole = static_cast<int64_t>(seconds + 0.5);
-  if (whole < 60) {
-    return fmt::format("{} s", whole);
-  }
-  const int64_t hours = whole / 3600, minutes = whole / 60 % 60;
-  return hours > 0 ? fmt::format("{}:{:02}:{:02}", hours, minutes, whole % 60)
-                   : fmt::format("{}:{:02}", minutes, whole % 60);
 }
 
 Progress::Progress(const TerminalStyle& style, Write write, Clock clock, double interval)
@@ -146,6 +112,46 @@ std::string Progress::describe(const StepReport& report) const {
 double Progress::eta_seconds(const StepReport& report) const {
   const int64_t left = (report.epochs - report.epoch) * report.batches - report.batch;
   return steps_ > 0 ? static_cast<double>(left) * seconds_ / steps_ : -1;
+}
+
+namespace {
+
+// A reader that has gone away (a closed pipe) is nobody's concern here: the run goes on.
+void write_stderr(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stderr); }
+
+class TerminalSink : public LogSink {
+ public:
+  explicit TerminalSink(bool quiet)
+      : quiet_(quiet), style_(stderr_style()), progress_(style_, write_stderr, monotonic_seconds) {}
+
+  void note(const Note& note) override {
+    const std::string text = printable_lines(note.text);
+    if (note.kind == Note::Kind::warning) {
+      progress_.print(colored("warning:", 33, style_) + " " + text);
+    } else if (!quiet_) {
+      progress_.print(text);
+    }
+  }
+  void step(const StepReport& report) override {
+    if (!quiet_) {
+      progress_.step(report);
+    }
+  }
+  void epoch(const EpochReport& report) override {
+    progress_.print(epoch_line(report));
+    progress_.pause();
+  }
+
+ private:
+  bool quiet_;
+  TerminalStyle style_;
+  Progress progress_;
+};
+
+}  // namespace
+
+std::unique_ptr<LogSink> terminal_sink(bool quiet) {
+  return std::make_unique<TerminalSink>(quiet);
 }
 
 }  // namespace mld

@@ -1,0 +1,18 @@
+// What training, evaluation and checkpoints hold: anything from pictures to outputs.
+#pragma once
+
+#include "models/backbone.h"
+#include "models/model_spec.h"
+
+namespace mld {
+
+struct Model : Module {
+  ModelSpec spec;  // what a checkpoint needs to make it again
+
+  // images [N, H, W, 3], float32 or bfloat16 -> outputs [N, spec.classes] in the same dtype
+  virtual Var operator()(const Var& images, const Tap& tap = {}) = 0;
+  // Channels of the last feature map.
+  virtual int64_t features() const = 0;
+};
+
+}  // namespace mld

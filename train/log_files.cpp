@@ -1,0 +1,242 @@
+#include "train/log_files.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cmath>
+#include <cstring>
+#include <ctime>
+#include <functional>
+#include <optional>
+
+#include <fmt/core.h>
+#include <rapidjson/document.h>
+
+#include "data/file.h"
+#include "data/json_writer.h"
+#include "data/text.h"
+
+namespace mld {
+namespace {
+
+constexpr int64_t kMaxLogBytes = int64_t{4} << 30;
+
+std::string reason() { return std::strerror(errno); }
+
+// Keeps the leading lines for which keep(line) holds; a line without '\n' goes too.
+void cut_after(const std::filesystem::path& path,
+               const std::function<bool(std::string_view line)>& keep) {
+  if (!std::filesystem::exists(path)) {
+    return;
+  }
+  const std::string text = read_text_file(path, kMaxLogBytes);
+  size_t kept = 0;
+  for (;;) {
+    const size_t end = text.find('\n', kept);
+    if (end == std::string::npos || !keep(std::string_view(text).substr(kept, end - kept))) {
+      break;
+    }
+    kept = end + 1;
+  }
+  require<DataError>(kept == text.size() || ::truncate(path.c_str(), static_cast<off_t>(kept)) == 0,
+                     "{}: cannot shorten: {}", path.string(), reason());
+}
+
+// Field i of a CSV line whose fields up to i are not quoted.
+std::string_view csv_part(std::string_view line, size_t i) {
+  for (; i > 0; --i) {
+    const size_t comma = line.find(',');
+    line.remove_prefix(comma == std::string_view::npos ? line.size() : comma + 1);
+  }
+  return line.substr(0, line.find_first_of(",\r"));
+}
+
+std::optional<int64_t> integer(std::string_view text) {
+  int64_t value = 0;
+  const auto result = std::from_chars(text.data(), text.data() + text.size(), value);
+  const bool whole = result.ec == std::errc() && result.ptr == text.data() + text.size();
+  return whole ? std::optional(value) : std::nullopt;
+}
+
+// "2024-05-01T12:34:56Z"
+std::string timestamp() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  ::gmtime_r(&now, &parts);
+  char text[32];
+  std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &parts);
+  return text;
+}
+
+// A file that only grows, one whole line per write: a kill leaves at most one partial last line.
+class LineSink : public LogSink {
+ public:
+  explicit LineSink(const std::filesystem::path& path)
+      : file_(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666)) {
+    require<DataError>(file_.open(), "{}: cannot open for writing: {}", path.string(), reason());
+  }
+  bool complete() const override { return complete_; }
+
+ protected:
+  bool empty() const {  // nothing in it yet
+    struct stat status {};
+    return ::fstat(file_.get(), &status) == 0 && status.st_size == 0;
+  }
+  void append(std::string_view line) {
+    const std::string text = std::string(line) + "\n";
+    const ssize_t written = ::write(file_.get(), text.data(), text.size());
+    complete_ = complete_ && written == static_cast<ssize_t>(text.size());
+  }
+
+ private:
+  FileDescriptor file_;
+  bool complete_ = true;
+};
+
+const char* name_of(Note::Kind kind) {
+  return kind == Note::Kind::warning ? "warning" : "message";
+}
+
+class TextSink : public LineSink {
+ public:
+  using LineSink::LineSink;
+  void note(const Note& note) override {
+    append(timestamp() + " " + name_of(note.kind) + ": " + printable_lines(note.text));
+  }
+  void epoch(const EpochReport& report) override {
+    append(timestamp() + " " + epoch_line(report));
+  }
+};
+
+class CsvSink : public LineSink {
+ public:
+  explicit CsvSink(const std::filesystem::path& path) : LineSink(path) {
+    if (empty()) {
+      append("epoch,step,loss,lr,metric,val_raw,val_ema,best,seconds");
+    }
+  }
+  void epoch(const EpochReport& report) override {
+    const auto metric = [&](const std::optional<Evaluation>& evaluation) {
+      return evaluation ? fmt::format("{:.8g}", evaluation->metric(report.metric)) : std::string();
+    };
+    append(fmt::format("{},{},{:.8g},{:.8g},{},{},{},{:.8g},{:.1f}", report.epoch + 1, report.step,
+                       report.loss, report.lr, csv_field(report.metric), metric(report.raw),
+                       metric(report.average), report.best, report.seconds));
+  }
+};
+
+class JsonSink : public LineSink {
+ public:
+  JsonSink(const std::filesystem::path& path, int64_t step) : LineSink(path) {
+    event("start", step, {});
+  }
+  void note(const Note& note) override {
+    event(name_of(note.kind), note.step, {{"text", note.text}});
+  }
+  void step(const StepReport& report) override {
+    constexpr double kSecondsBetween = 1;
+    const double now = monotonic_seconds();
+    if (now - last_step_ >= kSecondsBetween || report.batch == report.batches) {
+      last_step_ = now;
+      event("step", report.step,
+            {{"epoch", report.epoch + 1}, {"loss", report.loss}, {"lr", report.lr}});
+    }
+  }
+  void epoch(const EpochReport& report) override {
+    JsonMembers members = {{"epoch", report.epoch + 1}, {"loss", report.loss}, {"lr", report.lr},
+                           {"metric", report.metric}, {"validated", report.raw.has_value()}};
+    if (report.raw) {
+      members.emplace_back("raw", report.raw->metric(report.metric));
+    }
+    if (report.average) {
+      members.emplace_back("ema", report.average->metric(report.metric));
+    }
+    members.emplace_back("best", report.best);
+    members.emplace_back("seconds", report.seconds);
+    event("epoch", report.step, members);
+  }
+
+ private:
+  void event(const char* kind, int64_t step, const JsonMembers& more) {
+    JsonMembers members = {{"event", kind}, {"step", step}};
+    members.insert(members.end(), more.begin(), more.end());
+    members.emplace_back("time", timestamp());
+    append(json_object(members));
+  }
+
+  double last_step_ = -1e9;
+};
+
+// val/: the evaluation of the best weights so far.
+class BestEvaluationSink : public LogSink {
+ public:
+  explicit BestEvaluationSink(std::filesystem::path folder) : folder_(std::move(folder)) {}
+  void epoch(const EpochReport& report) override {
+    if (report.improved) {
+      const Evaluation& best = report.average_is_better ? *report.average : *report.raw;
+      write_file_atomically(folder_ / "metrics.json", evaluation_json(best) + "\n");
+      write_file_atomically(folder_ / "per_class.csv", per_class_csv(best));
+    }
+  }
+
+ private:
+  std::filesystem::path folder_;
+};
+
+}  // namespace
+
+std::vector<std::unique_ptr<LogSink>> file_sinks(const RunFolder& folder, int64_t step) {
+  cut_csv(folder.results(), step);
+  cut_jsonl(folder.events(), step);
+  std::vector<std::unique_ptr<LogSink>> sinks;
+  sinks.push_back(std::make_unique<TextSink>(folder.text_log()));
+  sinks.push_back(std::make_unique<CsvSink>(folder.results()));
+  sinks.push_back(std::make_unique<JsonSink>(folder.events(), step));
+  sinks.push_back(std::make_unique<BestEvaluationSink>(folder.val()));
+  return sinks;
+}
+
+void cut_csv(const std::filesystem::path& path, int64_t step) {
+  std::optional<size_t> column;
+  cut_after(path, [&](std::string_view line) {
+    if (!column) {  // the header
+      for (size_t i = 0; i <= static_cast<size_t>(std::count(line.begin(), line.end(), ',')); ++i) {
+        if (csv_part(line, i) == "step") {
+          column = i;
+        }
+      }
+      require<DataError>(column.has_value(), "{}: no column named step", path.string());
+      return true;
+    }
+    const std::optional<int64_t> value = integer(csv_part(line, *column));
+    return value && *value <= step;
+  });
+}
+
+void cut_jsonl(const std::filesystem::path& path, int64_t step) {
+  cut_after(path, [step](std::string_view line) {
+    rapidjson::Document document;
+    document.Parse<rapidjson::kParseIterativeFlag>(line.data(), line.size());
+    if (document.HasParseError() || !document.IsObject()) {
+      return false;
+    }
+    const auto member = document.FindMember("step");
+    return member == document.MemberEnd() ||
+           (member->value.IsInt64() && member->value.GetInt64() <= step);
+  });
+}
+
+std::string json_object(const JsonMembers& members) {
+  JsonWriter json;
+  json.object();
+  for (const auto& [name, value] : members) {
+    std::visit([&, key = name](const auto& plain) { json.member(key, plain); }, value);
+  }
+  return json.end().text();
+}
+
+}  // namespace mld
