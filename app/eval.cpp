@@ -83,8 +83,8 @@ ExitCode eval_command(const EvalCommand& command) {
   to(*loaded.model, device);
   // In the checkpoint's class order; a label it does not know is an error, a class without
   // examples is not.
-  const auto split = open_dataset(data_options(config, {.names = loaded.info.class_names}), command.split,
-                                  Purpose::evaluation);
+  const auto split = open_dataset(data_options(config, {.names = loaded.info.class_names}),
+                                  command.split, Purpose::evaluation);
   const std::unique_ptr<Objective> objective = make_objective(config, *loaded.model);
   check_labels(config.task, *split);
   Loader loader(*split, loader_options(config, Purpose::evaluation));

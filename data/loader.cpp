@@ -1,11 +1,11 @@
 #include "data/loader.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <exception>
 #include <limits>
 #include <numeric>
+#include <ranges>
 
 #include "core/error.h"
 #include "core/parallel.h"
@@ -195,9 +195,9 @@ void Loader::load_row(Slot& slot, int64_t row) const {
   Row& result = slot.rows[static_cast<size_t>(row)];
   const int64_t n = data_.size();
   // Beyond this many bad pictures handing out the batch is an error: no need to try more.
-  const auto most_bad = static_cast<size_t>(options_.loading.max_bad_fraction * static_cast<double>(n));
+  const double allowed = options_.loading.max_bad_fraction * static_cast<double>(n);
   const int64_t tries = options_.training ? n : 1;
-  for (int64_t i = 0; i < tries && result.bad.size() <= most_bad; ++i) {
+  for (int64_t i = 0; i < tries && static_cast<double>(result.bad.size()) <= allowed; ++i) {
     const int64_t sample = (*slot.order)[static_cast<size_t>((slot.first + row + i) % n)];
     try {
       const Image image = picture(sample, slot.epoch, result);
@@ -209,7 +209,8 @@ void Loader::load_row(Slot& slot, int64_t row) const {
       result.bad.push_back({sample, data_.source(sample), error.what()});
       continue;
     } catch (const std::bad_alloc&) {
-      fail<OutOfMemory>("{}: not enough memory to load this picture", printable(data_.source(sample)));
+      fail<OutOfMemory>("{}: not enough memory to load this picture",
+                        printable(data_.source(sample)));
     }
     result.sample = sample;
     const Tensor targets = slot.targets.rows(row, row + 1);
@@ -293,9 +294,8 @@ std::optional<Batch> Loader::hand_out(Slot& slot) {
     if (result.error) {
       std::rethrow_exception(result.error);
     }
-    for (BadPicture& bad : result.bad) {
-      const int64_t sample = bad.sample;
-      bad_.emplace(sample, std::move(bad));
+    for (const BadPicture& bad : result.bad) {
+      bad_.emplace(bad.sample, bad);
     }
     if (result.sample < 0) {
       continue;
@@ -316,9 +316,8 @@ std::optional<Batch> Loader::hand_out(Slot& slot) {
   if (bad > options_.loading.max_bad_fraction * n) {
     const BadPicture& first = bad_.begin()->second;
     fail<DataError>("{} of {} pictures cannot be loaded, more than data.max_bad_fraction = {} "
-                    "allows; the first is {}: {}",
-                    bad_.size(), data_.size(), options_.loading.max_bad_fraction, printable(first.source),
-                    first.error);
+                    "allows; the first is {}: {}", bad_.size(), data_.size(),
+                    options_.loading.max_bad_fraction, printable(first.source), first.error);
   }
   if (kept == 0) {
     return std::nullopt;
@@ -344,11 +343,8 @@ void Loader::note_bad(std::span<const int64_t> samples) {
 }
 
 std::vector<BadPicture> Loader::bad_pictures() const {
-  std::vector<BadPicture> list;
-  for (const auto& [sample, bad] : bad_) {
-    list.push_back(bad);
-  }
-  return list;
+  const auto by_sample = std::views::values(bad_);
+  return {by_sample.begin(), by_sample.end()};
 }
 
 }  // namespace mld

@@ -28,9 +28,9 @@ struct InitSpec {
 std::string our_name(const std::string& published);
 
 // Loads a state under any known spelling, also below a prefix that the names share because their
-// program wrapped the model (DataParallel's "module.", torch.compile's "_orig_mod."). Policies other than strict need an initialize()d model;
-// the report says what was left as it was. Errors: DataError listing what does not fit, two entries
-// with one meaning, or (matching) nothing that fits.
+// program wrapped the model (DataParallel's "module.", torch.compile's "_orig_mod."). Policies other
+// than strict need an initialize()d model; the report says what was left as it was. Errors: DataError
+// listing what does not fit, two entries with one meaning, or (matching) nothing that fits.
 LoadReport load_pretrained(Classifier& model, std::span<const StateView> state, InitPolicy policy);
 LoadReport load_pretrained(Classifier& model, const StateDict& state, InitPolicy policy);
 

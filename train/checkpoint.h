@@ -104,8 +104,9 @@ LoadedModel model_from_checkpoint(const std::filesystem::path& path);
 CheckpointInfo read_checkpoint_info(const std::filesystem::path& path);
 
 // Starts a model from a checkpoint of ours or another program's (see load_pretrained).
-// Errors: as CheckpointFile, load_pretrained and check_weights; with InitPolicy::strict also DataError if a
-// checkpoint of ours has other classes than `class_names`, in another order (says where first).
+// Errors: as CheckpointFile, load_pretrained and check_weights; with InitPolicy::strict also
+// DataError if a checkpoint of ours has other classes than `class_names`, in another order (says
+// where first).
 LoadReport init_from_checkpoint(Classifier& model, const std::filesystem::path& path,
                                 InitPolicy policy, const std::vector<std::string>& class_names);
 
