@@ -59,7 +59,11 @@ inline Array scale(const Array& x, double factor) {
 
 // What dropout multiplies element i by: 0, or 1 / (1 - p) for what it keeps.
 inline double dropout_factor(const DropoutSpec& spec, int64_t i) {
-  const bool kept = random_uniform(spec.key, static_cast<uint64_t>(i)) >= spec.p;
+  RandomKey key = spec.key;
+  if (spec.step.defined()) {  // Note [Replay] in core/specs.h
+    key.step = static_cast<uint64_t>(spec.step.to(Device{}).data<int64_t>()[0]);
+  }
+  const bool kept = random_uniform(key, static_cast<uint64_t>(i)) >= spec.p;
   return kept ? 1 / (1 - static_cast<double>(spec.p)) : 0;
 }
 

@@ -104,6 +104,14 @@ double norm(const Doubles& x) {
   return std::sqrt(std::inner_product(x.begin(), x.end(), x.begin(), 0.0));
 }
 
+void global_norm(const std::vector<Tensor>& tensors, Tensor& y) {
+  double squares = 0;
+  for (const Tensor& x : tensors) {
+    squares += std::pow(norm(read_doubles(x)), 2);
+  }
+  write_doubles(y, {std::sqrt(squares)});
+}
+
 void lamb_step(const std::vector<AdamSlot>& slots, const LambSpec& spec) {
   require(spec.timm, "float64: LAMB in timm's form only");
   double squares = 0;
@@ -146,6 +154,7 @@ void add_float64_updates(KernelTable& table) {
   table.dropout = dropout;
   table.repeat_rows = repeat_rows;
   table.sum_rows = sum_rows;
+  table.global_norm = global_norm;
   table.activation_forward = activation_forward;
   table.activation_backward = activation_backward;
   table.binary_cross_entropy_forward = binary_cross_entropy_forward;
