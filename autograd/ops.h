@@ -14,7 +14,7 @@ namespace mld {
 
 // ---- movement -----------------------------------------------------------------------------------
 Var reshape(const Var& x, const Shape& shape);
-// float32 <-> bfloat16; itself if the dtype is right already. The one mixed-precision mechanism.
+// float32 <-> bfloat16; x itself if it has that dtype. The only mixed-precision mechanism.
 Var cast(const Var& x, DType dtype);
 Var add(const Var& a, const Var& b);        // same shape and dtype
 Var scale(const Var& x, float factor);      // factor * x
@@ -76,7 +76,7 @@ Var linear(const Var& x, const Var& w, const Var& bias);
 Var linear_relu(const Var& x, const Var& w, const Var& bias);  // max(0, linear), fused
 Var matmul(const Var& a, const Var& b);  // [B, M, C] x [B, C, O] -> [B, M, O]
 // Class k = group * g + j reads query `group` only.
-//   h [N, G, D], w [G, D, g], bias f32 [K] (never absent: it tells K), K <= G * g -> [N, K]
+//   h [N, G, D], w [G, D, g], bias f32 [K] (required: its length is K), K <= G * g -> [N, K]
 //   (ML-Decoder eq. 6)
 Var group_linear(const Var& h, const Var& w, const Var& bias);
 // ids int32 [...], table [V, D] -> [..., D]. Errors: an id outside [0, V).

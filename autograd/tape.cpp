@@ -58,7 +58,7 @@ Var record(const char* op, Tensor y, std::initializer_list<Var> inputs, Backward
 }
 
 // Gradients may share memory with each other (an addition hands dy to both sides), so a sum always
-// goes to fresh memory and nobody's tensor is written twice.
+// goes to fresh memory and no tensor in use is overwritten.
 static Tensor sum(const Tensor& a, const Tensor& b) {
   Tensor y = a.like();
   KERNEL(a.device(), add)(a, b, y);
@@ -73,7 +73,7 @@ void Tape::accumulate(Node& node, const char* from, Tensor grad) {
   node.grad = node.grad.defined() ? sum(node.grad, grad) : std::move(grad);
 }
 
-// A parameter's gradient is scaled in place by gradient clipping, so it owns its memory.
+// Gradient clipping scales a parameter's gradient in place, so it must own its memory.
 static void collect(Tensor grad, Tensor& sink) {
   if (sink.defined()) {
     sink = sum(sink, grad);

@@ -2,7 +2,7 @@
 //
 // Var = a tensor plus its place on a tape. An op computes its value, then record()s how a gradient
 // flows back. Without a tape nothing is recorded: inference is the same code, and there are no
-// global modes. Slots grow with time, so reverse creation order is a valid backward order.
+// global modes. Slot numbers grow with time, so reverse creation order is a valid backward order.
 #pragma once
 
 #include <cstdint>
@@ -39,8 +39,8 @@ using Backward = std::function<Grads(const Tensor& dy)>;
 
 class Tape {
  public:
-  // `key` (seed and step) determines every random number drawn while recording. `step`, where
-  // defined, stands for key.step: int64 [1] on the ops' device, read when they run.
+  // `key` (seed and step) determines every random number drawn while recording. `step`, if
+  // defined, replaces key.step: int64 [1] on the ops' device, read when they run.
   explicit Tape(RandomKey key = {}, Tensor step = {}) : key_(key), step_(std::move(step)) {}
   Tape(const Tape&) = delete;
   Tape& operator=(const Tape&) = delete;
@@ -53,10 +53,10 @@ class Tape {
   // The same sink gives the same Var, so shared parameters sum their gradients.
   Var parameter(const Tensor& value, Tensor* sink);
 
-  // Runs the tape from y back with dy = dL/dy ([1], value 1 when omitted and y is a scalar loss).
+  // Runs the tape backwards from y with dy = dL/dy (1 if omitted; y must then be a scalar loss).
   // Each node's captures are freed as soon as it has run; a tape runs backward once.
   // Errors: y is not on this tape or needs no gradient, dy does not fit y, a second call, or an op
-  // whose gradient has another shape, dtype or device than its input.
+  // whose gradient differs from its input in shape, dtype or device.
   void backward(const Var& y, Tensor dy = {});
 
   // The gradient of a variable(); zeros if y did not depend on it.

@@ -13,7 +13,7 @@ namespace mld {
 //   loss = -sum weight * (y log max(p, eps) + (1 - y) log max(q, eps)),
 //   weight = base^gamma, base = 1 - (p y + q (1 - y)), gamma = gamma_pos y + gamma_neg (1 - y).
 
-// The spec and what follows from it once per call.
+// The spec, and what is derived from it once per call.
 struct Asl : AslSpec {
   bool clipped;
   float log_eps;
@@ -22,7 +22,7 @@ struct Asl : AslSpec {
       : AslSpec(spec), clipped(spec.clip > 0), log_eps(std::log(spec.eps)) {}
 };
 
-// One element's loss and gradient. Math names the backend's sigmoid(x), softplus(x), log1p(x) and
+// One element's loss and gradient. Math holds the backend's sigmoid(x), softplus(x), log1p(x) and
 // pow(x, y). Every quantity is computed without cancellation.
 template <class Math>
 struct AslElement {

@@ -12,7 +12,7 @@ namespace mld {
 // The programs' exit codes: what a script may rely on.
 enum class ExitCode {
   ok = 0,
-  failure = 1,   // anything not below
+  failure = 1,   // anything not listed below
   usage = 2,     // command line or config
   data = 3,      // data or checkpoint missing, unreadable, malformed, inconsistent
   numeric = 4,   // NaN or Inf in loss or gradients

@@ -1,4 +1,4 @@
-// Functions that kernels call too: the mark that nvcc wants, nothing for other compilers.
+// Marks functions that kernels call too: what nvcc requires, nothing for other compilers.
 #pragma once
 
 #if defined(__CUDACC__)

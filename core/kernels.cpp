@@ -17,13 +17,13 @@ const KernelTable kCpu = {
     .memory_pool = [](int) -> MemoryPool& { return memory_pool(Device{}); },
     .synchronize = [](int) {},
     .step_queue = [](int) { return cpu::step_queue(); },
-    .set_deterministic = [](bool) {},  // it always does
+    .set_deterministic = [](bool) {},  // results always repeat
 };
 
 const KernelTable* cpu_table = &kCpu;
 const KernelTable* cuda_override = nullptr;
 
-// The plug-in's one entry: its table, or nullptr with the reason why it cannot serve.
+// The plug-in's only entry point: its table, or nullptr and the reason why it cannot be used.
 using CudaEntry = const KernelTable* (*)(const char** reason);
 
 struct CudaBackend {

@@ -33,7 +33,7 @@ namespace meta {
 const KernelTable& table();
 }
 
-// One backend: its kernels, its memory, a wait for all work in flight, and the way of a step there.
+// One backend: its kernels, its memory, a wait for all work in flight, its step queue.
 struct KernelTable {
 #define MLD_KERNEL(name, parameters) void(*name) parameters;
 #include "core/kernels.inc"
@@ -41,8 +41,8 @@ struct KernelTable {
   MemoryPool& (*memory_pool)(int index);
   void (*synchronize)(int index);
   std::unique_ptr<StepQueue> (*step_queue)(int index);
-  // Whether computing must repeat bit for bit, as it does unless told: else algorithms are chosen
-  // by timing. To be said before the backend computes.
+  // Whether results must repeat bit for bit (the default); if not, algorithms are chosen by timing.
+  // To be called before the backend computes anything.
   void (*set_deterministic)(bool deterministic);
 };
 
@@ -50,8 +50,8 @@ struct KernelTable {
 // the driver or the device is missing (says which).
 const KernelTable& backend(Device device);
 
-// For tests that watch or replace kernels: the table of a backend from now on; nullptr brings its
-// own back. `table` must outlive its use; no other thread may compute meanwhile.
+// For tests that watch or replace kernels: makes `table` the backend's; nullptr restores its own.
+// `table` must outlive its use; no other thread may compute meanwhile.
 void override_kernels(Backend backend, const KernelTable* table);
 
 // "cpu", "cuda", "cuda:1" or "auto" (cuda:0 if usable, else cpu). Errors: UsageError.

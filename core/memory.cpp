@@ -184,7 +184,7 @@ void MemoryPool::reset_peak() {
 }
 
 MemoryPool& memory_pool(Device device) {
-  // The CPU's does not wait for a table: tests replace that one.
+  // The CPU's is not taken from the table, which tests replace.
   return device.is_cpu() ? cpu::memory() : backend(device).memory_pool(device.index);
 }
 

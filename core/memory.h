@@ -2,7 +2,7 @@
 //
 // A training step asks for the same sizes every time, so after the first step the pool answers
 // without asking the system. When the system refuses, cached blocks are released and the request
-// is tried once more; then OutOfMemory tells requested / in use / cached / peak / free bytes.
+// is tried once more; then OutOfMemory reports requested / in use / cached / peak / free bytes.
 #pragma once
 
 #include <cstddef>
@@ -29,7 +29,7 @@ class MemoryPool {
   using Release = std::function<void(void*, size_t bytes)>;
   using Free = std::function<size_t()>;  // bytes the system could still give
 
-  // `addressable`: the host may touch the blocks, so that AddressSanitizer is told whose they are.
+  // `addressable`: the host may touch the blocks, so AddressSanitizer checks the accesses.
   MemoryPool(Allocate allocate, Release release, std::string where, Free free = {},
              bool addressable = true);
   ~MemoryPool();
@@ -43,8 +43,8 @@ class MemoryPool {
   // Gives every cached block back to the system.
   void trim();
 
-  // Between watch() and take_watched() the pool remembers what it hands out and gets back. Those
-  // blocks are then taken out of circulation: not handed out again before give_back(), nor trimmed.
+  // Between watch() and take_watched() the pool records the blocks that it hands out and gets
+  // back. They are then out of circulation: neither trimmed nor, before give_back(), handed out.
   // This is how captured work (core/step_queue.h) keeps the memory it writes to.
   // Errors: Error if a block is still in use (nothing is taken then).
   struct Block {
@@ -94,7 +94,7 @@ MemoryPool& memory();
 }
 
 // What the host can still give to this process: the machine's available memory, within the limits
-// of the process's control groups (version 1 and 2). `root`: another folder than /, for tests.
+// of the process's control groups (version 1 and 2). `root`: read instead of /, for tests.
 size_t host_free_bytes(const std::filesystem::path& root = "/");
 
 }  // namespace mld

@@ -8,7 +8,7 @@ namespace mld {
 
 enum class Normalize {
   none,      // [0, 1]
-  imagenet,  // minus ImageNet's mean, over its deviation
+  imagenet,  // minus ImageNet's mean, divided by its std
 };
 constexpr std::array<std::string_view, 2> words_of(Normalize) { return {"none", "imagenet"}; }
 

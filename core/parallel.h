@@ -1,4 +1,4 @@
-// Compute threads: OpenMP, the pool oneDNN uses too.
+// Compute threads: OpenMP's, which oneDNN uses too.
 #pragma once
 
 #include <omp.h>
@@ -15,7 +15,7 @@ inline void set_threads(int threads) { omp_set_num_threads(threads); }
 
 // Calls body(begin, end) on disjoint ranges covering [0, n). Each thread gets one contiguous range,
 // so results that depend on the split depend on the thread count only. Ranges smaller than `grain`
-// are not worth a thread. What a body throws is thrown again here, once all threads are done.
+// are not worth a thread. An exception from a body is rethrown here once all threads are done.
 template <class Body>
 void parallel_for(int64_t n, int64_t grain, Body&& body) {
   const int64_t shares = (n + grain - 1) / std::max<int64_t>(grain, 1);

@@ -14,7 +14,7 @@ namespace mld {
 struct Philox4 {
   uint32_t v[4];
 
-  // v[i], i < 4, by selection: a GPU has no registers that an index could reach.
+  // v[i], i < 4, by selection: a GPU's registers cannot be indexed.
   MLD_HOST_DEVICE uint32_t operator[](unsigned i) const {
     const uint32_t low = (i & 1) != 0 ? v[1] : v[0], high = (i & 1) != 0 ? v[3] : v[2];
     return (i & 2) != 0 ? high : low;
@@ -36,7 +36,7 @@ struct PhiloxKey {
     k1 += 0xBB67AE85u;
   }
 };
-// On the counter's four words, which may be lanes of vectors: the CPU does sixteen at once.
+// Takes the counter's four words, which may be lanes of vectors: the CPU does sixteen at once.
 MLD_HOST_DEVICE inline void philox_round(const PhiloxKey& key, uint32_t& c0, uint32_t& c1,
                                          uint32_t& c2, uint32_t& c3) {
   const uint64_t p0 = uint64_t{0xD2511F53u} * c0, p1 = uint64_t{0xCD9E8D57u} * c2;

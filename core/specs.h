@@ -55,7 +55,7 @@ struct MatmulSpec {
 };
 
 // Element i is kept when random_uniform(key, i) >= p, and then divided by 1 - p.
-// `step`, where defined, stands for key.step: int64 [1] on the op's device, see Note [Replay].
+// `step`, if defined, replaces key.step: int64 [1] on the op's device, see Note [Replay].
 struct DropoutSpec {
   float p = 0;
   RandomKey key{};
@@ -96,9 +96,9 @@ struct StepRates {
   float one_beta1 = 1;      // 1 - beta1
   float m_correction = 1, root_correction = 1;  // 1 / (1 - beta1^t), 1 / sqrt(1 - beta2^t)
   float corrected_lr = 0;                       // lr / (1 - beta1^t)
-  float first = 0;  // 1 in the first update: SGD's buffer is the gradient
+  float first = 0;  // 1 in the first update: SGD's buffer starts as the gradient
 
-  // Of update t, counted from 1. Computed in float64, as 1 - beta^t cancels for small t.
+  // The rates of update t, counted from 1. Computed in float64, as 1 - beta^t cancels for small t.
   static StepRates at(int64_t t, float lr, float beta1, float beta2);
   Tensor tensor() const;  // f32 [kFloats] on the CPU
   static constexpr int64_t kFloats = 7;

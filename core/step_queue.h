@@ -1,6 +1,6 @@
-// The way of a training step to its device and back, so that the device never waits for the host:
-// the next inputs travel on a stream of their own while a step computes, results are fetched a step
-// later, and a step's launches can be captured once and replayed with one call.
+// Brings a training step's inputs to the device and its results back without the device ever
+// waiting for the host: the next inputs are copied on a stream of their own while a step computes,
+// results are fetched a step later, and a step's launches can be captured and replayed as one call.
 #pragma once
 
 #include <functional>
@@ -23,27 +23,27 @@ class StepQueue {
  public:
   virtual ~StepQueue() = default;
 
-  // Host tensors on the device, for whatever is queued before the next call but one; their memory
-  // serves again then. On a GPU these are copies, and the host tensors may change on return; on
-  // the CPU they are the same tensors.
+  // Returns the host tensors on the device, for work queued before the next call but one, which
+  // reuses their memory. On a GPU they are copies, and the host tensors may be overwritten once
+  // this returns; on the CPU they are the same tensors.
   virtual std::vector<Tensor> upload(const std::vector<Tensor>& host) = 0;
 
-  // Queues a copy of x, floats, to the host; result() hands it over. Does not wait.
+  // Queues a copy of x (float32) to the host, for result() to return. Does not wait.
   virtual void download(const Tensor& x) = 0;
-  // What the oldest download sent; waits for it. Errors: Error if there is none.
+  // The values of the oldest pending download; waits for them. Errors: Error if none is pending.
   virtual std::vector<float> result() = 0;
-  // How many downloads should be under way before result() is called: 0 where work runs at once.
+  // How many downloads should be in flight before result() is called: 0 if work runs immediately.
   virtual size_t lag() const = 0;
 
-  // Runs `work` once to record what it queues on the device, which does not run yet: replay() does
-  // that. Host work in it happens once, here. Every tensor it makes must be gone when it returns;
-  // the memory they had is kept for the replays. Whatever `work` needs planned or allocated for
-  // good must be there: run it as usual first. Errors: Error on a device that cannot, or where a
-  // tensor stays behind; OutOfMemory.
+  // Runs `work` once to record what it queues on the device; only replay() executes that. Its host
+  // code runs once, here. Every tensor it makes must be gone when it returns; their memory is kept
+  // for the replays. Plans and permanent allocations that `work` needs must exist already: run it
+  // normally first. Errors: Error on a device that cannot capture, or if a tensor is left over;
+  // OutOfMemory.
   virtual std::unique_ptr<CapturedWork> capture(const std::function<void()>& work) = 0;
 };
 
-// Of a device's backend. One queue at a time: it knows only what it has queued itself.
+// The queue of a device's backend. One at a time: it knows only what it has queued itself.
 std::unique_ptr<StepQueue> make_step_queue(Device device);
 
 }  // namespace mld

@@ -1,5 +1,5 @@
-// Tables: arrays of rows that have a `name`. What there is to choose from, and messages about it,
-// come from them.
+// Tables: arrays of rows that have a `name`. The available choices, and messages about them, come
+// from these.
 #pragma once
 
 #include <string>
@@ -21,7 +21,7 @@ std::vector<std::string_view> names_of(const Rows& rows) {
   return names;
 }
 
-// Errors: UsageError starting with `key`, "model.head", if there is no such row.
+// Errors: UsageError starting with `key` (say "model.head") if there is no such row.
 template <class Rows>
 const auto& row_named(const Rows& rows, std::string_view name, std::string_view key) {
   for (const auto& row : rows) {

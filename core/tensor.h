@@ -1,7 +1,7 @@
 // Tensor: a value holding a shared, contiguous, row-major buffer with a shape, a dtype, a device.
 //
 // Copying a Tensor shares the buffer (like a shared_ptr). Views are reshape() and rows() only:
-// no strides, no broadcasting, no in-place operations but the optimisers' and fills.
+// no strides, no broadcasting, no in-place operations except the optimisers' and fills.
 // Pictures are [N, H, W, C]; convolution weights [O, KH, KW, C/groups].
 #pragma once
 
@@ -60,7 +60,7 @@ class Tensor {
 
   // A new uninitialised tensor of the same shape, dtype and device.
   Tensor like() const { return Tensor(shape_, dtype_, device()); }
-  // The same elements under another shape. Errors: another number of elements.
+  // The same elements under another shape. Errors: a different number of elements.
   Tensor reshape(const Shape& shape) const;
   // Rows [begin, end) of the first dimension, sharing memory.
   Tensor rows(int64_t begin, int64_t end) const;
@@ -70,7 +70,7 @@ class Tensor {
   Tensor to(Device device) const;
 
   // Typed access. T must be the dtype's C++ type (float, bf16, int32_t, uint8_t, int64_t).
-  // Like a pointer's, a Tensor's constness is not its elements'.
+  // As with a pointer, the elements of a const Tensor may be written.
   template <class T>
   T* data() const {
     require(dtype_of<T> == dtype_, "tensor: {} elements read as {}", name_of(dtype_),

@@ -1,6 +1,6 @@
-// Enums by their words: an enum that a config or a checkpoint holds has, beside it,
+// Enums as words: an enum that appears in a config or a checkpoint is declared together with
 //   constexpr std::array<std::string_view, N> words_of(E) { return {...}; }
-// with the word of each value from 0 on. Words become values once, where text is read.
+// which lists the word of each value, from 0 on. Words become values once, where text is read.
 #pragma once
 
 #include <array>
@@ -15,7 +15,7 @@ constexpr std::string_view word(E value) {
   return words_of(value)[static_cast<size_t>(value)];
 }
 
-// Nothing for a word that no value has.
+// nullopt for a word that no value has.
 template <class E>
 constexpr std::optional<E> from_word(std::string_view text) {
   const auto words = words_of(E{});

@@ -1,4 +1,4 @@
-// What every backbone and every head offers, and the tap that shows what passes between them.
+// The interfaces of backbones and heads, and the tap that shows what passes between them.
 #pragma once
 
 #include <functional>
@@ -25,7 +25,7 @@ struct Head : Module {
   virtual Var operator()(const Var& x, const Tap& tap = {}) = 0;
 };
 
-// [N, H, W, C] as [N, H*W, C] (token t = y * W + x); tokens as they are. Errors: another rank.
+// [N, H, W, C] as [N, H*W, C] (token t = y * W + x); tokens as they are. Errors: any other rank.
 Var as_tokens(const Var& x);
 
 }  // namespace mld

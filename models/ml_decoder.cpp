@@ -28,7 +28,7 @@ DecoderLayer::DecoderLayer(const MlDecoderSpec& spec)
 
 Var DecoderLayer::operator()(const Var& queries, const Var& memory) {
   const int64_t N = memory.shape()[0], G = queries.shape()[0], D = queries.shape()[1];
-  Var t, wide;  // the queries as attention reads them, and per image
+  Var t, wide;  // the queries as attention reads them, and one copy per image
   if (dropout.training && dropout.p > 0) {
     const Var q = repeat_batch(queries, N);
     t = wide = norm1(add(q, dropout(q)));  // [N, G, D]

@@ -12,7 +12,7 @@ namespace mld {
 struct MlDecoderSpec {
   int64_t features = 2048;   // F: channels of the feature map
   int64_t classes = 80;      // K
-  int64_t groups = -1;       // G queries; negative: 100; never more than classes
+  int64_t groups = -1;       // G queries; negative: 100; at most `classes`
   int64_t embed_dim = 768;   // D, a multiple of `heads`
   int64_t ffn = 2048;
   int heads = 8;
@@ -46,7 +46,7 @@ struct MlDecoder : Head {
   Parameter duplicate_pooling;      // [G, D, g]
   Parameter duplicate_pooling_bias;  // [K]
 
-  // Errors: UsageError for an impossible spec (embed_dim no multiple of heads, no classes).
+  // Errors: UsageError for an impossible spec (embed_dim not a multiple of heads, no classes).
   explicit MlDecoder(const MlDecoderSpec& spec);
 
   Var operator()(const Var& x, const Tap& tap = {}) override;

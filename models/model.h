@@ -1,4 +1,4 @@
-// What training, evaluation and checkpoints hold: anything from pictures to outputs.
+// What training, evaluation and checkpoints hold: anything that turns pictures into outputs.
 #pragma once
 
 #include "models/backbone.h"
@@ -7,7 +7,7 @@
 namespace mld {
 
 struct Model : Module {
-  ModelSpec spec;  // what a checkpoint needs to make it again
+  ModelSpec spec;  // what a checkpoint needs to rebuild it
 
   // images [N, H, W, 3], float32 or bfloat16 -> outputs [N, spec.classes] in the same dtype
   virtual Var operator()(const Var& images, const Tap& tap = {}) = 0;

@@ -1,5 +1,5 @@
 // What a model is: config section [model], the part "model" of every checkpoint, and make_model()'s
-// argument. What each key means stands in train/config_keys.cpp.
+// argument. The keys are explained in train/config_keys.cpp.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,7 @@ constexpr std::array<std::string_view, 2> words_of(QueryKind) { return {"random"
 struct ModelSpec {
   std::string backbone = "resnet50";  // see backbones()
   std::string head = "ml_decoder";    // see heads()
-  int64_t classes = 0;                // from the data, never typed
+  int64_t classes = 0;                // from the data, never set by the user
   // ml_decoder only, see MlDecoderSpec:
   int64_t groups = -1;
   int64_t embed_dim = 768;

@@ -29,13 +29,13 @@ std::set<std::string> state_names(Module& model) {
   return names;
 }
 
-// What programs put before every name of the model they wrap ("module.", "model.", "_orig_mod.",
-// "backbone.", "state_dict.model."): the start, up to a dot, after which most of the file's names
-// are the model's. "" if they are so as they stand.
+// The prefix that programs give the names of a model they wrap ("module.", "model.", "_orig_mod.",
+// "backbone.", "state_dict.model."): the one ending in a dot without which most of the file's names
+// are the model's. "" if they are already.
 std::string wrapper_prefix(Module& model, std::span<const StateView> state) {
   constexpr size_t kDeepest = 4;  // dots
   const std::set<std::string> known = state_names(model);
-  std::map<std::string, size_t> fitting;  // prefix -> names that are the model's without it
+  std::map<std::string, size_t> fitting;  // prefix -> how many names fit without it
   for (const StateView& view : state) {
     size_t start = 0;
     for (size_t dots = 0; dots <= kDeepest && start != std::string::npos; ++dots) {
@@ -46,7 +46,7 @@ std::string wrapper_prefix(Module& model, std::span<const StateView> state) {
       start = dot == std::string::npos ? dot : dot + 1;
     }
   }
-  const auto best = std::max_element(  // the first, so the shortest, of equals
+  const auto best = std::max_element(  // the first, hence shortest, of equals
       fitting.begin(), fitting.end(),
       [](const auto& a, const auto& b) { return a.second < b.second; });
   return best == fitting.end() ? "" : best->first;

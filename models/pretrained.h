@@ -1,4 +1,4 @@
-// Starting from other people's weights: the only file that knows other spellings than ours.
+// Starting from other people's weights: the only file that knows names other than ours.
 #pragma once
 
 #include <span>
@@ -23,14 +23,14 @@ struct InitSpec {
   InitPolicy init_policy = InitPolicy::strict;
 };
 
-// A published name as this model spells it; empty for entries that are no state of ours (fixed blur
+// Our name for a published one; empty for entries that are not part of our state (fixed blur
 // kernels). Known: torchvision's and timm's ResNets with timm's ML-Decoder head.
 std::string our_name(const std::string& published);
 
-// Loads a state under any known spelling, also below a prefix that the names share because their
-// program wrapped the model (DataParallel's "module.", torch.compile's "_orig_mod."). Policies other
-// than strict need an initialize()d model; the report says what was left as it was. Errors: DataError
-// listing what does not fit, two entries with one meaning, or (matching) nothing that fits.
+// Loads a state with any known names, also under a common prefix from a program that wrapped the
+// model (DataParallel's "module.", torch.compile's "_orig_mod."). Policies other than strict need
+// an initialize()d model; the report says what was left unchanged. Errors: DataError listing what
+// does not fit, two entries for one tensor, or (matching) nothing that fits.
 LoadReport load_pretrained(Classifier& model, std::span<const StateView> state, InitPolicy policy);
 LoadReport load_pretrained(Classifier& model, const StateDict& state, InitPolicy policy);
 

@@ -14,23 +14,23 @@
 
 namespace mld {
 
-// ---- the tables: a row is all that is known of a name ---------------------------------------------
+// ---- the tables: a row holds all that is known about a name -------------------------------------
 
 struct BackboneRow {
   std::string_view name;
   std::unique_ptr<Backbone> (*make)();
-  std::string_view head_name;   // where a head's parameters sit among the published names
+  std::string_view head_name;   // the prefix of a head's parameters in published names
   std::string_view first_conv;  // the convolution that reads the picture
   Normalize trained_with;       // of the published weights
 };
 struct HeadRow {
   std::string_view name;
   std::unique_ptr<Head> (*make)(const ModelSpec& spec, int64_t features);
-  int attention_heads;  // model.embed_dim is a multiple of them; 0: the head has no such width
+  int attention_heads;  // they must divide model.embed_dim; 0: the head does not use it
 };
 std::span<const BackboneRow> backbones();
 std::span<const HeadRow> heads();
-// Errors: UsageError for a name that is not there (lists the known ones).
+// Errors: UsageError for an unknown name (lists the known ones).
 const BackboneRow& backbone_row(const ModelSpec& spec);
 const HeadRow& head_row(const ModelSpec& spec);
 
@@ -42,7 +42,7 @@ struct Classifier : Model {
   std::unique_ptr<Head> head;
   std::string head_name;  // "fc": the head's members are "fc.weight" or "fc.decoder..."
 
-  // Own parts, for models that are not in the tables.
+  // From given parts, for models that are not in the tables.
   Classifier(std::unique_ptr<Backbone> backbone, std::unique_ptr<Head> head,
              std::string_view head_name = "fc");
 

@@ -32,7 +32,7 @@ struct ResNetBlock : Module {
   virtual BatchNorm2d& last_norm() = 0;  // of the branch
 };
 
-// 3x3, 3x3.   C -> planes channels; the shortcut is a projection where shape changes
+// 3x3, 3x3.   C -> planes channels; the shortcut is a projection where the shape changes
 struct BasicBlock : ResNetBlock {
   static constexpr int64_t kExpansion = 1;
   Conv2d conv1;

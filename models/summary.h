@@ -1,5 +1,5 @@
-// What a model takes for one forward pass, layer by layer: it is run on meta (core/meta/meter.h), so
-// this is what its own code does, not a second description.
+// What one forward pass of a model costs, layer by layer: measured by running the model on meta
+// (core/meta/meter.h), not described a second time.
 #pragma once
 
 #include "core/meta/ledger.h"

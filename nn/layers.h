@@ -22,7 +22,7 @@ struct Conv2d : Module {
   Parameter weight;               // [O, KH, KW, C/groups]; OIHW on disk
   std::optional<Parameter> bias;  // [O]
 
-  // A square kernel. Errors: C or O is no multiple of options.groups.
+  // A square kernel. Errors: C or O is not a multiple of options.groups.
   Conv2d(int64_t C, int64_t O, int kernel, Options options);
   Conv2d(int64_t C, int64_t O, int kernel) : Conv2d(C, O, kernel, Options{}) {}
 
@@ -33,7 +33,7 @@ struct Conv2d : Module {
   void reset(RandomStream& random) override;
 };
 
-// Batch norm over N, H, W. The activation after it belongs to the call (it is fused).
+// Batch norm over N, H, W. The activation that follows is an argument (it is fused).
 struct BatchNorm2d : Module {
   BatchNormSpec spec;  // eps 1e-5, momentum 0.1
   Parameter weight, bias;                               // [C]
@@ -48,7 +48,7 @@ struct BatchNorm2d : Module {
   void reset(RandomStream& random) override;
   void drop_derived() override { folded = {}; }
 
-  // The preceding convolution with this norm taken in, kept while folds_norms.
+  // The preceding convolution with this norm folded in, kept while folds_norms.
   struct Folded {
     Tensor weight;  // [O, KH, KW, C/groups] in the activation's dtype
     Tensor bias;    // f32 [O]

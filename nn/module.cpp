@@ -4,7 +4,7 @@ namespace mld {
 
 void Module::reset(RandomStream&) {}
 
-// ---- the walk -----------------------------------------------------------------------------------
+// ---- Visitor ------------------------------------------------------------------------------------
 
 std::string Visitor::path(std::string_view name) const {
   if (prefix_.empty() || name.empty()) {
@@ -69,7 +69,7 @@ uint64_t hash(std::string_view text) {
 
 }  // namespace
 
-// ---- walks --------------------------------------------------------------------------------------
+// ---- functions over a model ---------------------------------------------------------------------
 
 Var as_input(Parameter& p, const Var& x) {
   require(p.value.defined(),

@@ -46,7 +46,7 @@ class Visitor;
 
 struct Module {
   bool training = false;  // batch statistics and dropout; set by set_training()
-  bool folds_norms = false;  // convolutions take their norms in; see fold_batch_norm()
+  bool folds_norms = false;  // norms are folded into convolutions; see fold_batch_norm()
 
   virtual ~Module() = default;
   // Calls v(name, member) for every parameter, buffer and child, in the order of the checkpoint.
@@ -72,7 +72,7 @@ class Visitor {
       (*this)(std::string(name) + "." + std::to_string(i), children[i]);
     }
   }
-  // Starts the walk at a model; `prefix` goes before every name. A child of the empty name adds
+  // Starts the walk at a model; `prefix` goes before every name. A child with an empty name adds
   // nothing to the path, so its members appear as its parent's.
   void walk(Module& root, std::string_view prefix = "");
 
@@ -99,16 +99,16 @@ int64_t count_parameters(Module& model);    // elements, frozen ones included, b
 // Initial values for everything, on the CPU: a pure function of the seed and each module's name,
 // whatever the number of threads. Errors: a module whose reset() leaves a value out.
 void initialize(Module& model, uint64_t seed);
-// Also forgets folded forms.
+// Also ends fold_batch_norm().
 void set_training(Module& model, bool training);
-// Inference mode in which every convolution takes its batch norm in (spec/backbones.md 7): weights
+// Inference mode with every batch norm folded into its convolution (spec/backbones.md 7): weights
 // are folded on first use and kept in the kernel's own layout. Parameters and state_dict() keep
 // their names and values; set_training(), load_state(), initialize() and to() end it.
 void fold_batch_norm(Module& model);
 // Ends fold_batch_norm(): for whoever changes values behind the model's back (an EMA swap).
 void unfold_batch_norm(Module& model);
-// Moves parameters and float buffers; integer counters stay on the host. On meta everything is made
-// anew, so a model that has no values yet can be measured there (core/meta/meter.h).
+// Moves parameters and float buffers; integer counters stay on the host. On meta everything is
+// allocated anew, so a model without values can be measured there (core/meta/meter.h).
 void to(Module& model, Device device);
 void clear_gradients(Module& model);
 

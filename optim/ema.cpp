@@ -66,7 +66,7 @@ StateDict Ema::state() {
 
 void Ema::load_state(const StateDict& state) {
   require(!swapped_, "ema: load_state() while the model holds the averages");
-  // load_state() gives new tensors only after everything has been checked.
+  // load_state() replaces tensors only after everything has been checked.
   swap();
   try {
     mld::load_state(model_, state);

@@ -42,7 +42,7 @@ Tensor gradient_norm(const std::vector<TrainedParameter>& trained) {
 
 Tensor clip_gradients(const std::vector<TrainedParameter>& trained, float max_norm) {
   const Tensor norm = gradient_norm(trained);
-  KERNEL(norm.device(), clip_all)(gradients(trained), norm, max_norm);  // of none: nothing
+  KERNEL(norm.device(), clip_all)(gradients(trained), norm, max_norm);  // no gradients: no-op
   return norm;
 }
 

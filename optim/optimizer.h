@@ -14,7 +14,7 @@
 
 namespace mld {
 
-// Config section [optim], and make_optimizer()'s argument. What each key means stands in
+// Config section [optim], and make_optimizer()'s argument. The keys are explained in
 // train/config_keys.cpp.
 struct OptimizerSpec {
   std::string name = "adam_l2";  // see optimizers()
@@ -24,9 +24,9 @@ struct OptimizerSpec {
   double momentum = 0.9;
   double clip_grad = 0;  // 0: off
   int64_t grad_accum_steps = 1;
-  double max_grad_norm = 1;  // lamb: all gradients together are clipped to this norm first; no key
+  double max_grad_norm = 1;  // lamb: all gradients together are clipped to this; no config key
 
-  // What the schedule hands on as Rates::beta1 where it does not cycle it.
+  // What the schedule gives as Rates::beta1 when it does not cycle it.
   // Errors: UsageError for an unknown name.
   double beta1() const;
 };
@@ -41,7 +41,7 @@ class Optimizer {
   // counts as zero. Gradients stay as they are: clear_gradients() afterwards.
   void step(const Rates& rates) { apply(prepare(rates).to(device())); }
   // Its two halves. prepare() counts the update and returns its StepRates, on the CPU; apply()
-  // takes them on the device, and is the same launches every time (Note [Replay] in core/specs.h).
+  // takes them on the device and makes the same launches each time (Note [Replay] in core/specs.h).
   Tensor prepare(const Rates& rates);
   virtual void apply(const Tensor& rates) = 0;
 

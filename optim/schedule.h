@@ -13,7 +13,7 @@ struct Rates {
   double lr = 0, beta1 = 0;
 };
 
-// OneCycleLR (arXiv 1708.07120 as published in PyTorch: two cosine phases, momentum cycled).
+// OneCycleLR (arXiv 1708.07120 as implemented in PyTorch: two cosine phases, momentum cycled).
 struct OneCycle {
   double max_lr = 1e-4;
   int64_t total_steps = 1;  // T = epochs * steps per epoch
@@ -33,7 +33,7 @@ struct Cosine {
   double at(int64_t epoch) const;  // min_lr from `epochs` on (the cool-down)
 };
 
-// Config section [schedule]. What each key means stands in train/config_keys.cpp.
+// Config section [schedule]. The keys are explained in train/config_keys.cpp.
 struct ScheduleSpec {
   std::string name = "onecycle";  // see schedules()
   double pct_start = 0.2;
@@ -45,8 +45,8 @@ struct ScheduleSpec {
 // The schedule of a run.
 struct Schedule {
   ScheduleSpec spec;
-  double lr = 1e-4;    // the largest
-  double beta1 = 0.9;  // where the schedule does not cycle it
+  double lr = 1e-4;    // the peak
+  double beta1 = 0.9;  // when the schedule does not cycle it
   int64_t epochs = 40, steps_per_epoch = 1;
 
   // The rates of update `step`. Errors: UsageError for an unknown name.
@@ -57,13 +57,13 @@ struct Schedule {
 struct ScheduleRow {
   std::string_view name;
   Rates (*at)(const Schedule& schedule, int64_t step);
-  bool warms_up, cools_down;  // schedule.warmup_epochs and schedule.cooldown_epochs mean something
+  bool warms_up, cools_down;  // schedule.warmup_epochs, schedule.cooldown_epochs apply
 };
 std::span<const ScheduleRow> schedules();
 // Errors: UsageError for an unknown name.
 const ScheduleRow& schedule_row(const ScheduleSpec& spec);
 
-// The epochs of a run that is to last `epochs`: a cool-down comes on top.
+// The epochs that a run takes: `epochs` plus the cool-down.
 int64_t all_epochs(const ScheduleSpec& spec, int64_t epochs);
 
 }  // namespace mld

@@ -1,4 +1,4 @@
-// cast: between float32 and bfloat16; the gradient takes the way back.
+// cast: between float32 and bfloat16; the gradient is cast back.
 #include "autograd/ops.h"
 #include "autograd/ops/common.h"
 

@@ -24,7 +24,7 @@ inline void check_rank(const char* op, const char* name, const Tensor& x, std::s
   require(x.shape().rank() == rank, "{}: {} must be {}, got {}", op, name, layout, x.shape());
 }
 
-// `name` lives where x does.
+// `name` is on x's device.
 inline void check_device(const char* op, const Tensor& x, const char* name, const Tensor& other) {
   require(x.device() == other.device(), "{}: x is on {}, so {} must be there too, it is on {}", op,
           x.device().str(), name, other.device().str());

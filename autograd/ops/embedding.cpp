@@ -5,7 +5,7 @@
 namespace mld {
 namespace {
 
-// Ids come from outside (a tokenizer's vocabulary): one that is out of range must not read memory.
+// Ids come from outside (a tokenizer's vocabulary): one out of range must not read memory.
 void check_ids(const Tensor& ids, int64_t V) {
   const Tensor host = ids.to(Device{});
   const int32_t* id = host.data<int32_t>();

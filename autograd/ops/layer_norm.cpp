@@ -1,4 +1,4 @@
-// layer_norm: y = (x - mean) * rstd * w + b over the last dimension; without w and b, too.
+// layer_norm: y = (x - mean) * rstd * w + b over the last dimension; w and b are optional.
 #include "autograd/ops.h"
 #include "autograd/ops/common.h"
 

@@ -1,4 +1,4 @@
-// Rows of a tensor: a view forward, backward puts dy into a tensor of zeros.
+// Rows of a tensor: a view; backward puts dy into a tensor of zeros.
 #include "autograd/ops.h"
 #include "core/kernels.h"
 

@@ -16,7 +16,7 @@ struct Math {
 };
 using Element = AslElement<Math>;
 
-// A negative whose probability the clip hides: no loss, no gradient. Most are, once trained.
+// A negative with a probability up to the clip: no loss, no gradient. After training, most are.
 bool hidden(float x, float y, const Asl& spec) {
   return spec.clipped && y == 0.0f && fast_sigmoid(x) <= spec.clip;
 }

@@ -60,7 +60,7 @@ Matrix target(bf16*, int64_t, int64_t columns, float* buffer) { return {buffer, 
 
 void finish(const Matrix&, int64_t, int64_t, int64_t, float*) {}
 
-// Rounds a target's buffer into x [rows, columns] at this stride.
+// Rounds a target's float32 copy into x [rows, columns] at this stride.
 void finish(const Matrix& from, int64_t rows, int64_t columns, int64_t stride, bf16* x) {
   for (int64_t r = 0; r < rows; ++r) {
 #pragma omp simd
@@ -82,7 +82,7 @@ int64_t visible(const Sizes& s, bool causal, int64_t i) {
   return causal ? std::min(s.L, i + 1) : s.L;
 }
 
-// Turns a row of scores into probabilities, returns the log-sum-exp.   row [L], the first n seen
+// Turns a row of scores into probabilities, returns the log-sum-exp.   row [L], the first n visible
 float softmax_row(float* row, int64_t n, int64_t L) {
   float top = -std::numeric_limits<float>::infinity();
 #pragma omp simd reduction(max : top)
@@ -104,8 +104,8 @@ float softmax_row(float* row, int64_t n, int64_t L) {
   return top + std::log(sum);
 }
 
-// One (image, head) of the forward pass. All pointers at the task's first element.
-//   q [Q, head], k, v [L, head], y [Q, head] at stride D; lse [Q]; buffer as forward_floats
+// One (image, head) of the forward pass. All pointers are to the task's first element.
+//   q [Q, head], k, v [L, head], y [Q, head] at stride D; lse [Q]; buffer: as split below
 template <class T>
 void forward_task(const Sizes& s, const AttentionSpec& spec, int64_t task, const T* q, const T* k,
                   const T* v, float* lse, T* y, float* buffer) {

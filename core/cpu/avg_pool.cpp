@@ -1,4 +1,4 @@
-// Average pooling; windows are cut at the border and divided by what is left of them.
+// Average pooling; windows are clipped at the border and divided by what is left of them.
 #include "core/cpu/support/pool_windows.h"
 #include "core/cpu/support/values.h"
 #include "core/kernels.h"

@@ -1,6 +1,6 @@
 // Batch norm with activation and residual: one pass for the statistics, one to apply them.
-// Both passes are bound by memory: the second walks backwards, because the rows the first has seen
-// last are still in the cache.
+// Both passes are bound by memory: the second walks backwards, because the rows that the
+// first read last are still in the cache.
 #include <cmath>
 
 #include "core/cpu/support/channel_sums.h"
@@ -16,7 +16,7 @@ struct Moments {
 
   explicit Moments(int64_t C) : mean(static_cast<size_t>(C)), m2(static_cast<size_t>(C)) {}
 
-  // Joins the moments of other rows (Chan, Golub, LeVeque 1979, eq. 2.1).
+  // Adds the moments of other rows (Chan, Golub, LeVeque 1979, eq. 2.1).
   //   mean_of(c), m2_of(c) give theirs
   template <class MeanOf, class M2Of>
   void join(double rows, const MeanOf& mean_of, const M2Of& m2_of) {

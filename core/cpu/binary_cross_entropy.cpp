@@ -12,7 +12,7 @@ void binary_cross_entropy_forward(const Tensor& x, const Tensor& y, Tensor& loss
   const double sum = ordered_sum(N, row_grain(4 * K), [=](int64_t n) {
     double row = 0;
     for (int64_t i = n * K; i < (n + 1) * K; ++i) {
-      // y softplus(-x) + (1 - y) softplus(x): no cancellation for confident, right logits.
+      // y softplus(-x) + (1 - y) softplus(x): no cancellation for confident, correct logits.
       row += static_cast<double>(py[i] * fast_softplus(-px[i]) +
                                  (1.0f - py[i]) * fast_softplus(px[i]));
     }

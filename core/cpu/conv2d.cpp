@@ -1,4 +1,4 @@
-// Convolution: the algorithm that was chosen, and the 1x1 case as a matrix product.
+// Convolution by the chosen algorithm; the 1x1 case as a matrix product.
 #include "core/cpu/support/conv2d.h"
 
 #include "core/cpu/support/epilogue.h"

@@ -1,5 +1,5 @@
 // ema_update: average <- decay * average + (1 - decay) * value over many tensors, written as
-// average += (1 - decay) * (value - average): a value that stays is its own average, bit for bit.
+// average += (1 - decay) * (value - average): a constant value is its own average, bit for bit.
 #include "core/cpu/support/chunks.h"
 #include "core/kernels.h"
 

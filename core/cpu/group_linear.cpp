@@ -25,7 +25,7 @@ struct Sizes {
   int64_t live(int64_t group) const { return std::clamp<int64_t>(K - group * g, 0, g); }
 };
 
-// Which edges of w a tile touches, known at compile time where it is inside.
+// Where a tile ends at an edge of w; for tiles inside w, known at compile time.
 //   part: lanes of the last register that are columns; rows: rows of the tile that exist
 struct Edge {
   int rows, part;
@@ -193,7 +193,7 @@ void backward_tile(const Sizes& s, const Edge& edge, const float* dy, const floa
 }
 
 // Rows [d0, d0 + kLanes) of one group: dw of these rows, and these columns of dh.
-//   dy f32 [N, padded], the group's; buffer f32 [2, N, kLanes]; the tensors whole
+//   dy f32 [N, padded], the group's; buffer f32 [2, N, kLanes]; the tensors in full
 template <class T>
 void backward_rows(const Sizes& s, int64_t group, int64_t d0, const float* dy, const T* h,
                    const T* w, float* buffer, T* dh, T* dw) {

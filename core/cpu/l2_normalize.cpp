@@ -35,7 +35,7 @@ void l2_normalize_forward(const Tensor& x, Tensor& norm, Tensor& y) {
   });
 }
 
-// dx = (dy - y (y . dy)) / |x|; below the smallest norm y is linear in x, so the second term goes.
+// dx = (dy - y (y . dy)) / |x|; below the smallest norm y is linear in x, so no second term.
 //   dy, y, dx [M, C]; norm f32 [M]
 void l2_normalize_backward(const Tensor& dy, const Tensor& y, const Tensor& norm, Tensor& dx) {
   const int64_t C = y.shape()[-1], M = norm.numel();

@@ -62,8 +62,8 @@ size_t host_free_bytes(const fs::path& root) {
       continue;
     }
     const Groups& names = controllers.empty() ? kV2 : kV1;
-    // A group's limit holds for the groups below it. In a container the path may be the host's, of
-    // which only the mount itself is seen.
+    // A group's limit holds for the groups below it. In a container the path may be the host's,
+    // and only the mount itself is visible.
     fs::path path = fs::path(line.substr(second + 1)).relative_path();
     for (;; path = path.parent_path()) {
       free = std::min(free, free_in(names, root / names.mount / path));

@@ -8,7 +8,7 @@ namespace mld::cpu {
 void normalize_images(const Tensor& x, const ImageNormSpec& spec, Tensor& y) {
   const uint8_t* pixels = x.data<uint8_t>();
   dispatch(y.dtype(), [&]<class T>() {
-    // A pixel has 256 values, so a table gives the plain formula at the lowest price.
+    // A pixel has 256 values, so a table is the cheapest way to apply the exact formula.
     T table[3][256];
     for (size_t c = 0; c < 3; ++c) {
       for (int v = 0; v < 256; ++v) {

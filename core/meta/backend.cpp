@@ -17,8 +17,8 @@ struct Counters {
   size_t bytes = 0;
 } counters;
 
-// Blocks with addresses of their own, in a part of the address space that no memory can be in: a
-// kernel that reads one ends the program at once.
+// Hands out distinct addresses in a part of the address space that cannot hold memory: a kernel
+// that reads one crashes immediately.
 MemoryPool& pool() {
   static auto* made = new MemoryPool(
       [](size_t) {
@@ -29,7 +29,7 @@ MemoryPool& pool() {
   return *made;
 }
 
-// ---- a call's tensors, whatever they come in ----------------------------------------------------
+// ---- the tensors among a call's arguments -------------------------------------------------------
 
 void add(Call& call, const Tensor& x, bool output) {
   if (x.defined()) {
@@ -60,7 +60,7 @@ void add(Call& call, const std::vector<T>& several, bool output) {
 template <class Spec>
 void add(Call&, const Spec&, bool) {}
 
-// The memory that the CPU's kernel would take while it runs, and a packed weight for good.
+// Takes the memory that the CPU's kernel would: briefly its temporaries, for good a packed weight.
 void hold(const Cost& cost) {
   std::vector<Tensor> temporary;
   for (const int64_t floats : cost.floats) {
@@ -96,7 +96,7 @@ struct Counted<Kernel, void(Parameters...)> {
   }
 };
 
-// ---- a step's way: nothing travels --------------------------------------------------------------
+// ---- the step queue: nothing is copied ----------------------------------------------------------
 
 class MetaQueue : public StepQueue {
  public:

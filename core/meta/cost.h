@@ -22,7 +22,7 @@ namespace kernel {
 struct Cost {
   int64_t macs = 0;
   std::vector<int64_t> floats{};  // of each temporary tensor of the CPU's kernel
-  Storage* packs = nullptr;       // a weight that keeps a copy, see Note [Packed weights]
+  Storage* packs = nullptr;       // a weight that keeps a packed copy, see Note [Packed weights]
 };
 
 template <class Kernel>
@@ -35,7 +35,7 @@ struct CostOf {
 
 // ---- what the CPU's kernels hold while they run -------------------------------------------------
 
-// bfloat16 operands are widened for the time of the call.
+// bfloat16 operands are widened for the duration of the call.
 template <class... Tensors>
 std::vector<int64_t> widened(const Tensors&... tensors) {
   std::vector<int64_t> floats;
@@ -47,8 +47,7 @@ std::vector<int64_t> widened(const Tensors&... tensors) {
   return floats;
 }
 
-// Besides these: copies in another layout, unfolded windows, a sum per thread of a weight's
-// gradient.
+// Adds copies in another layout, unfolded windows, each thread's sum of a weight's gradient.
 inline Cost conv2d_cost(cpu::ConvDirection direction, const Tensor& x, const Tensor& w,
                         const Tensor& y, const Conv2dSpec& spec) {
   Cost cost{y.numel() * w.shape().row(), widened(x, w, y)};

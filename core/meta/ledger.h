@@ -1,4 +1,4 @@
-// Kernel calls on meta, summed by whom they belong to.
+// Kernel calls on meta, summed by owner.
 #pragma once
 
 #include <string>
@@ -9,7 +9,7 @@
 
 namespace mld::meta {
 
-// A line of a ledger: a layer, a stage, or all of them.
+// A line of a ledger: a layer, a stage or the total.
 struct Line {
   std::string name;
   Shape out;               // of the last call
@@ -18,7 +18,7 @@ struct Line {
   size_t activations = 0;  // bytes computed
 };
 
-// A call belongs to the first owner of a tensor that it is given; a call that is given none has a
+// A call belongs to the owner of its first input that has one; a call without such an input gets a
 // line of its own under the kernel's name: "max_pool".
 class Ledger {
  public:
@@ -33,10 +33,10 @@ class Ledger {
 
   std::unordered_map<const Storage*, std::string> owners_;
   std::unordered_map<std::string, int64_t> parameters_;
-  std::unordered_map<std::string, size_t> places_;  // of an owner's line
+  std::unordered_map<std::string, size_t> places_;  // index of an owner's line
 };
 
-// Lines [begin, end) as one.
+// Lines [begin, end) summed into one.
 Line total(const std::vector<Line>& lines, size_t begin, std::string_view name, const Shape& out);
 
 }  // namespace mld::meta

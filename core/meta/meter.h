@@ -1,8 +1,8 @@
 // The meta backend: tensors with a shape, a dtype and counted memory, but no values; kernels that
-// compute nothing and tell what they would cost. Running a model, or a whole training step, on
+// compute nothing and report what they would cost. Running a model, or a whole training step, on
 // kMeta gives its shapes, multiply-accumulates and memory, exactly and in milliseconds.
 //
-// Memory is counted by a pool of the usual class, whose blocks have addresses that nobody may read.
+// Memory is counted by a pool of the usual class, whose addresses must not be read.
 // A kernel's temporary memory on the CPU counts too (core/meta/cost.h); a GPU's workspaces do not.
 #pragma once
 
@@ -24,8 +24,8 @@ struct Call {
   size_t bytes = 0;  // read and written: all tensors once
 };
 
-// Counts what runs on meta from its construction on. One at a time; tensors that were there before
-// do not count.
+// Counts what runs on meta from its construction on; tensors that existed before do not count. Only
+// one at a time.
 class Meter {
  public:
   // `counted_as`: the device whose kernels' temporary memory is counted.
@@ -34,14 +34,14 @@ class Meter {
   Meter(const Meter&) = delete;
   Meter& operator=(const Meter&) = delete;
 
-  // Is told of every kernel call from now on.
+  // Called for every kernel call from now on.
   using Observer = std::function<void(const Call&)>;
   void observe(Observer observer);
 
   int64_t macs() const;
   size_t bytes() const;  // moved
   size_t peak() const;   // of memory in use
-  // What a pool that never has to give anything back takes from the system: blocks in use and
+  // What a pool that never gives anything back takes from the system: blocks in use and
   // blocks kept for reuse. At least peak().
   size_t held() const;
 

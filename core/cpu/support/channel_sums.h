@@ -17,8 +17,8 @@ struct Terms {
   float first, second;
 };
 
-// first[c] += the sum of term(m * C + c, c).first over rows m in [begin, end), and so second. Four
-// rows at a time, since the accumulators' loads and stores would cost more than the additions.
+// first[c] += the sum of term(m * C + c, c).first over rows m in [begin, end); second likewise.
+// Four rows at a time, since the accumulators' loads and stores would cost more than the additions.
 //   first, second [C]
 template <class Term>
 void add_rows(int64_t begin, int64_t end, int64_t C, Term term, float* __restrict first,

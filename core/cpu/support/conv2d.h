@@ -8,7 +8,7 @@ namespace mld::cpu {
 enum class ConvDirection { forward, backward_data, backward_weight };
 
 enum class ConvAlgorithm {
-  nhwc,      // oneDNN on the activations as they lie
+  nhwc,      // oneDNN on the NHWC activations directly
   blocked,   // oneDNN in its own channel-blocked layout; activations are reordered in and out
   gemm,      // 1x1, stride 1, no padding, one group: a matrix product
   unfolded,  // a matrix product over copied windows, group by group
@@ -27,7 +27,7 @@ struct ConvProblem {
 // Whether this build has oneDNN (the option MLD_ONEDNN): else there are only `gemm` and `unfolded`.
 bool has_onednn();
 
-// The rule; see Note [Which convolution runs] in conv2d_choice_onednn.cpp. A pure function of its
+// The rule: see Note [Which convolution runs] in conv2d_choice_onednn.cpp. A pure function of its
 // arguments.
 ConvAlgorithm choose_algorithm(ConvDirection direction, const ConvProblem& problem);
 
@@ -41,7 +41,7 @@ void conv2d_backward_weight_with(ConvAlgorithm algorithm, const Tensor& dy, cons
                                  const Conv2dSpec& spec, Tensor& dw);
 
 // oneDNN's part (conv2d_onednn.cpp): `blocked` lets it choose the activations' layout too. Without
-// oneDNN (conv2d_portable.cpp) each is an Error.
+// oneDNN (conv2d_portable.cpp) each throws Error.
 void onednn_forward(bool blocked, const Tensor& x, const Tensor& w, const Tensor& bias,
                     const Tensor& residual, const Conv2dSpec& spec, Tensor& y);
 void onednn_backward_data(bool blocked, const Tensor& dy, const Tensor& w, const Conv2dSpec& spec,

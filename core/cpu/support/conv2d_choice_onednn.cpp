@@ -1,4 +1,4 @@
-// Which algorithm computes a convolution where oneDNN is there.
+// Which algorithm computes a convolution in a build with oneDNN.
 #include <algorithm>
 
 #include <dnnl.h>
@@ -36,10 +36,10 @@ static bool has_avx512() {
 //   56 px 1x1/2 256 ->  512   10.2 / 12.2 / 12.6   14.3 / 14.1 / 15.9   10.7 / 12.3 / 13.3
 //    2 px 3x3   512 ->  512    9.8 /  9.4 / 16.7    8.5 /  6.0 / 23.4    4.7 /  6.8 /  4.3
 //
-// So a plain 1x1 is a matrix product. (The exception: on AVX2 oneDNN's transposed product halves
-// its speed on rows of 4 KiB, which alias in the cache, unless both sides are wide.) On AVX-512
+// So a plain 1x1 is a matrix product. (The exception: on AVX2 oneDNN's transposed product runs at
+// half speed on rows of 4 KiB, which alias in the cache, unless both sides are wide.) On AVX-512
 // other kernels stay NHWC; only strided weight gradients and wide strided layers gain from the
-// blocked layout. On AVX2 the blocked layout pays for its reorders, and wide layers, wide weight
+// blocked layout. On AVX2 the blocked layout is worth its reorders, and wide layers, wide weight
 // gradients first of all, gain more from unfolding; a strided 1x1 and the first layer (few
 // channels) have too little work per element for either. The rule depends on shapes and the
 // instruction set only, so a run repeats bit for bit.

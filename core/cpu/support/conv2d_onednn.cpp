@@ -14,7 +14,7 @@ using Memory = dnnl::memory;
 using Arguments = std::unordered_map<int, Memory>;
 constexpr auto kF32 = Memory::data_type::f32;
 
-// A problem in oneDNN's words: dimensions are listed N, C, H, W whatever the layout.
+// A problem in oneDNN's terms: dimensions are listed N, C, H, W whatever the layout.
 struct Geometry {
   ConvProblem p;
   bool blocked;
@@ -98,7 +98,7 @@ dnnl::convolution_forward::primitive_desc forward_desc(const Geometry& g, bool b
           attr, onednn_engine()};
 }
 
-// The hint both backward descriptors want: the forward they belong to, without an epilogue.
+// The hint both backward descriptors need: their forward pass, without an epilogue.
 dnnl::convolution_forward::primitive_desc forward_hint(Geometry g) {
   g.p.spec.act = {};
   return forward_desc(g, false, false);
@@ -141,7 +141,7 @@ class Operand {
 
 // The weight in the plan's layout. See Note [Packed weights] in core/tensor.h.
 struct PackedWeight {
-  const void* source;  // storages are shared: which view of this one was packed
+  const void* source;  // storages are shared: the view that was packed
   Memory::desc desc;
   Tensor block;
 };

@@ -1,6 +1,6 @@
 // Convolution as a matrix product over unfolded windows, group by group: every output pixel's
 // window of the input becomes a row. Costs a copy of a group's part of x KH * KW times its size, so
-// it pays where maps are tiny.
+// it pays where feature maps are tiny.
 #include <algorithm>
 
 #include "core/cpu/support/conv2d.h"

@@ -1,4 +1,4 @@
-// Between bfloat16 tensors and float32 arithmetic.
+// Conversions between bfloat16 tensors and float32 arithmetic.
 #include "core/cpu/support/gemm.h"
 
 #include "core/kernels.h"

@@ -8,9 +8,9 @@
 
 namespace mld::cpu {
 
-// C = alpha * op(A) op(B) + beta * C, row-major; with beta 0 what C was is not read.
+// C = alpha * op(A) op(B) + beta * C, row-major; with beta 0, C is not read.
 //   op(A) [m, k], op(B) [k, n], C [m, n]; k at least 1; lda, ldb, ldc are the stored matrices' row
-//   lengths. Inside a parallel region it stays on its thread.
+//   lengths. Inside a parallel region it uses the calling thread only.
 // Errors: OutOfMemory, Error.
 void gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const float* a,
           int64_t lda, const float* b, int64_t ldb, float beta, float* c, int64_t ldc,

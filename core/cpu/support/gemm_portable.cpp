@@ -1,5 +1,5 @@
 // Row-major float32 matrix products of our own, for builds without oneDNN. C is cut into blocks
-// that threads take; of A and B a block's panels are packed so that the inner loop reads both in
+// shared out among the threads; panels of A and B are packed so that the inner loop reads both in
 // order, and a tile of C stays in registers over a panel's depth. Sums run over k in order,
 // whatever the threads.
 #include <algorithm>
@@ -55,7 +55,7 @@ void multiply(const float* a, const float* b, int64_t depth, Lanes (&sum)[kTileR
   }
 }
 
-// c = alpha * sum + beta * c; a beta of zero reads nothing.   c [rows, columns] at most a tile
+// c = alpha * sum + beta * c; with beta 0, c is not read.   c [rows, columns] at most a tile
 void add_tile(const Lanes (&sum)[kTileRows], float alpha, float beta, int64_t rows, int64_t columns,
               float* c, int64_t ldc) {
   for (int64_t i = 0; i < rows; ++i, c += ldc) {
@@ -73,7 +73,7 @@ void gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, c
   const Operand A(a, lda, transpose_a), B(b, ldb, transpose_b);
   const int64_t down = (m + kRows - 1) / kRows, across = (n + kColumns - 1) / kColumns;
   parallel_for(down * across, 1, [&](int64_t begin, int64_t end) {
-    // From the pool: taken once, and an OutOfMemory of its own.
+    // From the pool: allocated once, and a shortage is an OutOfMemory.
     const int64_t deepest = std::min(k, kDepth);
     const Tensor memory_a({kRows * deepest}), memory_b({kColumns * deepest});
     float *packed_a = memory_a.data<float>(), *packed_b = memory_b.data<float>();

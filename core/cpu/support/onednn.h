@@ -36,8 +36,8 @@ void onednn_checked(const char* op, const Shape& x, const Shape& w, Call&& call)
   }
 }
 
-// The least recently used entries go when more than `capacity` are held. Thread-safe; `make` runs
-// under the lock, so a key is built once.
+// Evicts the least recently used entries when more than `capacity` are held. Thread-safe; `make`
+// runs under the lock, so a key is built once.
 template <class Value>
 class OnednnCache {
  public:

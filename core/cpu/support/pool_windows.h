@@ -1,4 +1,4 @@
-// Pooling windows along one axis, cut at the border.
+// Pooling windows along one axis, clipped at the border.
 #pragma once
 
 #include <algorithm>
@@ -13,13 +13,13 @@ struct Range {
   int64_t size() const { return end - begin; }
 };
 
-// The inputs, of `in`, that output o sees.
+// The inputs, out of `in`, that output o sees.
 inline Range inputs_of(int64_t o, int64_t in, const PoolSpec& spec) {
   const int64_t start = o * spec.stride - spec.pad;
   return {std::max<int64_t>(0, start), std::min<int64_t>(in, start + spec.kernel)};
 }
 
-// The outputs, of `out`, that see input i.
+// The outputs, out of `out`, that see input i.
 inline Range outputs_of(int64_t i, int64_t out, const PoolSpec& spec) {
   const int64_t reach = i + spec.pad;  // from the first window's start
   const int64_t first = reach < spec.kernel ? 0 : (reach - spec.kernel) / spec.stride + 1;

@@ -1,4 +1,4 @@
-// One SIMD register of float32 values, as wide as the processor compiled for has them, for the
+// One SIMD register of float32 values, as wide as the target processor's, for the
 // kernels that need more than a vectorised loop. Arithmetic is the compiler's: a * b + c.
 #pragma once
 

@@ -23,7 +23,7 @@ inline int64_t row_grain(int64_t elements) {
 }
 
 // y = value. Not an assignment of bf16(value): the compiler (GCC 12) would keep that temporary in
-// memory for every lane of an `omp simd` loop and give the loop up.
+// memory for every lane of an `omp simd` loop and not vectorise the loop.
 inline void store(float value, float& y) { y = value; }
 inline void store(float value, bf16& y) { y = bf16(value); }
 
