@@ -3,7 +3,7 @@
 //
 // "Values" are float32 or bfloat16. Parameters (weights) must have the activation's dtype where the
 // kernel multiplies by them (use cast); norm scales and biases stay float32. Shape letters:
-// N images, H W height and width, C O channels in and out, L tokens, Q queries, D embedding,
+// N pictures, H W height and width, C O channels in and out, L tokens, Q queries, D embedding,
 // E heads, G groups, K classes, M rows of any matrix view. Errors: Error with the op's name first.
 #pragma once
 
@@ -18,7 +18,7 @@ Var reshape(const Var& x, const Shape& shape);
 Var cast(const Var& x, DType dtype);
 Var add(const Var& a, const Var& b);        // same shape and dtype
 Var scale(const Var& x, float factor);      // factor * x
-// The same rows for every image.   x [R, D] -> [N, R, D]
+// The same rows for every picture.   x [R, D] -> [N, R, D]
 Var repeat_batch(const Var& x, int64_t N);
 Var transpose(const Var& x);                // [B, M, C] -> [B, C, M]
 // Rows [begin, end) of the first dimension, sharing memory.   [R, ...] -> [end - begin, ...]
@@ -84,7 +84,7 @@ Var embedding(const Tensor& ids, const Var& table);
 
 // ---- attention ----------------------------------------------------------------------------------
 // Scaled dot-product attention with spec.heads heads over already projected inputs.
-//   q [N, Q, D] or [1, Q, D] (shared by the images), k, v [N, L, D] -> [N, Q, D]
+//   q [N, Q, D] or [1, Q, D] (shared by the pictures), k, v [N, L, D] -> [N, Q, D]
 Var attention(const Var& q, const Var& k, const Var& v, const AttentionSpec& spec);
 Var softmax(const Var& x);      // over the last dimension
 Var log_softmax(const Var& x);
@@ -97,7 +97,7 @@ Var asymmetric_loss(const Var& logits, const Tensor& targets, const AslSpec& spe
 Var binary_cross_entropy(const Var& logits, const Tensor& targets);
 // Cross-entropy against target distributions, mean over the batch.
 Var cross_entropy(const Var& logits, const Tensor& targets);
-// Single-label ASL per image -> [N].   targets: one-hot [N, K]
+// Single-label ASL per picture -> [N].   targets: one-hot [N, K]
 Var asl_single_label(const Var& logits, const Tensor& targets, const AslSingleSpec& spec = {});
 Var mean(const Var& x);  // of all elements -> [1]
 Var sum(const Var& x);   // of all elements -> [1]

@@ -80,12 +80,12 @@ struct AslElement {
 };
 
 // ---- single-label (the published code's ASLSingleLabel) -----------------------------------------
-// With l = log_softmax(x), p = e^l and one-hot y, per image:
+// With l = log_softmax(x), p = e^l and one-hot y, per picture:
 //   loss = -sum_k t_k w_k l_k,   t = y (1 - s) + s / K,
 //   w = (1 - p)^gamma_pos on the label, p^gamma_neg elsewhere. Gradients flow through w:
 //   with a_k = -t_k (w_k + l_k dw_k/dl_k),  dx_k = dloss (a_k - p_k sum(a)).
 
-// One class of one image. T is what the backend computes in.
+// One class of one picture. T is what the backend computes in.
 template <class T>
 struct AslSingleTerm {
   T target, weight = 1, slope = 0;  // t, w, dw/dl

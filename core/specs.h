@@ -79,7 +79,7 @@ struct AslSpec {
   bool detach_weights = true;  // the focusing factor is a constant for backward
 };
 
-// ASL for one label per image: log-softmax, focusing weights, label smoothing.
+// ASL for one label per picture: log-softmax, focusing weights, label smoothing.
 struct AslSingleSpec {
   float gamma_neg = 4, gamma_pos = 0, smoothing = 0.1f;
 };

@@ -28,12 +28,12 @@ DecoderLayer::DecoderLayer(const MlDecoderSpec& spec)
 
 Var DecoderLayer::operator()(const Var& queries, const Var& memory) {
   const int64_t N = memory.shape()[0], G = queries.shape()[0], D = queries.shape()[1];
-  Var t, wide;  // the queries as attention reads them, and one copy per image
+  Var t, wide;  // the queries as attention reads them, and one copy per picture
   if (dropout.training && dropout.p > 0) {
     const Var q = repeat_batch(queries, N);
     t = wide = norm1(add(q, dropout(q)));  // [N, G, D]
   } else {
-    // The same for every image: computed once, and projected once inside the attention.
+    // The same for every picture: computed once, and projected once inside the attention.
     const Var shared = norm1(scale(queries, 2));  // [G, D]
     t = reshape(shared, {1, G, D});
     wide = repeat_batch(shared, N);

@@ -17,7 +17,7 @@ struct MultiheadAttention : Module {
   // Errors: heads does not divide D.
   MultiheadAttention(int64_t D, int heads, float dropout);
 
-  // query [N, Q, D], or [1, Q, D] shared by the images; memory [N, L, D] -> [N, Q, D]
+  // query [N, Q, D], or [1, Q, D] shared by the pictures; memory [N, L, D] -> [N, Q, D]
   Var operator()(const Var& query, const Var& memory);
 
   void each(Visitor& v) override;

@@ -1,4 +1,4 @@
-// asl_single_label: ASL for one label per image, one loss per image.
+// asl_single_label: ASL for one label per picture, one loss per picture.
 #include "autograd/ops.h"
 #include "autograd/ops/loss_check.h"
 

@@ -1,4 +1,4 @@
-// asymmetric_loss: ASL for several labels per image, summed (arXiv 2009.14119).
+// asymmetric_loss: ASL for several labels per picture, summed (arXiv 2009.14119).
 #include "autograd/ops.h"
 #include "autograd/ops/loss_check.h"
 

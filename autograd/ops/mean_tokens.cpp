@@ -1,4 +1,4 @@
-// mean_tokens, global_avg_pool: the mean over all positions of an image.
+// mean_tokens, global_avg_pool: the mean over all positions of a picture.
 #include "autograd/ops.h"
 #include "autograd/ops/common.h"
 

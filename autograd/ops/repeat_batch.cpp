@@ -1,4 +1,4 @@
-// repeat_batch: the same rows for every image; the gradient is the sum over the images.
+// repeat_batch: the same rows for every picture; the gradient is the sum over the pictures.
 #include "autograd/ops.h"
 #include "autograd/ops/common.h"
 

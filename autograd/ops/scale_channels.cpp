@@ -1,4 +1,4 @@
-// scale_channels: one factor per image and channel (the gate of squeeze-and-excitation).
+// scale_channels: one factor per picture and channel (the gate of squeeze-and-excitation).
 #include "autograd/ops.h"
 #include "autograd/ops/common.h"
 

@@ -1,4 +1,4 @@
-// variance_tokens: the unbiased variance over the positions of an image.
+// variance_tokens: the unbiased variance over the positions of a picture.
 #include "autograd/ops.h"
 #include "autograd/ops/common.h"
 

@@ -1,4 +1,4 @@
-// asl_single_label: ASL for one label per image, in float64; the formulas are in core/asl.h.
+// asl_single_label: ASL for one label per picture, in float64; the formulas are in core/asl.h.
 #include "core/asl.h"
 
 #include "core/cpu/support/values.h"

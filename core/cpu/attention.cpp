@@ -1,6 +1,6 @@
 // attention: per head, y = dropout(softmax(q k^T / sqrt(D/E))) v, never storing the probabilities.
 //
-// One task is one (image, head). It walks the queries in blocks whose scores stay in cache; the
+// One task is one (picture, head). It walks the queries in blocks whose scores stay in cache; the
 // matrix products run on the task's own thread. Backward recomputes the probabilities from lse.
 #include <cmath>
 #include <limits>
@@ -17,7 +17,7 @@ namespace {
 struct Sizes {
   int64_t N, Q, L, D, E, head;  // head = D / E columns
   int64_t block;                // queries per block
-  bool shared_q;                // one set of queries for all images
+  bool shared_q;                // one set of queries for all pictures
   float scale;
 
   Sizes(const Tensor& q, const Tensor& k, const AttentionSpec& spec)
@@ -104,7 +104,7 @@ float softmax_row(float* row, int64_t n, int64_t L) {
   return top + std::log(sum);
 }
 
-// One (image, head) of the forward pass. All pointers are to the task's first element.
+// One (picture, head) of the forward pass. All pointers are to the task's first element.
 //   q [Q, head], k, v [L, head], y [Q, head] at stride D; lse [Q]; buffer: as split below
 template <class T>
 void forward_task(const Sizes& s, const AttentionSpec& spec, int64_t task, const T* q, const T* k,
@@ -165,7 +165,7 @@ void row_gradient(const Sizes& s, const AttentionSpec& spec, int64_t task, int64
   }
 }
 
-// One (image, head) of the backward pass.
+// One (picture, head) of the backward pass.
 //   dy, q, k, v, dk, dv at the task's first element, stride D; dq f32 [Q, head] at stride D
 template <class T>
 void backward_task(const Sizes& s, const AttentionSpec& spec, int64_t task, const T* dy, const T* q,
@@ -216,7 +216,7 @@ void attention_forward(const Tensor& q, const Tensor& k, const Tensor& v,
   });
 }
 
-// dq of shared queries is the sum over the images, in their order.
+// dq of shared queries is the sum over the pictures, in their order.
 void attention_backward(const Tensor& dy, const Tensor& q, const Tensor& k, const Tensor& v,
                         const Tensor& /*y*/, const Tensor& lse, const AttentionSpec& spec,
                         Tensor& dq, Tensor& dk, Tensor& dv) {

@@ -10,7 +10,7 @@ namespace mld::cpu {
 namespace {
 
 constexpr int kDepth = 8;          // rows of w per pass over the sums
-constexpr int64_t kStretch = 512;  // columns per forward task: the sums of 8 images stay in L1
+constexpr int64_t kStretch = 512;  // columns per forward task: the sums of 8 pictures stay in L1
 
 struct Sizes {
   int64_t N, G, D, K;
@@ -70,7 +70,7 @@ void add_products(const Sizes& s, const float* h, const T* w, const Edge& edge, 
   }
 }
 
-// Columns [c0, c0 + width) of a group for all images; w is read in order, a few rows at a time.
+// Columns [c0, c0 + width) of a group for all pictures; w is read in order, a few rows at a time.
 //   h f32 [N, depth] and w [D, g], the group's; bias [K] or null; sums f32 [N, kStretch] scratch
 template <class T>
 void forward_columns(const Sizes& s, int64_t group, int64_t c0, int64_t width, const float* h,

@@ -1,4 +1,4 @@
-// scale_channels: each channel of an image times one gate (squeeze and excitation).
+// scale_channels: each channel of a picture times one gate (squeeze and excitation).
 #include "core/cpu/support/tokens.h"
 #include "core/kernels.h"
 

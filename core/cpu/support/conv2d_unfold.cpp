@@ -12,7 +12,7 @@
 namespace mld::cpu {
 namespace {
 
-// Calls visit(position, input) for every position of every window of image n, in order.
+// Calls visit(position, input) for every position of every window of picture n, in order.
 //   position: the row of columns seen as [N * OH * OW * KH * KW, C]
 //   input: the row of x seen as [N * H * W, C], or -1 in the padding
 template <class Visit>

@@ -7,7 +7,7 @@ namespace mld::cpu {
 
 inline constexpr int64_t kChannelBlock = 64;
 
-// Calls body(n, c0, c1) once for every image n and block of channels [c0, c1), in parallel.
+// Calls body(n, c0, c1) once for every picture n and block of channels [c0, c1), in parallel.
 template <class Body>
 void for_each_channel_block(int64_t N, int64_t L, int64_t C, Body&& body) {
   const int64_t blocks = (C + kChannelBlock - 1) / kChannelBlock;
