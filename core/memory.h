@@ -38,7 +38,7 @@ class MemoryPool {
 
   // A block of at least `bytes`, aligned to 64; contents undefined. Errors: OutOfMemory.
   void* allocate(size_t bytes);
-  // `bytes` is what was asked for.
+  // `bytes` as given to allocate().
   void free(void* block, size_t bytes) noexcept;
   // Gives every cached block back to the system.
   void trim();

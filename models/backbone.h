@@ -12,14 +12,14 @@ namespace mld {
 // "layer4", "pooled" [N, C] (global average pooling heads).
 using Tap = std::function<void(std::string_view stage, const Var& y)>;
 
-// Pictures to a feature map.
+// Turns pictures into a feature map.
 struct Backbone : Module {
   // images [N, H, W, 3] -> [N, H/32, W/32, features()], sizes rounded up
   virtual Var operator()(const Var& images, const Tap& tap = {}) = 0;
   virtual int64_t features() const = 0;
 };
 
-// A feature map to logits.
+// Turns a feature map into logits.
 struct Head : Module {
   // x [N, H, W, C], or tokens [N, T, C] -> logits [N, K] in x's dtype
   virtual Var operator()(const Var& x, const Tap& tap = {}) = 0;

@@ -17,7 +17,7 @@ bool under(std::string_view name, std::string_view prefix) {
   return name.starts_with(prefix) && name.size() > prefix.size() && name[prefix.size()] == '.';
 }
 
-// The names a model's state has.
+// The names in a model's state.
 std::set<std::string> state_names(Module& model) {
   std::set<std::string> names;
   for (const auto& [name, p] : parameters(model)) {

@@ -36,7 +36,7 @@ const HeadRow& head_row(const ModelSpec& spec);
 
 // ---- models -------------------------------------------------------------------------------------
 
-// Pictures to logits: a backbone and a head under the names of the published checkpoints.
+// Turns pictures into logits: a backbone and a head under the names of the published checkpoints.
 struct Classifier : Model {
   std::unique_ptr<Backbone> backbone;
   std::unique_ptr<Head> head;

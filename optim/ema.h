@@ -17,8 +17,8 @@ class Ema {
   void update();
   // The part of update() that happens on the host: integer buffers, which are copied.
   void update_counters();
-  // The model computes with the averages (in evaluation mode) while this object lives; then it has
-  // its own values and mode back. update() is not allowed meanwhile.
+  // While this object lives, the model computes with the averages (in evaluation mode); then it
+  // gets its own values and mode back. update() is not allowed meanwhile.
   class Scope;
 
   // The averages under the model's names, in disk layout: a state_dict() of the averaged model.

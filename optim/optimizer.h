@@ -38,7 +38,7 @@ class Optimizer {
   virtual ~Optimizer() = default;
 
   // One update. rates.beta1 is Adam's and LAMB's beta1, SGD's momentum. An undefined gradient
-  // counts as zero. Gradients stay as they are: clear_gradients() afterwards.
+  // counts as zero. Gradients are left unchanged: call clear_gradients() afterwards.
   void step(const Rates& rates) { apply(prepare(rates).to(device())); }
   // Its two halves. prepare() counts the update and returns its StepRates, on the CPU; apply()
   // takes them on the device and makes the same launches each time (Note [Replay] in core/specs.h).

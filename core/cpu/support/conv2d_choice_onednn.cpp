@@ -38,7 +38,7 @@ static bool has_avx512() {
 //
 // So a plain 1x1 is a matrix product. (The exception: on AVX2 oneDNN's transposed product runs at
 // half speed on rows of 4 KiB, which alias in the cache, unless both sides are wide.) On AVX-512
-// other kernels stay NHWC; only strided weight gradients and wide strided layers gain from the
+// other kernels stay in NHWC; only strided weight gradients and wide strided layers gain from the
 // blocked layout. On AVX2 the blocked layout is worth its reorders, and wide layers, wide weight
 // gradients first of all, gain more from unfolding; a strided 1x1 and the first layer (few
 // channels) have too little work per element for either. The rule depends on shapes and the

@@ -14,7 +14,7 @@ namespace {
 constexpr int64_t kTileRows = 6, kTileColumns = 16;           // 12 registers of AVX2
 constexpr int64_t kRows = 16 * kTileRows, kColumns = 256;     // of a block of C
 constexpr int64_t kDepth = 256;                               // of a panel: B's is 256 KiB
-// As wide as a tile, whatever the machine's registers (core/cpu/support/simd.h has those).
+// As wide as a tile, not as the machine's registers (those: core/cpu/support/simd.h).
 using Lanes = float __attribute__((vector_size(kTileColumns * sizeof(float))));
 
 // op(X) of a stored matrix: element (i, j).
