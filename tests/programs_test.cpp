@@ -117,9 +117,13 @@ TEST_CASE("a run may be made longer on resume, not shorter; its schedule is said
   CHECK(contains(shorter.err(), "train.epochs: the run has 2, given 1"));
   // A schedule that depends on the length goes on as that of the new length.
   const fs::path cycle = copy_of(resumed_run(), folder);
-  Program jumps("mltrain", {"--resume", cycle.string(), "train.epochs=4", "--quiet"}, folder);
-  CHECK(jumps.wait() == 0);
+  const Program jumps("mltrain", {"--resume", cycle.string(), "train.epochs=4", "--quiet"}, folder);
+  jumps.wait_until([&] { return jumps.handles(SIGTERM); });
+  jumps.signal(SIGTERM);
+  CHECK(jumps.wait() == 75);  // not finished any more, and stopped: to be resumed as it is
   CHECK(contains(jumps.err(), "follows the schedule of the new length"));
+  CHECK(run("mltrain", {"--resume", cycle.string(), "--quiet"}, folder) == 0);
+  CHECK(lines_of(cycle / "results.csv").size() == 5);
 }
 
 TEST_CASE("resuming a finished run: missing or damaged weight files are written again") {

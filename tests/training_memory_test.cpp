@@ -170,8 +170,8 @@ TEST_CASE("free memory: the machine's, and every control group's above the proce
   root.write("proc/self/cgroup", "0::/a/b\n");
   root.write("sys/fs/cgroup/a/b/memory.max", "1073741824\n");
   root.write("sys/fs/cgroup/a/b/memory.current", "524288000\n");
-  root.write("sys/fs/cgroup/a/b/memory.stat", "anon 5\ninactive_file 104857600\n");
-  CHECK_EQ(free_mib(), 1024 - 500 + 100);  // unused pages of files are given up first
+  root.write("sys/fs/cgroup/a/b/memory.stat", "anon 5\ninactive_file 52428800\nactive_file 52428800\n");
+  CHECK_EQ(free_mib(), 1024 - 500 + 100);  // pages of files are given up first
   root.write("sys/fs/cgroup/a/memory.max", "734003200\n");
   root.write("sys/fs/cgroup/a/memory.current", "629145600\n");
   CHECK_EQ(free_mib(), 100);

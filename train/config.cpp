@@ -31,8 +31,8 @@ std::string to_toml(const Config& config, const Origins& origins, Keys keys) {
       text += fmt::format("\n[{}]\n", section);
     }
     Value value = key.get(config);
-    if (auto* text = std::get_if<std::string>(&value); text && keys == Keys::portable) {
-      *text = without_place(*text);
+    if (key.may_be_path && keys == Keys::portable) {
+      value = without_place(std::get<std::string>(value));
     }
     std::string line = fmt::format("{} = {}", key.name, to_toml_value(value));
     if (keys == Keys::all) {

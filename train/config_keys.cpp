@@ -55,6 +55,10 @@ struct Row : Key {
     effect = what;
     return std::move(*this);
   }
+  Row or_path() && {
+    may_be_path = true;
+    return std::move(*this);
+  }
 };
 
 // `Path` leads from the Config to the member: a section's pointer, then the key's.
@@ -102,8 +106,8 @@ std::vector<Key> data_keys() {
 
       DATA(format, "how the data is stored; auto looks at the folder").one_of(data_format_names()),
       DATA(root, "the data's folder, relative to the config file").with(Effect::place),
-      DATA(train, "the training split; \"\" = the format's usual name"),
-      DATA(val, "the validation split; \"\" = the format's usual name"),
+      DATA(train, "the training split; \"\" = the format's usual name").or_path(),
+      DATA(val, "the validation split; \"\" = the format's usual name").or_path(),
       DATA(test, "the test split; \"\" = the format's usual name").with(Effect::none),
       PICTURES(image_size, "side of the square the model sees, pixels").within(16, 4096),
       PICTURES(resize, "to a square: squash (the authors'), crop the centre, or pad"),

@@ -41,6 +41,7 @@ struct Key {
   double most = std::numeric_limits<double>::infinity();
   Effect effect = Effect::results;
   Part part = Part::none;
+  bool may_be_path = false;  // a text that may be an absolute path: weight files hold its last name
   std::vector<Earlier> earlier{};
 
   std::string full_name() const;  // "optim.lr", "seed"

@@ -29,7 +29,7 @@ void RunLog::open(const RunFolder& folder, int64_t step) {
   opened_ = true;
   for (std::unique_ptr<LogSink>& sink : file_sinks(folder, step)) {
     for (const Note& note : early_notes_) {
-      sink->note(note);
+      sink->note({note.kind, note.text, step});
     }
     add(std::move(sink));
   }

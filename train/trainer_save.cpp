@@ -92,6 +92,7 @@ void Trainer::resume() {
   state_.config = now.config;
   state_.threads = now.threads;
   state_.picture_sizes = now.picture_sizes;
+  state_.finished = state_.epoch >= epochs();  // not if it has been made longer
   train_loader_->note_bad(state_.bad_train);
   val_loader_->note_bad(state_.bad_val);
   log_.open(folder_, state_.step);

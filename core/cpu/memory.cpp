@@ -2,6 +2,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -28,18 +29,23 @@ std::optional<size_t> number_in(const fs::path& file, const std::string& key = "
 
 // One version of control groups: where they are mounted and what their files are called.
 struct Groups {
-  const char *mount, *limit, *usage, *reclaimable;
+  const char *mount, *limit, *usage;
+  std::array<const char*, 2> reclaimable;  // pages of files, read once and more than once
 };
 constexpr Groups kV1{"sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes",
-                     "total_inactive_file"};
-constexpr Groups kV2{"sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"};
+                     {"total_inactive_file", "total_active_file"}};
+constexpr Groups kV2{"sys/fs/cgroup", "memory.max", "memory.current",
+                     {"inactive_file", "active_file"}};
 
 size_t free_in(const Groups& names, const fs::path& group) {
   const auto limit = number_in(group / names.limit), usage = number_in(group / names.usage);
   if (!limit || !usage) {
     return std::numeric_limits<size_t>::max();
   }
-  const size_t cache = number_in(group / "memory.stat", names.reclaimable).value_or(0);
+  size_t cache = 0;
+  for (const char* key : names.reclaimable) {
+    cache += number_in(group / "memory.stat", key).value_or(0);
+  }
   const size_t used = *usage - std::min(*usage, cache);
   return *limit - std::min(*limit, used);
 }
