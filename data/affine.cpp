@@ -101,8 +101,9 @@ struct Bicubic {
   static uint8_t round(double v) { return static_cast<uint8_t>(std::clamp(v, 0.0, 255.0)); }
 };
 
-// One pixel: the rows of the window are mixed along x, the results along y. At d = 0 a mix is
-// exactly its middle value, so a shear, which moves along one axis only, needs one mix in five.
+// One pixel: each row of the window is interpolated along x, the results along y. At d = 0 the
+// result is exactly the middle value, so a shear, which moves along one axis only, needs one
+// interpolation in five.
 template <class Filter>
 void sample(const Image& image, double x_in, double y_in, uint8_t* to) {
   constexpr int kTaps = Filter::kTaps, kMiddle = kTaps / 2 - 1;

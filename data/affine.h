@@ -5,13 +5,13 @@
 
 namespace mld {
 
-// Where an output pixel's centre comes from: x_in = a x + b y + c, y_in = d x + e y + f.
+// Maps an output pixel's centre to the input: x_in = a x + b y + c, y_in = d x + e y + f.
 struct Affine {
   double a = 1, b = 0, c = 0, d = 0, e = 1, f = 0;
 };
 
-// The transformed picture, same size; output pixels that come from outside are `fill`. Unlike in
-// resize() nothing is smoothed when the picture shrinks, and the bicubic kernel has a = -1.
+// The transformed picture, same size; output pixels that map outside the input are `fill`. Unlike
+// resize(), it does not antialias when the picture shrinks, and its bicubic kernel has a = -1.
 Image affine_transform(const Image& image, const Affine& map, Interpolation interpolation,
                        Rgb fill);
 

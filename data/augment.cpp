@@ -62,7 +62,7 @@ CropBox random_crop_box(int width, int height, double low, double high, RandomSt
 }
 
 Image random_cutout(Image image, double factor, RandomStream& random) {
-  // The original draws y over the width and x over the height; see cutout().
+  // The original draws y from the width and x from the height; see cutout().
   const int y = random.below(image.width), x = random.below(image.height);
   return cutout(std::move(image), factor, x, y, random_colour(random));
 }

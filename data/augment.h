@@ -1,5 +1,5 @@
-// The training pipeline of random picture changes. Every number drawn is a function of the key it
-// is given, so a sample looks the same whichever worker loads it and however many there are.
+// Random augmentation of training pictures. Every number drawn is a function of the key, so a
+// sample looks the same whichever worker loads it and however many there are.
 #pragma once
 
 #include <array>
@@ -11,7 +11,8 @@
 
 namespace mld {
 
-// Where augmentations draw: stream key.stream + offset. A caller leaves 8 streams to a sample.
+// The random streams that augmentations draw from: key.stream + offset. A caller reserves 8 streams
+// for a sample.
 enum class AugmentStream : uint32_t { crop = 0, flip = 1, cutout = 2, randaugment = 3 };
 
 enum class AutoAugment { none, randaugment };
@@ -20,30 +21,30 @@ constexpr std::array<std::string_view, 2> words_of(AutoAugment) { return {"none"
 // Config section `augment`. The defaults are the published COCO recipe: cutout, then RandAugment.
 struct AugmentPolicy {
   double hflip = 0;  // probability of mirroring
-  // Range of the share of the area that a random-resized crop keeps; nothing: no random crop.
+  // Range of the fraction of the area that a random-resized crop keeps; nullopt: no random crop.
   std::optional<std::array<double, 2>> crop_scale = std::nullopt;
-  double cutout = 0.5;  // share of the side; 0: none
+  double cutout = 0.5;  // fraction of the side; 0: none
   AutoAugment aa = AutoAugment::randaugment;
 };
 
-// A training sample of spec.image_size pixels a side: random-resized crop, or to_square() without
-// one; mirror; cutout; RandAugment. Errors: Error for an empty picture.
+// A training sample of spec.image_size pixels a side: random-resized crop (else to_square());
+// mirror; cutout; RandAugment. Errors: Error for an empty picture.
 Image augment(const Image& image, const Preprocess& spec, const AugmentPolicy& policy,
               const RandomKey& key);
 
-// Errors: UsageError naming the key unless probabilities and shares are in [0, 1] and, of the crop's,
-// 0 < low <= high.
+// Errors: UsageError naming the key unless probabilities and fractions are in [0, 1] and, for
+// crop_scale, 0 < low <= high.
 void check_augment_policy(const AugmentPolicy& policy);
 
-// torchvision 0.14's RandomResizedCrop.get_params: ten tries at an area share uniform in
-// [low, high] and a log-uniform aspect ratio in [3/4, 4/3]; else the largest central box of a ratio
-// in that range.
+// torchvision 0.14's RandomResizedCrop.get_params: ten tries with an area fraction uniform in
+// [low, high] and an aspect ratio log-uniform in [3/4, 4/3]; if none fits, the largest central box
+// with a ratio in that range.
 CropBox random_crop_box(int width, int height, double low, double high, RandomStream& random);
 
-// CutoutPIL with a drawn centre and colour (ML_Decoder helper_functions.py); it always paints.
+// CutoutPIL with a random centre and colour (ML_Decoder helper_functions.py); it is always applied.
 Image random_cutout(Image image, double factor, RandomStream& random);
 
-// One operation of a drawn RandAugment policy, with everything that is random about it.
+// One operation of a drawn RandAugment policy, with all its random parameters.
 struct RandAugmentStep {
   RandAugmentOp op = RandAugmentOp::invert;
   int magnitude = 1;  // 1 to 9
@@ -51,8 +52,8 @@ struct RandAugmentStep {
   Point cutout_center;
 };
 
-// A policy of the `randaugment` package for a width x height picture: two operations with
-// repetition, each at a uniform magnitude and kept with probability 1/2. Returns those kept.
+// A policy of the `randaugment` package for a width x height picture: two operations drawn with
+// replacement, each with a uniform magnitude and kept with probability 1/2. Returns those kept.
 std::vector<RandAugmentStep> draw_randaugment(int width, int height, RandomStream& random);
 
 // Draws a policy and applies it.

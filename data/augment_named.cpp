@@ -45,7 +45,7 @@ std::optional<RandAugmentOp> randaugment_op_named(std::string_view name) {
 double randaugment_value(RandAugmentOp op, int magnitude) {
   require(magnitude >= 1 && magnitude <= 9, "randaugment: magnitude {}, expected 1 to 9",
           magnitude);
-  // numpy.linspace(first, last, 10)[magnitude]: the step first, then the product.
+  // numpy.linspace(first, last, 10)[magnitude], in NumPy's order: the step, then the product.
   const auto ramp = [&](double first, double last) {
     return magnitude == 9 ? last : magnitude * ((last - first) / 9) + first;
   };

@@ -1,4 +1,4 @@
-// Operations on pixel values and the rectangles: Pillow's ImageOps, ImageEnhance, ImageDraw.
+// Operations on pixel values, and cutout: Pillow's ImageOps, ImageEnhance, ImageDraw.
 #include "data/augment_ops.h"
 
 #include <algorithm>
@@ -11,7 +11,7 @@
 namespace mld {
 namespace {
 
-using Table = std::array<uint8_t, 256>;  // what each value becomes
+using Table = std::array<uint8_t, 256>;  // the new value of each value
 using Histogram = std::array<int64_t, 256>;
 
 Image look_up(Image image, const Table& table) {
@@ -28,7 +28,7 @@ Image look_up(Image image, const std::array<Table, 3>& tables) {
   return image;
 }
 
-template <class Value>  // Value(int) -> anything that fits a byte
+template <class Value>  // Value(int) -> anything that fits into a byte
 Table table_of(Value value) {
   Table table;
   for (int i = 0; i < 256; ++i) {
@@ -61,7 +61,7 @@ Image blend(Image image, double factor, Plain plain) {
   return image;
 }
 
-// Pillow's SMOOTH filter: the 3 x 3 mean with weight 5 in the middle, rounded; the border stays.
+// Pillow's SMOOTH filter: a 3 x 3 mean with weight 5 in the middle, rounded; the border is kept.
 Image smoothed(const Image& image) {
   Image out = image;
   const size_t stride = static_cast<size_t>(image.width) * 3;
@@ -72,7 +72,7 @@ Image smoothed(const Image& image) {
       const uint8_t *above = row + i - stride, *here = row + i, *below = row + i + stride;
       const int sum = above[-3] + above[0] + above[3] + here[-3] + 5 * here[0] + here[3] +
                       below[-3] + below[0] + below[3];
-      // int(sum / 13 + 0.5); never a tie, so integers agree with Pillow's float32.
+      // int(sum / 13 + 0.5); ties cannot occur, so integers agree with Pillow's float32.
       to[i] = static_cast<uint8_t>((2 * sum + 13) / 26);
     }
   }
@@ -96,7 +96,7 @@ Table equalized(const Histogram& histogram) {
   const auto present = [](int64_t count) { return count != 0; };
   const auto last = std::find_if(histogram.rbegin(), histogram.rend(), present);
   const int64_t total = std::accumulate(histogram.begin(), histogram.end(), int64_t{0});
-  // With one level only, total - last is 0, and so is the step.
+  // With a single level, total - last is 0, and so is the step.
   const int64_t step = last == histogram.rend() ? 0 : (total - *last) / 255;
   if (step == 0) {
     return table_of([](int i) { return i; });
@@ -183,7 +183,7 @@ Image translate_y(const Image& image, double pixels, Interpolation interpolation
 Image cutout(Image image, double factor, int x_center, int y_center, Rgb fill) {
   const int high = static_cast<int>(factor * image.width + 0.5);
   const int wide = static_cast<int>(factor * image.height + 0.5);
-  // Each clipped to the other side's length, as the original does; then to the picture.
+  // Each coordinate is clipped to the other side's length, as in the original; then to the picture.
   const int left = std::clamp(x_center - wide / 2, 0, image.height);
   const int right = std::min(std::clamp(x_center + wide / 2, 0, image.height), image.width - 1);
   const int top = std::clamp(y_center - high / 2, 0, image.width);

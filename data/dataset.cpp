@@ -17,7 +17,7 @@ uint64_t fingerprint(const Dataset& data) {
     for (const LabelEntry& entry : data.labels(i)) {
       hash.number(static_cast<uint64_t>(entry.column));
       hash.byte(static_cast<uint8_t>(entry.label));
-      if (entry.weight != 1) {  // so that data without weights keeps the value it always had
+      if (entry.weight != 1) {  // so that data without weights keeps its old fingerprint
         hash.number(std::bit_cast<uint32_t>(entry.weight));
       }
     }

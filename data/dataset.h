@@ -1,4 +1,4 @@
-// A labelled set of pictures: what every data format is turned into.
+// A labelled set of pictures: the common form of every data format.
 #pragma once
 
 #include <cstdint>
@@ -25,12 +25,12 @@ class Dataset {
   void set_seen(std::vector<bool> seen) { space_.seen = std::move(seen); }
 
   virtual int64_t size() const = 0;
-  // What is known of sample i's labels, by ascending column, valid as long as the data set.
-  // Classes that are not listed are absent.
+  // Sample i's labels by ascending column, valid as long as the data set. Classes that are not
+  // listed are absent.
   virtual std::span<const LabelEntry> labels(int64_t i) const = 0;
   // The picture of sample i as stored. Errors: DataError naming the file.
   virtual Image load(int64_t i) const = 0;
-  // A cheap look at sample i's picture: is the file there and not empty? Errors: DataError.
+  // A cheap check of sample i's picture: the file exists and is not empty. Errors: DataError.
   virtual void probe(int64_t i) const { static_cast<void>(i); }
   // Where sample i comes from: a path below the root, or "shapes:train:17", "data_batch_1.bin:42".
   virtual std::string source(int64_t i) const = 0;
@@ -38,8 +38,8 @@ class Dataset {
   const std::vector<std::string>& notes() const { return notes_; }
   void add_note(std::string note) { notes_.push_back(std::move(note)); }
 
-  // Sample i's picture as it is stored, to find equal ones: how many bytes (0 = it cannot be told,
-  // or the picture is drawn), and the bytes. Errors: stored(): DataError.
+  // Sample i's picture as stored, to find duplicates: its number of bytes (0 = unknown, or the
+  // picture is drawn), and the bytes. Errors: stored(): DataError.
   virtual int64_t stored_bytes(int64_t) const { return 0; }
   virtual std::string stored(int64_t) const { return {}; }
 
@@ -49,11 +49,11 @@ class Dataset {
 };
 
 // Identifies a data set: the class names and every sample's source and labels, hashed (FNV-1a 64).
-// A resumed run refuses data with another fingerprint.
+// A resumed run refuses data with a different fingerprint.
 uint64_t fingerprint(const Dataset& data);
 
-// The sizes of all picture files, hashed: a cheap sign that pictures were replaced since (another
-// picture of the same number of bytes goes unseen). One look at the folder's entry for each.
+// A hash of all picture files' sizes: a cheap sign that pictures were replaced (one replaced by a
+// file of the same size goes unnoticed). Reads each file's directory entry only.
 uint64_t sizes_fingerprint(const Dataset& data);
 
 }  // namespace mld

@@ -15,7 +15,7 @@ int exif_orientation(std::span<const uint8_t> exif) {
     return 1;
   }
   const bool little = exif[0] == 'I';
-  const auto number = [&](size_t at, size_t bytes) {  // 0 beyond the end
+  const auto number = [&](size_t at, size_t bytes) {  // 0 past the end
     uint32_t value = 0;
     for (size_t i = 0; i < bytes && at + bytes <= exif.size(); ++i) {
       value = value << 8 | exif[little ? at + bytes - 1 - i : at + i];

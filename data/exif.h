@@ -1,4 +1,4 @@
-// EXIF, as far as pictures need it: which way up.
+// EXIF: only the orientation of a picture.
 #pragma once
 
 #include <cstdint>
@@ -6,8 +6,8 @@
 
 namespace mld {
 
-// The orientation, 1 to 8, of an EXIF block (it begins with a TIFF header, "II*" or "MM*", or with
-// "Exif\0\0" before it). 1 where there is none or the block is damaged.
+// The orientation, 1 to 8, of an EXIF block (a TIFF header, "II*" or "MM*", perhaps after
+// "Exif\0\0"). 1 if there is none or the block is damaged.
 int exif_orientation(std::span<const uint8_t> exif);
 
 }  // namespace mld

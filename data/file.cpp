@@ -17,7 +17,7 @@
 namespace mld {
 namespace {
 
-// What the system says about the last failed call.
+// The system's message for the last failed call.
 std::string reason() { return std::strerror(errno); }
 
 // Opens a regular file for reading; its size comes back in `size`.
@@ -34,7 +34,7 @@ FileDescriptor open_regular(const std::filesystem::path& path, size_t& size) {
   return file;
 }
 
-// Writes everything; false with errno set on the first error.
+// Writes all bytes; at the first error returns false with errno set.
 bool write_all(int fd, std::span<const uint8_t> bytes) {
   constexpr size_t kMostAtOnce = size_t{1} << 30;  // Linux writes at most 2 GiB a call
   while (!bytes.empty()) {
@@ -71,7 +71,7 @@ bool FileDescriptor::close() {
 
 MappedFile::MappedFile(const std::filesystem::path& path) {
   const FileDescriptor file = open_regular(path, size_);
-  if (size_ > 0) {  // an empty mapping is an error
+  if (size_ > 0) {  // mmap refuses a length of 0
     void* data = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.get(), 0);
     require<DataError>(data != MAP_FAILED, "{}: cannot map {} bytes: {}", path.string(), size_,
                        reason());
@@ -99,7 +99,7 @@ std::string read_text_file(const std::filesystem::path& path, int64_t max_bytes)
     }
     require<DataError>(got >= 0, "{}: cannot read: {}", path.string(), reason());
     if (got == 0) {
-      break;  // shortened meanwhile
+      break;  // truncated in the meantime
     }
     have += static_cast<size_t>(got);
   }
@@ -139,7 +139,7 @@ void write_file_atomically(const std::filesystem::path& path, std::span<const ui
   check(file.close(), "closing");
   check(std::rename(temporary.path.c_str(), path.c_str()) == 0, "renaming");
   temporary.renamed = true;
-  // From here the new file is in place; not every file system lets folders be synchronised.
+  // The new file is now in place; EINVAL: this file system cannot fsync folders.
   const FileDescriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   const bool synchronised =
       directory.open() && (::fsync(directory.get()) == 0 || errno == EINVAL);

@@ -1,4 +1,4 @@
-// Files as wholes: reading bytes, replacing a file safely, a lock on a folder.
+// Whole files: reading them, replacing one safely, a lock on a folder.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +26,7 @@ class FileDescriptor {
 
   int get() const { return fd_; }
   bool open() const { return fd_ >= 0; }
-  // False if the system reports an error only now (a full disk, a network file system).
+  // False if the system reports a delayed error (a full disk, a network file system).
   bool close();
   int release() {
     const int fd = fd_;
@@ -39,7 +39,7 @@ class FileDescriptor {
 };
 
 // A whole regular file mapped read-only into memory; the bytes live as long as the object.
-// Another program that shortens the file meanwhile makes access fail with SIGBUS.
+// If another program truncates the file in the meantime, access fails with SIGBUS.
 class MappedFile {
  public:
   // Errors: DataError for a missing or unreadable file or one that is not a regular file.
@@ -56,17 +56,17 @@ class MappedFile {
 };
 
 // Reads a regular file of at most max_bytes. Errors: DataError naming the file, as MappedFile's,
-// for a longer file and for what only stands for a file (see stand_in_kind).
+// and for a longer file or a stand-in for the real one (see stand_in_kind).
 std::string read_text_file(const std::filesystem::path& path, int64_t max_bytes);
 
 // Replaces a file so that a crash at any moment leaves the old or the new one: temporary file in
-// the same directory, write, fsync, rename, fsync of the directory. Errors: Error naming the
-// file and the system's reason (a full disk leaves the old file untouched, no temporary behind).
+// the same directory, write, fsync, rename, fsync of the directory. Errors: Error naming the file
+// and the system's reason (after a full disk the old file is untouched, the temporary removed).
 void write_file_atomically(const std::filesystem::path& path, std::span<const uint8_t> bytes);
 void write_file_atomically(const std::filesystem::path& path, std::string_view text);
 
-// Holds `folder` for one process: two runs that save into the same folder would mix their files.
-// The lock ends with the process, however that ends.
+// Locks `folder` for one process: two runs that save into the same folder would mix their files.
+// The lock ends with the process, even if it is killed.
 class FolderLock {
  public:
   // Errors: DataError if another process holds it or the lock file cannot be made.

@@ -18,7 +18,7 @@ constexpr std::string_view kPyTorch =
 
 struct Kind {
   std::string_view begin, what;
-  size_t offset = 0;  // where `begin` stands
+  size_t offset = 0;  // of `begin` in the file
 };
 
 constexpr Kind kKinds[] = {
@@ -48,7 +48,7 @@ bool is_pickle(std::string_view text) {
          "\x8a\x95}](c"sv.find(text[2]) != std::string_view::npos;
 }
 
-// A web page: what a download gives for a file that needs a login, or is no longer there.
+// A web page: the result of downloading a file that needs a login or no longer exists.
 bool is_web_page(std::string_view text) {
   std::string start;
   for (const char c : text.substr(0, std::min(text.size(), size_t{64}))) {

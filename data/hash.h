@@ -1,4 +1,4 @@
-// A hash to tell data apart; no defence against somebody who wants two to look the same.
+// A non-cryptographic hash, to tell data apart; not safe against deliberate collisions.
 #pragma once
 
 #include <cstdint>

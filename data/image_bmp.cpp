@@ -1,6 +1,6 @@
-// BMP: uncompressed, 1 to 32 bits a pixel, every header from OS/2's on. The header, the palette and
-// the scale of narrow channels are read here, the pixels by stb_image:
-// Note [How far stb_image is trusted].
+// BMP: uncompressed, 1 to 32 bits a pixel, every header since OS/2's. Reads the header and the
+// palette and scales narrow channels; stb_image reads the pixels: Note [How far stb_image is
+// trusted].
 #include <bit>
 
 #include "data/image_stb.h"
@@ -11,7 +11,7 @@ namespace {
 constexpr const char* kFormat = "BMP";
 
 struct BmpHeader {
-  size_t pixels = 0;  // where they start
+  size_t pixels = 0;  // their offset
   size_t header_end = 0;
   int64_t width = 0, height = 0;
   bool top_down = false;
@@ -23,7 +23,7 @@ struct BmpHeader {
 void read_masks(const HeaderFields& in, bool given, BmpHeader& h) {
   constexpr uint32_t k555[] = {0x7C00, 0x3E0, 0x1F}, k888[] = {0xFF0000, 0xFF00, 0xFF};
   for (size_t c = 0; c < 3; ++c) {
-    // Behind a header of 40 bytes, inside a longer one: the same place.
+    // After a header of 40 bytes or inside a longer one: the offset is the same.
     const uint32_t mask = given ? in.u32(54 + 4 * c) : (h.bits == 16 ? k555 : k888)[c];
     const uint32_t most = mask != 0 ? mask >> std::countr_zero(mask) : 0;
     in.check(mask != 0 && (most & (most + 1)) == 0, "a colour mask is empty or has a gap");
@@ -77,7 +77,7 @@ std::vector<Rgba> read_palette(const HeaderFields& in, const BmpHeader& h) {
   return palette;
 }
 
-// The header that stb_image sees: 40 bytes, then masks, or a palette that maps each index to itself.
+// The header given to stb_image: 40 bytes, then masks or a palette that maps each index to itself.
 std::vector<uint8_t> plain_header(const BmpHeader& h) {
   std::vector<uint8_t> head = {'B', 'M'};
   const auto put = [&](uint32_t value) {
@@ -87,7 +87,7 @@ std::vector<uint8_t> plain_header(const BmpHeader& h) {
   };
   const bool masks = h.bits == 16 || h.bits == 32;
   const uint32_t indices = h.bits <= 8 ? 1u << h.bits : 0;
-  put(0);  // the file's size, which nobody needs
+  put(0);  // the file's size, which stb_image ignores
   put(0);
   put(54 + (masks ? 12 : 4 * indices));
   put(40);

@@ -1,4 +1,4 @@
-// From bytes to a picture: what format it is, whether it is within the limits, who decodes it.
+// From bytes to a picture: recognises the format, checks the limits and calls the decoder.
 #include <algorithm>
 #include <cctype>
 #include <charconv>
@@ -14,7 +14,7 @@ namespace {
 
 using Decoder = Image (*)(const EncodedImage&);
 
-// A format told by the bytes at an offset; without a decoder it is known but refused.
+// A format recognised by the bytes at an offset; one without a decoder is refused by name.
 struct Format {
   const char* name;
   size_t offset;
@@ -48,7 +48,7 @@ constexpr Format kFormats[] = {
 };
 constexpr Format kTga = {"TGA", 0, ""sv, decode_tga};
 
-// The format by its mark; none for TGA.
+// The format by its magic number; null for TGA.
 const Format* marked_format(std::span<const uint8_t> bytes) {
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   const auto matches = [&](const Format& format) {
@@ -59,8 +59,8 @@ const Format* marked_format(std::span<const uint8_t> bytes) {
   return found != std::end(kFormats) ? found : nullptr;
 }
 
-// Two letters may begin a text as well: a PNM's are followed by white space and a digit or a
-// comment, a BMP's by a size and four zeros.
+// Two letters may also begin a text: a PNM's are followed by white space and a digit or a comment,
+// a BMP's by a size and four zeros.
 bool is_plausible(const Format& format, std::span<const uint8_t> start) {
   if (format.decode == decode_pnm) {
     return start.size() > 3 && std::isspace(start[2]) != 0 &&
@@ -122,7 +122,7 @@ void apply_palette(const EncodedImage& file, const char* format, std::span<const
       fail_decoding(file, format, fmt::format("a pixel has colour {} of a palette of {}", index,
                                               colours.size()));
     }
-    std::copy_n(colours[index].begin(), 3, &image.rgb[3 * i]);  // from the front: never ahead
+    std::copy_n(colours[index].begin(), 3, &image.rgb[3 * i]);  // never overtakes the reads
   }
 }
 

@@ -12,7 +12,7 @@
 
 namespace mld {
 
-// What every decoder gets: the whole file, the name for messages, the options.
+// The input of every decoder: the whole file, the name for messages, the options.
 struct EncodedImage {
   std::span<const uint8_t> bytes;
   std::string name;
@@ -36,7 +36,7 @@ bool looks_like_tga(std::span<const uint8_t> bytes);
 [[noreturn]] void fail_decoding(const EncodedImage& file, const char* format,
                                 const std::string& problem);
 
-// Refuses an empty picture and one beyond the limits, before any pixel has memory.
+// Refuses an empty picture and one beyond the limits, before memory is allocated for pixels.
 void check_image_size(const EncodedImage& file, const char* format, int64_t width, int64_t height);
 
 // A colour with its opacity.
@@ -44,17 +44,17 @@ struct Rgba {
   uint8_t red = 0, green = 0, blue = 0, alpha = 255;
 };
 
-// Colour indices lie in the last third of image.rgb, one byte a pixel; each becomes its colour.
+// Replaces the colour indices in the last third of image.rgb, one byte a pixel, by their colours.
 // Errors: DataError for an index beyond the palette.
 void apply_palette(const EncodedImage& file, const char* format, std::span<const Rgba> palette,
                    Image& image);
 inline uint8_t* palette_indices(Image& image) { return &image.rgb[image.rgb.size() / 3 * 2]; }
 
-// `count` pixels of four bytes to three: over options.background, or with alpha dropped.
+// Converts `count` RGBA pixels to RGB: blended over options.background, or with alpha dropped.
 void flatten(const EncodedImage& file, const uint8_t* rgba, size_t count, uint8_t* rgb);
 
-// A file's header fields: little-endian, at places counted from the file's start. Reading beyond
-// its end is an error.
+// Reads header fields: little-endian, at offsets from the file's start. Reading past the end is an
+// error.
 class HeaderFields {
  public:
   HeaderFields(const EncodedImage& file, const char* format) : file_(file), format_(format) {}

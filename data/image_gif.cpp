@@ -12,14 +12,14 @@ namespace {
 
 constexpr const char* kFormat = "GIF";
 
-// What giflib reads from. A picture is complete with its last pixel: while its blocks of pixels
-// are read, a missing length of the next block counts as zero, the end. So a file without its
-// closing bytes is whole, and one that lacks a byte within a block is not.
+// The input of giflib. A picture is complete with its last pixel: while its pixel blocks are read,
+// a missing length of the next block counts as zero, the end. So a file without its closing bytes
+// is accepted, and one that lacks a byte within a block is not.
 struct Source {
   std::span<const uint8_t> left;
   bool pixels = false;    // reading blocks of pixels
-  size_t block_left = 0;  // bytes of the block under way
-  bool cut = false;       // an end was made up
+  size_t block_left = 0;  // unread bytes of the current block
+  bool cut = false;       // the file lacked its end
 };
 
 int read(GifFileType* gif, GifByteType* to, int size) {
@@ -60,7 +60,7 @@ class GifDecoder {
     source_.pixels = true;
     const GifImageDesc& place = gif_->Image;
     check_image_size(file_, kFormat, place.Width, place.Height);
-    // A picture that sticks out of the screen enlarges it.
+    // A picture that extends beyond the logical screen enlarges it.
     const int width = std::max(gif_->SWidth, place.Left + place.Width);
     const int height = std::max(gif_->SHeight, place.Top + place.Height);
     check_image_size(file_, kFormat, width, height);
@@ -91,7 +91,7 @@ class GifDecoder {
     }
   }
 
-  // Extensions on the way may declare a transparent colour.
+  // Extensions before the picture may declare a transparent colour.
   void skip_to_picture() {
     GifRecordType record = UNDEFINED_RECORD_TYPE;
     for (check(DGifGetRecordType(gif_.get(), &record)); record != IMAGE_DESC_RECORD_TYPE;
@@ -121,7 +121,7 @@ class GifDecoder {
     }
   }
 
-  // Without any palette an index is a grey value.
+  // Without a palette an index is a grey value.
   std::vector<Rgba> palette() const {
     const ColorMapObject* map =
         gif_->Image.ColorMap != nullptr ? gif_->Image.ColorMap : gif_->SColorMap;

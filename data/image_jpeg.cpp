@@ -15,14 +15,14 @@ namespace mld {
 namespace {
 
 // Note [C libraries that jump]. libjpeg and libpng report an error through a callback that must not
-// return. Ours keeps the text and leaves by longjmp to the setjmp of the decoder's current phase.
-// Such a phase is one function whose locals are trivial, so nothing needs destroying on the way;
-// memory belongs to the decoder object, whose destructor runs however the phase ended.
+// return. Ours keeps the text and jumps by longjmp to the setjmp of the decoder's current phase.
+// Such a phase is one function whose locals are trivial, so the jump skips no destructor; memory
+// belongs to the decoder object, whose destructor runs however the phase ended.
 struct JpegErrors {
   jpeg_error_mgr manager;  // first: libjpeg hands back a pointer to it
   std::jmp_buf jump;
   char text[JMSG_LENGTH_MAX];
-  char harmless[JMSG_LENGTH_MAX];  // the first warning that was passed over
+  char harmless[JMSG_LENGTH_MAX];  // the first warning that was ignored
   bool in_header, ends_early;
 };
 
@@ -32,9 +32,9 @@ struct JpegErrors {
   std::longjmp(errors->jump, 1);
 }
 
-// Level -1 is a warning: libjpeg would go on with made-up pixels; others are traces. No pixel needs
-// the bytes between segments before the first scan, nor the end mark: whether all pixels were there
-// without it, read_pixels() looks. (Stray bytes later are what a damaged scan leaves.)
+// Level -1 is a warning: libjpeg would go on with made-up pixels; other levels are traces. Pixels
+// do not depend on bytes between segments before the first scan, nor on the end marker: without it,
+// read_pixels() checks that no pixel is missing. (Later stray bytes mean a damaged scan.)
 void on_message(j_common_ptr info, int level) {
   auto* errors = reinterpret_cast<JpegErrors*>(info->err);
   if (level >= 0) {
@@ -83,11 +83,11 @@ class JpegDecoder {
   const char* error() const {
     return errors_.ends_early ? "Premature end of JPEG file" : errors_.text;
   }
-  // Harmless warnings so far, the first of them; empty = none.
+  // The first harmless warning so far; empty = none.
   std::string damage() const {
     return errors_.harmless[0] != 0 ? fmt::format("JPEG: {}", errors_.harmless) : "";
   }
-  // Between read_header() and read_pixels(), at whose end libjpeg drops its markers.
+  // To be called after read_header() and before read_pixels(), which drops libjpeg's markers.
   int orientation() const {
     int found = 1;
     for (const jpeg_marker_struct* m = info_.marker_list; m != nullptr && found == 1; m = m->next) {
@@ -98,7 +98,7 @@ class JpegDecoder {
   int64_t width() const { return info_.image_width; }
   int64_t height() const { return info_.image_height; }
 
-  // Each phase returns false on an error or a warning; error() then tells which.
+  // Each phase returns false on an error or a warning; error() then has its text.
   bool read_header(const uint8_t* bytes, size_t size) {
     if (setjmp(errors_.jump) != 0) {
       return false;
@@ -122,7 +122,7 @@ class JpegDecoder {
     info_.out_color_space = four ? JCS_CMYK : JCS_RGB;
     info_.dct_method = JDCT_ISLOW;
     info_.do_fancy_upsampling = TRUE;
-    // Coefficients of a progressive picture: 2 bytes a sample, sides rounded up to blocks.
+    // For the coefficients of a progressive picture: 2 bytes a sample, sides rounded up to blocks.
     info_.mem->max_memory_to_use = (long{64} << 20) + 16 * static_cast<long>(width() * height());
     jpeg_start_decompress(&info_);
     if (four) {
@@ -131,15 +131,15 @@ class JpegDecoder {
       read_rgb(rgb);
     }
     const bool whole = !errors_.ends_early || had_all_pixels();
-    jpeg_finish_decompress(&info_);  // reads to the end mark, so a missing one is seen
+    jpeg_finish_decompress(&info_);  // reads to the end marker, so a missing one is noticed
     return whole;
   }
 
  private:
   static constexpr int kExifMarker = JPEG_APP0 + 1;
 
-  // After all rows of a file without end mark. A bit missing within a scan was an error (libjpeg
-  // says so, but not of arithmetic coding); what is left to ask is whether a scan is missing.
+  // For a file without an end marker, after all rows. A bit missing within a scan was an error
+  // already (libjpeg reports it, except in arithmetic coding), so this looks for missing scans.
   bool had_all_pixels() const {
     if (info_.arith_code || info_.coef_bits == nullptr) {
       return !info_.arith_code && info_.comps_in_scan == info_.num_components;
@@ -165,7 +165,7 @@ class JpegDecoder {
     }
   }
 
-  // Pillow takes every four-component JPEG as Adobe's, with inverted values: a sample v stands for
+  // Pillow treats every four-component JPEG as Adobe's, with inverted values: a sample v stands for
   // the ink 255 - v, and the colour is (255 - C)(255 - K) / 255, rounded.
   void read_cmyk(uint8_t* rgb) {
     auto* common = reinterpret_cast<j_common_ptr>(&info_);

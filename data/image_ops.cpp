@@ -27,8 +27,8 @@ Image crop(const Image& image, const CropBox& box) {
   return out;
 }
 
-// Where a crop of `cropped` pixels in the middle of `side` begins. A picture smaller than the crop
-// is padded first, the odd pixel to the right; then the sides agree and the crop's own offset is 0.
+// The offset of a crop of `cropped` pixels in the middle of `side`. A picture smaller than the crop
+// is padded first, with the odd pixel on the right; the crop's own offset is then 0.
 static int middle(int side, int cropped) {
   return side < cropped ? -((cropped - side) / 2) : round_half_even((side - cropped) / 2.0);
 }

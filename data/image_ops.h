@@ -1,5 +1,5 @@
-// Geometry on pictures that needs no interpolation of its own: crops, flips, padding, and the three
-// ways of bringing a picture to a square of the model's size.
+// Geometry that needs no interpolation of its own: crops, flips, padding, and the three ways of
+// turning a picture into a square of the model's size.
 #pragma once
 
 #include "data/image.h"
@@ -32,7 +32,7 @@ std::vector<uint8_t> luma(const Image& image);
 
 // How a picture of any shape becomes size x size (config key data.resize).
 enum class ResizeMode {
-  squash,  // both sides scaled independently: the authors' choice
+  squash,  // both sides scaled independently: the choice of ML-Decoder's authors
   crop,    // shorter side to size, then the centre
   pad,     // longer side to size (shorter rounded half to even, at least 1), black margins
 };

@@ -59,7 +59,7 @@ class PngDecoder {
     return facts;
   }
 
-  // Each phase returns false on an error; error() then tells which.
+  // Each phase returns false on an error; error() then has its text.
   bool read_header() {
     if (setjmp(jump_) != 0) {
       return false;
@@ -70,8 +70,8 @@ class PngDecoder {
       std::snprintf(text_, sizeof text_, "out of memory");
       return false;
     }
-    // Other metadata has no say in the pixels: it is checked by its CRC and skipped, so that a
-    // strange colour profile is no warning. Our own limits follow the header.
+    // Other metadata does not affect the pixels: only its CRC is checked, so that a strange colour
+    // profile causes no warning. Our own limits are checked after the header.
     png_set_keep_unknown_chunks(png_, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
     constexpr png_byte kExif[] = {'e', 'X', 'I', 'f', 0};
     png_set_keep_unknown_chunks(png_, PNG_HANDLE_CHUNK_AS_DEFAULT, kExif, 1);
@@ -121,7 +121,7 @@ class PngDecoder {
     return true;
   }
 
-  // What follows the rows: the checksum of the pixels, then chunks that no pixel needs.
+  // Reads what follows the rows: the checksum of the pixels, then chunks that do not affect them.
   bool read_end() {
     if (setjmp(jump_) != 0) {
       constexpr png_uint_32 kPixels = 0x49444154;  // "IDAT"
@@ -149,8 +149,8 @@ class PngDecoder {
   static void on_error(png_structp png, png_const_charp text) {
     static_cast<PngDecoder*>(png_get_error_ptr(png))->leave(text);
   }
-  // libpng warns of what it can do without. Two things it does without can change pixels: the
-  // checksum of the uncompressed pixels, and, where alpha matters, the transparent colours.
+  // libpng warns about errors that it ignores. Two of them can mean wrong pixels: a bad checksum of
+  // the uncompressed pixels and, where alpha matters, bad transparent colours.
   static void on_warning(png_structp png, png_const_charp text) {
     auto* self = static_cast<PngDecoder*>(png_get_error_ptr(png));
     const std::string_view warning = text;

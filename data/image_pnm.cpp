@@ -1,7 +1,7 @@
 // PNM: bitmaps, greymaps and pixmaps (P1 to P6), text and binary, any maximum up to 65535.
 //
-// Read by ourselves: stb_image 2.27 knows P5 and P6 only, ignores their maximum and swaps the bytes
-// of 16-bit samples. And a build without picture libraries reads these (data/no_pictures.cpp).
+// We read these ourselves: stb_image 2.27 knows only P5 and P6, ignores their maximum and swaps the
+// bytes of 16-bit samples. A build without picture libraries has only this (data/no_pictures.cpp).
 #include <cmath>
 
 #include "data/image_formats.h"
@@ -55,8 +55,8 @@ class PnmReader {
   bool bitmap() const { return kind_ == 1 || kind_ == 4; }
   bool text() const { return kind_ <= 3; }
 
-  // A binary picture's size is known, a text picture's has a bound: a short file is refused before
-  // its pixels have memory.
+  // A binary picture's size is known, a text picture's has a lower bound: a file that is too short
+  // is refused before memory is allocated for its pixels.
   void require_bytes(int64_t channels) const {
     const int64_t row = kind_ == 4 ? (int64_t{width_} + 7) / 8
                                    : width_ * channels * (!text() && most_ > 255 ? 2 : 1);
@@ -73,7 +73,7 @@ class PnmReader {
     return c;
   }
 
-  // A decimal number with the white space around it: before it any, after it one character.
+  // Reads a decimal number, any white space before it and one white space character after it.
   int number() {
     uint8_t c = after_comments();
     while (is_space(c)) {

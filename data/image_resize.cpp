@@ -85,7 +85,7 @@ Axis make_axis(int in, const Outputs& outputs, Interpolation interpolation) {
     }
   }
   const int32_t* weights = axis.weights.data();
-  for (Taps& taps : axis.taps) {  // only now do the weights stay where they are
+  for (Taps& taps : axis.taps) {  // only now are the weights' addresses final
     taps.weights = weights;
     weights += taps.count;
   }
@@ -117,7 +117,7 @@ void weighted_sum(const uint8_t* from, size_t stride, const Taps& taps, uint8_t*
 
 using Bytes16 = uint8_t __attribute__((vector_size(16)));
 
-// m[i][j] <-> m[j][i]: four times interleaving the first half of the rows with the second.
+// Transposes m, by interleaving the first half of the rows with the second four times.
 void transpose(Bytes16 (&m)[16]) {
   for (int stage = 0; stage < 4; ++stage) {
     Bytes16 n[16];
@@ -131,9 +131,9 @@ void transpose(Bytes16 (&m)[16]) {
   }
 }
 
-// 16 bytes of each of at most 16 rows, missing ones zero; nothing beyond a row is touched.
+// 16 bytes from each of up to 16 rows; missing rows are zero. Never reads beyond a row.
 struct RowBlock {
-  uint8_t* first;  // the first of at most 16 rows
+  uint8_t* first;  // the first row
   size_t stride;   // bytes of a row
   int rows;
 
@@ -161,9 +161,9 @@ struct RowBlock {
   }
 };
 
-// Each output pixel has its own taps, so neighbours in a row cannot share a vector; the same pixel
-// of 16 rows can. 16 rows are turned into columns, summed, and turned back.
-// `rows_wanted` rows from `first_row` on.
+// Resamples `rows_wanted` rows from `first_row` on. Each output pixel has its own taps, so
+// neighbours in a row cannot share a vector; the same pixel of 16 rows can. So 16 rows are
+// transposed, summed, and transposed back.
 Image horizontal_pass(const Image& image, const Axis& axis, int first_row, int rows_wanted) {
   const int out_width = static_cast<int>(axis.taps.size());
   Image out(out_width, rows_wanted);
@@ -194,7 +194,7 @@ Image horizontal_pass(const Image& image, const Axis& axis, int first_row, int r
   return out;
 }
 
-// The rows that `taps` stand for, to `to`; image holds the rows of the input from `first_row` on.
+// Writes one output row per element of `rows` to `to`; `image` has the input from `first_row` on.
 void vertical_pass(const Image& image, size_t first_row, std::span<const Taps> rows, uint8_t* to) {
   const size_t stride = static_cast<size_t>(image.width) * 3;
   for (const Taps& taps : rows) {
@@ -210,7 +210,7 @@ void vertical_pass(const Image& image, size_t first_row, std::span<const Taps> r
   }
 }
 
-// Both passes, a band of rows at a time: a tall picture that becomes wider must not do so whole.
+// Both passes, a band of rows at a time, so that a tall picture is never widened as a whole.
 Image both_passes(const Image& image, const Axis& across, const Axis& down) {
   constexpr size_t kBandBytes = size_t{1} << 20;
   Image out(static_cast<int>(across.taps.size()), static_cast<int>(down.taps.size()));
@@ -238,7 +238,7 @@ std::vector<int> nearest_indices(int in, int out) {
   std::vector<int> indices(static_cast<size_t>(out));
   double v = scale * 0.5;
   for (int& index : indices) {
-    index = std::min(static_cast<int>(v), in - 1);  // rounding cannot get there; memory is safe
+    index = std::min(static_cast<int>(v), in - 1);  // rounding never exceeds it; for memory safety
     v += scale;
   }
   return indices;

@@ -1,10 +1,10 @@
 // The only file that includes stb_image.
 //
-// Note [How far stb_image is trusted]. Debian 12's stb_image 2.27 takes a file cut anywhere for one
-// that goes on with zeros, uses palette entries it never read, counts an OS/2 palette four entries
-// short, and ignores a PNM's maximum. So it is fed through callbacks that notice a read past the
-// end; headers, limits and palettes are read by us (image_bmp.cpp, image_tga.cpp), and it sees a
-// plain header of our making in front of the file's pixels; its other decoders are compiled out.
+// Note [How far stb_image is trusted]. Debian 12's stb_image 2.27 treats a truncated file as if it
+// went on with zeros, uses palette entries it never read, counts an OS/2 palette four entries
+// short, and ignores a PNM's maximum. So it reads through callbacks that notice a read past the
+// end; we read headers, limits and palettes ourselves (image_bmp.cpp, image_tga.cpp) and give it
+// the pixels after a plain header that we write; its other decoders are compiled out.
 #include "data/image_stb.h"
 
 #include <algorithm>
@@ -25,7 +25,7 @@ namespace {
 
 struct Feed {
   std::span<const uint8_t> head, rest;
-  const char* buffer = nullptr;  // stb_image's own, into which it reads ahead
+  const char* buffer = nullptr;  // stb_image's read-ahead buffer
   bool past_end = false;
 
   size_t left() const { return head.size() + rest.size(); }
@@ -40,9 +40,9 @@ int read(void* user, char* to, int size) {
   auto* feed = static_cast<Feed*>(user);
   const size_t wanted = static_cast<size_t>(size);
   if (feed->buffer == nullptr) {
-    feed->buffer = to;  // the first read is one ahead
+    feed->buffer = to;  // the first read fills the read-ahead buffer
   }
-  // Reading ahead may come back short, but with nothing only if a byte was needed.
+  // A read-ahead may come back short; if it gets nothing, stb_image needed a byte that is missing.
   feed->past_end |= to == feed->buffer ? feed->left() == 0 : feed->left() < wanted;
   const size_t got = std::min(wanted, feed->left()), first = std::min(got, feed->head.size());
   std::copy_n(feed->head.begin(), first, to);

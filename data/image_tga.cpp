@@ -1,5 +1,5 @@
-// TGA: grey, colour and palette, plain or run-length coded. The header and the palette are read
-// here, the pixels by stb_image: Note [How far stb_image is trusted].
+// TGA: grey, colour and palette, plain or run-length coded. Reads the header and the palette;
+// stb_image reads the pixels: Note [How far stb_image is trusted].
 #include "data/image_ops.h"
 #include "data/image_stb.h"
 
@@ -9,7 +9,7 @@ namespace {
 constexpr const char* kFormat = "TGA";
 constexpr size_t kHeader = 18;
 
-// Places in the header: of one byte, but for the palette's fields and the sides.
+// Offsets in the header; fields have one byte, except the palette's and the sides.
 enum Field : size_t {
   kIdLength = 0, kHasPalette = 1, kType = 2, kPaletteStart = 3, kPaletteLength = 5,
   kPaletteBits = 7, kWidth = 12, kHeight = 14, kBits = 16, kFlags = 17,
@@ -22,7 +22,6 @@ size_t palette_bytes(const HeaderFields& in) {
                                  : 0;
 }
 
-// Entry 0 stands for the palette's first colour, whatever number the file gives it.
 std::vector<Rgba> read_palette(const HeaderFields& in) {
   const size_t bits = in.u8(kPaletteBits), bytes = (bits + 7) / 8;
   in.check(bits == 15 || bits == 16 || bits == 24 || bits == 32,
@@ -68,7 +67,7 @@ Image decode_tga(const EncodedImage& file) {
   check_image_size(file, kFormat, in.u16(kWidth), in.u16(kHeight));
   const bool indexed = (in.u8(kType) & ~kRunLengths) == kIndexed;
   const std::vector<Rgba> palette = indexed ? read_palette(in) : std::vector<Rgba>{};
-  // stb_image sees neither text nor palette, and indices as grey values.
+  // stb_image gets neither the text nor the palette, and takes indices for grey values.
   const auto stored = in.bytes(0, kHeader);
   std::vector<uint8_t> head(stored.begin(), stored.end());
   head[kIdLength] = head[kHasPalette] = 0;

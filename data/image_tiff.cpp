@@ -1,5 +1,5 @@
 // TIFF through libtiff: the first page, 1 to 16 bits a sample, as Pillow shows it: upright, alpha
-// dropped, of 16 bits the high byte.
+// dropped, 16-bit samples reduced to the high byte.
 #include <algorithm>
 #include <cstdarg>
 #include <cstdio>
@@ -16,7 +16,7 @@ namespace {
 
 constexpr const char* kFormat = "TIFF";
 
-// What libtiff reads from, and the first thing it complained of.
+// The input of libtiff, and its first complaint.
 struct Source {
   std::span<const uint8_t> bytes;
   size_t at = 0;
@@ -46,8 +46,8 @@ toff_t seek(thandle_t handle, toff_t offset, int whence) {
 int close(thandle_t) { return 0; }
 toff_t size(thandle_t handle) { return source_of(handle).bytes.size(); }
 
-// libtiff reads from the bytes as they lie. (Through read() its version 4.5.0 refuses uncompressed
-// tiles whose size is no multiple of 1024.)
+// libtiff reads the bytes in place. (Through read(), version 4.5.0 refuses uncompressed tiles whose
+// size is not a multiple of 1024.)
 int map(thandle_t handle, void** begin, toff_t* count) {
   const std::span<const uint8_t> bytes = source_of(handle).bytes;
   *begin = const_cast<uint8_t*>(bytes.data());
@@ -65,7 +65,7 @@ void note(Source& source, const char* text, va_list values) {
 }
 int on_error(TIFF*, void* user, const char*, const char* text, va_list values) {
   note(*static_cast<Source*>(user), text, values);
-  return 1;  // said; libtiff's own handler stays quiet
+  return 1;  // handled: libtiff's own handler stays quiet
 }
 int on_warning(TIFF*, void* user, const char*, const char* text, va_list values) {
   if (static_cast<Source*>(user)->pixels) {
@@ -82,7 +82,7 @@ using Tiff = std::unique_ptr<TIFF, CloseTiff>;
 Tiff open(const EncodedImage& file, Source& source) {
   const std::unique_ptr<TIFFOpenOptions, decltype(&TIFFOpenOptionsFree)> options(
       TIFFOpenOptionsAlloc(), TIFFOpenOptionsFree);
-  // A strip may be the whole picture, of four channels of 16 bits.
+  // A strip may be the whole picture, with four channels of 16 bits.
   TIFFOpenOptionsSetMaxSingleMemAlloc(
       options.get(), static_cast<tmsize_t>(8 * file.options.limits.max_pixels + (1 << 20)));
   TIFFOpenOptionsSetErrorHandlerExtR(options.get(), on_error, &source);
@@ -102,11 +102,11 @@ uint16_t small_field(TIFF* tiff, uint32_t tag) {
   return value;
 }
 
-// What the channel after the colours is.
+// The meaning of the channel after the colours.
 enum class Alpha { none, straight, multiplied };
 
-// Where colours are not stored multiplied by alpha libtiff would multiply them; told that they are,
-// it leaves them alone.
+// libtiff multiplies colours by alpha unless they are stored so; told that they are, it leaves them
+// alone.
 Alpha alpha_of(TIFF* tiff) {
   uint16_t count = 0, *kinds = nullptr;
   TIFFGetFieldDefaulted(tiff, TIFFTAG_EXTRASAMPLES, &count, &kinds);
@@ -122,7 +122,7 @@ Alpha alpha_of(TIFF* tiff) {
                                           : Alpha::none;
 }
 
-// As Pillow undoes the multiplication by alpha.
+// Undoes the multiplication by alpha, as Pillow does.
 void divide_by_alpha(std::vector<uint32_t>& pixels) {
   for (uint32_t& pixel : pixels) {
     const uint32_t alpha = TIFFGetA(pixel);

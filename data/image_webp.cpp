@@ -1,4 +1,4 @@
-// WebP through libwebp: lossy and lossless, of an animation the first picture on its canvas.
+// WebP through libwebp: lossy and lossless; for an animation, the first picture on its canvas.
 #include <memory>
 #include <new>
 
@@ -17,7 +17,7 @@ struct FreeDemuxer {
   void operator()(WebPDemuxer* demuxer) const { WebPDemuxDelete(demuxer); }
 };
 
-// Decodes a frame to its place on the canvas of `channels` bytes a pixel.
+// Decodes a frame into its place on a canvas with `channels` bytes a pixel.
 void decode_frame(const EncodedImage& file, const WebPIterator& frame, int width, int channels,
                   std::span<uint8_t> canvas) {
   WebPDecoderConfig config;
@@ -77,7 +77,7 @@ Image decode_webp(const EncodedImage& file) {
   }
   const std::unique_ptr<WebPIterator, decltype(&WebPDemuxReleaseIterator)> release(
       &frame, WebPDemuxReleaseIterator);
-  int frame_width = 0, frame_height = 0;  // as the pixels themselves say
+  int frame_width = 0, frame_height = 0;  // from the pixel data's own header
   if (frame.complete == 0 ||
       WebPGetInfo(frame.fragment.bytes, frame.fragment.size, &frame_width, &frame_height) == 0 ||
       frame_width + int64_t{frame.x_offset} > width ||
@@ -87,7 +87,7 @@ Image decode_webp(const EncodedImage& file) {
   Image image(static_cast<int>(width), static_cast<int>(height));
   image.facts = facts_of(demuxer.get(), state);
   if (image.facts.transparent && file.options.background) {
-    std::vector<uint8_t> rgba(image.rgb.size() / 3 * 4);  // around a frame all is transparent
+    std::vector<uint8_t> rgba(image.rgb.size() / 3 * 4);  // transparent around the frame
     decode_frame(file, frame, image.width, 4, rgba);
     flatten(file, rgba.data(), rgba.size() / 4, image.rgb.data());
   } else {

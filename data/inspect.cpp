@@ -37,7 +37,7 @@ void count_labels(const Dataset& data, DatasetReport& report) {
   }
 }
 
-// The threads' common state while pictures are looked at.
+// State shared by the threads that check pictures.
 struct Progress {
   std::atomic<int64_t> next{0};
   std::mutex mutex;  // guards the report and the exception

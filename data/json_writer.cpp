@@ -15,7 +15,7 @@ struct JsonWriter::Impl {
   rapidjson::StringBuffer buffer;
   rapidjson::PrettyWriter<rapidjson::StringBuffer> writer{buffer};
   Style style;
-  std::vector<bool> objects;  // of what has begun: true for an object
+  std::vector<bool> objects;  // the open objects and arrays: true for an object
 
   explicit Impl(Style style_) : style(style_) {}
 };
@@ -75,7 +75,7 @@ std::string JsonWriter::text() const {
   if (impl_->style == Style::indented) {
     return text;
   }
-  // One line. Line ends are between members only: json_string() escapes those of texts.
+  // One line. Newlines occur only between members: json_string() escapes those in texts.
   std::string line;
   for (const char c : text) {
     if (c != '\n') {

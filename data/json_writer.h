@@ -20,10 +20,10 @@ class JsonWriter {
 
   JsonWriter& object();
   JsonWriter& array();
-  JsonWriter& end();  // of the innermost object or array
+  JsonWriter& end();  // ends the innermost object or array
   JsonWriter& key(std::string_view name);
 
-  // Text as json_string() has it: valid whatever the bytes.
+  // Escaped as by json_string(): valid whatever the bytes.
   JsonWriter& value(std::string_view text);
   JsonWriter& value(const char* text) { return value(std::string_view(text)); }
   // The shortest digits that read back as the same number. NaN and infinities, which JSON does not
@@ -31,12 +31,12 @@ class JsonWriter {
   JsonWriter& value(double number);
   JsonWriter& value(bool flag);
   JsonWriter& value(std::integral auto number) { return integer(static_cast<int64_t>(number)); }
-  // `json` is JSON already.
+  // `json` must be valid JSON.
   JsonWriter& raw(std::string_view json);
 
   JsonWriter& member(std::string_view name, const auto& what) { return key(name).value(what); }
 
-  // What was written; everything begun must have its end.
+  // The text written; every object and array must have been ended.
   std::string text() const;
 
  private:
@@ -47,7 +47,7 @@ class JsonWriter {
   std::unique_ptr<Impl> impl_;
 };
 
-// For numbers that a reader compares, not computes with: 0.123457.
+// For numbers meant for people to read, not for further computation: 0.123457.
 double rounded(double value, int decimals = 6);
 
 }  // namespace mld

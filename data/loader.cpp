@@ -13,15 +13,15 @@
 
 namespace mld {
 
-// What became of one row of a batch.
+// The outcome of loading one row of a batch.
 struct Loader::Row {
   int64_t sample = -1;          // -1: left out
-  std::vector<BadPicture> bad;  // pictures tried in vain
-  std::string damage;           // of what the picture's pixels do not need
+  std::vector<BadPicture> bad;  // pictures that failed to load
+  std::string damage;           // outside the picture's pixels
   std::exception_ptr error;
 };
 
-// A batch while it is being filled. Workers that still hold a dropped slot write into it unseen.
+// A batch being filled. Workers that still hold a dropped slot write to it without effect.
 struct Loader::Slot {
   int64_t number = 0, epoch = 0, first = 0;  // first: its place in the epoch's order
   std::shared_ptr<const std::vector<int64_t>> order;
@@ -64,12 +64,12 @@ Loader::Loader(const Dataset& data, LoaderOptions options)
   }
   const int compute = o.compute_threads >= 0 ? o.compute_threads : mld::compute_threads();
   plan_ = plan_workers(static_cast<int>(o.loading.workers), compute, usable_processors());
-  next_batch_ = batches_per_epoch();  // nothing to hand out before start()
+  next_batch_ = batches_per_epoch();  // no batches before start()
 
   const int64_t picture_bytes = 3 * S * S;
   if (!crops() && data_.size() <= o.cache_bytes / picture_bytes) {
     const size_t n = static_cast<size_t>(data_.size());
-    cache_.reset(new uint8_t[n * static_cast<size_t>(picture_bytes)]);  // untouched until used
+    cache_.reset(new uint8_t[n * static_cast<size_t>(picture_bytes)]);  // no memory until used
     cache_state_ = std::make_unique<std::atomic<uint8_t>[]>(n);
   }
   for (int i = 0; i < plan_.workers; ++i) {
@@ -79,7 +79,7 @@ Loader::Loader(const Dataset& data, LoaderOptions options)
 
 Loader::~Loader() {
   for (std::jthread& thread : threads_) {
-    thread.request_stop();  // all at once; the destructors then join
+    thread.request_stop();  // all of them first; the destructors then join
   }
 }
 
@@ -194,7 +194,7 @@ void Loader::fill_row(Slot& slot, int64_t row) const {
 void Loader::load_row(Slot& slot, int64_t row) const {
   Row& result = slot.rows[static_cast<size_t>(row)];
   const int64_t n = data_.size();
-  // Beyond this many bad pictures handing out the batch is an error: no need to try more.
+  // With more bad pictures than this, hand_out() fails anyway: no need to try further.
   const double allowed = options_.loading.max_bad_fraction * static_cast<double>(n);
   const int64_t tries = options_.training ? n : 1;
   for (int64_t i = 0; i < tries && static_cast<double>(result.bad.size()) <= allowed; ++i) {
@@ -266,7 +266,7 @@ Image Loader::square_picture(int64_t sample, Row& row) const {
   return image;
 }
 
-// What the targets of a batch count for; undefined if all of them count for 1.
+// The weights of a batch's targets; undefined if all are 1.
 static Tensor weights_of(const Dataset& data, const Batch& batch) {
   Tensor weights;
   for (size_t row = 0; row < batch.indices.size(); ++row) {
@@ -284,7 +284,7 @@ static Tensor weights_of(const Dataset& data, const Batch& batch) {
   return weights;
 }
 
-// Rows that were left out are closed up. Nothing if no row is left.
+// Removes the rows that were left out. nullopt if no row is left.
 std::optional<Batch> Loader::hand_out(Slot& slot) {
   Batch batch;
   batch.number = slot.number;

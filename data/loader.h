@@ -1,7 +1,7 @@
 // Batches of pictures and targets, decoded ahead by worker threads.
 //
-// What a batch holds is a pure function of (data, options, epoch, batch number): neither the number
-// of workers nor the order in which they finish changes a byte.
+// A batch is a pure function of (data, options, epoch, batch number): neither the number of workers
+// nor the order in which they finish changes a byte.
 #pragma once
 
 #include <atomic>
@@ -31,10 +31,10 @@ constexpr std::array<std::string_view, 2> words_of(OnBadImage) { return {"error"
 constexpr uint32_t kShuffleStream = 0x4C0000;
 constexpr uint32_t kAugmentStream = 0x4C0010;
 
-// Keys of config section [data]: how pictures are fetched, not what they become.
+// Keys of config section [data]: how pictures are loaded, not what they become.
 struct LoadingSpec {
   OnBadImage on_bad_image = OnBadImage::error;
-  double max_bad_fraction = 0.001;  // of the data set; more bad pictures than that are an error
+  double max_bad_fraction = 0.001;  // of the data set; more bad pictures are an error
   int64_t max_pixels = ImageLimits{}.max_pixels;  // of a picture; a larger one is a bad picture
   int64_t workers = -1;             // see Note [Workers]
 };
@@ -43,13 +43,13 @@ struct LoaderOptions {
   int64_t batch_size = 32;
   Preprocess preprocess;
   LoadingSpec loading;
-  // Training: shuffled, a bad picture is replaced. Evaluation: in order, a bad one is left out.
+  // Training: shuffled, bad pictures are replaced. Evaluation: in order, bad ones are left out.
   bool training = false;
   bool drop_last = false;  // leave out a last batch that is not full
   uint64_t seed = 42;
   // Training only. The key's step is epoch * samples + sample.
   std::optional<AugmentPolicy> augment;
-  int compute_threads = -1;  // CPU threads that compute meanwhile; -1 = compute_threads()
+  int compute_threads = -1;  // CPU threads the model uses; -1 = compute_threads()
   int prefetch = 3;          // batches decoded ahead of the one handed out
   // Decoded and resized pictures are kept for the next epoch if the whole set fits (0 = never) and
   // no random-resized crop needs the original.
@@ -57,11 +57,11 @@ struct LoaderOptions {
 };
 
 // Note [Workers]. workers = 0: next() loads the batch in the calling thread. workers = N > 0: N
-// threads load ahead. workers = -1: the processors that compute leaves idle become workers, at most
-// 16; if it leaves none, next() loads the batch with the compute threads, which wait for it anyway.
-// So workers + compute threads never exceed the processors unless the user asks for it.
+// threads load ahead. workers = -1: one worker, at most 16, for each processor that the compute
+// threads leave idle; if there is none, next() loads the batch with the compute threads, which wait
+// for it anyway. So workers + compute threads never exceed the processors unless the user asks.
 struct WorkerPlan {
-  int workers = 0;           // threads of the loader's own
+  int workers = 0;           // the loader's own threads
   bool use_compute = false;  // next() borrows the compute threads
 };
 WorkerPlan plan_workers(int workers, int compute_threads, int processors);
@@ -89,22 +89,22 @@ class Loader {
   Loader& operator=(const Loader&) = delete;
 
   int64_t batches_per_epoch() const;
-  // Begins an epoch, at any batch of it (to resume). Batches under way are dropped.
+  // Begins an epoch, at any batch of it (to resume). Batches in flight are dropped.
   void start(int64_t epoch, int64_t first_batch = 0);
-  // The next batch, nothing after the last. With on_bad_image = skip a row whose picture cannot be
-  // loaded holds, in training, the next good sample in the epoch's order (cyclic); in evaluation
-  // it is left out, so batches may be shorter, and one without any good picture is passed over.
+  // The next batch, nullopt after the last. With on_bad_image = skip, a picture that cannot be
+  // loaded is replaced in training by the next good sample in the epoch's order (cyclic); in
+  // evaluation it is left out, so batches may be shorter, and one without good pictures is skipped.
   // Errors: whatever loading the batch raised (DataError: a bad picture; too many of them).
   std::optional<Batch> next();
 
-  // The bad pictures met so far in batches handed out, by sample.
+  // The bad pictures in batches returned so far, by sample.
   std::vector<BadPicture> bad_pictures() const;
-  // What the pictures met so far were damaged by outside their pixels, by sample.
+  // Damage outside the pixels of the pictures returned so far, by sample.
   const std::map<int64_t, std::string>& harmless_damage() const { return damage_; }
-  // Counts samples that an earlier process found bad. Errors: DataError for one that is not there.
+  // Counts samples that an earlier process found bad. Errors: DataError for an unknown sample.
   void note_bad(std::span<const int64_t> samples);
   const WorkerPlan& workers() const { return plan_; }
-  // Memory that the kept pictures take once all have been loaded; 0 = none are kept.
+  // Memory of the cache once all pictures have been loaded; 0 = no cache.
   int64_t cache_bytes() const;
 
  private:
@@ -113,10 +113,10 @@ class Loader {
 
   std::shared_ptr<Slot> make_slot(int64_t number) const;
   void refill();                              // opens slots up to `prefetch`; mutex_ is held
-  void work(const std::stop_token& stop);     // a worker's life
-  void fill_row(Slot& slot, int64_t row) const;  // never throws: errors wait in the row
+  void work(const std::stop_token& stop);     // a worker's main loop
+  void fill_row(Slot& slot, int64_t row) const;  // never throws: errors are stored in the row
   void load_row(Slot& slot, int64_t row) const;
-  bool crops() const;  // each epoch sees another part of the decoded picture
+  bool crops() const;  // each epoch sees a different part of the decoded picture
   Image picture(int64_t sample, int64_t epoch, Row& row) const;
   Image square_picture(int64_t sample, Row& row) const;
   Image load(int64_t sample, Row& row) const;
@@ -130,14 +130,14 @@ class Loader {
   std::map<int64_t, BadPicture> bad_;
   std::map<int64_t, std::string> damage_;
 
-  // Square pictures [samples, S, S, 3] and whether each is there: 0 no, 1 being written, 2 yes.
+  // Square pictures [samples, S, S, 3], and whether each is cached: 0 no, 1 being written, 2 yes.
   std::unique_ptr<uint8_t[]> cache_;
   std::unique_ptr<std::atomic<uint8_t>[]> cache_state_;
 
   std::mutex mutex_;  // guards the slots and their counters
   std::condition_variable_any work_there_, row_done_;
   std::deque<std::shared_ptr<Slot>> slots_;  // in batch order
-  std::vector<std::jthread> threads_;        // last: they stop before the rest goes
+  std::vector<std::jthread> threads_;        // last: they stop before the rest is destroyed
 };
 
 }  // namespace mld

@@ -1,5 +1,5 @@
-// In place of the picture decoders but PNM's, formats/voc_xml.cpp and formats/shapes_export.cpp in a
-// build without their libraries: says so.
+// Stubs for a build without the libraries of formats/voc_xml.cpp, formats/shapes_export.cpp and all
+// picture decoders except PNM's: they fail with a message that says so.
 #include "core/error.h"
 #include "data/formats/shapes.h"
 #include "data/formats/voc.h"
@@ -9,7 +9,7 @@
 namespace mld {
 
 [[noreturn]] static void absent(const std::string& name, const char* what) {
-  // No DataError: the picture is not to blame, and must not be skipped as damaged.
+  // Not a DataError: the picture is not at fault, and must not be skipped as damaged.
   fail("{}: this build has no {} (it was made with -DMLD_PICTURES=OFF); build with "
        "-DMLD_PICTURES=ON, which needs the packages listed in tools/setup", name, what);
 }

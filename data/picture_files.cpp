@@ -13,7 +13,7 @@ namespace mld {
 namespace fs = std::filesystem;
 namespace {
 
-// Why a file is not to be read as a picture; empty if it is.
+// Why a file is not a picture; empty if it is one.
 std::string reason_against(const fs::path& file) {
   if (is_picture_name(file.filename().native())) {
     return "";

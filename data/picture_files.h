@@ -1,4 +1,4 @@
-// Which files of a folder are pictures: one answer for training, check and predict.
+// Which files of a folder are pictures: the same for training, check and predict.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 namespace mld {
 
-// Files that were passed over, by reason.
+// Files that were skipped, by reason.
 class LeftOut {
  public:
   void add(const std::string& reason, const std::string& file);
@@ -24,9 +24,9 @@ class LeftOut {
 };
 
 // The pictures in `folder` and the folders below it, relative to `base`, in byte order; `left_out`
-// gets the rest. A picture is a file with a picture's ending, in any case, or with another ending
-// or none whose content begins like a picture. Hidden files and folders (._x, .DS_Store, .git) are
-// left out. Links to files are followed, links to folders are not: they may form a circle.
+// gets the rest. A picture is a file with a picture's extension, in any case, or with another
+// extension or none if its content begins like a picture. Hidden files and folders (._x, .DS_Store,
+// .git) are skipped. Links to files are followed, links to folders are not: they may form a cycle.
 // Errors: DataError for a folder that cannot be listed.
 std::vector<std::string> list_pictures(const std::filesystem::path& folder,
                                        const std::filesystem::path& base, LeftOut& left_out);
@@ -34,8 +34,8 @@ std::vector<std::string> list_pictures(const std::filesystem::path& folder,
 // Whether there is at least one picture in `folder` itself.
 bool holds_picture(const std::filesystem::path& folder);
 
-// Whether a name ends like a picture: .jpg .jpeg .jpe .jfif .pjpeg .png .gif .webp .tif .tiff .bmp
-// .tga .ppm .pgm .pbm .pnm, in any case.
+// Whether a name has a picture's extension: .jpg .jpeg .jpe .jfif .pjpeg .png .gif .webp .tif .tiff
+// .bmp .tga .ppm .pgm .pbm .pnm, in any case.
 bool is_picture_name(std::string_view name);
 
 // A name that begins with a dot.

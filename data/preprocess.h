@@ -1,5 +1,5 @@
 // How a picture becomes a model's input: keys of config section [data], the part "preprocessing"
-// of every checkpoint, and what loading and prediction are given.
+// of every checkpoint, and an argument of loading and prediction.
 #pragma once
 
 #include "core/normalize.h"
@@ -7,7 +7,7 @@
 
 namespace mld {
 
-// What becomes of the EXIF orientation, with which cameras say that a picture is stored turned.
+// Whether to apply the EXIF orientation, with which cameras mark a picture as stored rotated.
 enum class Exif {
   ignore,  // as the published reference does
   apply,
@@ -15,7 +15,7 @@ enum class Exif {
 constexpr std::array<std::string_view, 2> words_of(Exif) { return {"ignore", "apply"}; }
 
 struct Preprocess {
-  int64_t image_size = 448;  // pictures are made [image_size, image_size]
+  int64_t image_size = 448;  // pictures become [image_size, image_size]
   ResizeMode resize = ResizeMode::squash;
   Interpolation interpolation = Interpolation::bilinear;
   Normalize normalize = Normalize::none;
@@ -25,7 +25,7 @@ struct Preprocess {
   bool operator==(const Preprocess&) const = default;
 };
 
-// How files are to be decoded for it.
+// How to decode files for `spec`.
 inline DecodeOptions decode_options(const Preprocess& spec, int64_t max_pixels) {
   return {.limits = {.max_pixels = max_pixels},
           .turn = spec.exif == Exif::apply,

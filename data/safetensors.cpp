@@ -116,7 +116,7 @@ Tensor SafeTensor::to_tensor() const {
 
 struct SafeTensorsFile::Impl {
   std::string path;
-  std::unique_ptr<MappedFile> file;  // null when the bytes are somebody else's
+  std::unique_ptr<MappedFile> file;  // null when the caller owns the bytes
   SafeTensorsContent content;
   std::map<std::string_view, size_t> index;  // by content.names
 

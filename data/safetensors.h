@@ -18,7 +18,7 @@
 
 namespace mld {
 
-// One entry as stored: any safetensors dtype, any number of dimensions, a view into the file.
+// A view of one stored tensor: any safetensors dtype, any number of dimensions.
 struct SafeTensor {
   std::string dtype;  // "F32", "BF16", "F64", "I64", "U8", "BOOL", ...
   std::vector<int64_t> shape;
@@ -45,10 +45,10 @@ class SafeTensorsFile {
   SafeTensorsFile(SafeTensorsFile&&) noexcept;
   SafeTensorsFile& operator=(SafeTensorsFile&&) noexcept;
 
-  // In the file's own order of names.
+  // Names in file order.
   const std::vector<std::string>& names() const;
   bool contains(std::string_view name) const;
-  // Errors: DataError if there is no such name (tells the nearest one).
+  // Errors: DataError, naming the nearest name, if there is no such name.
   const SafeTensor& at(std::string_view name) const;
   const std::map<std::string, std::string>& metadata() const;
   const std::string& path() const;
@@ -58,7 +58,7 @@ class SafeTensorsFile {
   std::unique_ptr<Impl> impl_;
 };
 
-// Serialises tensors, named in the order given, each aligned to its element size; the same input
+// Serialises named tensors in the order given, each aligned to its element size; the same input
 // gives the same bytes. Metadata is written in key order. Tensors may be on any device.
 // Errors: a name twice, a tensor without data; DataError for text that is not UTF-8.
 std::vector<uint8_t> to_safetensors(const std::vector<std::pair<std::string, Tensor>>& tensors,

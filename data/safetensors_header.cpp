@@ -20,7 +20,7 @@ namespace {
 
 constexpr uint64_t kMaxHeaderBytes = 100'000'000;  // the limit of the published implementation
 
-// Fails with why these bytes are no safetensors file: what they are instead, if that can be told.
+// Fails with the reason why these bytes are not a safetensors file, and what they are, if known.
 [[noreturn]] void refuse(std::span<const uint8_t> bytes, const std::string& file,
                          const std::string& why) {
   const std::string_view start(reinterpret_cast<const char*>(bytes.data()),
@@ -43,7 +43,7 @@ struct Entry {
 };
 
 // Receives the header's JSON events one by one, so memory grows with accepted content only.
-// Every event that does not belong where it comes throws.
+// Every event that is out of place throws.
 class HeaderHandler : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, HeaderHandler> {
  public:
   explicit HeaderHandler(const std::string& file) : file_(file) {}
@@ -149,7 +149,7 @@ class HeaderHandler : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Hea
   bool has_metadata_ = false;
 };
 
-// Runs the handler over the header's part of `bytes`, the whole file.
+// Runs the handler over the header in `bytes`, the whole file.
 void parse_header(std::span<const uint8_t> bytes, uint64_t header_bytes, const std::string& file,
                   HeaderHandler& handler) {
   const std::span<const uint8_t> header = bytes.subspan(sizeof(header_bytes), header_bytes);
@@ -166,7 +166,7 @@ void parse_header(std::span<const uint8_t> bytes, uint64_t header_bytes, const s
                      "{}: malformed safetensors header: a zero byte after the JSON text", file);
 }
 
-// The entry's part of the data, after all checks that concern it alone.
+// The entry's part of the data, after all checks of this entry alone.
 SafeTensor view_of(const Entry& entry, std::span<const uint8_t> data, const std::string& file) {
   const size_t size = safetensors_element_size(entry.dtype);
   require<DataError>(size > 0, "{}: tensor {} has the unknown type {}", file,
@@ -184,7 +184,7 @@ SafeTensor view_of(const Entry& entry, std::span<const uint8_t> data, const std:
   return {entry.dtype, entry.shape, data.subspan(begin, bytes)};
 }
 
-// Every byte of the data must belong to exactly one tensor: no overlap, no hidden content.
+// Checks that every byte of the data belongs to exactly one tensor: no overlap, no hidden content.
 void check_tiling(const std::vector<Entry>& entries, size_t data_bytes, const std::string& file) {
   std::vector<const Entry*> order;
   for (const Entry& entry : entries) {

@@ -1,4 +1,4 @@
-// The header of a safetensors file: parsing and checking of untrusted bytes.
+// Parses and checks the (untrusted) header of a safetensors file.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +17,7 @@ namespace mld {
 // The metadata key of the format; no tensor may have this name.
 inline constexpr std::string_view kSafetensorsMetadata = "__metadata__";
 
-// A file's content: names in the header's order, tensors[i] is names[i].
+// A file's content: names in the header's order; tensors[i] belongs to names[i].
 struct SafeTensorsContent {
   std::vector<std::string> names;
   std::vector<SafeTensor> tensors;
@@ -31,11 +31,11 @@ SafeTensorsContent parse_safetensors(std::span<const uint8_t> bytes, const std::
 // Bytes per element of a safetensors type; 0 for a type we do not know.
 size_t safetensors_element_size(std::string_view dtype);
 
-// The product of the dimensions (each >= 0); nothing if it leaves 62 bits, zeros left aside, so
-// that shapes such as [0, 2^40, 2^40] are refused too.
+// The product of the dimensions (each >= 0); nullopt if the product of the nonzero ones exceeds 62
+// bits, so that shapes such as [0, 2^40, 2^40] are refused too.
 std::optional<uint64_t> checked_numel(const std::vector<int64_t>& shape);
 
-// A name from a file inside quotes, cut to a readable length, without control characters.
+// A name from a file in quotes, cut to a readable length, without control characters.
 std::string quoted_name(std::string_view name);
 
 }  // namespace mld

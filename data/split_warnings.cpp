@@ -14,7 +14,7 @@
 namespace mld {
 namespace {
 
-// [K] pictures that show each class.
+// [K] the number of pictures that show each class.
 std::vector<int64_t> pictures_per_class(const Dataset& data) {
   std::vector<int64_t> counts(data.class_names().size());
   for (int64_t i = 0; i < data.size(); ++i) {

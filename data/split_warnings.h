@@ -1,5 +1,5 @@
-// What is odd about a training and a validation split, told by their labels and their files: the
-// same for every format.
+// Warnings about a training and a validation split, from their labels and files: the same for every
+// format.
 #pragma once
 
 #include <string>
@@ -10,12 +10,12 @@
 
 namespace mld {
 
-// One sentence each, with counts: classes without a training picture, names that differ in case
-// only, one class that every training picture shows, pictures that are in both splits by name.
+// One sentence each, with counts: classes without a training picture, names that differ only in
+// case, a single class that every training picture shows, pictures whose names are in both splits.
 std::vector<std::string> split_warnings(const Dataset& train, const Dataset& val);
 
-// Pictures of `other` that training has too under another name: the same bytes, by size and hash.
-// "" if none. Reads pictures whose sizes agree; one that cannot be read is passed over.
+// Pictures of `other` that training also has under another name: the same bytes, by size and hash.
+// "" if none. Reads pictures whose sizes agree; unreadable ones are skipped.
 std::string same_pictures_warning(const Dataset& train, const Dataset& other,
                                   std::string_view other_name);
 

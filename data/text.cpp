@@ -8,8 +8,8 @@
 namespace mld {
 namespace {
 
-// The length of the well-formed UTF-8 character at the start of text, 0 if there is none; its code
-// point in `code`. Table 3-7 of the Unicode standard.
+// The length of the well-formed UTF-8 character at the start of text, 0 if there is none; `code`
+// gets its code point. Table 3-7 of the Unicode standard.
 size_t utf8_character(std::string_view text, uint32_t& code) {
   const auto byte = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
   const uint8_t lead = byte(0);
@@ -175,7 +175,7 @@ int edit_distance(std::string_view a, std::string_view b) {
 }
 
 std::string nearest_name(std::string_view name, std::span<const std::string> candidates) {
-  constexpr size_t kLongest = 256;  // longer names are no slip of the keyboard
+  constexpr size_t kLongest = 256;  // longer names are not typos
   std::string_view nearest;
   int best = 1 << 30;
   for (const std::string& candidate : candidates) {

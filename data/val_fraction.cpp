@@ -17,7 +17,7 @@ constexpr uint32_t kSplitStream = 0x4C0020;
 // The samples of each stratum in random order: one per class, and last those without labels.
 std::vector<std::vector<int64_t>> strata_of(const Dataset& data, uint64_t seed) {
   const size_t classes = data.class_names().size();
-  std::vector<int64_t> pictures(classes);  // that list the class
+  std::vector<int64_t> pictures(classes);  // how many list the class
   for (int64_t i = 0; i < data.size(); ++i) {
     for (const LabelEntry& entry : data.labels(i)) {
       ++pictures[static_cast<size_t>(entry.column)];
@@ -72,7 +72,7 @@ std::vector<bool> validation_part(const Dataset& data, double fraction, uint64_t
   std::stable_sort(strata.begin(), strata.end(),
                    [](const auto& a, const auto& b) { return a.size() < b.size(); });
   std::vector<bool> chosen(static_cast<size_t>(data.size()));
-  double owed = 0.5;  // what rounding has kept back so far
+  double owed = 0.5;  // rounding error carried over
   for (const std::vector<int64_t>& stratum : strata) {
     const double part = fraction * static_cast<double>(stratum.size());
     owed += part;
@@ -81,7 +81,7 @@ std::vector<bool> validation_part(const Dataset& data, double fraction, uint64_t
     for (size_t i = 0; i < static_cast<size_t>(taken); ++i) {
       chosen[static_cast<size_t>(stratum[i])] = true;
     }
-    owed = std::min(owed - taken, 1.0);  // what a small stratum must keep, no other one gives
+    owed = std::min(owed - taken, 1.0);  // others do not give what a small one must keep
   }
   require<DataError>(std::find(chosen.begin(), chosen.end(), true) != chosen.end(),
                      "data.val_fraction = {} of {} leaves none for validation; raise it", fraction,
