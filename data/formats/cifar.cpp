@@ -103,7 +103,7 @@ class CifarDataset : public Dataset {
   SampleList samples_;
 };
 
-// Where the .bin files and the names lie, and which of the two sets it is.
+// The folder of the .bin files, the names, and which of the two data sets it is.
 struct CifarFolder {
   fs::path path;
   bool hundred = false;
@@ -182,7 +182,7 @@ std::unique_ptr<Dataset> open_cifar(const DataOptions& options, const std::strin
   const CifarLayout layout{folder.hundred ? 2 : 1};
   const ClassList own({.names = read_names(folder.path / folder.names_file())},
                       printable((folder.path / folder.names_file()).native()));
-  const ClassList classes(options, own.names(), "");  // own ones are valid by now
+  const ClassList classes(options, own.names(), "");  // own.names() are valid by now
   std::vector<CifarDataset::File> files;
   std::vector<std::string> unknown;
   SampleList samples(Unlabelled::keep, split_limit(options, split),

@@ -19,8 +19,8 @@ struct CifarLayout {
   int64_t record() const { return label_bytes + kCifarPixels; }
 };
 
-// The class of every record of a file, however many there are. Errors: DataError with the byte for
-// a file that is empty or does not hold whole records, a label that is not below `classes`.
+// The class of every record of a file. Errors: DataError with the byte offset for a file that is
+// empty or does not consist of whole records, or a label that is not below `classes`.
 std::vector<int32_t> cifar_labels(std::span<const uint8_t> file, const CifarLayout& layout,
                                   int64_t classes, const std::string& name);
 

@@ -14,7 +14,7 @@
 
 namespace mld {
 
-// What image-level labels need of an annotation file; boxes and polygons are skipped.
+// The content of an annotation file that image-level labels need; boxes and polygons are skipped.
 struct CocoAnnotations {
   struct Image {
     int64_t id = 0;
@@ -28,10 +28,10 @@ struct CocoAnnotations {
     int64_t id = 0;
     std::string name;
   };
-  // Ids may be texts in the file; they are numbered below all ids that are numbers there.
+  // Ids may be texts in the file; these get numbers below all numeric ids.
   static constexpr int64_t kFirstText = std::numeric_limits<int64_t>::min();
   static constexpr int64_t kLeastId = kFirstText + (int64_t{1} << 40);
-  static std::optional<int64_t> id_of_number(std::string_view text);  // 7, or 7.0 of a data frame
+  static std::optional<int64_t> id_of_number(std::string_view text);  // 7, or 7.0 from pandas
   int64_t id_of(std::string_view text);                               // "7" is 7
   std::string id_text(int64_t id) const;                              // for messages
 
@@ -45,18 +45,18 @@ struct CocoAnnotations {
   std::unordered_map<std::string, int64_t> text_numbers_;
 };
 
-// Errors: DataError with the byte for malformed JSON, a missing or mistyped id, file_name,
-// image_id, category_id or name; for a repeated image or category id; a missing section.
-// Ids may be 7, 7.0, "7" or "frame_7". Keys other than these are ignored, whatever they hold, NaN and
-// Infinity included; a UTF-8 byte order mark is skipped.
+// Errors: DataError with the byte offset for malformed JSON, a missing or mistyped id, file_name,
+// image_id, category_id or name, a repeated image or category id, or a missing section.
+// Ids may be 7, 7.0, "7" or "frame_7". Other keys are ignored, whatever their values, even NaN and
+// Infinity; a UTF-8 byte order mark is skipped.
 CocoAnnotations read_coco(const std::filesystem::path& path);
 CocoAnnotations read_coco(std::span<const uint8_t> json, const std::string& name);
 
-// Drops the images whose file an earlier one has, and gives their annotations to that one. How many.
+// Drops images whose file an earlier one has, and gives it their annotations; returns how many.
 int64_t merge_same_files(CocoAnnotations& coco);
 
-// Which image has which category, the images in the order of their first annotation (the
-// published loader's order), then those without annotation in file order.
+// Which image has which category; images are in the order of their first annotation (the published
+// loader's order), then those without annotations in file order.
 struct CocoIndex {
   struct Entry {
     int32_t image = 0;   // place in images
@@ -65,7 +65,7 @@ struct CocoIndex {
     auto operator<=>(const Entry&) const = default;
   };
   std::vector<int32_t> order;   // [images]: place in `images` of the i-th sample
-  int64_t annotated = 0;        // the first so many samples have annotations
+  int64_t annotated = 0;        // samples with annotations, which come first
   std::vector<Entry> entries;   // sorted by sample; `image` is the sample's place in `order`
 };
 // Errors: DataError for an annotation of an unknown image or category.
@@ -77,8 +77,8 @@ struct CocoSizeTargets {
   int64_t classes = 0;             // K
   std::vector<uint8_t> targets;    // [N, 3, K] 0 / 1; row 0: area < 32^2, 1: < 96^2, 2: the rest
 };
-// classes 0 = as many as categories; more = columns of zeros follow (the published loader always
-// has 80). Errors: DataError as index_coco's, or for more categories than classes.
+// classes 0 = one per category; more = columns of zeros follow (the published loader always has
+// 80). Errors: DataError as index_coco's, or for more categories than classes.
 CocoSizeTargets coco_size_targets(const CocoAnnotations& coco, int64_t classes = 0);
 
 }  // namespace mld

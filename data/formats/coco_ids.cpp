@@ -1,4 +1,4 @@
-// COCO's ids: numbers, numbers with a point, texts.
+// COCO's ids: integers, numbers with a decimal point, texts.
 #include <charconv>
 #include <cmath>
 

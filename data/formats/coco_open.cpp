@@ -28,7 +28,7 @@ std::vector<fs::path> json_files(const fs::path& folder) {
   return found;
 }
 
-// The files for one split: annotations/instances_train2017.json, train.json, and in the split's own
+// The files of one split: annotations/instances_train2017.json, train.json, and in the split's own
 // folder Roboflow's _annotations.coco.json, FiftyOne's labels.json or annotations.json.
 std::vector<fs::path> files_of_split(const fs::path& root, const std::string& split) {
   std::vector<fs::path> found;
@@ -104,7 +104,7 @@ fs::path annotation_file(const fs::path& root, const std::string& word, const st
   return found[0];
 }
 
-// The folder that holds the pictures of annotation file `json`, of the usual places.
+// The folder, among the usual places, that holds the pictures of annotation file `json`.
 PicturePlace picture_place(const fs::path& root, const fs::path& json,
                            const CocoAnnotations& coco) {
   std::string split = json.stem().string();
@@ -124,7 +124,8 @@ PicturePlace picture_place(const fs::path& root, const fs::path& json,
   return find_pictures(places, first);
 }
 
-// The columns in `classes` of the file's categories that occur. Errors: DataError for others.
+// The column in `classes` of each category that occurs in the file. Errors: DataError if one is not
+// in `classes`.
 std::vector<int32_t> category_columns(const CocoAnnotations& coco, const CocoIndex& index,
                                       const ClassList& classes) {
   std::vector<bool> used(coco.categories.size());
@@ -143,7 +144,7 @@ std::vector<int32_t> category_columns(const CocoAnnotations& coco, const CocoInd
   return columns;
 }
 
-// The names of the categories, which must be a valid class list even where another one is used:
+// The names of the categories. They must be a valid class list even if another list is used, since
 // labels are matched by name.
 ClassList category_names(const CocoAnnotations& coco) {
   std::vector<std::string> names;
@@ -200,7 +201,7 @@ std::unique_ptr<Dataset> open_coco(const DataOptions& options, const std::string
   return data;
 }
 
-// Files by the names of splits, or by names that tools give.
+// Detects annotation files named after splits, or with the names that tools use.
 bool is_coco(const DataOptions& options) {
   if (is_json(options.train) || has_file(options.root / "annotations", ".json")) {
     return true;

@@ -1,4 +1,4 @@
-// Reading COCO's JSON as a stream of events: nothing is kept but ids, names and size rows.
+// Reads COCO's JSON as a stream of events: only ids, names and size rows are kept.
 #include <cstdio>
 
 #include <algorithm>
@@ -11,8 +11,7 @@
 #include <string_view>
 #include <unordered_set>
 
-// rapidjson 1.1 compares null + n with null in an empty stack: harmless, but clang's sanitizer
-// stops there.
+// rapidjson 1.1 computes null + n for an empty stack: harmless, but an error to clang's sanitizer.
 #if defined(__clang__)
 #pragma clang attribute push(__attribute__((no_sanitize("pointer-overflow"))), apply_to = function)
 #endif
@@ -32,7 +31,7 @@
 namespace mld {
 namespace {
 
-// Follows the parser: depth 1 is the root object, 2 a section's array, 3 one of its records.
+// Receives parser events: depth 1 is the root object, 2 a section's array, 3 one of its records.
 // A handler that returns false stops the parser; message() then says why.
 class CocoHandler {
  public:
@@ -77,7 +76,7 @@ class CocoHandler {
   }
   bool Null() { return scalar("null", [](Field field) { return field == Field::area; }); }
   bool Bool(bool) { return scalar("a boolean", [](Field) { return false; }); }
-  // Numbers come as text; these exist because the parser's template names them.
+  // Numbers arrive as text; the parser's template needs these to compile.
   bool Int(int) { return true; }
   bool Uint(unsigned) { return true; }
   bool Int64(int64_t) { return true; }
@@ -111,7 +110,7 @@ class CocoHandler {
     return kNames[static_cast<size_t>(field)];
   }
 
-  // Whose file it seems to be, by its keys.
+  // The program that seems to have written the file, judging by its keys.
   std::string other_program() const {
     const auto has = [&](const char* key) { return std::ranges::count(top_keys_, key) > 0; };
     const char* program = has("classes") && has("labels")              ? "FiftyOne"
@@ -260,7 +259,7 @@ class CocoHandler {
   std::vector<std::string> top_keys_;
   int depth_ = 0;
   Section section_ = Section::other;
-  int64_t index_ = 0;  // of the record in its section
+  int64_t index_ = 0;  // of the current record in its section
   std::array<bool, 4> seen_{};
   Field field_ = Field::none;
   std::array<bool, 7> found_{};  // fields of this record
@@ -270,7 +269,7 @@ class CocoHandler {
   std::unordered_set<int64_t> image_ids_, category_ids_;
 };
 
-// `skipped` bytes stand before the stream's first.
+// `skipped`: bytes before the stream's first one, for byte offsets in messages.
 template <class Stream>
 CocoAnnotations parse(Stream& stream, const std::string& name, size_t skipped) {
   CocoAnnotations coco;
@@ -278,8 +277,8 @@ CocoAnnotations parse(Stream& stream, const std::string& name, size_t skipped) {
   CocoHandler handler(coco);
   rapidjson::Reader reader;
   // Iterative: hostile nesting must not exhaust the stack. Numbers as text: converting the
-  // polygons' coordinates would be most of the work. NaN and Infinity are no JSON, but Python
-  // writes them: fields that nobody reads may hold them.
+  // polygons' coordinates would be most of the work. NaN and Infinity are not JSON, but Python
+  // writes them: fields that we ignore may hold them.
   constexpr unsigned kFlags = rapidjson::kParseIterativeFlag |
                               rapidjson::kParseNumbersAsStringsFlag |
                               rapidjson::kParseNanAndInfFlag;

@@ -33,13 +33,13 @@ void sort_once(std::vector<int32_t>& labels) {
   labels.erase(std::unique(labels.begin(), labels.end()), labels.end());
 }
 
-// Turns records into rows, whose labels are numbered as they appear.
+// Turns records into rows; numbers labels in order of appearance.
 class RowReader {
  public:
   RowReader(LabelCsv& csv, const WrittenPaths& paths) : csv_(csv), layout_(csv.layout),
                                                         paths_(paths) {}
 
-  // The classes that the header names, present or not.
+  // Takes the classes that the header names, whether pictures show them or not.
   void take_header(const std::vector<std::string>& fields, int64_t line) {
     class_of_column_.assign(fields.size(), -1);
     for (size_t c = 0; c < fields.size(); ++c) {
@@ -80,7 +80,7 @@ class RowReader {
   void finish() {
     decide_minus();
     csv_.splits = splits_.names();
-    // The class list is sorted: bytes of UTF-8 sort by code point.
+    // The class list is sorted; the byte order of UTF-8 is that of code points.
     csv_.classes = classes_.names();
     std::sort(csv_.classes.begin(), csv_.classes.end());
     std::unordered_map<std::string_view, int32_t> place;
@@ -179,7 +179,7 @@ class RowReader {
   const CsvLayout& layout_;
   const WrittenPaths& paths_;
   Numbering classes_, splits_;
-  std::vector<int32_t> class_of_column_;  // -1: no indicator
+  std::vector<int32_t> class_of_column_;  // -1: not an indicator column
   std::unordered_map<std::string, std::vector<int32_t>> labels_of_cell_;
   std::unordered_map<std::string, size_t> row_of_picture_;
   int64_t minus_ = 0, zeros_ = 0;

@@ -41,7 +41,7 @@ void append_utf8(std::string& out, uint32_t code) {
   }
 }
 
-// Takes the hexadecimal number of `digits` digits at the start of text.
+// Takes a hexadecimal number with `digits` digits from the start of text.
 std::optional<uint32_t> take_hex(std::string_view& text, size_t digits) {
   uint32_t code = 0;
   const char* end = text.data() + std::min(digits, text.size());
@@ -52,7 +52,7 @@ std::optional<uint32_t> take_hex(std::string_view& text, size_t digits) {
   return code;
 }
 
-// Takes what follows a backslash in a Python or JSON string. False: no escape we know.
+// Takes the rest of an escape after the backslash, as in Python or JSON. False for an unknown one.
 bool take_escape(std::string_view& text, std::string& out) {
   if (text.empty()) {
     return false;
@@ -78,7 +78,7 @@ bool take_escape(std::string_view& text, std::string& out) {
   return kind == 'n' || kind == 't' || kind == '\\' || kind == '/' || is_quote(kind);
 }
 
-// Takes a quoted label; its closing quote is one that a blank, a comma, a bracket or the end follow
+// Takes a quoted label; its closing quote is followed by a blank, a comma, a bracket or the end
 // ("'d'or'" is d'or). False if there is none.
 bool take_quoted(std::string_view& text, std::string& out) {
   const char quote = text.front();
@@ -100,8 +100,8 @@ bool take_quoted(std::string_view& text, std::string& out) {
   return false;
 }
 
-// Drops what stands before a quoted label: u'a', b'a', np.str_('a'). True for the last, which ends
-// in a parenthesis.
+// Drops the prefix of a quoted label: u'a', b'a', np.str_('a'). True for the last, where a closing
+// parenthesis follows.
 bool drop_prefix(std::string_view& text) {
   for (const std::string_view call : {"np.str_(", "numpy.str_("}) {
     if (text.starts_with(call)) {
@@ -121,7 +121,7 @@ bool starts_quoted(std::string_view text) {
 }
 
 // The labels of a list without its brackets: quoted ones, separated by commas or blanks, and bare
-// ones, separated by commas. Nothing if it is no such list.
+// ones, separated by commas. nullopt if it is not such a list.
 std::optional<std::vector<std::string>> list_items(std::string_view text) {
   std::vector<std::string> labels;
   while (drop_blanks(text), !text.empty()) {

@@ -7,11 +7,11 @@
 
 namespace mld {
 
-// What a cell says before it is known what separates labels.
+// A cell as read before the label separator is known.
 struct LabelCell {
-  bool list = false;               // brackets with quotes or commas, or quotes: `labels` is final
+  bool list = false;               // has quotes, or commas in brackets: `labels` is final
   std::vector<std::string> labels;
-  std::string text;                // of a cell that is no list: without brackets
+  std::string text;                // if not a list: the cell without brackets
   bool bracketed = false;          // `text` stood in brackets
 };
 

@@ -1,4 +1,4 @@
-// Which column of a list is what: by its header, by what stands in it, or as the user says.
+// Finds the role of each column of a list: from the header, its content, or the user's word.
 #include <algorithm>
 #include <map>
 
@@ -54,7 +54,7 @@ class ColumnFinder {
                        "{}:{}: {}, but data.columns = \"{}\" names {}", name_, sample_[0].line,
                        counted(static_cast<int64_t>(first().size()), "column"), printable(columns),
                        roles.size());
-    roles.resize(first().size(), roles.back());  // the last word holds for the columns after it
+    roles.resize(first().size(), roles.back());  // the last word applies to all further columns
     require<DataError>(std::ranges::count(roles, CsvColumn::path) == 1,
                        "{}:{}: {}, but data.columns = \"{}\" names fewer", name_, sample_[0].line,
                        counted(static_cast<int64_t>(first().size()), "column"), printable(columns));
@@ -142,7 +142,7 @@ class ColumnFinder {
     return candidates[0];
   }
 
-  // Whether a cell of the first record occurs again in its column: then it is no header.
+  // Whether a cell of the first record occurs again in its column: then it is not a header.
   bool repeats_below(size_t path) const {
     return any([&](size_t c) {
       const std::string_view cell = trimmed(first()[c]);
@@ -170,7 +170,7 @@ class ColumnFinder {
     note_flag();
   }
 
-  // A split column whose header asks a question, such as is_valid, holds yes and no.
+  // Notes a split column of yes and no, whose header asks a question, such as is_valid.
   void note_flag() {
     for (size_t c = 0; c < plain_.size(); ++c) {
       if (layout_.header && layout_.columns[c] == CsvColumn::split && plain_[c].starts_with("is")) {
@@ -195,7 +195,7 @@ void ColumnFinder::find_labels() {
     labels = named(CsvColumn::labels, false);
   }
   const size_t rows = sample_.size() - (sample_.size() > 1 ? 1 : 0);
-  const auto rest = all([&](size_t c) {  // what may hold labels
+  const auto rest = all([&](size_t c) {  // columns that may hold labels
     return !plain_[c].empty() ? plain_[c] != "index" && plain_[c] != "unnamed:0" : !layout_.header;
   });
   if (labels.empty() && rest.size() == 1 && !(layout_.header && facts_[rest[0]].any_indicator &&
@@ -207,7 +207,7 @@ void ColumnFinder::find_labels() {
   }
   if (labels.size() == 1) {
     layout_.columns[labels[0]] = CsvColumn::labels;
-    for (const size_t c : rest) {  // a list that also says which labels are absent
+    for (const size_t c : rest) {  // a list that states absent labels too
       const bool says = std::string_view(" confidence present presence value positive ")
                             .find(" " + plain_[c] + " ") != std::string_view::npos;
       if (says && !plain_[c].empty() && facts_[c].any_indicator && facts_[c].indicators == rows) {

@@ -14,7 +14,7 @@
 namespace mld {
 namespace {
 
-constexpr size_t kSample = 1000;  // records that tell the columns
+constexpr size_t kSample = 1000;  // records looked at to find the columns
 
 // The first records; fewer if one of them cannot be read.
 std::vector<CsvRecord> first_records(std::string_view text, const std::string& name,
@@ -25,12 +25,12 @@ std::vector<CsvRecord> first_records(std::string_view text, const std::string& n
     for (CsvRecord record; records.size() < kSample && reader.next(record.fields, record.line);) {
       records.push_back(record);
     }
-  } catch (const DataError&) {  // reading the file says so
+  } catch (const DataError&) {  // reading the whole file will report it
   }
   return records;
 }
 
-// Cells of the first records that look like paths and hold no other delimiter.
+// The number of cells in the first records that look like paths and hold no other delimiter.
 int64_t count_paths(const std::vector<CsvRecord>& records) {
   int64_t count = 0;
   for (const CsvRecord& record : records) {
@@ -41,8 +41,8 @@ int64_t count_paths(const std::vector<CsvRecord>& records) {
   return count;
 }
 
-// The delimiter with which all records have equally many fields, at least two; of several the one
-// that finds the most paths.
+// The delimiter that gives all records the same number of fields, at least two; if there are
+// several, the one that finds the most paths.
 char choose_delimiter(std::string_view text, const std::string& name) {
   char best = ',', first = ' ';
   int64_t best_paths = -1;
@@ -62,18 +62,18 @@ char choose_delimiter(std::string_view text, const std::string& name) {
     }
     first = first == ' ' ? delimiter : first;
   }
-  return best_paths < 0 ? first : best;  // reading the file names the line at fault
+  return best_paths < 0 ? first : best;  // reading the file will name the line at fault
 }
 
-// The different cells of the labels columns.
+// The distinct cells of the labels columns.
 struct Evidence {
   struct Cell {
     std::string text;
     int64_t line;
     bool bracketed;
   };
-  std::vector<Cell> cells;                // that are no lists
-  std::unordered_set<std::string> whole;  // labels of lists, and those that are known
+  std::vector<Cell> cells;                // those that are not lists
+  std::unordered_set<std::string> whole;  // labels from lists, and known classes
   int64_t lists = 0;
   std::set<size_t> lengths;  // of the lists
 };
@@ -111,8 +111,8 @@ Evidence collect(std::string_view text, const std::string& name, const CsvHints&
                   separator == ' ' ? "blanks" : fmt::format("'{}'", separator), separator);
 }
 
-// Names such as "Tinca tinca, tench" have commas too. They separate if at least half of the cells
-// with one share a label with another cell.
+// Names such as "Tinca tinca, tench" have commas too. Commas are separators if at least half of the
+// cells with one share a label with another cell.
 void require_list_of_commas(const Evidence& evidence, const std::string& name) {
   std::map<std::string, int64_t> cells_of;
   for (const Evidence::Cell& cell : evidence.cells) {
@@ -138,10 +138,10 @@ void require_list_of_commas(const Evidence& evidence, const std::string& name) {
   }
 }
 
-// Blanks separate labels or belong to names ("traffic light"). They separate if nine tenths of the
-// cells with a blank are made of labels that also stand alone; they do not if splitting would not
-// even make the different labels fewer, or no cell is made of words that occur in other cells. In
-// brackets they separate numbers only, as NumPy prints them.
+// Blanks separate labels or belong to names ("traffic light"). They are separators if nine tenths
+// of the cells with a blank consist of labels that also occur alone; they are not if splitting
+// would not even reduce the number of distinct labels, or no cell consists of words that occur in
+// other cells. In brackets they separate numbers only, as NumPy prints them.
 bool blanks_separate(const Evidence& evidence, const std::string& name) {
   std::map<std::string, int64_t> cells_of;
   std::set<size_t> lengths;
@@ -173,7 +173,7 @@ bool blanks_separate(const Evidence& evidence, const std::string& name) {
       continue;
     }
     if (evidence.whole.contains(cell.text)) {
-      return false;  // a label that is known
+      return false;  // a label known to contain a blank
     }
     of_alone += std::ranges::all_of(words, [&](const auto& word) { return alone.contains(word); });
     if (std::ranges::all_of(words, [&](const auto& word) {
@@ -193,7 +193,7 @@ bool blanks_separate(const Evidence& evidence, const std::string& name) {
   unclear(name, *example, ' ');
 }
 
-// [1, 0, 0, 1] is a row of indicators: which classes are meant is not said.
+// [1, 0, 0, 1] is a row of indicators: nothing says which classes they stand for.
 void refuse_indicator_rows(const Evidence& evidence, const std::string& name,
                            std::string_view separator) {
   const auto is_indicator = [](const std::string& label) { return indicator_value(label) >= -1; };

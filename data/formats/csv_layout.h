@@ -1,4 +1,4 @@
-// What a list of labelled pictures means: its delimiter, its columns, what separates labels.
+// The layout of a list of labelled pictures: its delimiter, its columns, its label separator.
 #pragma once
 
 #include <cstdint>
@@ -9,11 +9,11 @@
 
 namespace mld {
 
-// `indicator`: one column per class, which its header names, with 1, 0 and perhaps -1 in it.
+// `indicator`: one column per class, named by its header, with 1, 0 and perhaps -1.
 enum class CsvColumn { path, labels, split, indicator, unused };
 
-// What the user said (data.label_separator, data.columns: "auto" = find out) and which classes are
-// known already, if any: those of the training split.
+// The user's settings (data.label_separator, data.columns: "auto" = find out) and the classes that
+// are known already, if any: those of the training split.
 struct CsvHints {
   std::string separator = "auto";
   std::string columns = "auto";
@@ -25,9 +25,9 @@ struct CsvLayout {
   bool header = false;
   std::vector<std::string> names;  // of the columns, from the header or the first record
   std::vector<CsvColumn> columns;
-  std::string separator;           // between labels, in cells that are no lists; "" = none
-  bool lists = false;              // some cells are lists of their own, such as ['a', 'b']
-  bool whole_cells = false;        // as the user says: brackets and commas belong to the label
+  std::string separator;           // between labels, in cells that are not lists; "" = none
+  bool lists = false;              // some cells are lists, such as ['a', 'b']
+  bool whole_cells = false;        // set by the user: brackets and commas belong to the label
   std::string split_flag;          // the header of a split column of yes and no: "is_valid"
 
   bool has(CsvColumn column) const;
@@ -36,7 +36,7 @@ struct CsvLayout {
   std::string columns_text() const;
 };
 
-// Finds out how a list is laid out, from all of it. What can be meant in two ways is an error.
+// Finds out how a list is laid out, from all of it. An ambiguous layout is an error.
 // Errors: DataError naming the line and the key that settles it; UsageError for data.columns.
 CsvLayout understand_csv(std::string_view text, const std::string& name, const CsvHints& hints);
 
@@ -54,7 +54,7 @@ void find_separator(std::string_view text, const std::string& name, const CsvHin
 
 // The value of a cell in a column of class indicators: 1, 0, -1 ("True", "0.0", ...); empty is 0.
 std::optional<int> indicator_value(std::string_view cell);
-// The split that yes or no means in a column such as isvalid; "" for other cells.
+// The split meant by yes or no in a column such as isvalid; "" for other cells.
 std::string split_of_flag(std::string_view cell, std::string_view column);
 
 }  // namespace mld

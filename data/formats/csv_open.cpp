@@ -20,7 +20,7 @@ constexpr int64_t kMostBytes = int64_t{4} << 30;
 struct CsvChoice {
   fs::path file;
   std::string word;    // of the split column, if the file has one; "" = the split's usual words
-  bool shared = true;  // by several splits, which the column tells apart
+  bool shared = true;  // by several splits, which a column distinguishes
 };
 
 bool is_list(const fs::path& path) {
@@ -49,8 +49,7 @@ std::string names_of(const std::vector<fs::path>& paths) {
   return name_list(names);
 }
 
-// The list that belongs to the split alone: train.csv, valid.tsv, train.txt, train_labels.csv,
-// train/_classes.csv.
+// The split's own list: train.csv, valid.tsv, train.txt, train_labels.csv, train/_classes.csv.
 std::optional<fs::path> own_list(const fs::path& root, const std::string& split) {
   std::vector<fs::path> found;
   for (const fs::path& path : sorted_entries(root)) {
@@ -150,7 +149,7 @@ PicturePlace picture_place(const fs::path& root, const fs::path& list, const std
   return find_pictures(others, first);
 }
 
-// The labels that the split uses and the class list lacks.
+// The labels that the split uses but the class list lacks.
 std::vector<std::string> unknown_labels(const LabelCsv& csv, const ClassList& classes) {
   std::vector<bool> used(csv.classes.size());
   for (const LabelCsv::Row& row : csv.rows) {
@@ -200,7 +199,7 @@ std::unique_ptr<Dataset> open_csv(const DataOptions& options, const std::string&
     }
     for (const int32_t label : row.unknown) {
       const int32_t column = column_of[static_cast<size_t>(label)];
-      if (column >= 0) {  // else it is no class of the training split
+      if (column >= 0) {  // else it is not a class of the training split
         labels.push_back({.column = column, .label = Label::unknown});
       }
     }
@@ -211,7 +210,7 @@ std::unique_ptr<Dataset> open_csv(const DataOptions& options, const std::string&
       FileDataset::Place{place.folder, prefix_of(place.folder, options.root), true,
                          options.decode}, classes,
       std::move(samples));
-  // Of a list that the training split shares it was said.
+  // If the training split shares the list, its notes say this already.
   if (!choice.shared || options.label_space.names.empty() || !place.found) {
     data->add_note(std::move(note));
   }
@@ -226,8 +225,8 @@ bool is_text_list(const fs::path& path) {
          trimmed(line).find_first_of(" ,;\t") != std::string_view::npos;
 }
 
-// Lists by the names of splits; by words in their names only if there are no folders of pictures,
-// beside which any list may lie.
+// Detects lists named after splits; lists with such words in their names only if there are no
+// folders of pictures, since a list beside those may be anything.
 bool is_csv(const DataOptions& options) {
   const fs::path& root = options.root;
   if (is_list(options.train) || is_text_list(root / options.train)) {

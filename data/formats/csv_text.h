@@ -1,4 +1,4 @@
-// CSV as text (RFC 4180): records and their fields, whatever separates them.
+// CSV text (RFC 4180) as records and fields, with any delimiter.
 #pragma once
 
 #include <cstdint>
@@ -9,8 +9,8 @@
 namespace mld {
 
 // Reads the records of a CSV text. Quoted fields may hold delimiters, "" for a quote, line breaks;
-// lines end in CRLF or LF; a byte order mark and empty lines are skipped, blanks before an opening
-// quote too. Blanks as delimiter count once, however many there are.
+// lines end in CRLF or LF; a byte order mark, empty lines and blanks before an opening quote are
+// skipped. With a blank as the delimiter, several in a row count as one.
 class CsvReader {
  public:
   // `text` and `name`, which starts messages, must outlive the reader. Errors: DataError for UTF-16.

@@ -16,7 +16,7 @@ namespace mld {
 
 constexpr int64_t kMostPictureBytes = int64_t{256} << 20;
 
-// The order in which labels of one column win.
+// Which label wins when a column repeats: the larger strength.
 static int strength(Label label) {
   return label == Label::present ? 2 : label == Label::unknown ? 1 : 0;
 }
@@ -132,7 +132,7 @@ std::filesystem::path FileDataset::path(int64_t i) const {
 Image FileDataset::load(int64_t i) const {
   try {
     return load_image(path(i), place_.decode);
-  } catch (const DataError& error) {  // names the file by its raw bytes
+  } catch (const DataError& error) {  // contains a file name that may not be UTF-8
     fail<DataError>("{}", printable(error.what()));
   }
 }

@@ -1,4 +1,4 @@
-// What the formats share: samples that are files below a folder, and their labels.
+// Shared by the formats: samples that are files below a folder, and their labels.
 #pragma once
 
 #include <cstdint>
@@ -15,13 +15,13 @@
 
 namespace mld {
 
-// The labels of samples, 12 bytes a label and 8 a sample however many classes there are.
+// The labels of samples: 12 bytes a label and 8 a sample, however many classes there are.
 class LabelTable {
  public:
-  // Appends a sample. Columns may repeat; present wins over unknown, unknown over absent, and of
-  // equals the larger weight.
+  // Appends a sample. Columns may repeat: present wins over unknown, unknown over absent, and among
+  // equal labels the larger weight.
   void add(std::span<const LabelEntry> labels);
-  // Ends filling and gives back what was reserved for more.
+  // To be called after the last add(): frees unused capacity.
   void freeze();
 
   int64_t size() const { return static_cast<int64_t>(begins_.size()) - 1; }
@@ -35,10 +35,10 @@ class LabelTable {
 // The columns of label names: a given class list, or one that is derived from the data.
 class ClassList {
  public:
-  // Errors: DataError for no classes, an empty name, one that is not UTF-8, a repeated one; `where`
+  // Errors: DataError if there are no classes, or a name is empty, not UTF-8 or repeated; `where`
   // starts the message.
   ClassList(LabelSpace space, const std::string& where);
-  // A split's classes: options.label_space, or if it has no names `own`, found at `where`.
+  // A split's classes: options.label_space or, if that has no names, `own`, found at `where`.
   ClassList(const DataOptions& options, std::vector<std::string> own, const std::string& where);
 
   const LabelSpace& space() const { return space_; }
@@ -56,8 +56,8 @@ class ClassList {
 void require_known(const std::vector<std::string>& unknown, const ClassList& classes,
                    const std::string& where);
 
-// The samples of a split while a format collects them: applies data.unlabelled and the first-N
-// limit, and counts what it leaves out.
+// Collects the samples of a split for a format: applies data.unlabelled and the first-N limit, and
+// counts the samples it leaves out.
 class SampleList {
  public:
   // limit 0 = none. `where` is the annotation file or folder, for messages.
@@ -71,7 +71,7 @@ class SampleList {
 
   const LabelTable& labels() const { return labels_; }
   const std::vector<std::string>& paths() const { return paths_; }
-  // Notes what was left out.
+  // Adds notes about the samples left out.
   void add_notes(Dataset& data) const;
 
  private:
@@ -114,11 +114,11 @@ class FileDataset : public Dataset {
 // Helpers of the formats.
 // options.train, .val or .test. Errors: UsageError for another split.
 const std::string& split_option(const DataOptions& options, const std::string& split);
-// The first-N limit of a split of a format other than shapes.
+// The first-N limit of a split, for formats other than shapes.
 int64_t split_limit(const DataOptions& options, const std::string& split);
-// What source() puts before paths in `folder`: "train2014/", or "" for the root and outside it.
+// The prefix of source() for paths in `folder`: "train2014/", or "" for the root and outside it.
 std::string prefix_of(const std::filesystem::path& folder, const std::filesystem::path& root);
-// Whether a folder is there and holds a name with this ending (and start).
+// Whether a folder exists and holds a file whose name has this ending (and start).
 bool has_file(const std::filesystem::path& folder, std::string_view ending,
               std::string_view start = "");
 

@@ -35,7 +35,7 @@ fs::path split_folder(const DataOptions& options, const std::string& split) {
   return options.root;
 }
 
-// The program whose export of boxes this is, which would come out as one class called "images".
+// The program whose detection export this is; as class folders, it would be one class "images".
 std::string detection_export(const fs::path& root) {
   std::error_code error;
   for (const char* below : {"", "train", "val", "valid", "test"}) {
@@ -113,7 +113,7 @@ std::unique_ptr<Dataset> open_folder(const DataOptions& options, const std::stri
   require_known(unknown, classes, where);
 
   SampleList samples(options.unlabelled, split_limit(options, split), where);
-  // One picture of each class in turn, so that "the first N" has them all.
+  // One picture of each class in turn, so that "the first N" has all classes.
   size_t longest = 0;
   for (const std::vector<std::string>& pictures : contents) {
     longest = std::max(longest, pictures.size());

@@ -14,15 +14,15 @@ struct DataFormat {
   std::string_view name;        // data.format's word
   std::string_view looks_like;  // what detect() looks for, for messages and --help-config
   std::string_view splits;      // what data.train, data.val and data.test name, for --help-config
-  // Whether the data below options.root, a folder with something in it, is of this format. Null: a
-  // format without files, which is never found and needs no root.
+  // Whether the data below options.root, a folder that is not empty, has this format. Null: a
+  // format without files, which is never detected and needs no root.
   bool (*detect)(const DataOptions& options);
-  // Opens a split; options.root exists.
+  // Opens a split; options.root must exist.
   std::unique_ptr<Dataset> (*open)(const DataOptions& options, const std::string& split, Purpose);
 };
 
 // THE TABLE. A format is a file that defines `const DataFormat <name>_format` and its row here.
-// Detection asks in this order: pictures in folders are what everything else looks like, too.
+// Detection asks in this order; folders of pictures come last, as other formats have those too.
 #define DATA_FORMATS(row) \
   row(coco)               \
   row(voc)                \
@@ -37,12 +37,12 @@ DATA_FORMATS(DECLARE)
 
 std::span<const DataFormat* const> data_formats();
 
-// The format that options.format names, or, for "auto", that the files below options.root tell.
-// Errors: UsageError for another word, DataError if root is missing or of no format (says what was
-// looked for).
+// The format that options.format names or, for "auto", that is detected from the files below
+// options.root. Errors: UsageError for an unknown name, DataError if root is missing or no format
+// is detected (says what was looked for).
 const DataFormat& format_of(const DataOptions& options);
 
-// What tells each format and what the words for splits mean in it, a line each: for --help-config.
+// For --help-config, a line per format: how it is recognised and what the split options name.
 std::string data_format_help();
 
 }  // namespace mld

@@ -30,19 +30,19 @@ std::unique_ptr<Dataset> open_split(const DataOptions& options, const std::strin
                                     Purpose purpose) {
   try {
     return format_of(options).open(options, split, purpose);
-  } catch (const fs::filesystem_error& error) {  // a folder we may not look into
+  } catch (const fs::filesystem_error& error) {  // no permission to list a folder
     fail<DataError>("{}: {}", printable(error.path1().native()), error.code().message());
   } catch (const NoSplit& error) {
     fail<NoSplit>("{}{}", printable(error.what()),
                   split == "val" && options.val.empty() && options.val_fraction == 0
                       ? "; or let data.val_fraction = 0.1 take a part of the training pictures"
                       : "");
-  } catch (const DataError& error) {  // may name a file by its raw bytes
+  } catch (const DataError& error) {  // may contain a file name that is not UTF-8
     fail<DataError>("{}", printable(error.what()));
   }
 }
 
-// Whether val is to be a part of train. A val split that is there is opened to find out.
+// Whether val is taken from train. Finds out by trying to open val.
 bool takes_part_of_train(const DataOptions& options, const std::string& split) {
   if (options.val_fraction == 0 || split == "test") {
     return false;
@@ -82,7 +82,7 @@ std::unique_ptr<Dataset> open_part_of_train(const DataOptions& options, const st
   return subset(std::move(data), std::move(samples));
 }
 
-// The classes that a data set shows, or may show, and `names` lacks.
+// The classes with present or unknown labels in a data set that `names` lacks.
 std::vector<std::string> further_classes(const Dataset& data, const std::vector<std::string>& names) {
   const std::set<std::string_view> known(names.begin(), names.end());
   std::set<int32_t> further;
@@ -117,7 +117,7 @@ void share_classes(const DataOptions& options, Splits& splits) {
   splits.val->set_seen(shared.label_space.seen);
 }
 
-// Tells in val's own label space which classes training showed.
+// Marks in val's own label space the classes that training shows.
 void mark_seen(const LabelSpace& train, Dataset& val) {
   std::set<std::string_view> known;
   for (size_t k = 0; k < train.names.size(); ++k) {
@@ -139,7 +139,7 @@ std::unique_ptr<Dataset> open_dataset(const DataOptions& options, const std::str
   require<UsageError>(options.train_size >= 0 && options.val_size >= 0,
                       "data.train_size and data.val_size must not be negative, got {} and {}",
                       options.train_size, options.val_size);
-  split_option(options, split);  // a known split
+  split_option(options, split);  // throws for an unknown split
   std::unique_ptr<Dataset> data = takes_part_of_train(options, split)
                                       ? open_part_of_train(options, split, purpose)
                                       : open_split(options, split, purpose);

@@ -1,4 +1,4 @@
-// Opening a data set from a folder, whatever its format.
+// Opens a data set from a folder, whatever its format.
 #pragma once
 
 #include <cstdint>
@@ -18,60 +18,60 @@ constexpr std::array<std::string_view, 2> words_of(Unlabelled) { return {"drop",
 enum class Difficult { keep, ignore };  // VOC objects marked difficult
 constexpr std::array<std::string_view, 2> words_of(Difficult) { return {"keep", "ignore"}; }
 
-// The config's words for the formats: "auto" and those of the table in data/formats/format.h.
+// The values of data.format: "auto" and the names in the table of data/formats/format.h.
 const std::vector<std::string_view>& data_format_names();
 
-// Keys of config section [data]: where the data is and which of it to take.
+// Keys of config section [data]: where the data is and which part to use.
 struct DataOptions {
   std::string format = "auto";
   std::filesystem::path root;
-  // What each split is, "" = look for the usual names; DataFormat::splits says what else it may be.
-  // Paths are absolute or relative to root; these words come from the user and are trusted.
+  // What each split is: "" = look for the usual names; DataFormat::splits lists the other forms.
+  // Paths are absolute or relative to root; they come from the user and are trusted.
   std::string train, val, test;
   Unlabelled unlabelled = Unlabelled::drop;  // drop is what the published COCO loader does
   Difficult difficult = Difficult::keep;
-  // csv: what separates labels in a cell ("none": a cell is one label), and what the columns are, a
-  // word each of path, labels, split, class (a column of 0 and 1) and -; "auto" = found out.
+  // csv: what separates labels in a cell ("none": a cell is one label), and the columns' roles,
+  // each one of path, labels, split, class (a column of 0 and 1) and -; "auto" = detected.
   std::string label_separator = "auto", columns = "auto";
   // shapes: how many to draw (0 = 20,000 and 2,000). Other formats: only the first N (0 = all).
   // val_size also limits the test split of shapes, and no other format's.
   int64_t train_size = 0, val_size = 0;
-  // Where there is no val split: it is this part of train, see Note [Stratified split]. 0 = never.
+  // If there is no val split, this part of train becomes it: Note [Stratified split]. 0 = never.
   double val_fraction = 0;
   // Not keys of their own:
   DecodeOptions decode;     // of picture files
   int64_t image_size = 64;  // shapes: side of the drawn pictures, 16 to 4,096
   uint64_t seed = 42;       // shapes, and val_fraction's draw
-  // The classes in target order; without names = those of the split itself. Give a model's or the
-  // training split's to open another split with the same targets. A label outside the list is an
-  // error; a class without samples is not.
+  // The classes in target order; without names, the split's own. To open another split with the
+  // same targets, give the model's or the training split's. A label outside the list is an error; a
+  // class without samples is not.
   LabelSpace label_space;
 };
 
-// Note [Labels by purpose]. A VOC class of which a picture shows only objects marked difficult is
+// Note [Labels by purpose]. The label of a VOC class whose objects are all marked difficult:
 //   evaluation                           Label::unknown
 //   training, difficult = "keep"         Label::present
 //   training, difficult = "ignore"       Label::unknown; see loss_targets() in train/loss.h
-// (spec/metrics-data.md section 5: neither published protocol says what its training did.)
+// (spec/metrics-data.md section 5: neither published protocol says how it trained on them.)
 enum class Purpose { training, evaluation };
 
-// There is no such split, as against one that is there and wrong.
+// The split does not exist; one that exists but is wrong is another DataError.
 struct NoSplit : DataError {
   using DataError::DataError;
 };
 
 // Opens one split: "train", "val" or "test". Reads the labels, not the pictures.
 // Errors: UsageError for an unknown format or split; DataError for a missing or empty folder,
-// malformed or inconsistent annotations (file with line or byte), paths that leave the root, labels
-// outside options.label_space.
+// malformed or inconsistent annotations (file with line or byte offset), paths that leave the root,
+// labels outside options.label_space.
 std::unique_ptr<Dataset> open_dataset(const DataOptions& options, const std::string& split,
                                       Purpose purpose);
 // For training if split is "train", else for evaluation.
 std::unique_ptr<Dataset> open_dataset(const DataOptions& options, const std::string& split);
 
-// Opens train for training and val for evaluation. shared: both have train's classes, and after
-// them those that only val shows, of which a warning tells. own: each has its own, and val's label
-// space tells which of them train showed.
+// Opens train for training and val for evaluation. shared: both have train's classes followed by
+// those that only val shows, with a warning about these. own: each has its own, and val's label
+// space marks the classes that train shows.
 enum class ValClasses { shared, own };
 struct Splits {
   std::unique_ptr<Dataset> train, val;

@@ -12,7 +12,7 @@
 namespace mld {
 namespace {
 
-constexpr uint32_t kSceneStream = 0x530000;  // 16 low bits: the split
+constexpr uint32_t kSceneStream = 0x530000;  // its low 16 bits: the split
 constexpr int64_t kDefaultTrain = 20000, kDefaultVal = 2000;
 
 uint32_t stream_of(const std::string& split) {
@@ -35,10 +35,10 @@ std::array<double, 3> rgb_of(double hue, double saturation, double value) {
   return rgb;
 }
 
-// A place for `shape` that leaves most of the earlier ones visible; shrinks it if there is none.
+// Places `shape` so that most of the earlier ones stay visible; shrinks it if that is impossible.
 void place(SceneShape& shape, const std::vector<SceneShape>& earlier, RandomStream& random) {
   constexpr int kTries = 24;
-  constexpr double kCloseness = 0.85;  // centres at least this part of the radii's sum apart
+  constexpr double kCloseness = 0.85;  // least distance of centres, of the sum of the radii
   constexpr double kSmallest = 0.09;
   while (true) {
     for (int i = 0; i < kTries; ++i) {

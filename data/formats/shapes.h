@@ -23,7 +23,7 @@ constexpr int kShapeClasses = 36;
 // Class colour * 6 + form is "red circle", "red square", ...
 std::vector<std::string> shape_class_names();
 
-// One shape of a scene. Lengths are in pictures (1 = the picture's side), from the top left.
+// One shape of a scene. Lengths are relative to the picture's side, from the top left.
 struct SceneShape {
   int colour = 0, form = 0;
   double x = 0, y = 0, radius = 0;  // of the circle around the shape
@@ -44,8 +44,8 @@ struct Scene {
 
 Scene shapes_scene(uint64_t seed, const std::string& split, int64_t index);
 
-// Draws a scene size x size pixels. `owner`, if given, gets for every pixel [size, size] the index
-// of the front shape that covers its centre, -1 for the background.
+// Draws a scene with size x size pixels. `owner`, if given, gets for each pixel [size, size] the
+// index of the front shape that covers its centre, -1 for the background.
 Image draw_scene(const Scene& scene, int size, std::vector<int8_t>* owner = nullptr);
 
 struct ShapesExport {
@@ -57,10 +57,10 @@ struct ShapesExport {
 };
 
 // Writes the data set as a COCO folder: annotations/instances_<split>.json with boxes and areas of
-// what is visible, and the pictures in <split>/. data.format = "coco" reads the same labels back.
-// A shape that others hide completely has no annotation (its label, if no other shape has it, is
-// then missing here; the drawing rule makes this rare).
-// Errors: DataError if something cannot be written or `folder` exists and is not empty.
+// the visible parts, and the pictures in <split>/. data.format = "coco" reads the same labels back.
+// A completely hidden shape has no annotation (so its label may be missing; the drawing rule makes
+// this rare).
+// Errors: DataError if a file cannot be written or `folder` exists and is not empty.
 void export_shapes(const std::filesystem::path& folder, const ShapesExport& options);
 
 }  // namespace mld

@@ -12,7 +12,7 @@ namespace {
 
 constexpr uint32_t kBackgroundStream = 0x100000;  // added to the scene's stream
 constexpr uint32_t kNoiseStream = 0x200000;
-constexpr int kSubpixels = 3;  // a pixel's coverage is counted on 3 x 3 points
+constexpr int kSubpixels = 3;  // a pixel's coverage is sampled at 3 x 3 points
 
 using Rgb = std::array<double, 3>;
 
@@ -153,7 +153,7 @@ bool in_form(int form, double u, double v) {
   }
 }
 
-// The brightness of a shape's texture at (u, v), which turn with the shape.
+// The brightness of a shape's texture at (u, v), coordinates that rotate with the shape.
 double texture(const SceneShape& shape, double u, double v) {
   const double p = shape.texture_period;
   const auto cell = [&](double t) { return static_cast<int64_t>(std::floor(t / p)) & 1; };
@@ -195,7 +195,7 @@ void draw_shape(Canvas& canvas, const SceneShape& shape, int8_t index, std::vect
 }  // namespace
 
 Image draw_scene(const Scene& scene, int size, std::vector<int8_t>* owner) {
-  constexpr double kNoise = 12;  // largest change of a pixel's value
+  constexpr double kNoise = 12;  // the largest change of a pixel's value
   Canvas canvas(size);
   if (owner != nullptr) {
     owner->assign(static_cast<size_t>(size) * size, -1);

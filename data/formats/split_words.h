@@ -9,7 +9,7 @@ namespace mld {
 // "train", "val" or "test" for a word such as "Training", "valid" or "dev"; "" for others.
 std::string split_of_word(std::string_view word);
 
-// The split that a name such as train_labels or labels-valid speaks of; "" if none.
+// The split that a name such as train_labels or labels-valid contains; "" if none.
 std::string split_in_name(std::string_view stem);
 
 }  // namespace mld

@@ -39,7 +39,7 @@ std::vector<fs::path> devkit_folders(const fs::path& root) {
   return found;
 }
 
-// A layout that looks like VOC's without its lists.
+// Whether the layout looks like VOC's without its lists.
 bool has_loose_annotations(const fs::path& root) { return has_file(root / "annotations", ".xml"); }
 
 fs::path devkit_folder(const fs::path& root) {
@@ -59,11 +59,12 @@ fs::path devkit_folder(const fs::path& root) {
 }
 
 struct Listed {
-  std::vector<std::string> ids;  // what the line may mean, the likeliest first
+  std::vector<std::string> ids;  // that the line may mean, the likeliest first
   int64_t line;
 };
 
-// What a line of a list may mean: 000005, "000005 -1" (of a class's list), JPEGImages/000005.jpg.
+// The ids that a line of a list may mean: 000005, "000005 -1" (from a class's list),
+// JPEGImages/000005.jpg.
 std::vector<std::string> ids_of_line(std::string_view line) {
   std::vector<std::string> ids = {std::string(line)};
   const size_t blank = line.find_last_of(" \t");
@@ -107,7 +108,7 @@ std::vector<Listed> read_list(const fs::path& path) {
   return lines;
 }
 
-// The ids of the list: of what a line may mean, what has an annotation.
+// The ids of the list: for each line, the first possible id that has an annotation.
 std::vector<std::string> read_ids(const fs::path& list, const fs::path& annotations) {
   const std::string name = printable(list.native());
   std::vector<std::string> found;
@@ -127,8 +128,8 @@ std::vector<std::string> read_ids(const fs::path& list, const fs::path& annotati
   return found;
 }
 
-// The list of a split: a path, a word for ImageSets/Main, or the split's own name. Empty for train
-// where there is no list at all: every annotation is meant.
+// The list file of a split: given as a path, as a name in ImageSets/Main, or by the split's name.
+// Empty for train if there is no list at all: then all annotations are used.
 fs::path list_file(const fs::path& devkit, const fs::path& root, const std::string& word,
                    const std::string& split) {
   if (fs::path(word).extension() == ".txt") {
@@ -180,7 +181,7 @@ PictureClasses read_annotation(const fs::path& path) {
   return classes;
 }
 
-// The picture's file in JPEGImages: .jpg, or another ending if that is what is there.
+// The picture's file in JPEGImages: .jpg, or another extension if that exists.
 std::string picture_of(const fs::path& folder, const std::string& id) {
   std::error_code error;
   if (!fs::exists(folder / (id + ".jpg"), error)) {
@@ -194,7 +195,7 @@ std::string picture_of(const fs::path& folder, const std::string& id) {
   return id + ".jpg";  // a missing picture is reported when it is opened
 }
 
-// A train split that is a file of another kind means another format.
+// If data.train is a file of another kind, it is another format.
 bool is_voc(const DataOptions& options) {
   const fs::path ending = fs::path(options.train).extension();
   return (ending.empty() || ending == ".txt") &&
@@ -210,7 +211,7 @@ std::unique_ptr<Dataset> open_voc(const DataOptions& options, const std::string&
   const std::vector<std::string> ids = list.empty() ? all_ids(annotations)
                                                     : read_ids(list, annotations);
   std::vector<PictureClasses> pictures;
-  std::map<std::string, std::string> file_of_name;  // the first that has it
+  std::map<std::string, std::string> file_of_name;  // the first file that has the class
   for (const std::string& id : ids) {
     const fs::path path = resolve_below(annotations, id + ".xml");
     pictures.push_back(read_annotation(path));

@@ -14,7 +14,7 @@ struct VocObject {
 };
 
 // The objects of one annotation file in file order. `name` starts messages.
-// Errors: DataError with the line for malformed XML, another root than <annotation>, an object
+// Errors: DataError with the line for malformed XML, a root other than <annotation>, an object
 // without a name or with a difficult flag other than 0 or 1.
 std::vector<VocObject> parse_voc(std::string_view xml, const std::string& name);
 

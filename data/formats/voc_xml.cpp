@@ -36,7 +36,7 @@ std::string declared_encoding(std::string_view xml) {
   return name;
 }
 
-// How an XML text is encoded: by its mark or its zero bytes, else as it declares. "" is UTF-8.
+// An XML text's encoding, from its byte order mark or zero bytes, else as declared. "" is UTF-8.
 std::string encoding_of(std::string_view xml) {
   const auto starts = [&](std::string_view bytes) { return xml.starts_with(bytes); };
   using namespace std::string_view_literals;
@@ -53,13 +53,13 @@ std::string encoding_of(std::string_view xml) {
     return "UTF-16BE";
   }
   const std::string declared = declared_encoding(xml);
-  // Some programs declare UTF-16 and write UTF-8: zero bytes would have told.
+  // Some programs declare UTF-16 but write UTF-8: real UTF-16 would have zero bytes.
   return starts("\xEF\xBB\xBF"sv) || declared.starts_with("UTF") || declared == "US-ASCII"
              ? ""
              : declared;
 }
 
-// Only names of character sets go to iconv: it knows more words than that.
+// Only names of character sets may go to iconv, which gives other words a meaning too.
 bool is_character_set(std::string_view name) {
   static constexpr std::array<std::string_view, 14> kStarts = {
       "UTF-16", "UTF-32", "ISO-8859-", "ISO8859-", "LATIN", "WINDOWS-", "CP", "GB", "BIG5",
