@@ -1,4 +1,4 @@
-// The best weights of a run so far.
+// Keeps a run's best weights so far.
 #pragma once
 
 #include <cstdint>
@@ -10,40 +10,40 @@
 
 namespace mld {
 
-// Which validation was the best.
+// The best validation so far.
 struct BestRecord {
   double metric = -1;   // train.best_metric on val; -1: none yet
-  int64_t step = -1;    // after how many updates; -1: none yet
-  std::string weights;  // whose metric it is: "raw", the model's, or "ema", the average's
+  int64_t step = -1;    // updates done by then; -1: none yet
+  std::string weights;  // whose metric it is: "raw" = the model's, "ema" = the average's
 
   bool operator==(const BestRecord&) const = default;
 };
 
-// The record and the weights it is of. They are the model's (or the average's) own until these move
-// on: then a copy is kept.
+// The record and its weights: the model's (or the average's) own until the next update changes
+// these, from then on a copy.
 class BestWeights {
  public:
-  // now("raw"), now("ema"): copies of the weights as they are at the time of the call.
+  // now("raw"), now("ema"): copies of the current weights.
   using Now = std::function<StateDict(const std::string& weights)>;
   explicit BestWeights(Now now) : now_(std::move(now)) {}
 
-  // A validation after `step` updates, `average` where there is one. Whether it is the best so far:
-  // to equal the best is not enough, nor for the average to equal the model itself.
+  // Takes the metrics of a validation after `step` updates; returns whether it is the best so far.
+  // A tie does not replace the best, and if the average ties with the model, the model counts.
   bool offer(int64_t step, double raw, std::optional<double> average);
-  // To be called before every change of the weights, which were those after `step` updates.
+  // To be called before the weights change; they are those after `step` updates.
   void before_update(int64_t step);
 
   const BestRecord& record() const { return record_; }
   // Errors: Error if there is none.
   StateDict weights() const;
-  // What a saved state must hold for restore(), besides the record and the weights of its step.
+  // Needed for restore() in a saved state, besides the record and the weights of its step.
   const StateDict& kept() const { return kept_; }
   void restore(BestRecord record, StateDict kept);
 
  private:
   Now now_;
   BestRecord record_;
-  StateDict kept_;  // empty while now_ gives them
+  StateDict kept_;  // empty while now_ still gives the best weights
 };
 
 }  // namespace mld

@@ -22,13 +22,13 @@ namespace mld {
 namespace {
 
 constexpr std::string_view kFormat = "mldecoder";
-constexpr int kVersion = 2;  // 1: files whose readers passed over keys they did not know
+constexpr int kVersion = 2;  // readers of version 1 ignored unknown keys
 constexpr const char* kChecksums = "crc32c";                  // JSON: tensor name -> 8 hex digits
 constexpr const char* kMetadataChecksum = "metadata_crc32c";  // over all other entries
 
 std::string hex(uint32_t value) { return fmt::format("{:08x}", value); }
 
-// Over "key NUL value NUL" of every entry but the checksum itself, in key order.
+// Over "key NUL value NUL" of every entry except the checksum itself, in key order.
 uint32_t metadata_checksum(const Metadata& metadata) {
   std::string text;
   for (const auto& [key, value] : metadata) {
@@ -46,7 +46,7 @@ std::string get(const Metadata& metadata, const char* key, const std::string& fi
   return found->second;
 }
 
-// Errors: DataError for a version this program does not read.
+// Errors: DataError for a version that this program cannot read.
 int format_version(const Metadata& metadata, const std::string& file) {
   const std::string text = get(metadata, "format_version", file);
   for (int version = 1; version <= kVersion; ++version) {
@@ -58,7 +58,7 @@ int format_version(const Metadata& metadata, const std::string& file) {
                   "that wrote it", file, printable(text), kVersion);
 }
 
-// Rethrows what a model complained about as an error of the file it came from.
+// Rethrows a model's errors as errors of the file it came from.
 template <class F>
 auto naming(const std::string& file, F&& f) {
   try {
@@ -194,7 +194,7 @@ StateDict part(const StateDict& all, std::string_view prefix) {
 
 // ---- models -------------------------------------------------------------------------------------
 
-// The parts of an info that the key table writes and reads, where the table finds them.
+// A Config with the parts of `info` that the key table writes and reads.
 static Config config_of(const CheckpointInfo& info) {
   Config config;
   config.model = info.model;
@@ -268,7 +268,7 @@ void save_model(const std::filesystem::path& path, const StateDict& state,
   save_checkpoint(path, {.tensors = state, .metadata = to_metadata(info)});
 }
 
-// What has no model in it is told apart before its metadata are read as one's.
+// Refuses a file without a model before its metadata are read as a model's.
 static void require_model(const CheckpointFile& file) {
   require<DataError>(file.ours(), "{}: holds weights, but is no checkpoint of mldecoder (its "
                      "metadata do not say format = {}), so classes and pictures' size are unknown; "
@@ -294,7 +294,7 @@ CheckpointInfo read_checkpoint_info(const std::filesystem::path& path) {
   const CheckpointFile file(weights_file(path), Verify::metadata_only);
   require_model(file);
   CheckpointInfo info = checkpoint_info(file.metadata(), file.path());
-  naming(file.path(), [&] { return make_model(info.model); });  // it can exist
+  naming(file.path(), [&] { return make_model(info.model); });  // checks the description
   return info;
 }
 

@@ -1,4 +1,4 @@
-// Checkpoints: safetensors files that carry everything inference needs. Format: docs/formats.md.
+// Checkpoints: safetensors files with everything inference needs. Format: docs/formats.md.
 #pragma once
 
 #include <cstdint>
@@ -28,17 +28,17 @@ struct Checkpoint {
 // gives the same bytes. Errors: Error naming the file (the old one is left untouched).
 void save_checkpoint(const std::filesystem::path& path, const Checkpoint& checkpoint);
 
-// Reads and verifies a file of ours. Errors: DataError naming the file and the tensor: missing,
-// malformed, not one of ours, a newer format version, a checksum that does not fit, numbers that
+// Reads and verifies one of our files. Errors: DataError naming the file and the tensor: missing,
+// malformed, not one of ours, a newer format version, a checksum mismatch, numbers that
 // check_weights() refuses.
 Checkpoint load_checkpoint(const std::filesystem::path& path);
 
 enum class Verify {
-  checksums,      // every byte (files of ours; other programs' have none)
-  metadata_only,  // the header: for those who do not look at the tensors
+  checksums,      // every byte (only our files have checksums)
+  metadata_only,  // the header: for callers that do not read the tensors
 };
 
-// A checkpoint mapped into memory, ours or another program's; tensors are read where they lie.
+// A checkpoint mapped into memory, ours or another program's; tensors are read in place.
 class CheckpointFile {
  public:
   // Errors: as load_checkpoint, but another program's file is accepted (ours() is false).
@@ -47,8 +47,8 @@ class CheckpointFile {
   bool ours() const { return ours_; }
   const Metadata& metadata() const { return file_.metadata(); }
   const std::string& path() const { return file_.path(); }
-  // Every tensor in the file's order, valid while the object lives. float16 and float64 become
-  // float32. Errors: DataError for a type or rank that no model of ours has.
+  // All tensors in file order, valid while the object lives. float16 and float64 become float32.
+  // Errors: DataError for a type or rank that our models do not have.
   std::vector<StateView> tensors();
 
  private:
@@ -57,11 +57,11 @@ class CheckpointFile {
 
   SafeTensorsFile file_;
   bool ours_ = false;
-  std::vector<Tensor> converted_;  // what could not be read in place
+  std::vector<Tensor> converted_;  // tensors that could not be read in place
 };
 
-// Parts of a bigger state: append(all, "ema", part) names them "ema.<name>"; part(all, "ema") gets
-// them back.
+// Parts of a larger state: append(all, "ema", part) adds them as "ema.<name>"; part(all, "ema")
+// gets them back.
 void append(StateDict& all, std::string_view prefix, const StateDict& part);
 StateDict part(const StateDict& all, std::string_view prefix);
 
@@ -73,17 +73,17 @@ struct CheckpointInfo {
   Preprocess preprocess;
   Task task = Task::multi_label;          // or single_label
   std::vector<std::string> class_names;   // UTF-8, one per output
-  std::string weights = "raw";            // raw, ema: what the tensors are
+  std::string weights = "raw";            // raw = the model's own, ema = the average's
   std::map<std::string, double> metrics;  // on val, by name
-  std::string config;                    // of the run, TOML
+  std::string config;                    // the run's, as TOML
 
   bool operator==(const CheckpointInfo&) const = default;
 };
 
 // "model" and "preprocessing" are JSON objects of the config keys that belong to them.
 Metadata to_metadata(const CheckpointInfo& info);
-// A key that is lacking has the default of the file's format version. Errors: DataError naming
-// `file` and the field that is missing, malformed, contradictory or of a newer version.
+// A missing key has the default of the file's format version. Errors: DataError naming `file` and
+// the field that is missing, malformed, contradictory or of a newer version.
 CheckpointInfo checkpoint_info(const Metadata& metadata, const std::string& file);
 
 // save_checkpoint() of a model's state_dict() with its info.
@@ -95,18 +95,18 @@ struct LoadedModel {
   std::unique_ptr<Model> model;  // on the CPU, evaluation mode
 };
 
-// The model a checkpoint describes, with its weights: copied once, from the mapped file. Here and
-// below, `path` may be a run folder (see weights_file).
+// The model that a checkpoint describes, with its weights, copied once from the mapped file. Here
+// and below, `path` may be a run folder (see weights_file).
 // Errors: DataError naming the file: as load_checkpoint, or tensors unlike the description.
 LoadedModel model_from_checkpoint(const std::filesystem::path& path);
 
-// The info alone, for those who do not need the tensors. Errors: as model_from_checkpoint.
+// The info alone, without reading the tensors. Errors: as model_from_checkpoint.
 CheckpointInfo read_checkpoint_info(const std::filesystem::path& path);
 
-// Starts a model from a checkpoint of ours or another program's (see load_pretrained).
+// Initialises a model from a checkpoint, ours or another program's (see load_pretrained).
 // Errors: as CheckpointFile, load_pretrained and check_weights; with InitPolicy::strict also
-// DataError if a checkpoint of ours has other classes than `class_names`, in another order (says
-// where first).
+// DataError if our checkpoint's classes differ from `class_names`, if only in their order (names
+// the first difference).
 LoadReport init_from_checkpoint(Classifier& model, const std::filesystem::path& path,
                                 InitPolicy policy, const std::vector<std::string>& class_names);
 

@@ -14,7 +14,7 @@ namespace mld {
 
 namespace {
 
-// Iterative: deeply nested input cannot exhaust the stack.
+// Iterative, so that deeply nested input cannot exhaust the stack.
 constexpr unsigned kFlags = rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag;
 
 rapidjson::Document parse(const std::string& json, const std::string& file, const char* field) {
@@ -118,7 +118,7 @@ void read_keys(const std::vector<Key>& keys, const KeysJson& from, Config& confi
                        key.name, wrong);
   };
   for (const Key& key : keys) {
-    const Key::Earlier* oldest = nullptr;  // what files of this version mean by having no such key
+    const Key::Earlier* oldest = nullptr;  // the key's meaning in files of this version without it
     for (const Key::Earlier& earlier : key.earlier) {
       if (from.version < earlier.before && (oldest == nullptr || earlier.before < oldest->before)) {
         oldest = &earlier;

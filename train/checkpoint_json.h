@@ -1,4 +1,4 @@
-// The small JSON values in a checkpoint's metadata, read with errors that name file and field.
+// Reads the small JSON values in a checkpoint's metadata; errors name the file and the field.
 #pragma once
 
 #include <map>
@@ -12,8 +12,8 @@ namespace mld {
 // {"name": "text", ...} in key order.
 std::string json_object(const std::map<std::string, std::string>& texts);
 
-// Errors, for all: DataError naming `file` and `field` when the JSON is malformed, has a name twice
-// or holds another type.
+// Errors of all functions: DataError naming `file` and `field` if the JSON is malformed, has a name
+// twice or has the wrong type.
 std::vector<std::string> parse_text_array(const std::string& json, const std::string& file,
                                           const char* field);
 std::map<std::string, std::string> parse_text_object(const std::string& json,
@@ -21,16 +21,16 @@ std::map<std::string, std::string> parse_text_object(const std::string& json,
 std::map<std::string, double> parse_number_object(const std::string& json, const std::string& file,
                                                   const char* field);
 
-// A JSON object of config keys, and the format version of the file it is from.
+// A JSON object of config keys, and the format version of its file.
 struct KeysJson {
   const std::string& json;
   const std::string& file;
   const char* field;
   int version;
 };
-// Stores the values in the config. A key that is lacking takes its default, or what files of that
-// version meant. Errors: as above; also a value that the key refuses, and a key that is none of
-// `keys`: a newer version wrote it.
+// Stores the values in the config. A missing key takes its default, or its meaning in files of that
+// version. Errors: as above; also a value that the key refuses, and a key that is not in `keys`: a
+// newer version wrote it.
 void read_keys(const std::vector<Key>& keys, const KeysJson& from, Config& config);
 
 }  // namespace mld

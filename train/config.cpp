@@ -1,5 +1,5 @@
-// Configs as text: the resolved TOML, the differences that forbid resuming; what of them data is
-// opened and loaded with.
+// Configs as text: the resolved TOML and the differences that forbid resuming. Also the options for
+// opening and loading data.
 #include <algorithm>
 #include <cmath>
 
@@ -13,7 +13,7 @@
 
 namespace mld {
 
-// An absolute path (data.train may be one) without the folders, which are this machine's.
+// An absolute path (data.train may be one) reduced to its name: the folders are this machine's.
 static std::string without_place(const std::string& text) {
   return text.starts_with('/') ? text.substr(text.rfind('/') + 1) : text;
 }

@@ -1,9 +1,9 @@
-// A run's configuration: the specs that the parts of a run are made from, each a section of the
-// file (or some keys of one). How TOML becomes them: app/config_file.h.
+// A run's configuration: the specs of the parts of a run, each a section of the config file (or
+// some keys of one). app/config_file.h reads them from TOML.
 //
 // The defaults are the published COCO recipe (github.com/Alibaba-MIIL/ML_Decoder, train.py).
-// What each key means, its range and its choices stand in config_keys.cpp, the one table that
-// parsing, help, printing and checkpoints share. Class names and their count come from the data.
+// Each key's meaning, range and choices are in config_keys.cpp, the one table that parsing, help,
+// printing and checkpoints share. Class names and their number come from the data.
 #pragma once
 
 #include <cstdint>
@@ -24,13 +24,13 @@
 
 namespace mld {
 
-// What a picture's labels are.
+// The kind of labels a picture has.
 enum class Task { multi_label, single_label, zero_shot };
 constexpr std::array<std::string_view, 3> words_of(Task) {
   return {"multi-label", "single-label", "zero-shot"};
 }
 
-// The types that activations may have.
+// The possible types of activations.
 constexpr std::array<std::string_view, 2> words_of(DType) { return {"f32", "bf16"}; }
 
 struct TrainSpec {
@@ -50,11 +50,11 @@ struct Config {
   int64_t seed = 42;
   int64_t threads = 0;  // 0: all
   std::string device = "auto";
-  DataOptions data;  // [data] is these three
+  DataOptions data;  // section [data]: these three
   Preprocess preprocess;
   LoadingSpec loading;
   AugmentPolicy augment;
-  ModelSpec model;  // [model] is these two
+  ModelSpec model;  // section [model]: these two
   InitSpec init;
   LossSpec loss;
   OptimizerSpec optim;
@@ -63,7 +63,7 @@ struct Config {
 };
 
 // Where values come from, by full key ("optim.lr"): "configs/a.toml:12" or "command line". Keys
-// that are not listed have their default.
+// that are not listed have their defaults.
 using Origins = std::map<std::string, std::string>;
 
 struct LoadedConfig {
@@ -71,22 +71,22 @@ struct LoadedConfig {
   Origins origins;
 };
 
-// Which keys to write: all, or only those that name no place on this machine and no run, so that
-// equal runs write equal bytes (weight files).
+// Which keys to write: all, or (for weight files) only those that name neither a path on this
+// machine nor the run, so that equal runs write equal bytes.
 enum class Keys { all, portable };
 
 // The config as TOML, every key with its origin as a comment; parse_config reads the same back.
 std::string to_toml(const Config& config, const Origins& origins = {}, Keys keys = Keys::all);
 
-// The keys that change a run's results and differ, as "optim.lr: the run has 0.001, given 0.01".
-// Empty: a run of `saved` may be resumed with `given`. More epochs are no difference: the run goes
-// on, and from there on its schedule is that of the larger number.
+// The differing keys that change a run's results, as "optim.lr: the run has 0.001, given 0.01".
+// Empty: a run of `saved` may be resumed with `given`. A larger number of epochs is not a
+// difference: the resumed run goes on with the schedule of the larger number.
 std::vector<std::string> agree_for_resume(const Config& saved, const Config& given);
 
-// What the data is opened with. `label_space`: see DataOptions.
+// Options for opening the data. `label_space`: see DataOptions.
 DataOptions data_options(const Config& config, LabelSpace label_space = {});
 
-// What a split is loaded with. Training: shuffled, augmented, a last short batch left out.
+// Options for loading a split. Training: shuffled, augmented, without a last short batch.
 // Evaluation: in order, not augmented, every sample.
 LoaderOptions loader_options(const Config& config, Purpose purpose);
 

@@ -32,7 +32,7 @@ bool in_range(const Key& key, double value) {
   return std::isfinite(value) && value >= key.least && value <= key.most;
 }
 
-// Each gives the value of the key's type, or nothing if what is given is not acceptable.
+// Each returns a value of the key's type, or nullopt if the given value is not acceptable.
 std::optional<Value> accept(const Key& key, const GivenValue& given, const std::string&) {
   const auto* text = std::get_if<std::string>(&given);
   const bool known = text != nullptr &&

@@ -11,7 +11,7 @@
 namespace mld {
 namespace {
 
-// A member as a key's value and back.
+// Converts a member to a key's value and back.
 template <class T>
 Value to_value(const T& member) {
   if constexpr (std::is_enum_v<T>) {
@@ -38,7 +38,7 @@ void from_value(const Value& value, T& member) {
 }
 
 constexpr double kAny = std::numeric_limits<double>::infinity();
-constexpr double kMaxCount = 1e9;  // far beyond use, far from overflow
+constexpr double kMaxCount = 1e9;  // more than any use needs, far from overflow
 
 // A row of the table under construction.
 struct Row : Key {
@@ -61,7 +61,7 @@ struct Row : Key {
   }
 };
 
-// `Path` leads from the Config to the member: a section's pointer, then the key's.
+// `Path`: the member pointers from the Config to the key's value: the section's, then the key's.
 template <auto... Path>
 Row row(std::string_view section, Part part, std::string_view name, std::string_view meaning) {
   Row made;
@@ -95,7 +95,7 @@ Row row(std::string_view section, Part part, std::string_view name, std::string_
   row<&Config::schedule, &ScheduleSpec::key>("schedule", Part::none, #key, text)
 #define TRAIN(key, text) row<&Config::train, &TrainSpec::key>("train", Part::none, #key, text)
 
-// What a run is and what it sees.
+// The keys of the run itself and of its data.
 std::vector<Key> data_keys() {
   return {
       TOP(name, "the run's name: its folder is runs/<name>").with(Effect::none),
@@ -141,7 +141,7 @@ std::vector<Key> data_keys() {
   };
 }
 
-// What is trained and how.
+// The keys of the model and its training.
 std::vector<Key> model_keys() {
   return {
       MODEL(backbone, "the feature extractor").one_of(names_of(backbones())),
@@ -214,7 +214,7 @@ std::vector<Key> model_keys() {
 #undef SCHEDULE
 #undef TRAIN
 
-// Of a checkpoint's model, but no config key.
+// Keys of a checkpoint's model that are not config keys.
 std::vector<Key> hidden_model_keys() {
   return {MODEL(classes, "").within(1, kMaxCount), MODEL(ffn, "").within(1, kMaxCount)};
 }

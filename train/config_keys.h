@@ -12,19 +12,19 @@
 
 namespace mld {
 
-// Whether a key matters for what a run computes.
+// How a key affects a run.
 enum class Effect {
-  results,  // yes: it must agree on resume, and weight files record it
-  length,   // yes, recorded too, but it may be raised on resume
-  none,     // no: names, speed, safety
-  place,    // no: a file or folder, relative to the config file it is given in
+  results,  // changes its results: must agree on resume, recorded in weight files
+  length,   // the same, but it may be raised on resume
+  none,     // does not change its results: names, speed, safety
+  place,    // the same: a file or folder, relative to the config file that names it
 };
 
-// What of a checkpoint a key belongs to: its metadata have a JSON object for each part.
+// The part of a checkpoint's metadata, a JSON object, that a key belongs to.
 enum class Part { none, model, preprocessing };
 
 struct Key {
-  // What files of older format versions mean that lack the key, where it is not the default.
+  // The key's value in files of older format versions that lack it, if it is not the default.
   struct Earlier {
     int before;  // the first version whose files have the key
     GivenValue value;
@@ -32,11 +32,11 @@ struct Key {
 
   std::string_view section, name;  // section "" is the top of the file
   Value (*get)(const Config&);
-  void (*set)(Config&, const Value&);  // a value of the key's type, and one of its choices
+  void (*set)(Config&, const Value&);  // the value must have the key's type and be a valid choice
   std::string_view meaning;
-  std::vector<std::string_view> choices{};  // of a text; empty: any text
-  bool colour = false;                      // a text, "" or "#rrggbb"
-  // The range of a number, and of each of a pair.
+  std::vector<std::string_view> choices{};  // for text; empty: any text
+  bool colour = false;                      // text, "" or "#rrggbb"
+  // The range of a number, or of each number of a pair.
   double least = -std::numeric_limits<double>::infinity();
   double most = std::numeric_limits<double>::infinity();
   Effect effect = Effect::results;
@@ -49,15 +49,15 @@ struct Key {
 
 // In the order of the file.
 std::span<const Key> config_keys();
-// The keys of a checkpoint's part: config keys, and what the data decides.
+// The keys of a checkpoint's part: config keys, and keys that the data determines.
 std::vector<Key> part_keys(Part part);
-// The sections but the top, in the order of the file.
+// The sections, except the top of the file, in the order of the file.
 std::span<const std::string_view> config_sections();
 // Null if there is no such key.
 const Key* find_key(std::string_view section, std::string_view name);
 
-// Stores the value in the config. Returns "" or what is wrong ("expected a number, got the text
-// \"x\"") and then leaves the config as it was.
+// Stores the value in the config and returns "". If the value is wrong, leaves the config as it was
+// and returns why ("expected a number, got the text \"x\"").
 std::string assign(const Key& key, const GivenValue& given, Config& config);
 
 }  // namespace mld

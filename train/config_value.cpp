@@ -17,7 +17,8 @@ struct Overload : Functions... {
 template <class... Functions>
 Overload(Functions...) -> Overload<Functions...>;
 
-// The shortest text that reads back as the same number, with a point (TOML tells integers apart).
+// The shortest text that reads back as the same number, with a decimal point, so that TOML does not
+// take it for an integer.
 std::string number_text(double value) {
   std::string text = fmt::format("{}", value);
   return text.find_first_of(".einf") == std::string::npos ? text + ".0" : text;

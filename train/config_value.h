@@ -1,4 +1,4 @@
-// The values of config keys: as a Config holds them, as a file gives them, and as text.
+// The values of config keys: in a Config, in a file, and as text.
 #pragma once
 
 #include <array>
@@ -14,15 +14,15 @@ namespace mld {
 class JsonWriter;
 
 using Pair = std::array<double, 2>;
-// What a key holds; its type is the key's. An enum is the text of its word.
+// A key's value, of the key's type. An enum is held as its word.
 using Value =
     std::variant<std::string, int64_t, double, bool, Pair, std::optional<Pair>>;
 
-// A value of a kind no key takes, in words: "a date or time", "a section".
+// A value of a kind that no key accepts, described: "a date or time", "a section".
 struct OtherValue {
   std::string kind;
 };
-// What a TOML or JSON text gives for a key.
+// A key's value as given in TOML or JSON.
 using GivenValue =
     std::variant<std::string, int64_t, double, bool, std::vector<double>, OtherValue>;
 

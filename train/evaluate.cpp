@@ -9,7 +9,7 @@
 
 namespace mld {
 
-constexpr double kThreshold = 0.5;  // of "positive" for precision and recall, on probabilities
+constexpr double kThreshold = 0.5;  // on probabilities, for precision and recall
 
 std::optional<Scores> score_split(Module& model, Objective& objective, Loader& loader,
                                   Device device, const std::function<bool()>& stop) {
@@ -65,7 +65,7 @@ Evaluation evaluate(const Scores& scores, const std::vector<std::string>& class_
   result.has_unknown = std::find(scores.targets.begin(), scores.targets.end(), Label::unknown) !=
                        scores.targets.end();
   result.difficult_absent = mlgcn_map(predictions, Unknown::as_absent);
-  // The published code knows no third state there.
+  // The published code has no unknown labels here.
   result.mlgcn = mlgcn_precision_recall(predictions, kThreshold, 0, Unknown::as_absent);
   result.validate = official_precision_recall(predictions, kThreshold);
   result.classes = class_table(predictions, class_names, kThreshold);
@@ -88,7 +88,7 @@ double Evaluation::metric(const std::string& name) const {
   return top1;
 }
 
-// One line per metric: its name in JSON, its value, what it is.
+// One line per metric: its name in JSON, its value, its description.
 struct NamedMetric {
   const char* key;
   double value;

@@ -1,4 +1,4 @@
-// Scores of a model on a split, and the metrics made of them.
+// A model's scores on a split, and the metrics computed from them.
 #pragma once
 
 #include <functional>
@@ -12,8 +12,8 @@
 
 namespace mld {
 
-// The scores of every sample of a split: 5 bytes x N x K, and the metrics take up to 17 x N more a
-// thread. COCO's val is 16 MB; 100,000 pictures of 10,000 classes are 5 GB.
+// The scores of every sample of a split: 5 x N x K bytes, and the metrics take up to 17 x N bytes
+// more per thread. COCO's val takes 16 MB; 100,000 pictures with 10,000 classes take 5 GB.
 struct Scores {
   std::vector<float> scores;   // [N, K] probabilities: sigmoid, or softmax for single-label
   std::vector<Label> targets;  // [N, K]
@@ -23,8 +23,8 @@ struct Scores {
   Predictions predictions() const { return {scores, targets, classes}; }
 };
 
-// Runs the model over the split in evaluation mode (batch norms folded); the model is left so.
-// Nothing if `stop`, asked before every batch, says so. Errors: DataError if no picture is
+// Runs the model over the split in evaluation mode (batch norms folded) and leaves it in that mode.
+// nullopt if `stop`, called before every batch, returns true. Errors: DataError if no picture is
 // readable, NumericError for outputs that are not finite.
 std::optional<Scores> score_split(Module& model, Objective& objective, Loader& loader,
                                   Device device, const std::function<bool()>& stop);
@@ -33,7 +33,7 @@ std::optional<Scores> score_split(Module& model, Objective& objective, Loader& l
 struct Evaluation {
   int64_t samples = 0, skipped = 0;
   MeanAp official, present, voc_11_points, voc_all_points;
-  MeanAp difficult_absent;  // as `present`, unknown labels counted as absent
+  MeanAp difficult_absent;  // as `present`, but with unknown labels counted as absent
   bool has_unknown = false;  // whether the split has unknown labels (VOC's difficult objects)
   PrecisionRecall mlgcn, validate;  // at 0.5
   bool single_label = false;

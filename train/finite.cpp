@@ -12,16 +12,16 @@
 namespace mld {
 namespace {
 
-constexpr uint32_t kNotFinite = 0x7f800000;  // bits of an infinity; NaNs are above
+constexpr uint32_t kNotFinite = 0x7f800000;  // bits of infinity; those of NaNs are larger
 
-// Whether some bit pattern, the sign aside, is an infinity's or above; with `variance`, whether
-// some number is below zero too (-0 is not). Without branches, so that it is vectorised.
+// Whether any number is infinite or NaN or, with `variance`, below zero (-0 is not). Compares bit
+// patterns without branches, so that it is vectorised.
 bool has_bad(const float* x, int64_t n, bool variance) {
-  const uint32_t signs = variance ? 0 : 0x80000000;  // which to leave aside
+  const uint32_t signs = variance ? 0 : 0x80000000;  // bits to ignore
   uint32_t most = 0;
   for (int64_t i = 0; i < n; ++i) {
     const uint32_t bits = std::bit_cast<uint32_t>(x[i]) & ~signs;
-    most = std::max(most, bits == 0x80000000 ? 0 : bits);  // a set sign is above all else
+    most = std::max(most, bits == 0x80000000 ? 0 : bits);  // a sign bit exceeds all other patterns
   }
   return most >= kNotFinite;
 }

@@ -8,7 +8,7 @@
 
 namespace mld {
 
-// timm's word for how a picture becomes a square.
+// timm's crop_mode for how a picture becomes a square.
 static const char* crop_mode(ResizeMode resize) {
   constexpr std::array<const char*, 3> kWords{"squash", "center", "border"};
   return kWords[static_cast<size_t>(resize)];
@@ -22,7 +22,7 @@ static void write_numbers(JsonWriter& json, std::span<const float> numbers) {
   json.end();
 }
 
-// How pictures are prepared, by timm's names.
+// How pictures are prepared, in timm's names.
 static void write_pretrained_cfg(JsonWriter& json, const CheckpointInfo& info) {
   const Preprocess& pictures = info.preprocess;
   const ImageNormSpec norm = image_norm(pictures.normalize);
@@ -50,7 +50,7 @@ std::string hf_config_json(const CheckpointInfo& info, int64_t num_features) {
   Config config;
   config.model = info.model;
   for (const Key& key : part_keys(Part::model)) {
-    if (key.name != "backbone" && key.name != "classes") {  // said above
+    if (key.name != "backbone" && key.name != "classes") {  // written above
       write_value(json.key(key.name), key.get(config));
     }
   }

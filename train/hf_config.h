@@ -10,7 +10,7 @@
 namespace mld {
 
 // One JSON object: architecture, num_classes, num_features (C of the feature map), label_names,
-// pretrained_cfg (how pictures are prepared) and, for what timm has no words, "mldecoder".
+// pretrained_cfg (how pictures are prepared) and, for settings unknown to timm, "mldecoder".
 std::string hf_config_json(const CheckpointInfo& info, int64_t num_features);
 
 }  // namespace mld

@@ -27,7 +27,7 @@ constexpr int64_t kMaxLogBytes = int64_t{4} << 30;
 
 std::string reason() { return std::strerror(errno); }
 
-// Keeps the leading lines for which keep(line) holds; a line without '\n' goes too.
+// Cuts the file before the first line for which keep(line) is false or that has no '\n'.
 void cut_after(const std::filesystem::path& path,
                const std::function<bool(std::string_view line)>& keep) {
   if (!std::filesystem::exists(path)) {
@@ -82,7 +82,7 @@ class LineSink : public LogSink {
   bool complete() const override { return complete_; }
 
  protected:
-  bool empty() const {  // nothing in it yet
+  bool empty() const {
     struct stat status {};
     return ::fstat(file_.get(), &status) == 0 && status.st_size == 0;
   }

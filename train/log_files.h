@@ -1,4 +1,4 @@
-// The sinks that write a run's folder: train.log, results.csv, log.jsonl and val/ (docs/formats.md).
+// The sinks that write a run's files: train.log, results.csv, log.jsonl and val/ (docs/formats.md).
 #pragma once
 
 #include <cstdint>
@@ -14,12 +14,12 @@
 
 namespace mld {
 
-// Begins writing to a run's folder, after cutting off what its files say beyond `step`: of a run
-// that was killed after its last save. Errors: DataError if a file cannot be opened.
+// Opens the files in a run's folder, after cutting off entries beyond `step`: those of a run that
+// was killed after its last save. Errors: DataError if a file cannot be opened.
 std::vector<std::unique_ptr<LogSink>> file_sinks(const RunFolder& folder, int64_t step);
 
-// Cuts a CSV file (header with a column `step`, integers) after the last row whose step is at most
-// `step`, together with a partial last line. A missing file is fine. Errors: DataError if the
+// Cuts a CSV file (with an integer column `step` in its header) after the last row whose step is at
+// most `step`, and drops a partial last line. A missing file is fine. Errors: DataError if the
 // header has no such column or the file cannot be changed.
 void cut_csv(const std::filesystem::path& path, int64_t step);
 
@@ -27,7 +27,7 @@ void cut_csv(const std::filesystem::path& path, int64_t step);
 // whose member "step" exceeds `step`. Lines without the member stay.
 void cut_jsonl(const std::filesystem::path& path, int64_t step);
 
-// A value of an event. Numbers that are not finite are written as null.
+// A value in an event. Numbers that are not finite are written as null.
 using JsonValue = std::variant<std::string, double, int64_t, bool>;
 using JsonMembers = std::vector<std::pair<std::string_view, JsonValue>>;
 

@@ -59,7 +59,7 @@ Tensor shaped_targets(const LossSpec& spec, const Tensor& targets) {
 
 Tensor loss_targets(const LossSpec& spec, const Batch& batch) {
   if (batch.targets.device().is_meta()) {
-    return batch.targets;  // there are no values to shape
+    return batch.targets;  // on meta: no values to shape
   }
   if (!batch.weights.defined()) {
     return shaped_targets(spec, batch.targets);

@@ -12,7 +12,7 @@ static std::unique_ptr<Model> empty_model(const Config& config, int64_t classes)
   return make_model(spec);
 }
 
-// Evaluation's forward pass and scores, of empty pictures.
+// Runs evaluation's forward pass and scores on empty pictures.
 static void score_empty(Model& model, Objective& objective, Device device, int64_t images,
                         int64_t side) {
   fold_batch_norm(model);
@@ -59,10 +59,10 @@ void Rehearsal::score(int64_t images, int64_t side) {
 
 // ---- what a run takes ---------------------------------------------------------------------------
 
-// oneDNN's code and packed panels, or a device's libraries: measured, see docs/results.md.
+// For oneDNN's code and packed panels, or a device's libraries: measured, see docs/results.md.
 constexpr size_t kLibraries = size_t{128} << 20;
 
-// What saving holds: a copy of everything that lasts, and the model's once more for its own file.
+// The copies that saving makes: everything persistent, and the model once more for its own file.
 static std::vector<Tensor> copies(Module& model, int64_t count) {
   std::vector<Tensor> all;
   for (const auto& [name, p] : parameters(model)) {
@@ -74,7 +74,7 @@ static std::vector<Tensor> copies(Module& model, int64_t count) {
 }
 
 static size_t pictures_under_way(const Config& config) {
-  constexpr int64_t kBatches = 4;  // the loader's: decoded ahead, and the one in use
+  constexpr int64_t kBatches = 4;  // of the loader: those decoded ahead, and the one in use
   const int64_t side = config.preprocess.image_size;
   return static_cast<size_t>(kBatches * config.train.batch_size * side * side * 3);
 }
@@ -93,7 +93,7 @@ TrainingNeeds training_needs(const Config& config, int64_t classes, Device devic
                      error.what());
   }
   const int64_t macs = meter.macs();
-  run.update(N, S);  // now with blocks of the first one to reuse
+  run.update(N, S);  // now with freed blocks of the first update to reuse
   run.score(N, S);
   if (device.is_cpu()) {
     const size_t model = static_cast<size_t>(count_parameters(run.model())) * sizeof(float);
@@ -133,7 +133,7 @@ std::string memory_shortage(const Config& config, int64_t classes, Device device
   if (need <= free) {
     return "";
   }
-  int64_t least = 0, most = N / parts;  // of a part: the first fits, the second does not
+  int64_t least = 0, most = N / parts;  // pictures in a part: `least` fits, `most` does not
   while (most - least > 1) {
     const int64_t middle = (least + most) / 2;
     (fits(middle * parts, parts) ? least : most) = middle;

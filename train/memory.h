@@ -1,4 +1,5 @@
-// What training takes, known before anything is loaded: updates rehearsed on meta (core/meta).
+// Predicts the memory of training before anything is loaded, by rehearsing updates on the meta
+// backend (core/meta).
 #pragma once
 
 #include <memory>
@@ -14,7 +15,7 @@
 
 namespace mld {
 
-// A model with all that its updates need, for updates without data.
+// A model with everything its updates need, to run updates without data.
 class Rehearsal {
  public:
   // On kMeta nothing is computed; elsewhere the model has initial values.
@@ -22,9 +23,9 @@ class Rehearsal {
   Rehearsal(const Rehearsal&) = delete;
   Rehearsal& operator=(const Rehearsal&) = delete;
 
-  // One update from `images` empty pictures of `side` pixels; waits for it.
+  // One update with `images` empty pictures of `side` pixels; waits for its end.
   void update(int64_t images, int64_t side);
-  // Scores as many, as validation does; with the averaged model where there is one.
+  // Scores pictures as validation does; with the averaged model, if there is one.
   void score(int64_t images, int64_t side);
   Model& model() { return *model_; }
 
@@ -38,27 +39,27 @@ class Rehearsal {
   std::unique_ptr<TrainingStep> step_;
 };
 
-// What a run takes at its largest, in bytes.
+// The peak memory of a run, in bytes, and its work.
 struct TrainingNeeds {
-  size_t tensors = 0;   // where the model is: values, gradients, moments, activations, copies
-  size_t pictures = 0;  // on the host: batches under way, and `kept` decoded pictures
+  size_t tensors = 0;   // on the model's device: values, gradients, moments, activations, copies
+  size_t pictures = 0;  // on the host: batches in flight, and `kept` decoded pictures
   int64_t macs = 0;     // of one update
 
-  // Of the memory of the device that computes.
+  // Bytes on the device that computes.
   size_t on(Device device) const { return tensors + (device.is_cpu() ? pictures : 0); }
 };
-// `kept`: bytes of pictures that loaders keep. Errors: UsageError if a batch's part is so small that
-// a norm has one value per channel (the setting to change).
+// `kept`: bytes of the loaders' caches. Errors: UsageError, with the setting to change, if a part
+// of a batch is so small that a norm has one value per channel.
 TrainingNeeds training_needs(const Config& config, int64_t classes, Device device, size_t kept);
 
-// What scoring a split takes, without kept pictures.
+// The memory that scoring a split takes, without cached pictures.
 size_t scoring_needs(const Config& config, int64_t classes, Device device);
 
-// "" if training fits into `free` bytes of the device; else predicted and free, the largest batch
-// that fits, or the optim.grad_accum_steps that would do.
+// "" if training fits into `free` bytes of the device; else a message with predicted and free
+// memory and the largest batch that fits, or the optim.grad_accum_steps that would.
 std::string memory_shortage(const Config& config, int64_t classes, Device device, size_t kept,
                             size_t free);
-// Errors: OutOfMemory with memory_shortage()'s words for what is free now.
+// Errors: OutOfMemory with memory_shortage()'s message for the memory that is free now.
 void require_memory(const Config& config, int64_t classes, Device device, size_t kept);
 
 }  // namespace mld

@@ -79,7 +79,7 @@ double voc_ap_11_points(const Ranking& ranking) {
   const std::vector<double> envelope = precision_envelope(ranking);
   double sum = 0;
   for (size_t t = 0; t <= 10 && !envelope.empty(); ++t) {
-    // Recall (j + 1) / n >= t / 10 in integers: 3 of 10 reach 0.3, which floating point may deny.
+    // Recall (j + 1) / n >= t / 10 in integers: in floating point 3 of 10 might not reach 0.3.
     const size_t needed = (t * envelope.size() + 9) / 10;
     sum += envelope[std::max<size_t>(needed, 1) - 1];
   }
@@ -157,7 +157,7 @@ struct Counts {
 
 double harmonic(double a, double b) { return a + b > 0 ? 2 * a * b / (a + b) : 0.0; }
 
-// The image's classes, highest score first, the first `k` of them; ties to the lower index.
+// The picture's `k` classes with the highest scores, highest first; ties: lower index first.
 std::vector<size_t> highest(std::span<const float> scores, size_t k) {
   std::vector<size_t> order(scores.size());
   std::iota(order.begin(), order.end(), size_t{0});
@@ -170,7 +170,7 @@ std::vector<size_t> highest(std::span<const float> scores, size_t k) {
   return order;
 }
 
-// Adds one image's decisions, predicted[k] for every class, to the counts.
+// Adds one picture's decisions, predicted[k] for every class, to the counts.
 void count_image(std::span<const Label> targets, const std::vector<bool>& predicted,
                  Unknown unknown, std::vector<Counts>& counts) {
   for (size_t k = 0; k < targets.size(); ++k) {
@@ -184,7 +184,7 @@ void count_image(std::span<const Label> targets, const std::vector<bool>& predic
   }
 }
 
-// Counts per class; decide(scores of an image) gives its predictions.
+// Counts per class; decide(scores of a picture) gives its predictions.
 template <class Decide>
 std::vector<Counts> count_all(const Predictions& p, Unknown unknown, Decide&& decide) {
   check(p);

@@ -1,6 +1,6 @@
 // Metrics: each published definition under its own name. Pure functions in double arithmetic.
 //
-// All of them take scores (logits or probabilities; only thresholds tell the difference) and the
+// All of them take scores (logits or probabilities; this matters only for thresholds) and the
 // labels of a whole split. Percentages are 0..100; per-class values are fractions 0..1.
 // Errors, for all: NumericError for a NaN score, Error if the sizes disagree.
 #pragma once
@@ -25,10 +25,10 @@ struct Predictions {
   }
 };
 
-// What an unknown label counts as: nothing, or a negative (as in code that knows no third state).
+// Whether unknown labels are skipped or count as negatives (as in code without a third state).
 enum class Unknown { skip, as_absent };
 
-// A mean average precision with what it was made of.
+// A mean average precision and its components.
 struct MeanAp {
   double percent = 0;               // 0 if no class counts
   std::vector<double> ap;           // [K] fractions
@@ -36,16 +36,16 @@ struct MeanAp {
   int64_t without_positives = 0;    // how many classes have none
 };
 
-// Note [Order of ties]. Samples with equal scores are ranked by descending index: what reversing a
-// stable ascending sort gives. The published codes leave the order to an unstable sort.
+// Note [Order of ties]. Samples with equal scores are ranked by descending index: the reverse of a
+// stable ascending sort. The published codes leave the order to an unstable sort.
 
 // The ML-Decoder and ASL authors' mAP: AP = sum over positives of (positives so far / rank) divided
 // by (positives + 1e-8). A class without positives has AP 0 and stays in the mean.
 MeanAp official_map(const Predictions& predictions);
 // The same APs; the mean is over the classes that have positives.
 MeanAp map_present(const Predictions& predictions);
-// ML-GCN's AP (util.py): without the epsilon. Its "difficult" flag is Unknown::skip. A class
-// without positives, there a division by zero, has AP 0 and stays out of the mean.
+// ML-GCN's AP (util.py): without the epsilon. Unknown::skip is its "difficult" flag. A class
+// without positives, a division by zero in util.py, has AP 0 and is left out of the mean.
 MeanAp mlgcn_map(const Predictions& predictions, Unknown unknown);
 // PASCAL VOC 2007 devkit: mean over recalls t = 0, 0.1 ... 1 of the largest precision at recall
 // >= t. Classes without positives as in mlgcn_map.
@@ -64,10 +64,10 @@ struct PrecisionRecall {
 PrecisionRecall official_precision_recall(const Predictions& predictions, double threshold);
 
 // ML-GCN's, used in the literature's comparisons: positive if score >= threshold (0 for logits, 0.5
-// for probabilities) and, if top > 0, among the image's `top` highest; class_f1 is the harmonic
+// for probabilities) and, if top > 0, among the picture's `top` highest; class_f1 is the harmonic
 // mean of CP and CR ("CF1, harmonic"). A class never predicted counts one prediction, in OP too.
-// Ours where the published code divides by zero: classes without positives have recall 0, F1 of
-// zero precision and recall is 0.
+// Where the published code divides by zero, we choose: classes without positives have recall 0, and
+// F1 of zero precision and recall is 0.
 PrecisionRecall mlgcn_precision_recall(const Predictions& predictions, double threshold, int top,
                                        Unknown unknown);
 
@@ -75,9 +75,9 @@ struct F1AtK {
   double precision = 0, recall = 0, f1 = 0;  // percent, pooled over images and labels
 };
 
-// The K highest labels of every image against its positives. keep_empty: images without positives
-// take part (CLIP-Decoder's form); else they are dropped (SDL's). Ties: lower class index first.
-// K beyond the number of classes means all of them, yet precision still divides by K.
+// The K highest labels of every picture against its positives. keep_empty: pictures without
+// positives take part (CLIP-Decoder's form); else they are dropped (SDL's). Ties: lower class index
+// first. K beyond the number of classes means all of them, but precision still divides by K.
 F1AtK f1_at_k(const Predictions& predictions, int k, bool keep_empty);
 
 // The percentage of samples whose class is among the k highest scores; ties go to the lower index.

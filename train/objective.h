@@ -1,5 +1,5 @@
-// What a model is trained for: it turns a model and a batch into a loss, and a model and pictures
-// into scores. Update, trainer, evaluation and prediction know no more of the task than this.
+// The task of a model: turns a model and a batch into a loss, and a model and pictures into scores.
+// Update, trainer, evaluation and prediction know the task only through this.
 #pragma once
 
 #include <functional>
@@ -17,28 +17,28 @@ class Objective {
  public:
   virtual ~Objective() = default;
 
-  // What the loss reads of a batch's labels, on the host.   -> f32 [N, ...]
+  // The loss's targets from a batch's labels, on the host.   -> f32 [N, ...]
   virtual Tensor targets(const Batch& batch) const = 0;
-  // The loss, [1], of some pictures of a batch, which are `share` of it; the shares' sum has the
-  // whole batch's gradient.   pixels u8 [n, S, S, 3]   targets: their rows, on the same device
+  // The loss, [1], of a part of a batch, the fraction `share` of it; the parts' gradients add up to
+  // the whole batch's.   pixels u8 [n, S, S, 3]   targets: their rows, on the same device
   virtual Var loss(Tape& tape, const Tensor& pixels, const Tensor& targets, float share) = 0;
 
-  // Inference in two steps, so that the model's outputs can be looked through (train/finite.h).
+  // Inference in two steps, so that the model's outputs can be checked (train/finite.h).
   //   pixels u8 [n, S, S, 3] -> outputs f32 [n, K] -> scores [n, K], larger is likelier
   virtual Tensor outputs(const Tensor& pixels) = 0;
   virtual Tensor scores(const Tensor& outputs) const = 0;
-  // Whether exactly one class is right for a picture: accuracy then has a meaning.
+  // Whether exactly one class is right for a picture, so that accuracy is meaningful.
   virtual bool one_label() const = 0;
 };
 
 // Errors: DataError naming the first sample whose labels do not fit the task (single-label needs
-// exactly one each).
+// exactly one per picture).
 void check_labels(Task task, const Dataset& split);
 
 // The classes a picture shows: independent of each other (sigmoid), or exactly one (softmax).
 class Classification : public Objective {
  public:
-  // Normalised images [n, S, S, 3] of type `precision` -> logits [n, K].
+  // Normalised pictures [n, S, S, 3] of type `precision` -> logits [n, K].
   using Forward = std::function<Var(const Var& images)>;
   struct Spec {
     Task task = Task::multi_label;

@@ -1,5 +1,5 @@
-// What training and `mltrain check` begin with, so that both refuse the same settings and data in
-// the same words, before a picture is decoded or anything is computed.
+// The common start of training and `mltrain check`, so that both refuse the same settings and data
+// with the same messages, before a picture is decoded or anything is computed.
 #pragma once
 
 #include <memory>
@@ -15,17 +15,17 @@ struct RunData {
   Splits splits;
   std::unique_ptr<Loader> train, val;  // of the splits
 
-  // Of pictures that the loaders keep.
+  // Of both loaders.
   size_t cache_bytes() const {
     return static_cast<size_t>(train->cache_bytes() + val->cache_bytes());
   }
 };
 
-// Opens the data and holds the settings against it. Errors: DataError for data that cannot be used,
-// UsageError for settings that do not fit it.
+// Opens the data and checks the settings against it. Errors: DataError for data that cannot be
+// used, UsageError for settings that do not fit it.
 RunData open_run_data(const Config& config);
 
-// Gives an initialize()d model the values of model.init, which must not be empty.
+// Loads model.init, which must not be empty, into a model after initialize().
 // Errors: as init_from_checkpoint.
 LoadReport load_start(const Config& config, const Dataset& train, Classifier& model);
 

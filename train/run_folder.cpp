@@ -15,8 +15,7 @@ static void remove_run(const RunFolder& run) {
   fs::remove_all(run.val());
 }
 
-// "runs/a/" and "." name the same folders as "runs/a" and "/home/me/here", to which -2 can be
-// appended.
+// Turns "runs/a/" and "." into "runs/a" and "/home/me/here", to which -2 can be appended.
 static fs::path with_a_name(const fs::path& folder) {
   const fs::path name = folder.filename();
   if (name.empty() && folder.has_parent_path() && folder.has_relative_path()) {
@@ -35,7 +34,7 @@ RunFolder create_run_folder(const fs::path& given, bool overwrite) {
     };
     if (overwrite) {
       fs::create_directories(root);
-      const FolderLock lock(root);  // not under the feet of a run that is still going
+      const FolderLock lock(root);  // fails if a run is still using it
       remove_run(run);
     } else {
       for (int n = 2; taken(run.root); ++n) {
@@ -52,7 +51,7 @@ RunFolder create_run_folder(const fs::path& given, bool overwrite) {
 }
 
 fs::path weights_file(const fs::path& given) {
-  std::error_code unreadable;  // told when the file is opened
+  std::error_code unreadable;  // reported when the file is opened
   if (!fs::is_directory(given, unreadable)) {
     return given;
   }

@@ -1,4 +1,4 @@
-// The run folder: where a training run keeps everything. Layout: docs/formats.md.
+// The run folder, which holds all files of a training run. Layout: docs/formats.md.
 #pragma once
 
 #include <filesystem>
@@ -21,13 +21,13 @@ struct RunFolder {
   std::filesystem::path val() const { return root / "val"; }
 };
 
-// Creates the folder of a new run. An existing one is kept: the next free name given-2, given-3, ...
-// is taken instead, unless `overwrite` says to empty it (only what a run writes is removed).
+// Creates the folder of a new run. If it exists, the next free name given-2, given-3, ... is used,
+// or with `overwrite` the folder is emptied (only a run's own files are removed).
 // Errors: DataError if the folder cannot be made.
 RunFolder create_run_folder(const std::filesystem::path& given, bool overwrite);
 
-// The checkpoint that `given` stands for: a file is itself, a run folder its best weights, else its
-// last ones. Errors: DataError for a folder without either.
+// The checkpoint that `given` stands for: a file for itself, a run folder for its best weights or,
+// without these, its last ones. Errors: DataError for a folder with neither.
 std::filesystem::path weights_file(const std::filesystem::path& given);
 
 }  // namespace mld

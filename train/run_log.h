@@ -1,4 +1,4 @@
-// A run's log: events, told to every sink of a list.
+// A run's log: sends events to a list of sinks.
 #pragma once
 
 #include <memory>
@@ -15,54 +15,54 @@ namespace mld {
 struct Note {
   enum class Kind { message, warning } kind = Kind::message;
   std::string text;  // one line or several
-  int64_t step = 0;  // updates done when it was said
+  int64_t step = 0;  // updates done at that time
 };
 
-// Where a run stands after a step.
+// The state of a run after a step.
 struct StepReport {
   int64_t epoch = 0, epochs = 0;    // epoch counted from 0
-  int64_t batch = 0, batches = 0;   // batches done in it
+  int64_t batch = 0, batches = 0;   // batches done in the epoch, and all of them
   int64_t step = 0;                 // updates done
-  int64_t images = 0;               // of this step
+  int64_t images = 0;               // pictures in this step
   double loss = 0, lr = 0;
 };
 
-// What an epoch came to.
+// The results of an epoch.
 struct EpochReport {
   int64_t epoch = 0, epochs = 0, step = 0;
   double loss = 0;            // mean over the epoch's batches
   double lr = 0;              // of its last update
   std::string metric;         // train.best_metric
   std::optional<Evaluation> raw{}, average{};  // on val, if validated; average: if there is one
-  bool improved = false;      // one of them is the best so far,
-  bool average_is_better = false;  // and which of the two is better
+  bool improved = false;      // raw or average is the best so far
+  bool average_is_better = false;  // average is better than raw
   double best = -1;           // the metric of the best so far; -1: none yet
-  std::vector<double> history{};  // the better of both, per validation
-  double seconds = 0;         // since the last epoch's end
+  std::vector<double> history{};  // the better of both metrics, per validation
+  double seconds = 0;         // since the previous epoch's end
 };
 
-// Receives what happens. Sinks of files are written to as the events come.
+// Receives events. Sinks that are files write each event when it comes.
 class LogSink {
  public:
   virtual ~LogSink() = default;
   virtual void note(const Note&) {}
   virtual void step(const StepReport&) {}
   virtual void epoch(const EpochReport&) {}
-  // Whether everything could be written; if not, the log warns once, and the run goes on.
+  // Whether everything was written; if not, the log warns once, and the run goes on.
   virtual bool complete() const { return true; }
 };
 
 class RunLog {
  public:
   void add(std::unique_ptr<LogSink> sink) { sinks_.push_back(std::move(sink)); }
-  // Adds the sinks of a run's folder (train/log_files.h), continued after `step`, and tells them
-  // the notes so far: those from before the folder was known.
+  // Adds the sinks of a run's folder (train/log_files.h), which continue after `step`, and sends
+  // them the notes from before the folder was known.
   void open(const RunFolder& folder, int64_t step);
 
   void message(const std::string& text) { note(Note::Kind::message, text); }
   void warning(const std::string& text) { note(Note::Kind::warning, text); }
   void step(const StepReport& report);
-  void epoch(EpochReport report);  // its seconds are filled in here
+  void epoch(EpochReport report);  // fills in its seconds
 
  private:
   void note(Note::Kind kind, const std::string& text);
@@ -79,14 +79,14 @@ class RunLog {
 // An epoch in one line: "epoch 2/3  loss 2.5  mAP 38.50  averaged 40.00  best 40.00  ▁█  3:07".
 std::string epoch_line(const EpochReport& report);
 
-// The values as blocks of eight heights between their smallest and largest, the last `most` of
-// them. Equal values are all of middle height; values that are not finite are blanks.
+// The last `most` values as blocks of eight heights, between their smallest and largest. If all are
+// equal, they have middle height; values that are not finite are blanks.
 std::string sparkline(std::span<const double> values, size_t most = 40);
 
-// "42 s", "3:07", "2:15:09"; "?" for a negative or not finite number of seconds.
+// "42 s", "3:07", "2:15:09"; "?" for seconds that are negative or not finite.
 std::string format_duration(double seconds);
 
-// Of a clock that never goes backwards.
+// Reads a clock that never goes backwards.
 double monotonic_seconds();
 
 }  // namespace mld

@@ -13,7 +13,7 @@ volatile std::sig_atomic_t g_stop = 0;
 
 extern "C" void on_stop_signal(int number) {
   if (g_stop != 0 && number != SIGHUP) {
-    _exit(static_cast<int>(ExitCode::stopped));  // nothing else is safe here
+    _exit(static_cast<int>(ExitCode::stopped));  // nothing else is safe in a handler
   }
   g_stop = 1;
 }

@@ -62,7 +62,7 @@ Trainer::Trainer(LoadedConfig config, Device device, RunLog& log, Start start)
 }
 
 // Makes the model and its objective, with initial weights or those of model.init. With the strict
-// policy a checkpoint of ours must be of the same classes.
+// policy, one of our checkpoints must have the same classes.
 void Trainer::start_model(Start start) {
   ModelSpec spec = config_.model;
   spec.classes = static_cast<int64_t>(data_.train->class_names().size());
@@ -107,7 +107,7 @@ ExitCode Trainer::run_epoch() {
     start_update(*batch);
     take_results(step_->lag());
     const bool last = state_.batch == train_loader_->batches_per_epoch();
-    const bool stop = stop_requested();  // asked once: a signal may come any time
+    const bool stop = stop_requested();  // called once, since a signal may come at any time
     if (stop || (!last && save_is_due())) {
       take_results(0);
       save();
@@ -123,7 +123,8 @@ ExitCode Trainer::run_epoch() {
                                                                     : ExitCode::ok;
 }
 
-// Queues one update. Out of memory, the error also names a batch size that fits, found by trying.
+// Queues one update. When memory runs out, finds a batch size that fits by trying, and names it in
+// the error.
 void Trainer::start_update(const Batch& batch) {
   best_.before_update(state_.step);
   const Rates now = schedule_.at(state_.step);
@@ -132,7 +133,7 @@ void Trainer::start_update(const Batch& batch) {
     step_->queue(batch, now, state_.step);
   } catch (const OutOfMemory& error) {
     reason = error.what();
-  }  // what the step held is free again
+  }  // the step's memory is free again
   if (!reason.empty()) {
     take_results(0);
     const int64_t fits = step_->fitting_part(batch);
@@ -148,9 +149,9 @@ void Trainer::start_update(const Batch& batch) {
                         .images = batch.images.shape()[0], .lr = now.lr});
 }
 
-// Takes the results of queued updates, oldest first, until only `still_queued` are left. One that is
-// not finite ends the run; updates queued behind it have changed the model by then, but what they
-// made of it is never saved.
+// Takes the results of queued updates, oldest first, until only `still_queued` are left. One that
+// is not finite ends the run; updates queued after it have changed the model by then, but this is
+// never saved.
 void Trainer::take_results(size_t still_queued) {
   while (queued_.size() > still_queued) {
     StepReport report = queued_.front();
@@ -169,7 +170,7 @@ void Trainer::take_results(size_t still_queued) {
   }
 }
 
-// Nothing if a signal came meanwhile.
+// nullopt if a signal came in the meantime.
 std::optional<Evaluation> Trainer::evaluate_now() {
   const std::optional<Scores> scores = score_split(*model_, *objective_, *val_loader_, device_,
                                                    stop_requested);
@@ -181,7 +182,7 @@ std::optional<Evaluation> Trainer::evaluate_now() {
   return result;
 }
 
-// Evaluates the model and its average, and takes note of both. False if a signal came meanwhile.
+// Evaluates the model and its average and records both. False if a signal came in the meantime.
 bool Trainer::validate(EpochReport& report) {
   step_->release();  // validation needs the memory
   report.raw = evaluate_now();
@@ -206,8 +207,8 @@ bool Trainer::validate(EpochReport& report) {
   return true;
 }
 
-// Validates and moves on to the next epoch. A signal during validation leaves the state where it
-// was, at the end of the epoch's batches, and gives false.
+// Validates and moves on to the next epoch. If a signal comes during validation, returns false and
+// leaves the state as it was, at the end of the epoch's batches.
 bool Trainer::finish_epoch() {
   const int64_t batches = train_loader_->batches_per_epoch(), next = state_.epoch + 1;
   EpochReport report{.epoch = state_.epoch, .epochs = epochs(), .step = state_.step,
@@ -229,7 +230,7 @@ bool Trainer::finish_epoch() {
   return true;
 }
 
-// Names the pictures that were skipped (data.on_bad_image = "skip") and not yet told of.
+// Warns of pictures that were skipped (data.on_bad_image = "skip") since the last warning.
 void Trainer::warn_of_bad_pictures() {
   const auto tell = [&](const char* split, const Loader& loader, std::vector<int64_t>& told) {
     std::string list;

@@ -1,8 +1,8 @@
 // The training run: epochs of steps, validation, saving, resuming.
 //
-// What a run computes is a pure function of its config, its data and the number of compute threads.
-// Everything that changes while it runs is in TrainingState, the model, the average and the
-// optimiser; save() writes all of it, so a killed run continues with the same bits.
+// A run's results are a pure function of its config, its data and the number of compute threads.
+// Everything that changes during the run is in TrainingState, the model, the average and the
+// optimiser; save() writes all of it, so a killed and resumed run gives the same bits.
 #pragma once
 
 #include <chrono>
@@ -39,10 +39,10 @@ class Trainer {
   // is predicted not to fit (train/memory.h).
   Trainer(LoadedConfig config, Device device, RunLog& log, Start start);
 
-  // What the run will write.
+  // The size of the run's files.
   RunBytes bytes_on_disk() const { return run_bytes(*model_, config_); }
 
-  // Where to save; continues from the folder's saved state if it has one.
+  // Sets the folder to save to; continues from its saved state if it has one.
   // Errors: DataError for a state that cannot be read or does not fit the data.
   void open(const RunFolder& folder);
 
@@ -83,16 +83,16 @@ class Trainer {
   std::unique_ptr<Optimizer> optimizer_;
   std::optional<Ema> ema_;
   std::unique_ptr<TrainingStep> step_;
-  std::deque<StepReport> queued_;  // of updates whose results have not been taken
+  std::deque<StepReport> queued_;  // of updates whose results have not been taken yet
   BestWeights best_;
   Schedule schedule_;
   TrainingState state_;
-  size_t damage_told_ = 0;  // pictures whose harmless damage was warned of
+  size_t damage_told_ = 0;  // pictures with harmless damage that was warned about
   std::chrono::steady_clock::time_point last_save_;
 };
 
-// Whether the weight files of a folder are whole and those of its saved state (a kill may leave
-// them behind).
+// Whether the weight files of a folder are undamaged and belong to its saved state (after a kill
+// they may be older).
 bool weights_are_current(const RunFolder& folder, const TrainingState& state);
 
 }  // namespace mld

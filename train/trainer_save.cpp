@@ -1,9 +1,9 @@
 // The trainer's saving and resuming.
 //
-// Note [Order of saving]. last.state.safetensors is written first and alone suffices to resume;
-// last and best are written after it. A kill in between leaves them a save behind (or missing), and
-// resuming writes them again from the state, which therefore holds the best weights too: as
-// "best.*" where they are neither the model's nor the average's of its step.
+// Note [Order of saving]. last.state.safetensors is written first and suffices to resume; last and
+// best are written after it. A kill in between leaves these one save behind (or missing), and
+// resuming rewrites them from the state. So the state holds the best weights too: as "best.*" if
+// they are neither the model's nor the average's at its step.
 #include <utility>
 
 #include "data/safetensors.h"
@@ -64,7 +64,7 @@ static bool written_at(const std::filesystem::path& path, int64_t step) {
     const auto found = info.metrics.find(kStep);
     return found != info.metrics.end() && found->second == static_cast<double>(step);
   } catch (const DataError&) {
-    return false;  // damaged: written again from the state
+    return false;  // damaged: will be rewritten from the state
   }
 }
 

@@ -1,4 +1,4 @@
-// What a run is made of besides its tensors: where it stands, what it has seen, what is best.
+// The state of a run besides its tensors: its progress, the data seen, the best so far.
 #pragma once
 
 #include <cstdint>
@@ -13,26 +13,26 @@ namespace mld {
 struct TrainingState {
   int64_t step = 0;         // updates done
   int64_t epoch = 0;        // the epoch in progress, from 0
-  int64_t batch = 0;        // batches of it already trained on
+  int64_t batch = 0;        // batches of the epoch already trained on
   double loss_sum = 0;      // over those batches
   int64_t validated_step = -1;          // the step of the last validation; -1: none yet
-  double raw_metric = 0, ema_metric = 0;  // train.best_metric on val then
+  double raw_metric = 0, ema_metric = 0;  // train.best_metric on val at that step
   BestRecord best;          // of best.safetensors
   bool finished = false;
-  std::vector<double> history;  // the better of both after each validation, for the sparkline
-  std::vector<int64_t> bad_train, bad_val;  // samples skipped as bad pictures and told of
+  std::vector<double> history;  // the better metric of each validation, for the sparkline
+  std::vector<int64_t> bad_train, bad_val;  // samples skipped as bad pictures and reported
   int threads = 0;              // compute threads: bit-equal resuming needs the same number
   std::string fingerprint;      // of the training and validation data
-  std::string picture_sizes;    // of the same, see sizes_fingerprint(); "": saved before there was
+  std::string picture_sizes;    // see sizes_fingerprint(); "" in files from before it existed
   std::string config;           // the resolved config, TOML
 };
 
-// As safetensors metadata and back; numbers survive exactly.
+// Converts to safetensors metadata and back; numbers are preserved exactly.
 // Errors: DataError naming `file` and the field that is missing or malformed.
 std::map<std::string, std::string> to_metadata(const TrainingState& state);
 TrainingState from_metadata(const std::map<std::string, std::string>& metadata,
                             const std::string& file);
-// Whether metadata are those of a training state, of any version.
+// Whether the metadata are a training state's, of any version.
 bool is_training_state(const std::map<std::string, std::string>& metadata);
 
 }  // namespace mld

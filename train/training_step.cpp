@@ -31,7 +31,7 @@ void TrainingStep::queue(const Batch& batch, const Rates& rates, int64_t step) {
                       members_.optimizer.prepare(rates)});
   const Inputs inputs{there[0], there[1], there[2], there[3]};
   const Shape& shape = inputs.images.shape();
-  constexpr int64_t kRunsBeforeCapture = 2;  // they build plans and fill the memory pool
+  constexpr int64_t kRunsBeforeCapture = 2;  // these build plans and fill the memory pool
   if (graph_ != nullptr && shape == graph_inputs_.images.shape()) {
     replay(inputs);
   } else if (graph_ == nullptr && spec_.capture && !device_.is_cpu() &&
@@ -45,7 +45,7 @@ void TrainingStep::queue(const Batch& batch, const Rates& rates, int64_t step) {
   queue_->download(results_);
 }
 
-// One update from one batch, in parts whose gradients add up.
+// One update with one batch, in parts whose gradients are accumulated.
 void TrainingStep::update(const Inputs& inputs) {
   const int64_t N = inputs.images.shape()[0], most = spec_.parts;
   const int64_t parts = std::min(most, N);
@@ -103,7 +103,7 @@ void TrainingStep::capture(const Inputs& inputs) {
     }
   }
   graph_ = queue_->capture([this] { update(graph_inputs_); });
-  for (Counter& counter : counters_) {  // the host has counted once, while it recorded
+  for (Counter& counter : counters_) {  // the host counted up once during the capture
     counter.per_update = counter.buffer->value.data<int64_t>()[0] - counter.before;
   }
   graph_->replay();
@@ -144,9 +144,9 @@ int64_t TrainingStep::fitting_part(const Batch& batch) {
                        0, n, 0);
       return n;
     } catch (const OutOfMemory&) {
-      // half of it then
+      // try half of it
     } catch (const Error&) {
-      return 0;  // too few pictures for batch norm, say: no advice, and the first error counts
+      return 0;  // e.g. too few pictures for batch norm: no advice, the first error is reported
     }
   }
   return 0;

@@ -22,7 +22,7 @@ struct KnownName {
 // The row of a plain name; null for others.
 const KnownName* known_name(std::string_view plain);
 
-// Whether it has a picture's extension or a slash.
+// Whether it has a file extension or a slash.
 bool looks_like_path(std::string_view cell);
 
 // Facts about a column; the first record is left out if there are others.
