@@ -53,8 +53,8 @@ static void print_split(const char* name, const Dataset& data, const DatasetRepo
   }
 }
 
-// Seconds of an update, from two small ones on this machine: the time that does not grow with the
-// pictures, and the time of a multiply-add.
+// Seconds per update, estimated from two small updates on this machine: a fixed time, and a time
+// that grows with the multiply-adds.
 static double estimated_step(const Config& config, int64_t classes, Device device, int64_t macs) {
   constexpr int64_t kFew = 2, kMore = 6, kLargestSide = 224, kSmallestSide = 64;
   constexpr int64_t kMostMacs = 200'000'000'000;  // a second or two
@@ -71,7 +71,7 @@ static double estimated_step(const Config& config, int64_t classes, Device devic
   }
   Rehearsal run(small, classes, device);
   const auto seconds = [&](int64_t images) {
-    run.update(images, small.preprocess.image_size);  // builds what is cached by shape
+    run.update(images, small.preprocess.image_size);  // warm-up: fills caches for this shape
     const auto start = std::chrono::steady_clock::now();
     run.update(images, small.preprocess.image_size);
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -83,11 +83,11 @@ static double estimated_step(const Config& config, int64_t classes, Device devic
 }
 
 struct StepCheck {
-  double seconds = 0;  // estimated, of an update
-  bool fits = true;    // into the memory that is free
+  double seconds = 0;  // estimated, per update
+  bool fits = true;    // into free memory
 };
 
-// Prints what the model and a step take.
+// Prints the cost of the model and of a step.
 static StepCheck check_step(const Config& config, const RunData& data, Device device) {
   ModelSpec spec = config.model;
   const int64_t classes = static_cast<int64_t>(data.splits.train->class_names().size());
@@ -117,7 +117,7 @@ static StepCheck check_step(const Config& config, const RunData& data, Device de
   return {seconds, shortage.empty()};
 }
 
-// How long a run takes: `decode` seconds for a training picture on one thread.
+// Prints how long a run takes. `decode`: seconds to load a training picture on one thread.
 static void print_estimate(const Config& config, const RunData& data, double step,
                            double decode) {
   const int64_t steps = data.train->batches_per_epoch();
@@ -125,7 +125,7 @@ static void print_estimate(const Config& config, const RunData& data, double ste
   const double validations = static_cast<double>(data.val->batches_per_epoch()) / 3 *
                              (config.train.model_ema_decay > 0 ? 2 : 1) /
                              static_cast<double>(config.train.val_interval);
-  // Pictures that are not cached are loaded anew, by the compute threads where no others are idle.
+  // Pictures that are not cached are loaded in every epoch, if necessary by the compute threads.
   const double pictures = static_cast<double>(data.splits.train->size());
   const double loading =
       data.train->cache_bytes() > 0 ? 0 : decode * pictures / usable_processors();
@@ -153,7 +153,7 @@ static int64_t check_split(const char* name, const Dataset& data, const Config& 
 static void print_unused(const Config& config, std::span<const Dataset* const> splits) {
   const DataOptions options = data_options(config);
   if (format_of(options).detect == nullptr) {
-    return;  // no files
+    return;  // a format without files
   }
   const std::vector<std::string> unused = unused_pictures(options.root, splits);
   if (!unused.empty()) {
@@ -163,7 +163,7 @@ static void print_unused(const Config& config, std::span<const Dataset* const> s
   }
 }
 
-// What the run starts from, and the disk space it will take. Errors: as training's.
+// Checks the run's initial weights; returns the disk space it will take. Errors: as training's.
 static RunBytes check_start(const Config& config, const Dataset& train) {
   ModelSpec spec = config.model;
   spec.classes = static_cast<int64_t>(train.class_names().size());
@@ -175,7 +175,7 @@ static RunBytes check_start(const Config& config, const Dataset& train) {
   return run_bytes(*model, config);
 }
 
-// Looks for equal pictures by their bytes, too.
+// Also compares pictures by their bytes.
 static void print_warnings(const Splits& splits, const Dataset* test) {
   std::vector<std::string> warnings = splits.warnings;
   warnings.push_back(same_pictures_warning(*splits.train, *splits.val, "val"));
@@ -190,7 +190,7 @@ static void print_warnings(const Splits& splits, const Dataset* test) {
 }
 
 ExitCode check_run(const Config& config, Device device) {
-  backend(device).set_deterministic(config.train.deterministic);  // also: is it there?
+  backend(device).set_deterministic(config.train.deterministic);  // fails without such a device
   const RunData data = open_run_data(config);
   std::unique_ptr<Dataset> test;
   if (!config.data.test.empty()) {

@@ -26,7 +26,7 @@ std::string class_table(std::span<const std::string> names, std::span<const int6
   std::vector<size_t> order(n);
   std::iota(order.begin(), order.end(), size_t{0});
   const bool all = n <= kMostShown;
-  if (!all) {  // the most frequent first; equals in their own order
+  if (!all) {  // the most frequent first; equally frequent ones keep their order
     std::stable_sort(order.begin(), order.end(),
                      [&](size_t a, size_t b) { return counts[a] > counts[b]; });
   }

@@ -1,4 +1,4 @@
-// How many pictures each class has, as `mltrain check` shows it.
+// The table of pictures per class that `mltrain check` shows.
 #pragma once
 
 #include <cstdint>
@@ -7,8 +7,8 @@
 
 namespace mld {
 
-// A line per class, in order, with a bar. Of more than 40 classes: the 15 with the most pictures,
-// the 15 with the fewest, and how many there are between.   counts[k] pictures show names[k]
+// A line per class, in order, with a bar. For more than 40 classes: the 15 with the most pictures,
+// the 15 with the fewest, and how many are in between.   counts[k] pictures show names[k]
 std::string class_table(std::span<const std::string> names, std::span<const int64_t> counts);
 
 }  // namespace mld

@@ -177,7 +177,7 @@ MltrainCommand parse_check(std::span<const std::string> arguments) {
   return command;
 }
 
-// The whole of `text` as an integer in a range. Errors: UsageError.
+// Parses all of `text` as an integer in a range. Errors: UsageError.
 int64_t integer(const std::string& key, const std::string& text, int64_t least, int64_t most) {
   int64_t value = 0;
   const char* end = text.data() + text.size();

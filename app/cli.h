@@ -1,5 +1,5 @@
-// The command lines of mltrain and mlinfer as plain structs. Nothing here opens files, prints or
-// exits.
+// Parses the command lines of mltrain and mlinfer into plain structs. Nothing here opens files,
+// prints or exits.
 #pragma once
 
 #include <cstdint>
@@ -18,14 +18,14 @@ namespace mld {
 
 inline constexpr std::string_view kVersion = "0.1.0";
 
-// --help, --help-config, --version: text for stdout, then exit code 0.
+// --help, --help-config, --version: the text to print on stdout before exiting with code 0.
 struct PrintText {
   std::string text;
 };
 
 struct TrainCommand {
-  std::string config;                  // "" only with resume: the run's own config
-  std::vector<std::string> overrides;  // "section.key=value"; --device comes as "device=..."
+  std::string config;                  // may be "" with `resume`: the run's own config
+  std::vector<std::string> overrides;  // "section.key=value"; --device becomes "device=..."
   std::string resume;                  // a run folder, or ""
   std::string out;                     // "" = runs/<name>
   bool overwrite = false, print_config = false, quiet = false;
@@ -45,8 +45,8 @@ struct ShapesExportCommand {
 
 using MltrainCommand = std::variant<PrintText, TrainCommand, CheckCommand, ShapesExportCommand>;
 
-// arguments: argv without the program's name. Errors: UsageError, short, with the nearest command
-// or option.
+// arguments: argv without the program's name. Errors: UsageError with a short message that names
+// the nearest command or option.
 MltrainCommand parse_mltrain(std::span<const std::string> arguments);
 
 struct EvalCommand {
@@ -78,7 +78,7 @@ using MlinferCommand = std::variant<PrintText, EvalCommand, PredictCommand, Info
 // As parse_mltrain.
 MlinferCommand parse_mlinfer(std::span<const std::string> arguments);
 
-// argv[1] and on, as the parse functions take them.
+// argv from argv[1] on, for the parse functions.
 std::vector<std::string> arguments_of(int argc, const char* const* argv);
 
 }  // namespace mld

@@ -13,14 +13,14 @@
 namespace mld {
 namespace {
 
-// Code points of UTF-8 text: what a terminal advances by, near enough for a caret.
+// Code points of UTF-8 text: approximately its width on a terminal, good enough to place a caret.
 size_t width(std::string_view text) {
   return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) {
     return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
   }));
 }
 
-// Collects contradictions: each is told at the place of the last of its keys that was given.
+// Collects contradictions between keys; each is reported at the place of the key given last.
 class Contradictions {
  public:
   Contradictions(const GivenKeys& given, std::vector<std::string>& problems)
@@ -48,7 +48,7 @@ class Contradictions {
   std::vector<std::string>& problems_;
 };
 
-// The names of the rows whose flag is so: "asl, bce".
+// The names of the rows with this value of a flag: "asl, bce".
 template <class Row>
 std::string names_where(std::span<const Row> rows, bool Row::*flag, bool value) {
   std::string names;

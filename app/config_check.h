@@ -1,4 +1,4 @@
-// Checking config values against each other, and saying where they stand.
+// Checks config values against each other, and locates them in messages.
 #pragma once
 
 #include <map>
@@ -16,16 +16,16 @@ namespace mld {
 struct GivenPlace {
   std::string file;
   TomlPlace place;
-  bool valid = true;  // false: the value was refused and the config keeps another
+  bool valid = true;  // false: the value was refused and is not in the config
 };
 using GivenKeys = std::map<std::string, GivenPlace>;  // by full name; the last one given
 
-// "file:line:column: what", the line, and a caret under the place.
+// "file:line:column: message", the line, and a caret under the place.
 std::string located_message(const std::string& file, const TomlPlace& place,
                             std::string_view what);
 
-// Appends a located message for every set of keys that cannot go together, unless one of them was
-// refused already.
+// Appends a located message for every set of keys that contradict each other, unless one of them
+// was refused already.
 void check_contradictions(const Config& config, const GivenKeys& given,
                           std::vector<std::string>& problems);
 

@@ -19,8 +19,8 @@ namespace {
 
 constexpr std::string_view kCommandLine = "command line";
 
-// "did you mean" for a key: the nearest in its section, else the same name in another one, else
-// the nearest full name.
+// "did you mean" for a key: the nearest name in its section, else the same name in another section,
+// else the nearest full name.
 std::string key_suggestion(const std::string& section, const std::string& name) {
   std::vector<std::string> siblings, all;
   for (const Key& key : config_keys()) {
@@ -36,23 +36,23 @@ std::string key_suggestion(const std::string& section, const std::string& name) 
   return near.empty() ? did_you_mean(section.empty() ? name : section + "." + name, all) : near;
 }
 
-// `place` seen from `folder`; "" is no place.
+// Makes `place`, a path relative to `folder`, absolute; "" stays.
 void make_absolute(std::string& place, const std::filesystem::path& folder) {
   if (place.empty()) {
     return;
   }
   const std::filesystem::path whole = std::filesystem::absolute(folder / place);
   const std::filesystem::path shorter = whole.lexically_normal();
-  std::error_code missing;  // "link/.." need not be where the link is
+  std::error_code missing;  // "link/.." may differ from the link's own folder
   const bool same = !std::filesystem::exists(whole, missing) ||
                     std::filesystem::equivalent(whole, shorter, missing);
   place = (same ? shorter : whole).native();
 }
 
-// Reads entries into a config and collects everything that is wrong with them.
+// Reads entries into a config and collects all their errors.
 class ConfigReader {
  public:
-  // Relative places in the text start at `folder`, "" for the current one.
+  // Paths in the text are relative to `folder`; "" is the current one.
   explicit ConfigReader(std::string file, std::filesystem::path folder = {})
       : file_(std::move(file)), folder_(std::move(folder)) {}
 
@@ -72,7 +72,7 @@ class ConfigReader {
   LoadedConfig loaded_;
   GivenKeys given_;
   std::vector<std::string> problems_;
-  bool readable_ = true;  // false: the file is not TOML, nothing is known of its keys
+  bool readable_ = true;  // false: the file is not valid TOML, so its keys are unknown
 };
 
 void ConfigReader::read_text(std::string_view text) {
@@ -129,7 +129,7 @@ void ConfigReader::read_entry(const TomlEntry& entry, const std::string& file) {
 
 void ConfigReader::read_override(const std::string& argument) {
   const size_t equals = argument.find('=');
-  // Line 0: the place is an argument, not a line of a file.
+  // Line 0: the value is from an argument, not from a line of a file.
   TomlPlace place{0, 1, static_cast<int64_t>(std::min(equals, argument.size())), argument};
   const std::string file(kCommandLine);
   if (!is_utf8(argument)) {
@@ -201,7 +201,7 @@ LoadedConfig load_config(const std::filesystem::path& file,
   std::string text;
   try {
     text = read_text_file(file, kMaxConfigBytes);
-  } catch (const DataError& error) {  // a config that cannot be read is a usage error
+  } catch (const DataError& error) {  // an unreadable config is a usage error
     fail<UsageError>("{}{}", error.what(), std::filesystem::is_directory(file)
         ? " with settings; to look at the data in a folder: mltrain check FOLDER" : "");
   }

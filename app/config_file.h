@@ -1,4 +1,4 @@
-// A run's configuration from a file: TOML with overrides becomes the structs of train/config.h.
+// Reads a run's configuration: TOML and overrides become the structs of train/config.h.
 #pragma once
 
 #include <cstdint>
@@ -11,19 +11,19 @@
 
 namespace mld {
 
-// A longer file is no config.
+// Longer files are refused.
 constexpr int64_t kMaxConfigBytes = 256 << 10;
 
 // Reads a file and applies overrides "section.key=value" in order. Values are TOML; bare words are
-// accepted as text, and for a key that holds text everything unquoted is the text itself.
-// Places (data.root, model.init) become absolute: those of a file are relative to the file's folder,
-// those of an override to the current one.
+// accepted as text, and for a text key any unquoted value is taken as text.
+// Paths (data.root, model.init) become absolute: those in a file are relative to the file's folder,
+// those in an override to the current one.
 // Errors: UsageError for a missing or malformed file; every unknown key, wrong type, value out of
 // range and contradiction is reported in the same message, each with file:line:column, the line, a
 // caret, what was expected and the nearest known name.
 LoadedConfig load_config(const std::filesystem::path& file,
                          std::span<const std::string> overrides = {});
-// The same from TOML text; `file` appears in messages and origins, places are relative to the
+// The same from TOML text; `file` appears in messages and origins, paths are relative to the
 // current folder.
 LoadedConfig parse_config(std::string_view text, const std::string& file,
                           std::span<const std::string> overrides = {});

@@ -1,4 +1,4 @@
-// The help on config keys, from the table that parsing and printing use.
+// Help on config keys, from the table that parsing and printing use.
 #include <algorithm>
 #include <cmath>
 #include <vector>

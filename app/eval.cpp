@@ -20,7 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The settings of the checkpoint's run with the data in `folder`, whatever data the run had.
+// The settings of the checkpoint's run, but with the data in `folder`.
 LoadedConfig folder_config(const EvalCommand& command, const CheckpointInfo& info) {
   const std::string root = fs::absolute(command.data).native();
   Config config = parse_config(info.config, command.checkpoint,
@@ -31,8 +31,8 @@ LoadedConfig folder_config(const EvalCommand& command, const CheckpointInfo& inf
   return parse_config(to_toml(config, {}), command.data, command.overrides);
 }
 
-// The config that says where the data is: the one given, else the run folder's, else the
-// checkpoint's own, which names no place (enough for data that is drawn).
+// The config that names the data: the given one, else the run folder's, else the checkpoint's own,
+// which has no paths (enough for the built-in shapes).
 LoadedConfig data_config(const EvalCommand& command, const CheckpointInfo& info) {
   if (!command.data.empty()) {
     return fs::is_directory(command.data) ? folder_config(command, info)
@@ -55,7 +55,7 @@ LoadedConfig data_config(const EvalCommand& command, const CheckpointInfo& info)
   return parse_config(info.config, command.checkpoint, command.overrides);
 }
 
-// Pictures must be prepared as in training, unless the command line insists.
+// Pictures are prepared as in training, unless the command line overrides this.
 void use_checkpoint_preprocessing(LoadedConfig& loaded, const CheckpointInfo& info) {
   const auto insisted = [&](const std::string& key) {
     const auto found = loaded.origins.find(key);
@@ -81,8 +81,8 @@ ExitCode eval_command(const EvalCommand& command) {
   use_threads(config.threads);
   const Device device = parse_device(config.device);
   to(*loaded.model, device);
-  // In the checkpoint's class order; a label it does not know is an error, a class without
-  // examples is not.
+  // In the checkpoint's class order; a label outside its classes is an error, a class without
+  // samples is not.
   const auto split = open_dataset(data_options(config, {.names = loaded.info.class_names}),
                                   command.split, Purpose::evaluation);
   const std::unique_ptr<Objective> objective = make_objective(config, *loaded.model);

@@ -6,15 +6,15 @@
 
 namespace mld {
 
-// Scores a checkpoint on a split. Errors: DataError for a checkpoint or data that cannot be read,
-// or whose classes differ.
+// Evaluates a checkpoint on a split. Errors: DataError for a checkpoint or data that cannot be
+// read, or if their classes differ.
 ExitCode eval_command(const EvalCommand& command);
 
-// Labels pictures. A picture that cannot be read is named on stderr, the others are done, and the
-// result is then ExitCode::data.
+// Labels pictures. If a picture cannot be read, names it on stderr, labels the others and returns
+// ExitCode::data.
 ExitCode predict_command(const PredictCommand& command);
 
-// Describes a checkpoint, or a model by its name.
+// Describes a checkpoint, or the model with a given name.
 ExitCode info_command(const InfoCommand& command);
 
 }  // namespace mld

@@ -1,4 +1,4 @@
-// mlinfer info: what a checkpoint holds, or what a model costs.
+// mlinfer info: the content of a checkpoint, or the cost of a model.
 #include <algorithm>
 #include <cstdio>
 
@@ -9,7 +9,7 @@
 
 namespace mld {
 
-// "[112, 112, 64]": one picture's.
+// "[112, 112, 64]": the shape for one picture.
 static std::string shape_text(const Shape& shape) {
   return shape.rank() > 1 && shape[0] == 1 ? Shape(shape.dims().subspan(1)).str() : shape.str();
 }

@@ -1,4 +1,4 @@
-// mlinfer: scores, labels and describes with a trained classifier.
+// mlinfer: evaluates a trained classifier, labels pictures with it, describes it.
 #include <cstdio>
 
 #include "app/cli.h"

@@ -1,4 +1,4 @@
-// mltrain: trains a classifier, checks a data set, exports the embedded one.
+// mltrain: trains a classifier, checks a data set, exports the built-in one.
 #include <cstdio>
 #include <filesystem>
 
@@ -19,7 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The config a run was started with, and whether nothing is left to do for it.
+// The config a run was started with, and whether the run is finished.
 struct SavedRun {
   std::string config, file;
   bool finished = false;
@@ -36,8 +36,8 @@ SavedRun saved_run(const RunFolder& folder) {
   return {state.config, file.path(), state.finished && weights_are_current(folder, state)};
 }
 
-// The saved config with what the command line adds; both must agree on what changes results.
-// `more_epochs` says what more epochs mean; "": there are no more.
+// The saved config with the command line's changes; both must agree on all keys that change
+// results. `more_epochs` gets a message on the effect of more epochs; "" if there are no more.
 LoadedConfig resumed_config(const TrainCommand& command, const SavedRun& saved,
                             std::string& more_epochs) {
   LoadedConfig given = command.config.empty()
@@ -64,14 +64,14 @@ LoadedConfig resumed_config(const TrainCommand& command, const SavedRun& saved,
   return given;
 }
 
-// The folder of a new run. If the wanted one is taken, a warning (--quiet does not hide it) names the
-// one used instead.
+// Makes the folder of a new run. If the wanted one exists, a warning (shown even with --quiet)
+// names the one used instead.
 RunFolder make_run_folder(const LoadedConfig& config, const TrainCommand& command, RunLog& log,
                           const RunBytes& bytes) {
   const fs::path wanted = command.out.empty() ? "runs/" + config.config.name : command.out;
   require_disk_space(bytes, command.overwrite ? RunFolder{wanted} : RunFolder{wanted / "new"});
   const RunFolder folder = create_run_folder(wanted, command.overwrite);
-  std::error_code differs;  // "runs/a/" is "runs/a"
+  std::error_code differs;  // equivalent(), since "runs/a/" is "runs/a"
   if (!fs::equivalent(folder.root, wanted, differs)) {
     log.warning(fmt::format("{} exists; the run folder is {}", wanted.string(),
                             folder.root.string()));
@@ -81,7 +81,7 @@ RunFolder make_run_folder(const LoadedConfig& config, const TrainCommand& comman
 }
 
 ExitCode train(const TrainCommand& command) {
-  install_stop_handlers();  // first: a signal while a large state is read means 75 too
+  install_stop_handlers();  // first, so that a signal while a large state is read also gives 75
   const bool resuming = !command.resume.empty();
   std::string more_epochs;
   RunFolder folder{command.resume};
@@ -106,14 +106,14 @@ ExitCode train(const TrainCommand& command) {
   RunLog log;
   log.add(terminal_sink(command.quiet));
   const bool saved = resuming && fs::exists(folder.state());
-  // Whatever is wrong with data, device or model is said before a folder is made.
+  // Errors of data, device and model are reported before a folder is made.
   Trainer trainer(config, device, log, saved ? Trainer::Start::saved : Trainer::Start::fresh);
   if (resuming) {
     require_disk_space(trainer.bytes_on_disk(), folder);
   } else {
     folder = make_run_folder(config, command, log, trainer.bytes_on_disk());
   }
-  const FolderLock lock(folder.root);  // two processes must not save into one run
+  const FolderLock lock(folder.root);  // two processes must not save to the same run
   log.message("run folder: " + folder.root.string());
   trainer.open(folder);
   if (!more_epochs.empty()) {
@@ -127,7 +127,7 @@ ExitCode train(const TrainCommand& command) {
   return code;
 }
 
-// `mltrain check FOLDER` is a config that says nothing but where the data is.
+// `mltrain check FOLDER` means a config with nothing but data.root.
 LoadedConfig config_to_check(const CheckCommand& command) {
   if (!fs::is_directory(command.config)) {
     return load_config(command.config, command.overrides);

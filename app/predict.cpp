@@ -21,11 +21,11 @@ namespace fs = std::filesystem;
 constexpr int64_t kBatch = 8;
 constexpr double kDefaultThreshold = 0.5;
 
-// Files as given; a folder stands for the pictures in it and below it.
+// Files as given, and the pictures in and below given folders.
 std::vector<fs::path> picture_paths(const std::vector<std::string>& given) {
   std::vector<fs::path> pictures;
   for (const std::string& name : given) {
-    std::error_code unreadable;  // said when the picture is opened
+    std::error_code unreadable;  // reported when the picture is opened
     if (!fs::is_directory(name, unreadable)) {
       pictures.emplace_back(name);
       continue;
@@ -51,7 +51,7 @@ struct Prediction {
   bool above;
 };
 
-// The labels to show: the best `top_k`, or those at the threshold and above (at least the best).
+// The labels to show: the best `top_k`, or those with at least the threshold (always the best one).
 std::vector<Prediction> choose(const float* scores, int64_t K, const PredictCommand& command) {
   const double threshold = command.threshold.value_or(kDefaultThreshold);
   std::vector<int64_t> order(static_cast<size_t>(K));

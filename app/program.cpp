@@ -16,14 +16,14 @@
 
 namespace mld {
 
-// Idle OpenMP threads spin by default, which halves the speed of whatever else runs here (loader
-// threads first of all). The runtime reads its settings when it is loaded, before main, so they can
-// only be given by starting the program again: a few milliseconds.
+// Idle OpenMP threads spin by default, which halves the speed of whatever else is running (above
+// all loader threads). The runtime reads its settings when it is loaded, before main, so changing
+// them requires restarting the program: a few milliseconds.
 static void restart_with_passive_waiting(char** argv) {
   if (std::getenv("OMP_WAIT_POLICY") == nullptr && std::getenv("GOMP_SPINCOUNT") == nullptr) {
     setenv("OMP_WAIT_POLICY", "passive", 1);
     execv("/proc/self/exe", argv);
-    // Still here: no /proc. The program is as right, only slower beside others.
+    // exec failed: there is no /proc. The program works, only more slowly beside others.
   }
 }
 

@@ -1,4 +1,4 @@
-// What both programs share: their outermost function.
+// Shared by both programs: their outermost function.
 #pragma once
 
 #include <functional>
@@ -9,12 +9,12 @@
 
 namespace mld {
 
-// Runs a program's body and returns its exit code; an exception becomes one message on stderr and
-// the code it stands for. `argv` as main got it.
+// Runs a program's body and returns its exit code; an exception becomes a message on stderr and its
+// exit code. `argv`: main's.
 int run_program(const char* name, char** argv,
                 const std::function<ExitCode(const std::vector<std::string>& arguments)>& body);
 
-// Uses `threads` compute threads, 0 for all that this process may run on (or OMP_NUM_THREADS).
+// Sets the number of compute threads; 0 = all processors of this process (or OMP_NUM_THREADS).
 // Errors: UsageError for a negative number.
 void use_threads(int64_t threads);
 

@@ -16,14 +16,14 @@ namespace mld {
 namespace {
 
 constexpr double kRedrawSeconds = 0.1;
-constexpr double kMemory = 0.98;  // weight of the past per step: about the last 50 count
+constexpr double kMemory = 0.98;  // decay per step: averages over about the last 50 steps
 
 bool environment(const char* name) {
   const char* value = std::getenv(name);
   return value != nullptr && *value != '\0';
 }
 
-// At most `columns` characters of UTF-8 text.
+// The first `columns` characters of UTF-8 text, or all.
 std::string cut(const std::string& text, size_t columns) {
   size_t seen = 0;
   for (size_t i = 0; i < text.size(); ++i) {
@@ -78,7 +78,7 @@ void Progress::step(const StepReport& report) {
   last_drawn_ = now;
   const std::string text = describe(report);
   if (style_.terminal) {
-    // Carriage return, the line, clear what is left of the older one.
+    // Carriage return, the line, then clear the rest of the previous one.
     write_("\r" + cut(text, static_cast<size_t>(std::max(style_.width - 1, 10))) + "\x1b[K");
     line_shown_ = true;
   } else {
@@ -89,7 +89,7 @@ void Progress::step(const StepReport& report) {
 void Progress::print(std::string_view text) {
   write_((line_shown_ ? "\r\x1b[K" : "") + std::string(text) + "\n");
   line_shown_ = false;
-  last_drawn_ = style_.terminal ? -1e9 : last_drawn_;  // redraw below with the next step
+  last_drawn_ = style_.terminal ? -1e9 : last_drawn_;  // redraw below at the next step
 }
 
 void Progress::pause() { last_step_ = -1; }
@@ -108,7 +108,7 @@ std::string Progress::describe(const StepReport& report) const {
   return text;
 }
 
-// Of training alone: validations are not in it.
+// Training time only, without validations.
 double Progress::eta_seconds(const StepReport& report) const {
   const int64_t left = (report.epochs - report.epoch) * report.batches - report.batch;
   return steps_ > 0 ? static_cast<double>(left) * seconds_ / steps_ : -1;
@@ -116,7 +116,7 @@ double Progress::eta_seconds(const StepReport& report) const {
 
 namespace {
 
-// A reader that has gone away (a closed pipe) is nobody's concern here: the run goes on.
+// A write to a closed pipe fails silently: the run goes on.
 void write_stderr(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stderr); }
 
 class TerminalSink : public LogSink {

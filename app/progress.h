@@ -1,5 +1,4 @@
-// Progress of a run on stderr: a line that redraws itself on a terminal, a line per interval
-// elsewhere.
+// Progress of a run on stderr: on a terminal a line that is redrawn, elsewhere a line per interval.
 #pragma once
 
 #include <cstdint>
@@ -12,14 +11,14 @@
 
 namespace mld {
 
-// What the place we write to can do.
+// The abilities of the output.
 struct TerminalStyle {
   bool terminal = false;  // can redraw a line
   bool color = false;
   int width = 80;  // columns
 };
 
-// Of stderr: a terminal unless TERM is "dumb"; colours unless NO_COLOR is set and not empty.
+// Stderr's: no terminal if TERM is "dumb"; colours unless NO_COLOR is set and not empty.
 TerminalStyle stderr_style();
 
 // Text in one of the basic colours (ANSI 31 red, 32 green, 33 yellow, 1 bold) if colours are on.
@@ -31,14 +30,14 @@ class Progress {
   using Write = std::function<void(std::string_view)>;
   using Clock = std::function<double()>;  // seconds, never backwards
 
-  // interval: seconds between lines where nothing can be redrawn.
+  // interval: seconds between lines if they cannot be redrawn.
   Progress(const TerminalStyle& style, Write write, Clock clock, double interval = 30);
 
   // Counts a step and draws if it is time.
   void step(const StepReport& report);
-  // Writes lines of their own; a progress line on the terminal makes room.
+  // Writes lines of text, replacing a progress line on the terminal.
   void print(std::string_view text);
-  // What passes until the next step (validation, saving) does not count as training time.
+  // The time until the next step (validation, saving) does not count as training time.
   void pause();
 
   double images_per_second() const { return seconds_ > 0 ? images_ / seconds_ : 0; }
@@ -51,9 +50,9 @@ class Progress {
   Write write_;
   Clock clock_;
   double interval_;
-  double last_step_ = -1;      // time; negative: paused
+  double last_step_ = -1;      // its time; negative: paused
   double last_drawn_ = -1e9;
-  // Recent steps, images and seconds, older ones with less weight.
+  // Recent steps, pictures and seconds, older ones with less weight.
   double steps_ = 0, images_ = 0, seconds_ = 0;
   bool line_shown_ = false;
 };

@@ -101,7 +101,7 @@ TomlDocument flatten(const toml::table& root, const Places& places) {
   return document;
 }
 
-// Where a line has so many dots that tables would be nested too deeply to be taken apart again.
+// The number of a line with so many dots that its tables would be nested too deeply to destroy.
 std::optional<size_t> line_of_many_dots(std::string_view text) {
   constexpr int kMostDots = 200;
   int dots = 0;

@@ -1,4 +1,4 @@
-// TOML text as a flat list of values with their places. The only user of the TOML library.
+// Reads TOML text as a flat list of values with their places. Only this uses the TOML library.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +29,7 @@ struct TomlSection {
   TomlPlace place;
 };
 
-// What is wrong with a text that is not TOML; the reader stops there.
+// The error in a text that is not TOML; the reader stops there.
 struct TomlProblem {
   std::string what;
   TomlPlace place;
@@ -41,8 +41,8 @@ struct TomlDocument {
   std::optional<TomlProblem> problem;
 };
 
-// Never throws for any text. Integers outside 64 bits, deep nesting (over 256) and text that is
-// not UTF-8 are problems. A byte order mark is skipped.
+// Never throws, whatever the text. Integers beyond 64 bits, nesting deeper than 256 and text that
+// is not UTF-8 are reported as problems. A byte order mark is skipped.
 TomlDocument read_toml(std::string_view text);
 
 }  // namespace mld

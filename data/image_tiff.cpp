@@ -105,8 +105,8 @@ uint16_t small_field(TIFF* tiff, uint32_t tag) {
 // The meaning of the channel after the colours.
 enum class Alpha { none, straight, multiplied };
 
-// libtiff multiplies colours by alpha unless they are stored so; told that they are, it leaves them
-// alone.
+// libtiff multiplies colours by alpha unless they are stored that way. So this marks them as such,
+// which makes libtiff leave them alone.
 Alpha alpha_of(TIFF* tiff) {
   uint16_t count = 0, *kinds = nullptr;
   TIFFGetFieldDefaulted(tiff, TIFFTAG_EXTRASAMPLES, &count, &kinds);

@@ -72,7 +72,7 @@ PrecisionRecall mlgcn_precision_recall(const Predictions& predictions, double th
                                        Unknown unknown);
 
 struct F1AtK {
-  double precision = 0, recall = 0, f1 = 0;  // percent, pooled over images and labels
+  double precision = 0, recall = 0, f1 = 0;  // percent, pooled over pictures and labels
 };
 
 // The K highest labels of every picture against its positives. keep_empty: pictures without

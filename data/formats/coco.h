@@ -41,7 +41,7 @@ struct CocoAnnotations {
   std::vector<Category> categories;    // a category's column is its place in this list
 
  private:
-  std::vector<std::string> texts_;  // the ids that are no numbers
+  std::vector<std::string> texts_;  // the ids that are not numbers
   std::unordered_map<std::string, int64_t> text_numbers_;
 };
 

@@ -178,7 +178,7 @@ class CocoHandler {
                              text ? "a string" : area ? "a number" : "an integer or a string"));
   }
 
-  // A value that is neither object nor array; take(field) stores it if it has the right type.
+  // A value that is neither an object nor an array; take(field) stores it if its type is right.
   template <class Take>
   bool scalar(const char* what, Take&& take) {
     if (depth_ == 0) {
