@@ -31,13 +31,11 @@ struct TrainCommand {
   bool overwrite = false, print_config = false, quiet = false;
 };
 
-// mltrain check
 struct CheckCommand {
   std::string config;
   std::vector<std::string> overrides;
 };
 
-// mltrain shapes-export
 struct ShapesExportCommand {
   std::string folder;
   ShapesExport options;

@@ -11,7 +11,6 @@
 
 namespace mld {
 
-// The abilities of the output.
 struct TerminalStyle {
   bool terminal = false;  // can redraw a line
   bool color = false;

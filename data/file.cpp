@@ -17,7 +17,6 @@
 namespace mld {
 namespace {
 
-// The system's message for the last failed call.
 std::string reason() { return std::strerror(errno); }
 
 // Opens a regular file for reading; its size comes back in `size`.

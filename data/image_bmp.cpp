@@ -1,6 +1,6 @@
 // BMP: uncompressed, 1 to 32 bits a pixel, every header since OS/2's. Reads the header and the
-// palette and scales narrow channels; stb_image reads the pixels: Note [How far stb_image is
-// trusted].
+// palette and scales narrow channels; stb_image reads the pixels:
+// Note [How far stb_image is trusted].
 #include <bit>
 
 #include "data/image_stb.h"

@@ -39,7 +39,6 @@ bool looks_like_tga(std::span<const uint8_t> bytes);
 // Refuses an empty picture and one beyond the limits, before memory is allocated for pixels.
 void check_image_size(const EncodedImage& file, const char* format, int64_t width, int64_t height);
 
-// A colour with its opacity.
 struct Rgba {
   uint8_t red = 0, green = 0, blue = 0, alpha = 255;
 };

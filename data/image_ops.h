@@ -20,7 +20,6 @@ Image resize_shorter_side(const Image& image, int size, Interpolation interpolat
 // The picture centred on a square of its longer side; an odd pixel goes to the right or bottom.
 Image pad_to_square(Image image, Rgb fill = {0, 0, 0});
 
-// Mirrored left to right.
 Image horizontal_flip(Image image);
 
 // The picture as it is meant to be seen, from its EXIF orientation 1 to 8 (Pillow's

@@ -11,7 +11,6 @@
 
 namespace mld {
 
-// A picture that could not be loaded.
 struct BadPicture {
   int64_t sample = 0;
   std::string source, error;

@@ -34,7 +34,6 @@ constexpr uint64_t kMaxHeaderBytes = 100'000'000;  // the limit of the published
                   kind.empty() && text ? "; it looks like text" : "");
 }
 
-// What the header says about one tensor.
 struct Entry {
   std::string name, dtype;
   std::vector<int64_t> shape;

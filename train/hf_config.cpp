@@ -8,7 +8,6 @@
 
 namespace mld {
 
-// timm's crop_mode for how a picture becomes a square.
 static const char* crop_mode(ResizeMode resize) {
   constexpr std::array<const char*, 3> kWords{"squash", "center", "border"};
   return kWords[static_cast<size_t>(resize)];

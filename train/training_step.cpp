@@ -69,7 +69,7 @@ void TrainingStep::update(const Inputs& inputs) {
   }
 }
 
-// Images [begin, end) of the batch.
+// Pictures [begin, end) of the batch.
 void TrainingStep::forward_backward(const Inputs& inputs, int64_t begin, int64_t end,
                                     int64_t part) {
   Tape tape({.seed = spec_.seed}, inputs.steps.rows(part, part + 1));

@@ -55,7 +55,6 @@ void write_file(const fs::path& path, const void* data, size_t bytes) {
                      std::strerror(errno));
 }
 
-// The visible part of a shape.
 struct Visible {
   int64_t area = 0;
   int left = 1 << 30, top = 1 << 30, right = -1, bottom = -1;
