@@ -107,7 +107,7 @@ void warn_of_same_names(const Dataset& train, const Dataset& val,
   }
 }
 
-// The hash of a picture's bytes; nothing if it cannot be read.
+// The hash of a picture's bytes; nullopt if it cannot be read.
 std::optional<uint64_t> content_hash(const Dataset& data, int64_t i) {
   try {
     Hash hash;

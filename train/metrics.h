@@ -37,7 +37,7 @@ struct MeanAp {
 };
 
 // Note [Order of ties]. Samples with equal scores are ranked by descending index: the reverse of a
-// stable ascending sort. The published codes leave the order to an unstable sort.
+// stable ascending sort. The published code leaves the order to an unstable sort.
 
 // The ML-Decoder and ASL authors' mAP: AP = sum over positives of (positives so far / rank) divided
 // by (positives + 1e-8). A class without positives has AP 0 and stays in the mean.

@@ -19,7 +19,7 @@ struct TrainingState {
   double raw_metric = 0, ema_metric = 0;  // train.best_metric on val at that step
   BestRecord best;          // of best.safetensors
   bool finished = false;
-  std::vector<double> history;  // the better metric of each validation, for the sparkline
+  std::vector<double> history;  // the better of both at each validation, for the sparkline
   std::vector<int64_t> bad_train, bad_val;  // samples skipped as bad pictures and reported
   int threads = 0;              // compute threads: bit-equal resuming needs the same number
   std::string fingerprint;      // of the training and validation data

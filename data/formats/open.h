@@ -48,7 +48,7 @@ struct DataOptions {
   LabelSpace label_space;
 };
 
-// Note [Labels by purpose]. The label of a VOC class whose objects are all marked difficult:
+// Note [Labels by purpose]. A picture's label for a VOC class with only difficult objects in it:
 //   evaluation                           Label::unknown
 //   training, difficult = "keep"         Label::present
 //   training, difficult = "ignore"       Label::unknown; see loss_targets() in train/loss.h
