@@ -13,7 +13,7 @@ struct Slot {
   float weight_decay;
 };
 
-// What stays the same from step to step.
+// The settings, the same in every step.
 struct Factors {
   float beta2, one_beta2, eps;
   bool decoupled;
@@ -23,7 +23,7 @@ struct Factors {
         decoupled(spec.decoupled) {}
 };
 
-// One block a chunk.   rates [1]
+// One block per chunk.   rates [1]
 __global__ void __launch_bounds__(kManyThreads)
     adam_kernel(const __grid_constant__ Many<Slot> many, const StepRates* rates, Factors f) {
   const StepRates r = *rates;

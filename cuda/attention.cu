@@ -1,9 +1,9 @@
 // attention: per head, y = dropout(softmax(q k^T / sqrt(D/E))) v, never storing the probabilities.
 //
-// The general way: one warp a row, float32 arithmetic, heads of any width. A row of scores lives in
-// shared memory. Backward recomputes the probabilities from lse, once by query for dq and once by
-// key for dk and dv, so nothing is added by two warps. bfloat16 takes the tensor cores where they
-// fit.
+// The general version: one warp per row, float32 arithmetic, heads of any width. A row of scores
+// lives in shared memory. Backward recomputes the probabilities from lse, once by query for dq and
+// once by key for dk and dv, so no sum is shared by two warps. bfloat16 goes to attention_mma.cu
+// where the sizes allow.
 #include "core/kernels.h"
 #include "cuda/attention.cuh"
 #include "cuda/reduce.cuh"
@@ -41,7 +41,7 @@ __device__ inline float dot(const T* a, const T* b, int n) {
   return sum;
 }
 
-// One warp a query.   q [N or 1, Q, D]; k, v [N, L, D]; lse [N, E, Q]; y [N, Q, D]
+// One warp per query.   q [N or 1, Q, D]; k, v [N, L, D]; lse [N, E, Q]; y [N, Q, D]
 template <class T>
 __global__ void __launch_bounds__(kThreads)
     forward_kernel(const T* q, const T* k, const T* v, AttentionSizes s, KeepMask keep, float* lse,
@@ -49,7 +49,7 @@ __global__ void __launch_bounds__(kThreads)
   DYN_SHARED(float, all_scores);  // [kWarps, L]
   const Row row(s, s.Q);
   if (!row.live) {
-    return;  // whole warps leave, and only warp functions follow
+    return;  // whole warps return, and only warp functions follow
   }
   const int lane = threadIdx.x % 32, seen = s.visible(row.i);
   float* scores = all_scores + threadIdx.x / 32 * s.L;
@@ -86,7 +86,7 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 // delta = sum over the head of dy * y, which is the sum over the keys of p times its gradient.
-// One warp a query.   dy, y [N, Q, D]; delta [N, E, Q]
+// One warp per query.   dy, y [N, Q, D]; delta [N, E, Q]
 __global__ void __launch_bounds__(kThreads)
     delta_kernel(const bf16* dy, const bf16* y, AttentionSizes s, float* delta) {
   const Row row(s, s.Q);
@@ -104,8 +104,8 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-// The two rows that a pair (query, key) needs, and what follows from them: with p the probability
-// and f its dropout factor, weight = p f multiplied v, slope = p (f dy.v - delta) scale.
+// What backward needs of a (query, key) pair, with p the probability and f its dropout factor:
+// weight = p f, the factor of v, and slope = p (f dy.v - delta) scale, the score's gradient.
 struct Pair {
   float weight, slope;
 
@@ -116,7 +116,7 @@ struct Pair {
   }
 };
 
-// One warp a query: delta = sum over keys of p f dy.v, exactly (dy . y would carry y's rounding),
+// One warp per query: delta = sum over keys of p f dy.v, exactly (dy . y would carry y's rounding),
 // and dq = sum over keys of slope k.   delta [N, E, Q], dq [N, Q, D]
 template <class T>
 __global__ void __launch_bounds__(kThreads)
@@ -157,7 +157,7 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-// One warp a key: dk = sum over queries of slope q, dv = sum of weight dy.   dk, dv [N, L, D]
+// One warp per key: dk = sum over queries of slope q, dv = sum of weight dy.   dk, dv [N, L, D]
 template <class T>
 __global__ void __launch_bounds__(kThreads)
     key_gradient_kernel(const T* dy, const T* q, const T* k, const T* v, const float* lse,
@@ -167,7 +167,7 @@ __global__ void __launch_bounds__(kThreads)
   if (!row.live) {
     return;
   }
-  const int lane = threadIdx.x % 32, first = s.causal ? row.i : 0;  // queries before see it not
+  const int lane = threadIdx.x % 32, first = s.causal ? row.i : 0;  // earlier queries do not see it
   float* slopes = shared + threadIdx.x / 32 * 2 * s.Q;
   float* weights = slopes + s.Q;
   const T* queries = q + row.n * s.q_stride + int64_t{row.e} * s.head;

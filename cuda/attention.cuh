@@ -1,4 +1,4 @@
-// What the two ways of computing attention share. The tensor-core way (attention_mma.cu) takes
+// Shared by the two versions of attention. The tensor-core version (attention_mma.cu) takes
 // bfloat16 heads of a multiple of 16 columns, at most 128; attention.cu takes everything.
 #pragma once
 
@@ -26,7 +26,7 @@ struct AttentionSizes {
 };
 
 
-// Whether the tensor-core kernels take these.
+// Whether the tensor-core kernels can take these.
 bool attention_mma_fits(const Tensor& q, const Tensor& k, const Tensor& v,
                         const AttentionSpec& spec);
 void attention_mma_forward(const Tensor& q, const Tensor& k, const Tensor& v,

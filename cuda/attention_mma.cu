@@ -2,10 +2,10 @@
 // 128.
 //
 // Note [Tiles of attention]. A block holds 64 rows of one head of one image (queries forward and
-// for dq, keys for dk and dv), 16 rows a warp, and walks over the other side in tiles of 32 rows. A
-// score tile S = A B^T stays in a warp's registers; turned into probabilities it is, fragment for
-// fragment, the left operand of the next product, so it never meets memory. (The scheme of
-// FlashAttention-2, arXiv 2307.08691, at the sizes of a decoder with few queries.)
+// for dq, keys for dk and dv), 16 rows per warp, and walks over the other side in tiles of 32 rows.
+// A score tile S = A B^T stays in a warp's registers; once turned into probabilities it is already,
+// fragment by fragment, the left operand of the next product, so it never goes through memory. (The
+// scheme of FlashAttention-2, arXiv 2307.08691, at the sizes of a decoder with few queries.)
 #include "core/kernels.h"
 #include "cuda/attention.cuh"
 #include "cuda/reduce.cuh"
@@ -17,7 +17,7 @@ constexpr int kWarps = 4, kThreads = 32 * kWarps;
 constexpr int kRows = 16 * kWarps, kTile = 32;
 constexpr int kPad = 8;  // bfloat16 after each row: keeps ldmatrix's eight rows in different banks
 
-// `rows` rows of a head, `stride` elements apart, into shared memory [rows, H + kPad]; those from
+// `rows` rows of a head, `stride` elements apart, into shared memory [rows, H + kPad]; rows from
 // `live` on become zero.
 template <int H>
 __device__ inline void load_tile(const bf16* from, int64_t stride, int rows, int live, bf16* to) {
@@ -132,7 +132,7 @@ __global__ void __launch_bounds__(kThreads)
   float out[H / 8][4] = {}, top[2] = {-INFINITY, -INFINITY}, sum[2] = {};
   const int last = s.causal ? min(s.L, at.row0 + kRows) : s.L;
   for (int l0 = 0; l0 < last; l0 += kTile) {
-    __syncthreads();  // nobody reads the tile before any more
+    __syncthreads();  // every warp is done with the previous tile
     load_tile<H>(k + (at.n * s.L + l0) * s.D + at.head, s.D, kTile, s.L - l0, keys);
     load_tile<H>(v + (at.n * s.L + l0) * s.D + at.head, s.D, kTile, s.L - l0, values);
     __syncthreads();
@@ -154,7 +154,7 @@ __global__ void __launch_bounds__(kThreads)
       }
       largest = quad_max(largest);
       const float shift = largest == -INFINITY ? 0.0f : largest;
-      const float correction = expf(top[half] - shift);  // 0 at first
+      const float correction = expf(top[half] - shift);  // 0 in the first tile
       top[half] = largest;
       float tile_sum = 0;
 #pragma unroll
@@ -197,8 +197,8 @@ struct BackwardInputs {
   const float *lse, *delta;
 };
 
-// What one pair of query i and key l contributes, from its two products: p the probability, f its
-// dropout factor. weight = p f multiplied v; slope = p (f dy.v - delta) scale is the score's
+// The contribution of query i and key l, from their two products; p is the probability, f its
+// dropout factor: weight = p f, the factor of v, and slope = p (f dy.v - delta) scale, the score's
 // gradient.
 __device__ inline void pair_gradient(const AttentionSizes& s, const KeepMask& keep, int64_t element,
                                      bool live, float lse, float delta, float& score, float& dp) {
@@ -303,7 +303,7 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 template <int H>
-constexpr size_t shared_bytes(int long_tiles) {  // of kRows, beside two of kTile
+constexpr size_t shared_bytes(int long_tiles) {  // of kRows rows, plus two of kTile
   return sizeof(bf16) * (H + kPad) * static_cast<size_t>(long_tiles * kRows + 2 * kTile);
 }
 

@@ -1,11 +1,11 @@
-// Average pooling; windows are cut at the border and divided by what is left of them.
+// Average pooling; windows are clipped at the border, and the mean is over the pixels left.
 #include "core/kernels.h"
 #include "cuda/pool.cuh"
 
 namespace mld::cuda {
 namespace {
 
-// Grid-stride over outputs, V channels a thread.   x [N, H, W, C], y [N, OH, OW, C]
+// Grid-stride over outputs, V channels per thread.   x [N, H, W, C], y [N, OH, OW, C]
 template <class T, int V>
 __global__ void __launch_bounds__(kPoolThreads)
     forward_kernel(const T* x, PoolSizes s, int64_t total, T* y) {

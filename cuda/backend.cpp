@@ -29,8 +29,8 @@ const KernelTable kTable = {
 }  // namespace
 }  // namespace mld::cuda
 
-// The table, or null with the reason why it cannot serve here. core/kernels.cpp looks it up by
-// name.
+// The table, or null and the reason why the backend cannot be used here. core/kernels.cpp looks it
+// up by name.
 extern "C" __attribute__((visibility("default"))) const mld::KernelTable* mld_cuda_backend(
     const char** reason) {
   int count = 0;

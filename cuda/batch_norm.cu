@@ -5,8 +5,8 @@
 namespace mld::cuda {
 namespace {
 
-// Sums of x - shift and its square, where shift is the block's first row: so small that their
-// difference does not cancel however far the values lie from zero.
+// Sums of x - shift and of its square, where shift is the block's first row: so small that the
+// variance does not cancel, however far the values lie from zero.
 template <class T>
 struct MomentTerms {
   static constexpr int kSums = 2;
@@ -40,7 +40,7 @@ struct MomentTerms {
 struct Moments {
   float count = 0, mean = 0, m2 = 0;
 
-  // Joins another's (Chan, Golub, LeVeque 1979, eq. 2.1).
+  // Merges another's (Chan, Golub, LeVeque 1979, eq. 2.1).
   __device__ void join(const Moments& other) {
     if (other.count > 0) {
       const float total = count + other.count, delta = other.mean - mean;
@@ -56,7 +56,7 @@ struct Statistics {
   float *running_mean, *running_var, *mean, *rstd;  // [C]
 };
 
-// A block takes 32 channels; thread row r joins splits r, r + 8, ..., then row 0 joins the eight
+// A block takes 32 channels; thread row r merges splits r, r + 8, ..., then row 0 merges the eight
 // and updates the running statistics.   x [M, C]; partial [splits, 2, C]
 template <class T>
 __global__ void __launch_bounds__(256)

@@ -1,4 +1,4 @@
-// What batch norm's two directions share.
+// Shared by batch norm's forward and backward kernels.
 #pragma once
 
 #include "core/specs.h"

@@ -58,7 +58,7 @@ struct GradientTerms {
   }
 };
 
-// The second pass: dx, and dresidual where it is wanted (else null).
+// The second pass: dx, and dresidual where it is wanted (null otherwise).
 //   dy, x, y, dx, dresidual [M, C]; the rest [C]
 template <class T, int V, bool kAct>
 __global__ void __launch_bounds__(kChannelThreads)

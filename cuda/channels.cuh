@@ -1,6 +1,5 @@
-// Kernels over [M, C] matrices by channel: a thread stays with its channels and walks over rows, so
-// what belongs to a channel is read once. And sums over the rows, in two launches, in a fixed
-// order.
+// Kernels over [M, C] matrices by channel: a thread keeps its channels and walks over the rows, so
+// per-channel values are read once. Also sums over the rows, in two launches and a fixed order.
 #pragma once
 
 #include <array>
@@ -11,7 +10,7 @@ namespace mld::cuda {
 
 inline constexpr int kChannelThreads = 256;
 
-// How a block's threads and the grid share an [M, C] matrix with V channels a thread.
+// How a block's threads and the grid share an [M, C] matrix with V channels per thread.
 struct ChannelGrid {
   int across;      // threads along the channels: a power of two, at most 32
   unsigned tiles;  // blocks along the channels
@@ -82,7 +81,7 @@ __global__ void __launch_bounds__(kChannelThreads)
   }
 }
 
-// The first launch on its own, for those who put the parts together in another way.
+// The first launch on its own, for callers that combine the parts differently.
 //   -> [splits, kSums, C]; split k holds rows [M k / splits, M (k + 1) / splits)
 template <class T, class Terms>
 Tensor partial_sums(const Terms& terms, int64_t M, int64_t C,
@@ -132,7 +131,7 @@ __global__ void __launch_bounds__(256)
   }
 }
 
-// What a kind of sum does not keep per channel.
+// For sums that keep nothing per channel.
 struct Nothing {};
 
 // outputs[s][c] = the sum over the rows m of what terms.add() adds to sums[s][..].

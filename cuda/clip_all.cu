@@ -11,7 +11,7 @@ struct Slot {
   float* x;
 };
 
-// One block a chunk.   norm [1]
+// One block per chunk.   norm [1]
 __global__ void __launch_bounds__(kManyThreads)
     clip_kernel(const __grid_constant__ Many<Slot> many, const float* norm, float most) {
   const float n = *norm;

@@ -22,7 +22,7 @@ ConvGraph graph_of(ConvDirection direction, const Shape& x, const Shape& w, cons
           .dilation = spec.dilation, .dtype = dtype};
 }
 
-// What a convolution works on.
+// A convolution's tensors.
 struct Operands {
   const Tensor &x, &w, &y;
   const Tensor& bias = kNone;
@@ -60,7 +60,7 @@ float time(const ConvPlan& plan, const Operands& on) {
 
 constexpr int kTried = 8;  // plans
 
-// The quickest of several plans, of all engines, by running them on these operands.
+// The fastest of several plans, of any engine, found by running them on these operands.
 ConvPlan quickest(const ConvGraph& graph, const Operands& on) {
   std::vector<ConvPlan> plans = ConvPlan::several(graph, {.deterministic = false}, kTried);
   ConvPlan* best = nullptr;
@@ -72,7 +72,7 @@ ConvPlan quickest(const ConvGraph& graph, const Operands& on) {
         shortest = milliseconds;
         best = &plan;
       }
-    } catch (const Error& error) {  // no room for its workspace, or refused: not this one
+    } catch (const Error& error) {  // no memory for its workspace, or refused: skip it
       problem = error.what();
     }
   }
@@ -80,8 +80,8 @@ ConvPlan quickest(const ConvGraph& graph, const Operands& on) {
   return std::move(*best);
 }
 
-// The heuristics' first choice among the engines that repeat bit for bit; if that is refused when
-// it runs, as a plan may be, the first of more that is not.
+// The heuristics' first choice among the deterministic engines. A plan may be refused when it runs:
+// then the next choice that is not.
 ConvPlan first_that_runs(const ConvGraph& graph, const Operands& on) {
   std::string problem;
   for (const int most : {1, kTried}) {  // more plans are built only where one is not enough
@@ -123,7 +123,7 @@ const ConvPlan* plan_of(const ConvGraph& graph, const Operands& on) {
   return found->second ? &*found->second : nullptr;
 }
 
-// bfloat16 with ReLU or nothing behind it: one precompiled kernel. False if there is none.
+// bfloat16, followed by ReLU or nothing: one precompiled kernel. False if there is none.
 bool run_fused(ConvGraph graph, const Tensor& x, const Tensor& w, const Tensor& bias,
                const Tensor& residual, const ActivationSpec& act, Tensor& y) {
   const bool possible = x.dtype() == DType::bf16 && bias.defined() && act.kind == Act::relu;

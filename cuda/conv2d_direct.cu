@@ -26,7 +26,7 @@ struct Sizes {
   }
 };
 
-// One thread an output, grid-stride.
+// One thread per output, grid-stride.
 template <class T>
 __global__ void __launch_bounds__(kThreads)
     forward_kernel(const T* x, const T* w, Sizes s, int64_t total, T* y) {
@@ -50,7 +50,7 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-// One thread an input, grid-stride: gathers from the outputs that saw it.
+// One thread per input, grid-stride: gathers from the outputs that saw it.
 template <class T>
 __global__ void __launch_bounds__(kThreads)
     backward_data_kernel(const T* dy, const T* w, Sizes s, int64_t total, T* dx) {
@@ -77,7 +77,7 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-// One block a weight: the sum over images and outputs.
+// One block per weight: the sum over images and outputs.
 template <class T>
 __global__ void __launch_bounds__(kThreads)
     backward_weight_kernel(const T* dy, const T* x, Sizes s, T* dw) {

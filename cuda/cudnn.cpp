@@ -24,7 +24,7 @@ void check(cudnnStatus_t status,
 using Name = cudnnBackendAttributeName_t;
 using Dims = std::vector<int64_t>;
 
-// The number by which a graph's tensors are told apart when it runs.
+// Identifies a graph's tensors when it runs.
 enum Uid : int64_t { kX = 1, kW, kY, kBias, kResidual, kConv, kSum, kBiased };
 
 // ---- descriptors --------------------------------------------------------------------------------
@@ -166,7 +166,7 @@ Descriptor pointwise(cudnnPointwiseMode_t mode, const Descriptor& a, const Descr
   return operation.set(CUDNN_ATTR_OPERATION_POINTWISE_YDESC, y).finalize();
 }
 
-// conv -> [+ residual] -> [+ bias] -> [relu]; what lies between two operations is virtual.
+// conv -> [+ residual] -> [+ bias] -> [relu]; the tensors between operations are virtual.
 std::vector<Descriptor> operations_of(const ConvGraph& g) {
   const cudnnDataType_t type = type_of(g.dtype);
   const int after = g.residual + g.bias + g.relu;
@@ -200,7 +200,7 @@ std::vector<Descriptor> operations_of(const ConvGraph& g) {
 
 // ---- engines ------------------------------------------------------------------------------------
 
-// An engine's notes of one kind, of which there are `most`.
+// An engine's notes of one kind, at most `most` of them.
 template <class Note>
 std::vector<Note> notes_of(const Descriptor& engine, Name name, cudnnBackendAttributeType_t type,
                            int64_t most) {
@@ -217,8 +217,8 @@ std::vector<cudnnBackendNumericalNote_t> numerical_notes(const Descriptor& engin
                                                CUDNN_NUMERICAL_NOTE_TYPE_COUNT);
 }
 
-// Such an engine takes a second or more to compile at first use, and the plan tests, which have no
-// driver, cannot vouch for it.
+// Such an engine takes a second or more to compile on first use, and the plan tests, which have no
+// driver, cannot try it.
 bool compiles_at_run_time(const Descriptor& engine) {
   const auto notes = notes_of<cudnnBackendBehaviorNote_t>(
       engine, CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE, CUDNN_TYPE_BEHAVIOR_NOTE,
@@ -247,7 +247,7 @@ bool allowed(const std::vector<cudnnBackendNumericalNote_t>& notes, const PlanRu
 }
 
 cudnnHandle_t handle() {
-  // Never destroyed: at the end of the process cuDNN's own libraries may go first.
+  // Never destroyed: at process exit cuDNN's own libraries may be unloaded first.
   static const cudnnHandle_t made = [] {
     cudnnHandle_t raw = nullptr;
     check(cudnnCreate(&raw));
@@ -308,7 +308,7 @@ std::vector<Descriptor> candidates(const Described& convolution, cudnnBackendHeu
   return configs;
 }
 
-// The plan of a configuration; undefined if it makes none here.
+// The plan of a configuration; undefined if none can be made from it here.
 Descriptor finish(const Descriptor& config, const Described& convolution) {
   Descriptor plan(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
   plan.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, config);

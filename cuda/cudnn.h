@@ -18,7 +18,8 @@ namespace mld::cuda {
 
 enum class ConvDirection { forward, backward_data, backward_weight };
 
-// A convolution as cuDNN sees it. x, w, y are NHWC, OHWI, NHWC; backward the wanted one is written.
+// A convolution as cuDNN sees it. x, w, y are NHWC, OHWI, NHWC; backward, the wanted gradient is
+// the one written.
 struct ConvGraph {
   ConvDirection direction = ConvDirection::forward;
   Shape x, w, y;
@@ -36,8 +37,8 @@ struct PlanRules {
   bool exact = true;  // float32 without TF32, Winograd or FFT
 };
 
-// A device by its description (JSON, as cuDNN writes it for a real one): plans are built for it,
-// but cannot run.
+// A device known by its description only (JSON, as cuDNN writes it for a real one): plans can be
+// built for it, but not run.
 struct DeviceDescription {
   std::string json;
 };
@@ -49,9 +50,9 @@ struct NoEngine : Error {
 // A finished execution plan, the engine it uses and the workspace it needs.
 class ConvPlan {
  public:
-  // At least one plan and up to `most` for the process's device, the one that the library's
-  // heuristics think fastest first. Errors: NoEngine if no engine serves the graph by these rules;
-  // Error with cuDNN's words for everything else.
+  // From one to `most` plans for the process's device, the one that the library's heuristics expect
+  // to be fastest first. Errors: NoEngine if no allowed engine can run the graph; Error with
+  // cuDNN's message for everything else.
   static std::vector<ConvPlan> several(const ConvGraph& graph, const PlanRules& rules, int most);
   // For a described device.
   static std::vector<ConvPlan> several(const ConvGraph& graph, const PlanRules& rules, int most,

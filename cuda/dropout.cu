@@ -1,4 +1,4 @@
-// dropout: element i times 1 / (1 - p) if it is kept, else 0. Backward is the same map.
+// dropout: element i times 1 / (1 - p) if it is kept, else 0. Backward does the same to dy.
 #include "core/kernels.h"
 #include "cuda/keep_mask.cuh"
 #include "cuda/values.cuh"

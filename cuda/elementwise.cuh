@@ -16,7 +16,7 @@ __device__ inline float apply_at(const F& f, const float (&in)[K][V], int i,
   return f(in[I][i]...);
 }
 
-// Grid-stride, V elements a thread and step; the last n % V elements one by one. Each element is
+// Grid-stride, V elements per thread and step; the last n % V elements one by one. Each element is
 // read before it is written, so y may be one of the inputs.
 //   f: a functor (float, ...) -> float;  y, x... [n]
 template <int V, class F, class Y, class... X>

@@ -10,7 +10,7 @@ struct Slot {
   const float* value;
 };
 
-// One block a chunk.
+// One block per chunk.
 __global__ void __launch_bounds__(kManyThreads)
     ema_kernel(const __grid_constant__ Many<Slot> many, float rest) {
   const Chunk chunk(many);

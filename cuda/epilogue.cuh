@@ -1,4 +1,4 @@
-// What follows a convolution or a product that could not take it in.
+// Bias, residual and activation, where a convolution or product could not fuse them.
 #pragma once
 
 #include "core/specs.h"

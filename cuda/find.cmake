@@ -4,7 +4,7 @@
 #
 # Two layouts are known: libraries beside the toolkit, and NVIDIA's Python wheels (the folder "nvidia"
 # of a Python environment, versioned .so names only), which is how a machine with PyTorch has them; and
-# any mix. MLD_NVIDIA_WHEELS names that folder where python3 does not know it.
+# any mix. MLD_NVIDIA_WHEELS names that folder where python3 does not find it.
 set(MLD_CUDA AUTO CACHE STRING "Build the CUDA backend: AUTO (if the toolkit is found), ON or OFF")
 set_property(CACHE MLD_CUDA PROPERTY STRINGS AUTO ON OFF)
 set(MLD_NVIDIA_WHEELS "" CACHE PATH "Folder 'nvidia' of a Python environment with NVIDIA's wheels")
@@ -20,7 +20,8 @@ macro(mld_no_cuda why)
 endmacro()
 
 # mld_find_nvidia(CUDNN cudnn.h cudnn 9 cudnn): an imported library NVIDIA::CUDNN from its header, its
-# base name, its major version and its folder among the wheels. Header and library of one install.
+# base name, its major version and its folder among the wheels. Header and library come from one
+# installation.
 function(mld_find_nvidia name header library version folder)
   set(roots ${${name}_ROOT} $ENV{${name}_ROOT} ${CUDAToolkit_TARGET_DIR}
             ${CUDAToolkit_LIBRARY_ROOT} ${MLD_NVIDIA_WHEELS}/${folder})

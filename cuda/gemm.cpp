@@ -31,7 +31,7 @@ using Preference = Owned<cublasLtMatmulPreference_t, cublasLtMatmulPreferenceDes
 cudaDataType_t type_of(DType dtype) { return dtype == DType::bf16 ? CUDA_R_16BF : CUDA_R_32F; }
 
 cublasLtHandle_t handle() {
-  // Never destroyed: at the end of the process the driver may go first.
+  // Never destroyed: at process exit the driver may be unloaded first.
   static const cublasLtHandle_t made = [] {
     cublasLtHandle_t raw = nullptr;
     check(cublasLtCreate(&raw));
@@ -40,7 +40,7 @@ cublasLtHandle_t handle() {
   return made;
 }
 
-// A row-major matrix is its transpose in the library's column-major eyes.
+// To the column-major library a row-major matrix is its transpose.
 Layout layout(DType dtype, int64_t rows, int64_t columns, int64_t row_length, int64_t batches,
               int64_t stride) {
   cublasLtMatrixLayout_t raw = nullptr;
@@ -60,7 +60,7 @@ void set(const Operation& operation, cublasLtMatmulDescAttributes_t attribute, V
   check(cublasLtMatmulDescSetAttribute(operation.get(), attribute, &value, sizeof value));
 }
 
-// What the operands' addresses are multiples of, up to the 256 bytes that the library supposes.
+// The alignment of the operands' addresses, up to the 256 bytes that the library assumes.
 struct Alignment {
   uint32_t a, b, bias, y;
 
@@ -94,7 +94,7 @@ Operation make_operation(const Gemm& g, const void* bias) {
   return operation;
 }
 
-// The best algorithm by the library's heuristics, of those that repeat bit for bit.
+// The best deterministic algorithm by the library's heuristics.
 cublasLtMatmulAlgo_t choose(const Gemm& g, const Alignment& alignment, const Plan& plan) {
   cublasLtMatmulPreference_t raw = nullptr;
   check(cublasLtMatmulPreferenceCreate(&raw));

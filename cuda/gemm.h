@@ -23,7 +23,7 @@ struct Gemm {
 };
 
 // a, b of type `in`; bias f32 [N], where `out` is too, or null. Errors: Error naming the sizes if
-// the library knows no way.
+// the library has no algorithm for them.
 void gemm(const Gemm& spec, const void* a, const void* b, const void* bias, void* y);
 
 }  // namespace mld::cuda

@@ -10,7 +10,7 @@ struct Slot {
   const float* x;
 };
 
-// One block a chunk: the sum of its squares.   part [blocks]
+// One block per chunk: the sum of its squares.   part [blocks]
 __global__ void __launch_bounds__(kManyThreads)
     squares_kernel(const __grid_constant__ Many<Slot> many, double* part) {
   const Chunk chunk(many);

@@ -11,7 +11,7 @@ namespace mld::cuda {
 struct KeepMask {
   float p = 0, kept = 1;
   RandomKey key{};
-  const int64_t* step = nullptr;  // stands for key.step
+  const int64_t* step = nullptr;  // if set, read instead of key.step
   bool active = false;
 
   KeepMask() = default;

@@ -2,7 +2,7 @@
 // compiles the same sources as C++.
 //
 // Rules that make both work: no <<<>>>, launch() only; shared memory through SHARED and DYN_SHARED;
-// only _sync warp functions, with masks that name the callers; __syncwarp() where lanes exchange
+// only _sync warp functions, with masks of the calling lanes; __syncwarp() where lanes exchange
 // through shared memory; no device lambdas; PTX in instructions.cuh alone, each with its meaning in
 // C++; 64-bit element offsets; no float atomics, so that two runs agree bit for bit.
 #pragma once
@@ -25,7 +25,7 @@
 
 namespace mld::cuda {
 
-// Runs the kernel on the compute stream. Errors: Error for a launch the device refuses.
+// Runs the kernel on the compute stream. Errors: Error if the device refuses the launch.
 template <class... P, class... A>
 void launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t dynamic_bytes, A&&... arguments) {
   constexpr size_t kWithoutAsking = 48 * 1024;

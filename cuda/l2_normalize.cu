@@ -1,4 +1,4 @@
-// l2_normalize: rows divided by their length, which counts as at least 1e-12. One block a row.
+// l2_normalize: rows divided by their length, which counts as at least 1e-12. One block per row.
 #include "core/kernels.h"
 #include "cuda/rows.cuh"
 
@@ -27,7 +27,8 @@ __global__ void __launch_bounds__(kRowThreads)
   }
 }
 
-// dx = (dy - y (y . dy)) / |x|; below the smallest norm y is linear in x, so the second term goes.
+// dx = (dy - y (y . dy)) / |x|; below the smallest norm y is linear in x, so the second term is
+// absent.
 //   dy, y, dx [M, C]; norm [M]
 template <class T>
 __global__ void __launch_bounds__(kRowThreads)

@@ -1,6 +1,6 @@
 // lamb_step: LAMB (arXiv 1904.00962, algorithm 2) in timm's form or the older pytorch-lamb form;
-// the formulas are in core/cpu/lamb_step.cpp. Three launches: moments with the norms' parts, one
-// trust ratio per tensor, the update.
+// the formulas are in core/cpu/lamb_step.cpp. Three launches: moments and partial norms, one trust
+// ratio per tensor, the update.
 #include "core/kernels.h"
 #include "cuda/many.cuh"
 
@@ -14,7 +14,7 @@ struct Slot {
   float weight_decay;
 };
 
-// What stays the same from step to step.
+// The settings, the same in every step.
 struct Factors {
   float beta2, one_beta2, eps, max_grad_norm;
   bool timm;
@@ -23,8 +23,8 @@ struct Factors {
       : beta2(spec.beta2), one_beta2(static_cast<float>(1 - double{spec.beta2})), eps(spec.eps),
         max_grad_norm(spec.max_grad_norm), timm(spec.timm) {}
 
-  // The update direction u, from the moments after this step's gradient; the older form corrects no
-  // bias.
+  // The update direction u, from the moments after this step's gradient; the older form has no bias
+  // correction.
   __device__ float direction(const StepRates& r, float m, float v, float weight_decay,
                              float value) const {
     const float m_correction = timm ? r.m_correction : 1.0f;
@@ -33,7 +33,7 @@ struct Factors {
   }
 };
 
-// One block a chunk: m and v, and the chunk's parts of |value|^2 and |u|^2.
+// One block per chunk: m and v, and the chunk's parts of |value|^2 and |u|^2.
 //   rates [1];   norm [1]: of all gradients (timm's form);   parts [blocks, 2]
 __global__ void __launch_bounds__(kManyThreads)
     moments_kernel(const __grid_constant__ Many<Slot> many, const StepRates* rates, Factors f,
@@ -70,7 +70,7 @@ __global__ void __launch_bounds__(kManyThreads)
   }
 }
 
-// One block a tensor: lr times its layer-wise factor.   rates [1], parts [chunks, 2], step
+// One block per tensor: lr times its layer-wise factor.   rates [1], parts [chunks, 2], step
 // [tensors]
 __global__ void __launch_bounds__(kManyThreads)
     ratio_kernel(const __grid_constant__ Many<Slot> many, const StepRates* rates, Factors f,
@@ -91,7 +91,7 @@ __global__ void __launch_bounds__(kManyThreads)
   }
 }
 
-// One block a chunk.   rates [1], step [tensors]
+// One block per chunk.   rates [1], step [tensors]
 __global__ void __launch_bounds__(kManyThreads)
     update_kernel(const __grid_constant__ Many<Slot> many, const StepRates* rates, Factors f,
                   const float* step) {

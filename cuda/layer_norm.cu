@@ -9,7 +9,7 @@ namespace {
 
 constexpr int kThreads = 128;
 
-// One block a row, in three passes over it: sum, squared deviations (E[x^2] - E[x]^2 would cancel),
+// One block per row, in three passes: sum, squared deviations (E[x^2] - E[x]^2 would cancel),
 // result. A row of a few KiB stays in the L1 cache.   x, y [M, C]; w, b [C] or null; mean, rstd [M]
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads)
@@ -53,7 +53,7 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-// One block a row. With g = dy w and z = (x - mean) rstd:  dx = rstd (g - mean(g) - z mean(g z)).
+// One block per row. With g = dy w and z = (x - mean) rstd:  dx = rstd (g - mean(g) - z mean(g z)).
 //   dy, x, dx [M, C]; w [C] or null; mean, rstd [M]
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads)

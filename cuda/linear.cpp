@@ -5,8 +5,8 @@
 
 namespace mld::cuda {
 
-// bfloat16 with something behind the product: the product in float32, then the epilogue rounds
-// once. (The library's own epilogue wants a bfloat16 bias, whose rounding moves signs at a ReLU.)
+// bfloat16 with an epilogue: the product in float32, so that values are rounded once, at the end.
+// (The library's own epilogue wants a bfloat16 bias, whose rounding flips signs at a ReLU.)
 static void linear_epilogue(const Gemm& product, const Tensor& x, const Tensor& w,
                             const Tensor& bias, const ActivationSpec& act, Tensor& y) {
   Gemm wide = product;
@@ -26,7 +26,7 @@ void linear_forward(const Tensor& x, const Tensor& w, const Tensor& bias, const 
     return;
   }
   product.relu = spec.act.kind == Act::relu;
-  Tensor added = bias;  // the library adds a bias before its ReLU, always
+  Tensor added = bias;  // the library's ReLU always comes with a bias
   if (product.relu && !bias.defined()) {
     added = Tensor::zeros({product.N}, DType::f32, y.device());
   }

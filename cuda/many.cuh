@@ -32,7 +32,7 @@ struct Chunk {
   template <class Slot>
   __device__ explicit Chunk(const Many<Slot>& many) {
     const int block = static_cast<int>(blockIdx.x);
-    int low = 0, high = many.count - 1;  // the last tensor whose first chunk is not beyond
+    int low = 0, high = many.count - 1;  // the last tensor that begins at or before it
     while (low < high) {
       const int middle = (low + high + 1) / 2;
       if (many.first_chunk[middle] <= block) {
@@ -53,9 +53,9 @@ __device__ inline bool all_aligned(const T*... pointers) {
   return ((reinterpret_cast<uintptr_t>(pointers) % 16 == 0) && ...);
 }
 
-// Calls body.template operator()<V>(i) for the elements i .. i + V of a block's share, over its
-// threads: V = 4 if the pointers are aligned (a chunk begins at a multiple of four), and 1 for the
-// last few.
+// Calls body.template operator()<V>(i) for the elements i .. i + V of a block's share, spread over
+// its threads: V = 4 if the pointers are aligned (a chunk begins at a multiple of four), and 1 for
+// the last few.
 template <class Body>
 __device__ inline void for_chunk(const Chunk& chunk, bool aligned, const Body& body) {
   constexpr int V = 4;

@@ -5,7 +5,7 @@
 namespace mld::cuda {
 namespace {
 
-// Grid-stride over outputs, V channels a thread.   x [N, H, W, C]; argmax, y [N, OH, OW, C]
+// Grid-stride over outputs, V channels per thread.   x [N, H, W, C]; argmax, y [N, OH, OW, C]
 template <class T, int V>
 __global__ void __launch_bounds__(kPoolThreads)
     forward_kernel(const T* x, PoolSizes s, int64_t total, uint8_t* argmax, T* y) {

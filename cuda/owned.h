@@ -1,4 +1,4 @@
-// Library handles and descriptors as owning types: no clean-up by hand.
+// Library handles and descriptors as owning types.
 #pragma once
 
 #include <memory>

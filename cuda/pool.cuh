@@ -1,4 +1,4 @@
-// Pooling windows along one axis, cut at the border; and the grid the pooling kernels share.
+// Pooling windows along one axis, clipped at the border; and the grid the pooling kernels share.
 #pragma once
 
 #include "core/specs.h"

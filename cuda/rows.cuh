@@ -1,4 +1,4 @@
-// Kernels over the rows of [M, C] matrices: one block a row, rows of any length.
+// Kernels over the rows of [M, C] matrices: one block per row, rows of any length.
 #pragma once
 
 #include "cuda/reduce.cuh"

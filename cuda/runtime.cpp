@@ -12,7 +12,7 @@ namespace {
 
 using Stream = Owned<cudaStream_t, cudaStreamDestroy>;
 
-// What is known of the device once it is in use.
+// The device in use.
 struct DeviceState {
   int index = -1;
   cudaDeviceProp properties{};
@@ -21,7 +21,7 @@ struct DeviceState {
   bool deterministic = true;
 };
 
-// Never destroyed, like all that lives as long as the process: at its end the driver may go first.
+// Never destroyed: at process exit the driver may be unloaded first.
 DeviceState& state() {
   static auto* made = new DeviceState;
   return *made;
@@ -31,10 +31,10 @@ void* allocate_device(size_t bytes) {
   void* block = nullptr;
   const cudaError_t status = cudaMalloc(&block, bytes);
   if (status == cudaErrorMemoryAllocation) {
-    cudaGetLastError();  // it has been heard
+    cudaGetLastError();  // clears the error
     return nullptr;
   }
-  check(status);  // an earlier kernel's error, say: not to be taken for a lack of memory
+  check(status);  // perhaps an earlier kernel's error, not a lack of memory
   return block;
 }
 
@@ -44,7 +44,7 @@ void check(cudaError_t status, const std::source_location& where) {
   if (status == cudaSuccess) [[likely]] {
     return;
   }
-  cudaGetLastError();  // not to be met again by the next call
+  cudaGetLastError();  // clears it, or the next call would report it again
   require<OutOfMemory>(status != cudaErrorMemoryAllocation,
                        "out of memory on the CUDA device ({}:{}); try a smaller train.batch_size",
                        where.file_name(), where.line());

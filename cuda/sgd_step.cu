@@ -13,7 +13,7 @@ struct Slot {
   float weight_decay;
 };
 
-// One block a chunk.   rates [1]
+// One block per chunk.   rates [1]
 __global__ void __launch_bounds__(kManyThreads)
     sgd_kernel(const __grid_constant__ Many<Slot> many, const StepRates* rates) {
   const StepRates r = *rates;

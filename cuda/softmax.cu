@@ -1,4 +1,4 @@
-// softmax and log_softmax over the last dimension: one block a row.
+// softmax and log_softmax over the last dimension: one block per row.
 #include "core/kernels.h"
 #include "cuda/rows.cuh"
 

@@ -29,10 +29,10 @@ Event make_event() {
   return Event(raw);
 }
 
-// Host memory that the device copies from and to by itself, while the host goes on.
+// Host memory that the device copies from and to while the host goes on.
 class Pinned {
  public:
-  // At least so many bytes; the contents are lost when it grows.
+  // At least this many bytes; the contents are lost when it grows.
   char* at_least(size_t bytes) {
     if (bytes > bytes_) {
       memory_.reset();
@@ -62,7 +62,7 @@ class DeviceGraph : public CapturedWork {
   explicit DeviceGraph(std::vector<MemoryPool::Block> memory) : memory_(std::move(memory)) {}
   void take(GraphExec exec) { exec_ = std::move(exec); }
   ~DeviceGraph() override {
-    cudaStreamSynchronize(stream());  // a replay may still run
+    cudaStreamSynchronize(stream());  // a replay may still be running
     exec_.reset();
     device_memory().give_back(memory_);
   }
@@ -80,10 +80,10 @@ class DeviceQueue : public StepQueue {
     cudaStreamSynchronize(stream());
   }
 
-  // Note [Two inputs]. The copy into one set of tensors runs while the step before computes from
+  // Note [Two inputs]. The copy into one set of tensors runs while the previous step computes from
   // the other. It must wait for the steps that read its own set: those queued before the upload in
-  // between, where `read` is recorded. The host waits for the copy of the call before last, which
-  // reads the pinned memory that is filled now; that copy ended long ago.
+  // between, where `read` is recorded. The host waits for the copy made two calls ago, which read
+  // the pinned memory that is about to be filled; by now that copy has long ended.
   std::vector<Tensor> upload(const std::vector<Tensor>& host) override {
     Inputs& now = inputs_[next_];
     next_ = 1 - next_;
@@ -94,7 +94,7 @@ class DeviceQueue : public StepQueue {
       for (const Tensor& x : host) {
         now.tensors.emplace_back(x.shape(), x.dtype(), current_device());
       }
-      // New memory may have served anything queued so far.
+      // Anything queued so far may still be using the new memory.
       check(cudaEventRecord(now.read.get(), stream()));
     }
     check(cudaStreamWaitEvent(copies_.get(), now.read.get()));
@@ -142,7 +142,7 @@ class DeviceQueue : public StepQueue {
 
   std::unique_ptr<CapturedWork> capture(const std::function<void()>& work) override {
     MemoryPool& pool = device_memory();
-    // Relaxed: the pool may need memory from the device meanwhile.
+    // Relaxed: the pool may have to allocate device memory meanwhile.
     check(cudaStreamBeginCapture(stream(), cudaStreamCaptureModeRelaxed));
     set_capturing(true);
     pool.watch();
@@ -154,7 +154,7 @@ class DeviceQueue : public StepQueue {
       pool.stop_watching();
       cudaStreamEndCapture(stream(), &raw);
       const Graph dropped(raw);
-      cudaGetLastError();  // the first error is the one to tell
+      cudaGetLastError();  // the first error is the one to report
       throw;
     }
     set_capturing(false);

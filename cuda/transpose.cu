@@ -7,8 +7,8 @@ namespace {
 
 constexpr int kTile = 32, kRows = 8;
 
-// One block a 32 x 32 tile of one batch, through shared memory, so that both sides are read and
-// written along rows; the extra column keeps the banks apart.   x [B, M, C], y [B, C, M]
+// One block per 32 x 32 tile of one batch, through shared memory, so that both sides are read and
+// written along rows; the extra column avoids bank conflicts.   x [B, M, C], y [B, C, M]
 template <class T>
 __global__ void __launch_bounds__(kTile* kRows)
     transpose_kernel(const T* x, int64_t M, int64_t C, T* y) {

@@ -94,7 +94,7 @@ void with_width(int64_t C, std::initializer_list<const void*> pointers, Body&& b
   }
 }
 
-// Blocks for a grid-stride loop over n pieces of work: enough to fill the device, never none.
+// Blocks for a grid-stride loop over n pieces of work: enough to fill the device, at least one.
 inline unsigned blocks_for(int64_t n, int threads) {
   constexpr int kBlocksEach = 8;
   const int64_t most = int64_t{kBlocksEach} * multiprocessors();
