@@ -1,11 +1,11 @@
-// The kernels of a device, each with its share of what the device can do: of the bandwidth of a
-// copy for those bound by memory, of the rate of a large product for those bound by arithmetic.
-// Both peaks are measured in the same run, by this backend.
+// A device's kernels, each as a share of the device's peak: of a copy's bandwidth where memory is
+// the limit, of a large product's rate where arithmetic is. Both peaks are measured in the same
+// run, by this backend.
 //
 //   bench_device_ops [--device cuda] [--batch 128] [--dtype bf16]
 //
-// Shapes are those of ResNet-50 + ML-Decoder at 224 px. GB/s counts what each kernel has to move at
-// least, a second pass over an input (batch norm) included.
+// Shapes are those of ResNet-50 + ML-Decoder at 224 px. GB/s counts the least that each kernel has
+// to move, including a second pass over an input (batch norm).
 #include <algorithm>
 #include <cstdio>
 #include <functional>
@@ -63,7 +63,7 @@ class Bench {
   }
   Tensor floats(const Shape& shape) { return values(shape, DType::f32); }
 
-  // Seconds a call: the median of five samples of at least 20 ms each.
+  // Seconds per call: the median of five samples of at least 20 ms each.
   double time(const Run& call) {
     const auto sample = [&](int count) {
       backend(device_).synchronize(device_.index);
@@ -84,7 +84,7 @@ class Bench {
     return samples[2];
   }
 
-  // `bytes`: the least that must be moved; `flops`: 0 where memory is all there is.
+  // `bytes`: the least that must be moved; `flops`: 0 where only memory matters.
   void row(const char* name, const Shape& shape, double bytes, double flops, const Run& call) {
     const double s = time(call);
     std::printf("| %s | %s | %.3f | %.0f | %.0f %% |", name, shape.str().c_str(), s * 1e3,
@@ -206,7 +206,7 @@ class Bench {
   Device device_;
   DType dtype_;
   int64_t N;
-  double bytes_ = 0, flops_ = 0;  // a second
+  double bytes_ = 0, flops_ = 0;  // per second
 };
 
 }  // namespace

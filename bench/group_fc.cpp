@@ -1,7 +1,7 @@
 // The group-FC training step (forward, backward, Adam) against this machine's copy bandwidth.
 //
 // The step must touch each weight, gradient and moment; with nothing wasted that is 10 to 11 times
-// the weights' bytes. Printed is step time * copy bandwidth / weight bytes: "x weight bytes".
+// the weights' bytes. It prints step time * copy bandwidth / weight bytes: "x weight bytes".
 // Usage: bench_group_fc [CLASSES...]      (default 1000 5000 100000; 100 groups, batch 8)
 #include <algorithm>
 #include <cstdio>

@@ -79,7 +79,7 @@ void copy_range(const float* from, float* to, int64_t n) {
 }
 
 double measure_copy() {
-  // From memory to memory: at least 128 MiB each way, and each more than the last cache, which on
+  // From memory to memory: at least 128 MiB each way, and more than the last-level cache, which on
   // some servers holds hundreds of MiB.
   const int64_t cache = std::max<int64_t>(0, sysconf(_SC_LEVEL3_CACHE_SIZE));
   const int64_t floats = std::max(int64_t{32} << 20, cache / 4 / 1024 * 1024);

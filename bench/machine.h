@@ -1,4 +1,4 @@
-// What this machine can do, measured in the run that quotes it: the denominators of the benchmarks.
+// This machine's peaks, measured in the run that quotes them: the denominators of the benchmarks.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,7 @@
 // A google-benchmark row per op on the shapes of ResNet-50 and ML-Decoder at 224 px, batch 8.
 //
-// Counters: GFLOP/s and its share of the measured multiply-add peak where arithmetic decides, GB/s
-// (bytes that must move) and its share of the measured copy bandwidth where memory decides.
+// Counters: GFLOP/s and its share of the measured multiply-add peak where arithmetic is the limit,
+// GB/s (bytes that must move) and its share of the measured copy bandwidth where memory is.
 // Run with --benchmark_filter=conv to see some; OMP_NUM_THREADS sets the threads.
 #include <benchmark/benchmark.h>
 
@@ -26,7 +26,7 @@ Tensor values(const Shape& shape) {
   return x;
 }
 
-// Registers a row. flops or bytes of one run, whichever limits it; the other is 0.
+// Registers a row. flops or bytes of one run, whichever is the limit; the other is 0.
 void row(const std::string& name, double flops, double bytes, const std::function<Run()>& make) {
   benchmark::RegisterBenchmark(name.c_str(), [=](benchmark::State& state) {
     const Run run = make();

@@ -1,4 +1,5 @@
-// Our worker of bench/vs_pytorch: a training step or an inference of a ResNet, as torch_step.py.
+// Our worker of bench/vs_pytorch: a training step or an inference of a ResNet, like
+// torch_step.py's.
 //
 // After "ready" it reads an iteration count per line, runs that many steps and answers
 // {"wall": s, "cpu": s} per step; "end" answers {"peak_mib": ...}.
@@ -46,7 +47,7 @@ Options parse(int argc, char** argv) {
   return options;
 }
 
-// A run's update and all it needs, on one batch again and again.
+// An update as a run makes it, again and again on one batch.
 struct Training {
   std::unique_ptr<Model> model;
   std::unique_ptr<Objective> objective;
@@ -116,7 +117,7 @@ std::function<void()> make_step(const Options& options, Device device) {
   return [training] { training->update(); };
 }
 
-// The process's on the CPU, the pool's on a GPU.
+// The process's peak on the CPU, the pool's on a GPU.
 double peak_mib(Device device) {
   if (!device.is_cpu()) {
     return static_cast<double>(backend(device).memory_pool(device.index).stats().peak) / 0x1p20;

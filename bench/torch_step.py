@@ -34,7 +34,7 @@ class DecoderLayer(nn.Module):
 
 class MLDecoder(nn.Module):
     """Group decoding; the group FC is one batched product, not the published per-query loop whose
-    backward grows with the square of the groups: the peer gets the faster form."""
+    backward grows with the square of the groups: PyTorch gets the faster form."""
 
     def __init__(self, classes, features, groups=-1, dim=768):
         super().__init__()
@@ -97,7 +97,7 @@ def make_step(args):
     torch.manual_seed(0)
     model = build(args.backbone, args.head, args.classes, args.groups)
     layout = torch.channels_last if args.layout == "nhwc" else torch.contiguous_format
-    torch.backends.cudnn.benchmark = args.device == "cuda"  # its best algorithms, by timing
+    torch.backends.cudnn.benchmark = args.device == "cuda"  # choose algorithms by timing
     model = model.to(args.device, memory_format=layout)
     pixels = torch.randint(256, (args.batch, 3, args.size, args.size), dtype=torch.uint8)
     pixels = pixels.contiguous(memory_format=layout)
@@ -121,7 +121,7 @@ def make_step(args):
             asymmetric_loss(logits.float(), targets.to(args.device, non_blocking=True)).backward()
             with torch.no_grad():
                 norms = torch._foreach_norm([p.grad for p in trained])
-                torch.linalg.vector_norm(torch.stack(norms))  # the gradient's; not waited for
+                torch.linalg.vector_norm(torch.stack(norms))  # of all gradients; not waited for
                 optimizer.step()
                 update_average()
 

@@ -31,7 +31,8 @@ struct Array {
   }
 
  private:
-  // Errors: as many indices as dimensions, each in range (a specification may not read beside).
+  // Errors: as many indices as dimensions, each in range (a specification must not read out of
+  // bounds).
   int64_t offset(std::initializer_list<int64_t> index) const {
     require(static_cast<int>(index.size()) == shape.rank(), "array: {} indices into {}",
             index.size(), shape);

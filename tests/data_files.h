@@ -1,4 +1,4 @@
-// What the data tests share: folders that vanish, small picture files, messages of errors.
+// Shared by the data tests: temporary folders, small picture files, messages of errors.
 #pragma once
 
 #include <unistd.h>
@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 
 inline const fs::path kFixtures = fs::path(source_dir()) / "tests/fixtures";
 
-// The folder of real data sets: $MLD_SHARED or ../shared, below it `name`; empty if absent.
+// The folder `name` of real data sets, in $MLD_SHARED or ../shared; empty if absent.
 inline fs::path shared_data(const std::string& name) {
   const char* shared = std::getenv("MLD_SHARED");
   const fs::path base = shared != nullptr ? shared : fs::path(source_dir()) / "../shared";
@@ -57,7 +57,7 @@ class TemporaryFolder {
     fs::create_directories((path_ / relative).parent_path());
     std::ofstream(path_ / relative, std::ios::binary) << content;
   }
-  // A PPM picture of one colour; `grey` tells pictures apart.
+  // A PPM picture of one colour; another `grey` makes another picture.
   void write_picture(const fs::path& relative, int grey, int width = 4, int height = 3) const {
     const size_t bytes = static_cast<size_t>(width) * static_cast<size_t>(height) * 3;
     write(relative, "P6\n" + std::to_string(width) + " " + std::to_string(height) + "\n255\n" +
@@ -92,7 +92,7 @@ inline DataOptions options_for(const fs::path& root, const std::string& format =
   return options;
 }
 
-// How a message ends that tells of a missing val split.
+// How the message about a missing val split ends.
 inline const std::string kOrAPart =
     "; or let data.val_fraction = 0.1 take a part of the training pictures";
 
@@ -115,7 +115,7 @@ inline int64_t count(const Dataset& data, size_t column, Label label) {
   return sum;
 }
 
-// The message of the E that action() must throw; the folder's name in it becomes ROOT.
+// The message of the E that action() must throw, with ROOT for the folder's name.
 template <class E, class Action>
 std::string message_of(Action&& action, const fs::path& root = {}) {
   std::string message;

@@ -1,4 +1,4 @@
-// What the tests of the loader share: a data set without files, and all that an epoch hands out.
+// Shared by the loader's tests: a data set without files, and everything that an epoch delivers.
 #pragma once
 
 #include <atomic>
@@ -15,8 +15,8 @@
 
 namespace mld::test {
 
-// Pictures of one colour that tell their sample; some samples cannot be loaded. Sample i shows
-// class i % 3, and whether it shows the next class is unknown.
+// Pictures of one colour, a different one for each sample; some samples cannot be loaded. Sample i
+// shows class i % 3, and whether it shows the next class is unknown.
 class FakeDataset : public Dataset {
  public:
   explicit FakeDataset(int64_t n, std::set<int64_t> bad = {})
@@ -77,7 +77,7 @@ inline AugmentPolicy flip_and_crop() {
   return policy;
 }
 
-// Everything a run of batches holds.
+// The contents of a series of batches.
 struct Run {
   std::vector<int64_t> indices, sizes;
   std::vector<uint8_t> pixels;

@@ -1,4 +1,4 @@
-// What the picture tests share: where fixtures are, hashes, pictures of noise, comparing pixels.
+// Shared by the picture tests: where fixtures are, hashes, pictures of noise, comparing pixels.
 #pragma once
 
 #include <algorithm>
@@ -36,7 +36,7 @@ inline std::filesystem::path shared_folder() {
   return std::filesystem::exists(path) ? path : std::filesystem::path();
 }
 
-// The message of the DataError that a call ends in.
+// The message of the DataError that a call must throw.
 inline std::string error_of(const std::function<void()>& call) {
   try {
     call();
@@ -87,7 +87,7 @@ inline Image to_image(const SafeTensor& tensor) {
   return image;
 }
 
-// Every pixel equal? Reports the first difference.
+// Whether every pixel is equal; reports the first difference.
 inline void check_same(const Image& got, const Image& expected, const std::string& what) {
   INFO(what);
   REQUIRE(got.width == expected.width);
@@ -97,8 +97,8 @@ inline void check_same(const Image& got, const Image& expected, const std::strin
                 at.first - got.rgb.begin(), " of ", got.rgb.size());
 }
 
-// Pseudo-random pixels (a linear congruential generator seeded by the size): what img_hashes.tsv
-// was made from.
+// Pseudo-random pixels (a linear congruential generator seeded by the size), as img_hashes.tsv was
+// made from.
 inline Image noise(int width, int height) {
   Image image(width, height);
   uint32_t state = static_cast<uint32_t>(width) * 65536u + static_cast<uint32_t>(height);

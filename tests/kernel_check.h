@@ -25,8 +25,7 @@ inline Tensor random_tensor(const Shape& shape, uint64_t seed, float low = -1, f
   return x;
 }
 
-// An output before the call: the pool hands out old blocks, which may hold the right answer
-// already.
+// An output before the call: the pool reuses blocks, so one may already hold the right answer.
 inline Tensor unwritten(const Shape& shape) {
   return Tensor::full(shape, std::numeric_limits<float>::quiet_NaN());
 }

@@ -1,5 +1,5 @@
-// MLD_TEST_DEVICE=gpu: on the GPU alone, and skipped where there is no driver for one (tests
-// labelled "gpu"). With a driver, whatever keeps the GPU from being used is a failure.
+// MLD_TEST_DEVICE=gpu: run on the GPU alone, and skip where there is no driver for one (tests
+// labelled "gpu"). With a driver, anything that keeps the GPU from being used is a failure.
 #pragma once
 
 #include <dlfcn.h>
@@ -10,9 +10,9 @@
 
 namespace mld::test {
 
-inline constexpr int kSkipped = 77;  // the exit code ctest is told of
+inline constexpr int kSkipped = 77;  // ctest takes this exit code for a skip
 
-// Makes "gpu" in the environment "cuda:0". False: skip.
+// Turns "gpu" in the environment into "cuda:0". False: skip the test.
 inline bool select_gpu() {
   const char* device = std::getenv("MLD_TEST_DEVICE");
   if (device == nullptr || std::strcmp(device, "gpu") != 0) {

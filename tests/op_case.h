@@ -3,9 +3,9 @@
 // For every row, device and dtype: our forward result is compared with the specification (spec.h),
 // and our gradient of sum(y * R), R random, with the specification's numeric gradient, in float64:
 // element by element for inputs of up to kFull elements, else along random directions; larger rows
-// are also compared element by element with what one CPU thread gives in float32 for the same
-// inputs. Gradients are also added to accumulators that are not zero, and nobody may write to an
-// input. Outputs hold NaN before each call of a kernel.
+// are also compared element by element with one CPU thread's float32 result for the same inputs.
+// Gradients are also added to accumulators that are not zero, and inputs must stay untouched.
+// Outputs hold NaN before each call of a kernel.
 // The error is max |ours - spec| / max |spec|; the limits are 1e-5 in float32 and 2^-7 in bfloat16,
 // where the specification gets the rounded inputs.
 #pragma once
@@ -27,7 +27,7 @@ using Vars = std::vector<Var>;
 
 inline constexpr double kLimitF32 = 1e-5, kLimitBf16 = 0x1p-7;
 inline constexpr int64_t kFull = 200;  // more elements than this: random directions
-inline constexpr int kDirections = 8;  // enough for the largest to tell the gradient's size
+inline constexpr int kDirections = 8;  // enough for the largest to show the gradient's size
 // The rows' tape; its first op that draws random numbers gets the key kFirstDraw.
 inline constexpr RandomKey kTapeKey{.seed = 11, .step = 3};
 inline constexpr RandomKey kFirstDraw{.seed = 11, .step = 3, .stream = 1u << 16};
@@ -123,7 +123,7 @@ struct OpCase {
   }
 };
 
-// What our side gave for a row.
+// Our results for a row.
 struct Observed {
   std::string where;  // "conv2d, one pixel on cpu float32"
   double limit = kLimitF32;
@@ -136,7 +136,7 @@ struct Observed {
   std::vector<std::string> problems;  // accumulation and untouched inputs, checked exactly
 };
 
-// What the specification gives for the same inputs.
+// The specification's results for the same inputs.
 struct Expected {
   Array out;
   std::vector<std::vector<double>> slopes;  // per input, along directions()
@@ -150,7 +150,7 @@ std::vector<std::vector<double>> directions(int64_t numel);
 
 Observed observe(const OpCase& row, Device device, DType dtype);
 Expected expect(const OpCase& row, const Observed& observed);
-// Everything that is wrong, one line each; `worst`, if given, becomes at least the largest error.
+// Everything that is wrong, one line each; `worst`, if given, is raised to the largest error.
 std::vector<std::string> failures(const Observed& observed, const Expected& expected,
                                   double* worst = nullptr);
 
@@ -159,8 +159,8 @@ std::vector<Device> devices();
 
 // Runs the rows on every device in both dtypes and reports failures to doctest.
 void check_rows(const std::vector<OpCase>& rows);
-// For every row, output and input: changes what our side gave (one percent, one element, sign,
-// order, nothing at all) and reports to doctest where the checks above do not notice.
+// For every row, output and input: spoils our result (one percent, one element, sign, order,
+// nothing at all) and reports to doctest whatever the checks above do not notice.
 void check_planted_errors(const std::vector<OpCase>& rows);
 
 }  // namespace mld::test

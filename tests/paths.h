@@ -1,4 +1,4 @@
-// Where this build's sources and programs lie.
+// Where this build's sources and programs are.
 #pragma once
 
 #include <string>

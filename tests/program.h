@@ -23,8 +23,9 @@ namespace mld::test {
 // A run of a program whose output goes to files.
 class Program {
  public:
-  // `name` is the program, `arguments` what follows; `file_limit` bytes per written file, 0: none
-  // (a stand-in for a full disk); it runs in the folder `from`, "" for the test's own.
+  // `name` is the program, `arguments` its command line. `file_limit` is the most bytes per written
+  // file (a stand-in for a full disk), 0: no limit. It runs in the folder `from`, "" for the test's
+  // own.
   Program(const std::string& name, const std::vector<std::string>& arguments,
           const TemporaryFolder& folder, rlim_t file_limit = 0, const fs::path& from = {})
       : out_(folder.path() / "stdout"), err_(folder.path() / "stderr") {
@@ -43,7 +44,7 @@ class Program {
     ::wait4(child_, &status, 0, &usage_);
     return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
   }
-  // Until the condition holds or the program has ended; how long that takes is the machine's.
+  // Waits until the condition holds or the program has ended, however long that takes.
   void wait_until(const std::function<bool()>& holds) const {
     const auto ended = [&] {
       siginfo_t info = {};
@@ -54,7 +55,7 @@ class Program {
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
   }
-  // Whether it has a handler for the signal by now: its own, not the one it was forked with.
+  // Whether it has installed its own handler for the signal by now.
   bool handles(int number) const {
     const fs::path process = fs::path("/proc") / std::to_string(child_);
     std::error_code gone;
@@ -66,7 +67,7 @@ class Program {
     return at != std::string::npos &&
            (std::strtoull(status.c_str() + at + 7, nullptr, 16) >> (number - 1) & 1) != 0;
   }
-  // Of a program that has ended: largest resident size, processor time of all threads.
+  // Of a program that has ended: peak resident size, processor time of all threads.
   double peak_gib() const { return static_cast<double>(usage_.ru_maxrss) / (1 << 20); }
   double cpu_seconds() const {
     const auto seconds = [](const timeval& t) {
@@ -111,8 +112,8 @@ inline int run(const std::string& name, const std::vector<std::string>& argument
   return Program(name, arguments, folder).wait();
 }
 
-// Starts a program, and sends it the signal once ready() holds; its exit code. On a busy machine it
-// may have ended well before the signal arrived: then it is started again.
+// Starts a program, sends it the signal once ready() holds and returns its exit code. On a busy
+// machine it may end before the signal arrives: then it is started again.
 inline int interrupted(const std::function<Program()>& start, const std::function<bool()>& ready,
                        int signal) {
   for (;;) {
@@ -147,7 +148,7 @@ inline bool contains(const std::string& text, const std::string& part) {
 
 inline fs::path last(const fs::path& run) { return run / "weights/last.safetensors"; }
 
-// One trained run, made on first use, that test cases look at.
+// One trained run, made on first use, shared by the test cases.
 inline const fs::path& trained_run() {
   static const TemporaryFolder folder;
   static const fs::path run_folder = [] {

@@ -1,4 +1,4 @@
-// For tests of layers, models and what holds them: errors' messages, the reference files.
+// For tests of layers and models: errors' messages, the reference files.
 #pragma once
 
 #include <filesystem>

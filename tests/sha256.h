@@ -1,4 +1,4 @@
-// SHA-256 (FIPS 180-4): how lists of files and pictures tell that one is what it was.
+// SHA-256 (FIPS 180-4): to check that files and pictures are unchanged.
 #pragma once
 
 #include <span>

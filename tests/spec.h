@@ -57,7 +57,7 @@ inline Array scale(const Array& x, double factor) {
   return map(x, [&](double v) { return factor * v; });
 }
 
-// What dropout multiplies element i by: 0, or 1 / (1 - p) for what it keeps.
+// The factor dropout applies to element i: 1 / (1 - p) if it is kept, else 0.
 inline double dropout_factor(const DropoutSpec& spec, int64_t i) {
   RandomKey key = spec.key;
   if (spec.step.defined()) {  // Note [Replay] in core/specs.h

@@ -27,7 +27,7 @@ int order() {
   fault(message, fiber.site);
 }
 
-// Completes the collective that this fiber waits in if all its lanes have come.
+// Completes the collective that this fiber waits in, if all its lanes have arrived.
 bool complete_collective(Block& b, Fiber& fiber) {
   const unsigned first = fiber.index / 32 * 32;
   for (unsigned lane = 0; lane < 32; ++lane) {
@@ -64,7 +64,7 @@ bool complete_collective(Block& b, Fiber& fiber) {
   return true;
 }
 
-// Nobody can run: all that are left must be at the same block barrier, which then opens.
+// No fiber can run: all that are left must be at the same block barrier, which then opens.
 void open_barrier(Block& b) {
   const Fiber* first = nullptr;
   for (Fiber& fiber : b.fibers) {
@@ -96,7 +96,7 @@ void start_block(Block& b, uint3 index) {
   b.shared.clear();
   b.static_bytes = 0;
   if (__tsan_create_fiber == nullptr) {
-    b.memory.clear();  // else freeing would need an order between blocks that a GPU does not give
+    b.memory.clear();  // else freeing would order blocks, which a GPU does not
   }
   b.dynamic = new_shared(b, b.dynamic_bytes);
   for (unsigned i = 0; i < n; ++i) {

@@ -5,8 +5,8 @@
 // forward, 1 reverse, else the seed of a shuffle). A result that depends on the order is a race.
 // Under ThreadSanitizer every CUDA thread is a fiber of its own and only barriers and launches
 // order memory, which makes it a race detector for shared and global memory; under AddressSanitizer
-// shared arrays have red zones. Shared memory starts as NaN. What is not seen: bank conflicts,
-// coalescing, registers, what runs at the same time on two streams, and instructions that have no
+// shared arrays have red zones. Shared memory starts as NaN. Not modelled: bank conflicts,
+// coalescing, registers, two streams running at the same time, and instructions that have no
 // emulation.
 #pragma once
 
@@ -31,7 +31,7 @@ struct Site {
   unsigned line;
 };
 
-// What a kernel does that a GPU would not forgive: the message says what, where, which thread.
+// An error in a kernel: the message says what, where, and in which thread.
 struct Fault : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
@@ -60,15 +60,15 @@ void warp_barrier(unsigned mask, const Site& site);
 // The block's object for this key, made on first use, all bits set.
 void* shared_object(const void* key, size_t bytes, const Site& site);
 void* dynamic_shared();
-// State that emulated instructions keep for a CUDA thread.
+// Per-thread state of emulated instructions.
 std::shared_ptr<void>& thread_state();
 
 // Runs body(argument) for every thread of every block. Errors: Fault for a launch beyond the limits
 // of compute capability 9.0, and whatever a thread raises.
 void run(dim3 grid, dim3 block, size_t dynamic_bytes, void (*body)(void*), void* argument);
 
-// Where launches and other device work are kept instead of run while a graph is captured, else
-// null.
+// While a graph is captured, the list that launches and other device work go to instead of running;
+// else null.
 extern std::vector<std::function<void()>>* captured;
 template <class Work>
 void perform(Work&& work) {
@@ -122,7 +122,7 @@ T lane_value(const Slot* slots, unsigned mask, unsigned lane, const Site& site) 
 #define blockDim (emu::now->block_size)
 #define gridDim (emu::now->grid_size)
 
-// Every collective knows where it is called from.
+// The call site, passed to every collective.
 #define EMU_FROM const char *file_ = __builtin_FILE(), unsigned line_ = __builtin_LINE()
 #define EMU_SITE (emu::Site{file_, line_})
 

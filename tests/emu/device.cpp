@@ -1,5 +1,5 @@
 // The emulated device: cuda/runtime.h, gemm.h, copying and convolution without a GPU. Device memory
-// is host memory; the library's products are plain loops; convolutions run on our own kernels.
+// is host memory; matrix products are plain loops; convolutions run on our own kernels.
 #include <cuda_emulator.h>
 
 #include <cstdlib>
@@ -22,7 +22,7 @@ void check(cudaError_t status, const std::source_location& where) {
 void use_device(int index) { require(index == 0, "device cuda:{}: there is one, emulated", index); }
 Device current_device() { return {Backend::cuda, 0}; }
 cudaStream_t stream() { return nullptr; }
-int multiprocessors() { return 2; }  // few blocks, so that grid-stride loops go round
+int multiprocessors() { return 2; }  // few blocks, so that grid-stride loops iterate
 bool has_bf16_tensor_cores() { return true; }
 void synchronize() {}
 bool synchronous() { return false; }
@@ -85,8 +85,8 @@ void gemm(const Gemm& g, const void* a, const void* b, const void* bias, void* y
 
 // ---- convolution --------------------------------------------------------------------------------
 
-// EMU_CONV=cpu: by the CPU's kernels, for trainings of whole models. Not while a graph is captured:
-// they run at once.
+// EMU_CONV=cpu: by the CPU's kernels, for training whole models. Not while a graph is captured, as
+// they run immediately.
 static bool by_cpu() {
   static const bool asked = std::getenv("EMU_CONV") != nullptr;
   require(!asked || emu::captured == nullptr, "EMU_CONV: the CPU's convolutions are not captured");

@@ -53,7 +53,7 @@ void warp_barrier(unsigned mask, const Site& site) {
 void* shared_object(const void* key, size_t bytes, const Site& site) {
   Block& b = *block;
   void* me = __tsan_get_current_fiber != nullptr ? __tsan_get_current_fiber() : nullptr;
-  if (me != nullptr) {  // allocated in the scheduler's name: no CUDA thread wrote this memory
+  if (me != nullptr) {  // allocated as the scheduler: no CUDA thread wrote this memory
     __tsan_switch_to_fiber(b.main_tsan, kNoSync);
   }
   char*& object = b.shared[key];

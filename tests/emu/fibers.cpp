@@ -13,7 +13,7 @@ extern "C" {
 [[gnu::weak]] void __sanitizer_start_switch_fiber(void** fake, const void* bottom, size_t size);
 [[gnu::weak]] void __sanitizer_finish_switch_fiber(void* fake, const void** bottom, size_t* size);
 [[gnu::weak]] void __asan_unpoison_memory_region(const volatile void* address, size_t size);
-// Saves the callee's registers and stack pointer, and goes on where `load` was saved.
+// Saves the callee's registers and stack pointer, and continues where `load` was saved.
 void emu_switch(void** save, void* load);
 }
 
@@ -47,7 +47,8 @@ thread_local const Context* now = nullptr;
 
 constexpr size_t kStackBytes = 64 * 1024;
 
-// A stack, and ThreadSanitizer's identity of who runs on it. See Note [Fibers and sanitizers].
+// A stack, and ThreadSanitizer's identity for the thread that runs on it. See Note [Fibers and
+// sanitizers].
 struct Seat {
   char* stack = nullptr;
   void* tsan = nullptr;
@@ -74,7 +75,7 @@ struct Seat {
 };
 namespace {
 
-// Of this operating system thread.
+// This operating system thread's.
 thread_local std::deque<Seat> seats;
 
 }  // namespace

@@ -1,14 +1,14 @@
 // The emulator's engine, for its own files: CUDA threads as fibers, the block that runs them.
-// Compiled without sanitizers; it finds them, where the program is linked with one, by weak symbols.
+// Compiled without sanitizers; it finds them by weak symbols if the program is linked with one.
 //
 // Note [Fibers and sanitizers]. A switch of stacks must be announced: to AddressSanitizer, or it
 // takes the new stack for wild memory; to ThreadSanitizer, which then keeps the accesses of each
-// CUDA thread apart. ThreadSanitizer is told nothing of an order between CUDA threads but at
-// barriers, so two accesses without a barrier between them are a race, however this engine happened
-// to order them. Making such an identity costs far more than running a CUDA thread, so identities
-// are kept, each with its stack, and the next block's threads sit on other ones: thread i of two
-// blocks is never taken for one thread. (A race of thread i with thread i + 1 of the block before
-// would be: that is the price.)
+// CUDA thread apart. ThreadSanitizer learns of an order between CUDA threads at barriers only, so
+// two accesses without a barrier between them are a race, however this engine happened to order
+// them. Making such an identity costs far more than running a CUDA thread, so identities are kept,
+// each with its stack, and the next block's threads use different ones: thread i of two blocks is
+// never taken for one thread. (A race of thread i with thread i + 1 of the block before would be:
+// that is the price.)
 #pragma once
 
 #include <cstdint>
@@ -38,7 +38,7 @@ inline void acquire(void* key) {
 inline void release(void* key) {
   if (__tsan_release != nullptr) __tsan_release(key);
 }
-inline int grid_key;  // what launches order memory by
+inline int grid_key;  // the key by which launches order memory
 
 enum class State { ready, at_barrier, in_collective, done };
 
@@ -51,7 +51,7 @@ struct Fiber {
   const Seat* seat = nullptr;
   State state = State::ready;
   unsigned index = 0;
-  // Where it waits, and what it brought.
+  // Where it waits, and the value it contributes.
   const char* what = "";
   Site site{};
   unsigned mask = 0;
@@ -65,7 +65,7 @@ struct Fiber {
 };
 
 struct Warp {
-  Slot ring[64][32];  // results stay readable while the lanes go on to the next collectives
+  Slot ring[64][32];  // results stay readable while lanes move on to later collectives
   unsigned next = 0;
   int key = 0;
 };
@@ -98,7 +98,7 @@ struct Block {
 constinit inline thread_local Block* block = nullptr;
 
 char* new_shared(Block& b, size_t bytes);  // full of NaN
-// Runs the fiber until it waits or ends; the fiber's way back.
+// Runs the fiber until it waits or ends; and the fiber's switch back.
 void resume(Block& b, Fiber& fiber);
 void to_scheduler();
 

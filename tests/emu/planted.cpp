@@ -1,7 +1,8 @@
 // Kernels with one mistake each, and one without: what the emulator must catch.   planted NAME
 //
-// It says "caught: ..." for what the emulator or a wrong result shows, "nothing found" otherwise; a
-// sanitizer reports in its own words and ends the program. CMakeLists.txt lists who finds what.
+// It prints "caught: ..." if the emulator or a wrong result shows the mistake, "nothing found"
+// otherwise; a sanitizer prints its own report and ends the program. CMakeLists.txt lists what
+// finds which mistake.
 #include <cmath>
 #include <cstdio>
 #include <functional>
@@ -146,7 +147,7 @@ struct Planted {
   Kernel kernel;
   unsigned blocks = 1, threads = kThreads;
   size_t dynamic_bytes = 0;
-  // What y should hold; empty: whatever.
+  // What y should hold; empty: anything.
   std::function<float(int)> expected = {};
 };
 

@@ -1,8 +1,9 @@
 // The calls of CUDA's runtime that cuda/step_queue.cpp makes, emulated: streams, events, graphs.
 //
-// The compute stream (null) runs its work at once. What another stream does, and what is copied to
-// the host, happens as late as it may: when an event behind it is waited for. So a missing wait is
-// a wrong result. (Work that comes too early, on a stream that should have waited, is not seen.)
+// The compute stream (null) runs its work immediately. Another stream's work, and copies to the
+// host, happen as late as allowed: when an event recorded after them is waited for. So a missing
+// wait gives a wrong result. (Work done too early, on a stream that should have waited, is not
+// noticed.)
 #include <cuda_emulator.h>
 #include <cuda_runtime_api.h>
 
@@ -37,7 +38,7 @@ struct Event {
 };
 using Graph = std::vector<Work>;
 
-Late compute;  // what it copies to the host
+Late compute;  // the compute stream's copies to the host
 Late& of(cudaStream_t stream) {
   return stream == nullptr ? compute : *reinterpret_cast<Late*>(stream);
 }
@@ -99,7 +100,7 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
     return cudaErrorStreamCaptureUnsupported;  // none of the callers should
   }
   if (kind == cudaMemcpyDeviceToHost) {
-    // The bytes as they are now, there later.
+    // The bytes as they are now, to arrive later.
     std::vector<char> taken(bytes);
     std::memcpy(taken.data(), from, bytes);
     of(stream).add([to, taken] { std::memcpy(to, taken.data(), taken.size()); });
