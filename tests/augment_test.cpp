@@ -26,7 +26,7 @@ Interpolation interpolation_of(const std::string& name) {
                               : Interpolation::bicubic;
 }
 
-// The picture that the reference fixtures change.
+// The picture that the reference fixtures transform.
 Image reference_picture() {
   return to_image(mld::SafeTensorsFile(fixtures() / "img_cutout.safetensors").at("base"));
 }

@@ -1,4 +1,4 @@
-// What is wrong with a data set is said in one message that names the place: each has its test.
+// Every fault of a data set gives one message that names the place; each message has its test.
 #include <sys/stat.h>
 
 #include "data/formats/cifar.h"
@@ -10,7 +10,7 @@
 namespace mld::test {
 namespace {
 
-// What opening a split below `folder` complains about.
+// The error of opening a split below `folder`.
 std::string open_error(const TemporaryFolder& folder, const std::string& format,
                        const std::string& split = "train", DataOptions options = {}) {
   options.root = folder.path();
@@ -26,7 +26,7 @@ std::string coco_error(const std::string& json) {
   });
 }
 
-// A COCO file from the text inside its three lists.
+// A COCO file made from the text of its three lists.
 std::string coco_file(const std::string& images, const std::string& annotations,
                       const std::string& categories) {
   return R"({"images": [)" + images + R"(], "annotations": [)" + annotations +

@@ -111,7 +111,7 @@ TEST_CASE("loader: too many bad pictures are an error") {
   LoaderOptions options = small_options(true);
   options.loading.on_bad_image = OnBadImage::skip;
   CHECK_THROWS_AS(epoch(ruin, options, 0), DataError);
-  CHECK(ruin.loads == 8);  // one batch, one try a row: more would change nothing
+  CHECK(ruin.loads == 8);  // one batch, one try per row: more would change nothing
 }
 
 TEST_CASE("inspect: counts, histogram, bad pictures") {

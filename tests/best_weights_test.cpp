@@ -1,4 +1,4 @@
-// The best weights of a run: which validation they are of, and that they are that one's.
+// The best weights of a run: which validation they belong to, and that they are the right ones.
 #include <doctest/doctest.h>
 
 #include <optional>
@@ -12,7 +12,7 @@
 namespace mld {
 namespace {
 
-// A model whose one weight is the number of its updates, and an average that lags by a half.
+// A model whose only weight is the number of its updates, and an average that lags by a half.
 struct Run {
   int64_t step = 0;
   BestWeights best{[this](const std::string& weights) {

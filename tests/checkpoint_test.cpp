@@ -1,4 +1,4 @@
-// Checkpoints: what is written, what is verified, what bad ones lead to.
+// Checkpoints: what is written, what is verified, and the errors of bad ones.
 #include <cstring>
 #include <fstream>
 
@@ -77,7 +77,7 @@ TEST_CASE("named tensors: what is saved comes back, twice the same bytes") {
   CHECK_EQ(loaded.tensors[1].second.data<int64_t>()[0], 41);
   CHECK_EQ(loaded.metadata.at("note"), "n");
   CHECK_EQ(loaded.metadata.at("format"), "mldecoder");
-  save_checkpoint(b, loaded);  // what was read is written the same
+  save_checkpoint(b, loaded);  // what was read is written back the same
   CHECK_EQ(read_file(a), read_file(b));
 }
 
@@ -207,7 +207,7 @@ TEST_CASE("errors: descriptions that contradict themselves or the tensors") {
   CHECK_EQ(with("model", "{\"classes\":3,\"depth\":4}"),
            "FILE: metadata \"model\" have depth, which this program does not know: the file was "
            "written by a newer version; use that one");
-  // A size no memory could hold is refused before any is asked for.
+  // A size that no memory could hold is refused before any is allocated.
   CHECK_NE(with("model", model_json("resnet18", "16", "9000000000000000000")), "no DataError");
   CHECK_NE(with("model", model_json("resnet18", "16", "-8")), "no DataError");
   CHECK_NE(with("model", model_json("resnet18", "1600", "8")).find("of another shape"),
@@ -273,7 +273,7 @@ TEST_CASE("starting from another program's file: float16, float64 and odd alignm
   write_file(path, file + header + data);
 
   CheckpointFile mapped(path);
-  for (const StateView& view : mapped.tensors()) {  // converted or copied where it lies oddly
+  for (const StateView& view : mapped.tensors()) {  // converted, or copied if misaligned
     CHECK_EQ(reinterpret_cast<uintptr_t>(view.data) % size_of(view.dtype), 0);
   }
   const auto target = make_model({.backbone = "resnet18", .head = "gap", .classes = 2});

@@ -31,7 +31,7 @@ TEST_CASE("many classes: the most and the least frequent, and how many between")
   std::vector<int64_t> counts;
   for (int64_t i = 0; i < 20000; ++i) {
     names.push_back("c" + std::to_string(i));
-    counts.push_back((i * 7919) % 20000);  // each number once, in no order
+    counts.push_back((i * 7919) % 20000);  // each number once, unsorted
   }
   const std::string text = class_table(names, counts);
   CHECK_EQ(lines(text), 31);

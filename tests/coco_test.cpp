@@ -1,4 +1,4 @@
-// COCO annotation files as tools and data frames write them, and where their pictures are.
+// COCO annotation files as tools and data frames write them, and the places of their pictures.
 #include "data/formats/coco.h"
 
 #include <array>
@@ -167,7 +167,7 @@ TEST_CASE("coco: where tools put the annotation file") {
   CHECK(with("annotations/instances_default.json", "images/"));       // CVAT
   CHECK(with("result.json", "images/"));                              // Label Studio
   CHECK(with("labels.json", "data/"));                                // FiftyOne
-  CHECK(with("train/labels.json", "train/data/"));                    // FiftyOne, a split each
+  CHECK(with("train/labels.json", "train/data/"));                    // FiftyOne, by split
   CHECK(with("train/_annotations.coco.json", "train/"));              // Roboflow
   TemporaryFolder folder;
   folder.write("labels.json", named("a.ppm", "b.ppm"));

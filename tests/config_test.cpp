@@ -239,7 +239,7 @@ TEST_CASE("text that is not TOML") {
     dots += ".a";
   }
   check_contains(error_of(dots + " = 1"), "too many dots");
-  check_contains(error_of("\x1b[2J = 1\n"), "\\x1b[2J");  // nothing for the terminal to obey
+  check_contains(error_of("\x1b[2J = 1\n"), "\\x1b[2J");  // no escapes for the terminal
   CHECK(error_of("\xEF\xBB\xBF" + kShapes) == "accepted");
   CHECK_THROWS_AS(mld::load_config("/nowhere/at/all.toml"), mld::UsageError);
 }

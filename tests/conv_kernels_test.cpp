@@ -1,5 +1,5 @@
 // The kernels a convolutional network spends its time in, against plain float64 loops: every
-// algorithm of the convolution, batch norm, pooling and matrix products, at sizes that reach their
+// algorithm of the convolution, batch norm, pooling and matrix products, at sizes that cross their
 // vector, block and thread boundaries. (The op rows check small shapes, gradients and messages.)
 #include <cmath>
 #include <cstring>
@@ -167,7 +167,7 @@ TEST_CASE("conv2d: a constant weight is packed once and stays right in every use
       }
     }
   }
-  CHECK((frozen.storage()->packed != nullptr) == has_onednn());  // it alone packs
+  CHECK((frozen.storage()->packed != nullptr) == has_onednn());  // only oneDNN packs
   CHECK(w.storage()->packed == nullptr);
 }
 

@@ -13,7 +13,7 @@
 namespace mld {
 namespace {
 
-// The expression throws this Type with exactly this message.
+// Checks that the expression throws this Type with exactly this message.
 #define CHECK_FAILS(Type, expression, message) \
   CHECK_THROWS_WITH_AS((void)(expression), message, Type)
 
@@ -202,7 +202,7 @@ TEST_CASE("kernels: the CPU's table is complete") {
   ++declared;
 #include "core/kernels.inc"
 #undef MLD_KERNEL
-  CHECK(kernels.size() == declared);  // each its own
+  CHECK(kernels.size() == declared);  // no function twice
   CHECK_FALSE(kernels.contains(nullptr));
   CHECK(&table.memory_pool(0) == &memory_pool(Device{}));
   table.synchronize(0);

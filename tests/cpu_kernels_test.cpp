@@ -1,5 +1,5 @@
-// What the CPU kernels are made of: elementary functions, SIMD registers, dropout's mask; and that
-// results do not depend on the thread count where the contract says so.
+// The building blocks of the CPU kernels: elementary functions, SIMD registers, dropout's mask; and
+// that results do not depend on the thread count where the contract says so.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -88,7 +88,7 @@ TEST_CASE("simd: parts read and write nothing beyond") {
   using namespace cpu;
   for (int count = 1; count <= kLanes; ++count) {
     std::vector<float> x(static_cast<size_t>(count), 3.0f), y(kLanes + 1, -1.0f);
-    const Vec v = load_part(x.data(), count);  // ASan sees a read beyond
+    const Vec v = load_part(x.data(), count);  // ASan sees a read beyond the end
     store_part(v, y.data(), count);
     std::vector<bf16> hx(static_cast<size_t>(count), bf16(3.0f)), hy(kLanes + 1, bf16(-1.0f));
     const Vec h = load_part(hx.data(), count);
@@ -138,7 +138,7 @@ TEST_CASE("dropout: a stretch of the mask is the random numbers of its elements"
 
 namespace {
 
-// The outputs of run() are the same bits on one, two and three threads.
+// Checks that the outputs of run() are the same bits on one, two and three threads.
 void check_threads(const char* name, const std::function<std::vector<Tensor>()>& run) {
   CAPTURE(name);
   const int before = compute_threads();

@@ -1,4 +1,4 @@
-// Data sets described by CSV lists: which list is a split's, what its rows and paths mean.
+// Data sets described by CSV lists: which list belongs to a split, what its rows and paths mean.
 #include "data/formats/csv.h"
 #include "data/formats/csv_text.h"
 #include "data/formats/format.h"
@@ -25,7 +25,7 @@ std::string open_error(const TemporaryFolder& folder, const std::string& split =
   return message_of<DataError>([&] { open_dataset(csv_options(folder), split); }, folder.path());
 }
 
-// Where the samples come from, if their pictures are there.
+// The samples' sources, once their pictures are known to exist.
 Strings sources(const Dataset& data) {
   Strings found;
   for (int64_t i = 0; i < data.size(); ++i) {
@@ -183,7 +183,7 @@ TEST_CASE("csv: paths from other places and systems") {
   const std::string what = "data.csv: one label a cell, 1 class, 1.0 a picture";
   CHECK(with("pics\\a.ppm", "pics/a.ppm") ==
         std::pair<std::string, std::string>("pics/a.ppm", what + "; \\ in paths is read as /"));
-  CHECK(with("pics\\a.ppm", "pics\\a.ppm").first == "pics\\a.ppm");  // so unpacked from a zip file
+  CHECK(with("pics\\a.ppm", "pics\\a.ppm").first == "pics\\a.ppm");  // so named by unzipping
   CHECK(with("@/pics/a.ppm", "pics/a.ppm") ==
         std::pair<std::string, std::string>("pics/a.ppm", what));
   CHECK(with("a7", "images/a7.ppm") == std::pair<std::string, std::string>(

@@ -1,4 +1,4 @@
-// Lists of labelled pictures: how they are laid out is found out, or is an error; never guessed.
+// Lists of labelled pictures: their layout is recognised or is an error, never guessed.
 #include "data/formats/csv.h"
 
 #include "data/formats/csv_cells.h"
@@ -28,7 +28,7 @@ Strings cell(const std::string& text) {
   return parsed.list ? parsed.labels : Strings{"plain: " + parsed.text};
 }
 
-// A list of one labels column, a picture a cell.
+// A list with one labels column; each cell is a picture's.
 std::string list_of(const Strings& cells) {
   std::string text = "path,labels\n";
   for (size_t i = 0; i < cells.size(); ++i) {
@@ -91,19 +91,19 @@ TEST_CASE("csv: what separates labels is found out from all rows") {
   }
   CHECK(read({"red|green", "blue"}).note() ==
         "a.csv: labels separated by |, 3 classes, 1.5 a picture");
-  // Labels of several words stay whole: their words do not stand alone.
+  // Labels of several words stay whole if no word occurs alone.
   CHECK(read({"traffic light", "hot dog", "dog", "person"}).classes.size() == 4);
   CHECK(read({"No Finding", "Edema|No Finding", "Edema"}).classes ==
         Strings{"Edema", "No Finding"});
   CHECK(read({"[sea side]", "[sun, sea]", "[side]"}).classes ==
         Strings{"sea", "sea side", "side", "sun"});
-  // Many labels a cell, few that stand alone.
+  // Many labels per cell, few that occur alone.
   CHECK(read({"clear primary", "clear road water", "primary road", "water road clear primary",
               "clear water primary", "water"}).note() ==
         "a.csv: labels separated by blanks, 4 classes, 2.5 a picture");
   // Numbers as NumPy prints them.
   CHECK(read({"[1 3]", "[2]", "[3 2]"}).classes == Strings{"1", "2", "3"});
-  // A class list that is known settles it.
+  // A known class list settles it.
   CHECK(labels_of(read({"red green"}, {.class_names = {"green", "red"}}), 0).size() == 2);
   CHECK(labels_of(read({"red circle"}, {.class_names = {"red circle", "red"}}), 0).size() == 1);
 
@@ -158,7 +158,7 @@ TEST_CASE("csv: columns in any order, named by a header or told by what they hol
     CHECK(csv.splits == Strings{"train", "val"});
     CHECK(labels_of(csv, 0) == Strings{"sun"});
   }
-  // No ending, or one that is new to us: still a row, not a header.
+  // No extension, or an unknown one: still a row, not a header.
   CHECK(parse_label_csv("pics/a,sun\npics/b,sea\n", "a.csv").rows.size() == 2);
   CHECK(parse_label_csv("a.jfif,sun\nb.png,sea\n", "a.csv").rows.size() == 2);
   CHECK(parse_label_csv("a,sun,train\nb.png,sea,train\nc.png,sun,train\n", "a.csv").rows.size() ==
@@ -221,7 +221,7 @@ TEST_CASE("csv: one column per class") {
   const LabelCsv csv = parse_label_csv(
       "filename, sun, sea, moon,split\na.png, 1, 0, 0,train\nb.png, True, 1.0, 0,val\n"
       "c.png, 0, False, ,val\n", "a.csv");
-  CHECK(csv.classes == Strings{"moon", "sea", "sun"});  // a class without pictures is one
+  CHECK(csv.classes == Strings{"moon", "sea", "sun"});  // a class without pictures counts
   CHECK(labels_of(csv, 0) == Strings{"sun"});
   CHECK(labels_of(csv, 1) == Strings{"sea", "sun"});
   CHECK(labels_of(csv, 2).empty());
@@ -230,7 +230,7 @@ TEST_CASE("csv: one column per class") {
   const auto unknown = [](const std::string& text) {
     return parse_label_csv("path,sun,sea\n" + text, "a.csv").rows[0].unknown.size();
   };
-  CHECK(unknown("a.png,-1,1\nb.png,0,1\n") == 1);   // beside 0, -1 is neither
+  CHECK(unknown("a.png,-1,1\nb.png,0,1\n") == 1);   // with 0 present, -1 is unknown
   CHECK(unknown("a.png,-1,1\nb.png,,1\n") == 1);
   CHECK(unknown("a.png,-1,1\nb.png,1,-1\n") == 0);  // 1 and -1 only: absent
   CHECK(error_of("path,sun,sea\na.png,-1,-1\nb.png,0,1\n") ==

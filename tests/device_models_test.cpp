@@ -19,8 +19,8 @@ namespace {
 
 constexpr int64_t kPictures = 4, kSide = 64, kClasses = 24;
 
-// Limits of |ours - the CPU's float32| / |the CPU's float32|, as vectors. In bfloat16 what is asked
-// is to lie no farther off than the CPU's bfloat16 does, or hardly.
+// Limits of |ours - the CPU's float32| / |the CPU's float32|, as vectors. In bfloat16 results must
+// be hardly farther off than the CPU's bfloat16.
 constexpr double kLogits = 1e-4, kGradients = 1e-4, kFactor = 1.5, kSlack = 0.01;
 
 struct Result {
@@ -67,7 +67,7 @@ Result infer(const ModelSpec& spec, Device device, DType dtype) {
   const std::unique_ptr<Classifier> model = model_on(spec, device);
   set_training(*model, false);
   fold_batch_norm(*model);
-  const Var logits = (*model)(Var(pictures(device, dtype)));  // off any tape: the folded form
+  const Var logits = (*model)(Var(pictures(device, dtype)));  // without a tape: the folded form
   return {cast(logits, DType::f32).value, {}};
 }
 
@@ -121,7 +121,7 @@ void check(const ModelSpec& spec, const auto& run) {
       const Result ours = run(device, dtype);
       check_same_bits(ours, run(device, dtype));
       const std::vector<Comparison> comparisons = compare(ours, cpu, exact, dtype);
-      const Comparison* closest = nullptr;  // to its limit
+      const Comparison* closest = nullptr;  // the one closest to its limit
       for (const Comparison& c : comparisons) {
         CAPTURE(c.name);
         CHECK_LE(c.distance, c.limit);

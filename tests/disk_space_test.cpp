@@ -1,4 +1,4 @@
-// The room a run needs: the prediction against files that runs wrote, and a disk that is too small.
+// The disk space a run needs: the prediction against files that runs wrote, and a full disk.
 #include <fmt/core.h>
 
 #include "models/registry.h"
@@ -35,7 +35,7 @@ TEST_CASE("the files of a run have the predicted sizes") {
   const RunFolder run{trained_run()};
   const int64_t best = load_checkpoint(run.state()).tensors.back().first.starts_with("best.")
                            ? 0
-                           : bytes.weights;  // the last epoch's are the best: held once
+                           : bytes.weights;  // the last epoch's are the best: stored once
   CHECK(foreseen(size_of(run.state()) + best, bytes.state));
   CHECK_EQ(bytes.most(), 2 * (bytes.state + bytes.weights));
   // Another optimiser, no average, the best weights the last ones.
@@ -60,7 +60,7 @@ TEST_CASE("a disk that will not hold the run is noticed before it begins") {
   CHECK(message.starts_with("ROOT/not/yet/there: its disk has "));
   CHECK(contains(message, "choose another place with --out"));
   require_disk_space({.weights = 1, .state = 1}, RunFolder{folder.path()});
-  // Files that are there count as room.
+  // Existing files count as free space, as they are replaced.
   folder.write("weights/last.state.safetensors", "");
   fs::resize_file(folder.path() / "weights/last.state.safetensors", int64_t{1} << 40);  // a hole
   require_disk_space({.weights = 1, .state = int64_t{1} << 39}, RunFolder{folder.path()});

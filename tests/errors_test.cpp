@@ -7,7 +7,7 @@
 namespace mld {
 namespace {
 
-// The expression throws Error with exactly this message.
+// Checks that the expression throws Error with exactly this message.
 #define CHECK_ERROR(expression, message) \
   CHECK_THROWS_WITH_AS((void)(expression), message, Error)
 

@@ -1,4 +1,4 @@
-// Which definition stands behind each name: in train.best_metric, in the table and in JSON.
+// The definition behind each name: in train.best_metric, in the table and in JSON.
 #include <doctest/doctest.h>
 #include <rapidjson/document.h>
 
@@ -71,7 +71,7 @@ TEST_CASE("evaluate: every value is of its own definition, in JSON and as best_m
       CAPTURE(name);
       REQUIRE(json.HasMember(name.c_str()));
       CHECK(json[name.c_str()].GetDouble() == doctest::Approx(value).epsilon(1e-6));
-      if (!single_label) {  // else a mix-up could hide
+      if (!single_label) {  // otherwise a mix-up could go unnoticed
         CHECK_MESSAGE(seen.emplace(value, name).second, "as large as " << seen[value]);
       }
     }

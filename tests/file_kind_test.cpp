@@ -1,4 +1,4 @@
-// Files of the wrong kind are called what they are: as weights, annotations, data, pictures.
+// Files of the wrong kind, as weights, annotations, data or pictures, are called what they are.
 #include <doctest/doctest.h>
 
 #include "data/file.h"
@@ -39,11 +39,11 @@ TEST_CASE("files that are no weights are called what they are") {
   CHECK(kind("<html lang=en>").starts_with("ROOT/x: is a web page (HTML)"));
   CHECK_EQ(kind("\x89HDF\r\n\x1a\n"s + padding).substr(0, 22), "ROOT/x: is an HDF5 fil");
   CHECK_EQ(kind("\x1f\x8b\x08\0\0\0\0\0\0\x03"s + padding + std::string(700000, 'x')),
-           "ROOT/x: is compressed with gzip; unpack it first");  // its length would be possible
+           "ROOT/x: is compressed with gzip; unpack it first");  // a possible header length
   CHECK_EQ(kind("\xff\xd8\xff\xe0"s + padding), "ROOT/x: is a picture (JPEG)");
   CHECK(kind("[data]\nroot = \"x\"\n").find("; it looks like text") != std::string::npos);
   CHECK(kind("").find("0 bytes are too short") != std::string::npos);
-  // A damaged safetensors file stays one: the reason is what counts.
+  // A damaged safetensors file is still called one, with the reason.
   const std::vector<uint8_t> good = to_safetensors({{"a", Tensor::zeros({9})}}, {});
   const std::string cut(reinterpret_cast<const char*>(good.data()), 30);
   CHECK(kind(cut).starts_with("ROOT/x: truncated: "));

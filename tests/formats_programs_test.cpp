@@ -1,5 +1,5 @@
-// What the programs document, tried on every data format and from every place: training, going on
-// with it, evaluating the run, its weights, another folder, another config, another split.
+// The documented uses, tried on every data format and from every folder: training, resuming,
+// evaluating the run, its weights, another folder, another config, another split.
 #include <algorithm>
 
 #include "tests/program.h"
@@ -11,7 +11,7 @@ namespace {
 struct Format {
   const char* name;
   void (*write)(const TemporaryFolder& folder, const std::string& root);  // null: drawn
-  const char* keys;  // what the [data] section says besides
+  const char* keys;  // further keys of the [data] section
 };
 
 const Format kFormats[] = {
@@ -49,7 +49,7 @@ model_ema_decay = 0.0
 )");
   }
   std::string at(const char* name) const { return (folder.path() / name).string(); }
-  // The exit code and what was printed, messages after results.
+  // The exit code and the output, messages after results.
   std::pair<int, std::string> run(const char* program, const std::vector<std::string>& arguments,
                                   const fs::path& from) const {
     const Program started(program, arguments, folder, 0, from);
@@ -84,7 +84,7 @@ TEST_CASE("train, resume and eval for every format, from any folder") {
       CHECK(eval({"../run", "--data", "../data", "data.image_size=32"}) == plain);
       CHECK(contains(eval({"../run", "--split", "test"}).second, "\"samples\": 2"));
     }
-    if (format.write == write_tiny_csv) {  // what has nothing to do with the format
+    if (format.write == write_tiny_csv) {  // cases that do not depend on the format
       CHECK(eval({"../run/"}) == plain);
       CHECK(eval({place.at("run/weights/best.safetensors"), "train.batch_size=2"}) == plain);
       CHECK(eval({"../run", "--data", "../run/config.toml"}) == plain);
@@ -92,7 +92,7 @@ TEST_CASE("train, resume and eval for every format, from any folder") {
       CHECK(contains(eval({"../run", "--split", "train"}).second, "\"samples\": 6"));
       CHECK(eval({"../run", "data.image_size=48"}).second != plain.second);
     }
-    // A finished run writes lost weights again, which takes its data.
+    // A finished run rewrites lost weights, for which it needs its data.
     const std::string weights = read_file(place.at("run/weights/last.safetensors"));
     fs::remove(place.at("run/weights/last.safetensors"));
     CHECK(place.run("mltrain", {"--resume", "../run"}, place.elsewhere).first == 0);
@@ -125,7 +125,7 @@ TEST_CASE("equal runs from different folders write equal weights, without a plac
     CHECK(bytes.find(place.folder.path().native()) == std::string::npos);
   }
   CHECK(contains(read_file(place.at("other/config.toml")), "root = \"" + place.at("data") + "\""));
-  // Given again, with and without the slash that a shell completes, the next name is taken.
+  // Given again, with or without the slash of a shell's completion, the next free name is used.
   for (const char* out : {"other/", "other"}) {
     place.run("mltrain", {"conf/tiny.toml", "--out", out, "--quiet"}, place.folder.path());
   }

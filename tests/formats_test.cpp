@@ -49,7 +49,7 @@ TEST_CASE("coco: a large file is read in little memory") {
     out << R"(], "categories": [{"id": 1, "name": "a"}]})";
   }
   CHECK(fs::file_size(folder.path() / "big.json") > 40'000'000);
-  std::ofstream("/proc/self/clear_refs") << "5";  // forget the peak
+  std::ofstream("/proc/self/clear_refs") << "5";  // resets the peak
   const int64_t before = field("VmRSS:");
   const CocoAnnotations coco = read_coco(folder.path() / "big.json");
   CHECK(coco.annotations.size() == 1500);

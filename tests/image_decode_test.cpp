@@ -75,15 +75,15 @@ TEST_CASE("decode: all listed pictures") {
 }
 
 TEST_CASE("decode: a file cut anywhere is refused, or had all its pixels") {
-  // The bytes at the end that no pixel needs: end marks (of PNG a chunk), TGA's signature, the place
-  // of TIFF's next page, EXIF.
+  // The bytes at the end that no pixel needs: end markers (in PNG a chunk), TGA's signature, the
+  // offset of TIFF's next page, EXIF.
   const std::map<std::string, size_t> closing = {
       {"JPEG", 2}, {"PNG", 12}, {"GIF", 4}, {"TGA", 26}, {"TIFF", 4}, {"exif_5.webp", 52}};
   int files = 0;
   for (const auto& row : read_tsv(fixtures() / "pics" / "expected.tsv")) {
     const std::string &file = row.at(0), &format = row.at(1);
     const std::vector<uint8_t> bytes = read_bytes(fixtures() / "pics" / file);
-    // The last number of a text picture is one even without its last digits.
+    // The last number of a text picture stays a number without its last digits.
     const bool text = file.starts_with("format_p2") || file.starts_with("format_p3");
     if (format == "error" || text || bytes.size() > 7000) {
       continue;
@@ -124,7 +124,7 @@ TEST_CASE("decode: a PNG with any byte changed is refused, or unchanged and note
     damaged[i] ^= 0x10;
     Image image = expected;
     refused += error_of([&] { image = decode(damaged); }) != "(no error)" ||
-               !image.facts.damage.empty();  // of the end mark
+               !image.facts.damage.empty();  // at the end marker
     CHECK(image.rgb == expected.rgb);
   }
   CHECK(refused == static_cast<int>(bytes.size()));
@@ -138,7 +138,7 @@ TEST_CASE("decode: PNG metadata is checked and skipped") {
     return png;
   };
   using std::string_literals::operator""s;
-  // Its text says little, its colour profile is broken; neither changes a pixel.
+  // A short text, a broken colour profile; neither changes a pixel.
   const std::string text = "\x00\x00\x00\x07tEXtTitle\x00x" "\x29\x7E\x4D\x3A"s;
   const std::string profile = "\x00\x00\x00\x0AiCCPx\x00\x00garbage" "\xE8\x5F\x62\x90"s;
   check_same(decode(with(text)), decode(bytes), "text");

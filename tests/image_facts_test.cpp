@@ -1,4 +1,4 @@
-// What decoding knows besides the pixels: damage that touches none of them, EXIF orientation,
+// What decoding reports besides the pixels: damage that touches none of them, EXIF orientation,
 // transparency and the background under it.
 #include "data/exif.h"
 #include "data/image_ops.h"
@@ -46,7 +46,7 @@ void check_harmless(const Bytes& damaged, const Bytes& whole, const std::string&
   CHECK(decode(whole).facts.damage.empty());
 }
 
-// A PNG chunk of tEXt; its checksum is right but for the bits in `wrong`.
+// A PNG tEXt chunk; its checksum is right except for the bits in `wrong`.
 std::string text_chunk(char wrong) {
   std::string chunk = "\x00\x00\x00\x07tEXtTitle\x00x" "\x29\x7E\x4D\x3A"s;
   chunk.back() = static_cast<char>(chunk.back() ^ wrong);
@@ -64,12 +64,12 @@ TEST_CASE("JPEG: damage outside the pixels is noted, a scan that lacks a bit is 
     check_harmless(with(bytes, second, "xy"), bytes,
                    "JPEG: Corrupt JPEG data: 2 extraneous bytes before marker 0x" +
                        mld::test::hex(bytes[second + 1], 2));
-    // Many stray bytes behind the last scan are what a damaged scan leaves.
+    // Many stray bytes after the last scan point to a damaged scan.
     CHECK(error_of([&] { decode(with(bytes, bytes.size() - 2, std::string(20, 'x'))); })
               .ends_with("extraneous bytes before marker 0xd9"));
   }
-  // Complete scans, but not all of them: pixels would be coarse. And nothing tells of missing bits
-  // in arithmetic coding.
+  // Complete scans, but not all of them: pixels would be coarse. And with arithmetic coding missing
+  // bits go unnoticed.
   const Bytes progressive = picture("gray_progressive.jpg");
   const size_t scan = last(progressive, "\xFF\xDA");
   CHECK(error_of([&] { decode(std::span(progressive).first(scan)); }) ==
@@ -84,7 +84,7 @@ TEST_CASE("PNG: damage outside the pixels is noted") {
   check_same(decode(with(bytes, kBehindHeader, text_chunk(0))), decode(bytes), "a good text");
   CHECK(decode(with(bytes, kBehindHeader, text_chunk(0))).facts.damage.empty());
   check_harmless(with(bytes, kBehindHeader, text_chunk(1)), bytes, "PNG: tEXt: CRC error");
-  // A colour profile of nonsense.
+  // A nonsense colour profile.
   const std::string profile = "\x00\x00\x00\x0AiCCPx\x00\x00garbage" "\xE8\x5F\x62\x90"s;
   CHECK(decode(with(bytes, kBehindHeader, profile)).rgb == decode(bytes).rgb);
   for (const size_t missing : {1, 4, 11, 12}) {

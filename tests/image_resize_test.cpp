@@ -21,7 +21,7 @@ using mld::test::read_tsv;
 using mld::test::shared_folder;
 using mld::test::split;
 
-// The memory that this program holds by new, and the most it held: every allocation goes this way.
+// The memory that this program holds through new, and its peak: all allocations come here.
 static std::atomic<size_t> now_bytes = 0, most_bytes = 0;
 
 void* operator new(size_t size) {
@@ -116,7 +116,7 @@ TEST_CASE("resize: a window is that part of the whole") {
 }
 
 TEST_CASE("resize: a line of pixels takes no more memory than itself and the result") {
-  constexpr size_t kWorking = size_t{16} << 20;  // a band of rows and sixteen turned ones
+  constexpr size_t kWorking = size_t{16} << 20;  // a band of rows and sixteen transposed ones
   for (const auto mode : {mld::ResizeMode::squash, mld::ResizeMode::crop, mld::ResizeMode::pad}) {
     for (const auto& [width, height] : Sizes{{60000, 1}, {1, 60000}, {60000, 2}}) {
       const Image line(width, height, 77);

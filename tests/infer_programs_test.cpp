@@ -1,4 +1,4 @@
-// mlinfer from outside: predictions, evaluation, descriptions, and what bad input leads to.
+// mlinfer from outside: predictions, evaluation, descriptions, and errors of bad input.
 #include <algorithm>
 
 #include "tests/program.h"

@@ -48,7 +48,7 @@ void tensors_in(std::vector<T>& list, const Visit& f) {
   }
 }
 
-// A parameter of this type, as it was declared.
+// A parameter of this type, as declared.
 template <class Parameter>
 struct Argument {
   template <class T>
@@ -80,7 +80,7 @@ struct Watched<Field, kBackend> {
     explicit Call(Parameters... values) : arguments(values...) {}
     std::string name() const override { return Watched::name; }
     void each_tensor(const Visit& f) override {
-      // The running statistics come first among its Tensor& parameters, and nobody else has any.
+      // The running statistics come first among its Tensor& parameters; other kernels have none.
       int left = std::strcmp(Watched::name, "batch_norm_forward") == 0 ? 2 : 0;
       const auto updates = [&]<class P>() { return std::is_same_v<P, Tensor&> && left-- > 0; };
       std::apply(

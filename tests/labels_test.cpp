@@ -9,7 +9,7 @@
 namespace mld::test {
 namespace {
 
-// The hash as it was when labels were one value per class: saved runs hold its values.
+// The hash from when labels were one value per class: saved runs hold its values.
 uint64_t dense_fingerprint(const Dataset& data) {
   uint64_t state = 0xcbf29ce484222325u;
   const auto byte = [&](uint8_t value) { state = (state ^ value) * 0x100000001b3u; };
@@ -101,7 +101,7 @@ TEST_CASE("labels: a million samples of 100,000 classes take what their labels t
 
 TEST_CASE("labels: the fingerprint of data without weights is what it always was") {
   const FakeDataset data(10);
-  CHECK(fingerprint(data) == 0x843260a6979e8b67u);  // computed apart from this code
+  CHECK(fingerprint(data) == 0x843260a6979e8b67u);  // computed independently of this code
   CHECK(fingerprint(data) == dense_fingerprint(data));
   DataOptions options;
   options.format = "shapes";
@@ -152,7 +152,7 @@ TEST_CASE("labels: targets and weights of a batch, and what the losses make of t
   const LossSpec loss;
   CHECK(loss_targets(loss, plain).to_vector() == std::vector<float>{0, 1, 0, 0});
   CHECK(loss_targets(loss, unknown).to_vector() == std::vector<float>{0, 1, 0, 0});
-  // A present label that counts for nothing is an unknown one too.
+  // A present label with weight zero is an unknown one too.
   const Batch hidden = batch_of(WeightedDataset({{1, Label::present, 0}, {2}}));
   CHECK(loss_targets(loss, hidden).to_vector() == std::vector<float>{0, 0, 1, 0});
   CHECK(message_of<UsageError>([&] { loss_targets(loss, weighted); }) ==

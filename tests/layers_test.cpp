@@ -1,5 +1,5 @@
-// The tree's own rules: includes go one way, and nobody but core/kernels names the CUDA backend.
-// Sizes beyond the usual are printed, not refused.
+// The tree's own rules: includes go in one direction, and only core/kernels names the CUDA backend.
+// Unusual sizes are printed, not refused.
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -31,12 +31,12 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"app", {"app", "train", "models", "optim", "nn", "autograd", "data", "core"}},
 };
 
-// System headers that mean a file reads or writes files, which the mathematics does not.
+// System headers for reading or writing files, which the mathematics does not do.
 const std::set<std::string> kFileHeaders = {"fstream", "filesystem", "cstdio", "fcntl.h",
                                             "sys/mman.h"};
 const std::set<std::string> kNoFiles = {"autograd", "nn", "models"};
 
-// What the README's line count counts, kernels apart.
+// The folders in the README's line count, which leaves kernels out.
 const std::set<std::string> kEngine = {"core", "autograd", "nn", "models", "optim"};
 
 // The rules that `text`, the file at `path` (relative, with /), breaks.

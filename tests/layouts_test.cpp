@@ -1,4 +1,4 @@
-// Layouts that are not class folders: refused by name, or told what to set.
+// Layouts that are not class folders: refused by name, or with the key to set.
 #include "tests/data_files.h"
 
 namespace mld::test {
@@ -32,7 +32,7 @@ TEST_CASE("layouts: exports of boxes are refused by name, whatever the format is
     cvat.write("annotations.xml", "<annotations/>");
     CHECK(error_of(cvat, format) == refusal("CVAT's (images/ beside annotations.xml)"));
   }
-  TemporaryFolder classes;  // two classes that happen to be called so
+  TemporaryFolder classes;  // two classes that happen to have these names
   classes.write_picture("train/images/1.ppm", 1);
   classes.write_picture("train/labels/2.ppm", 2);
   CHECK(error_of(classes) == "no error");

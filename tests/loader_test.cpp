@@ -1,4 +1,4 @@
-// The loader: the same batches whatever the workers, resuming, targets, the cache.
+// The loader: the same batches whatever the number of workers, resuming, targets, the cache.
 #include <algorithm>
 #include <numeric>
 #include <set>
@@ -18,7 +18,7 @@ TEST_CASE("loader: the epoch's order is a permutation that depends on seed and e
   CHECK(order == epoch_order(1000, 42, 3));
   CHECK(order != epoch_order(1000, 42, 4));
   CHECK(order != epoch_order(1000, 43, 3));
-  // Computed apart from this code: equal runs on another machine see the same order.
+  // Computed independently of this code: equal runs on another machine see the same order.
   CHECK(epoch_order(8, 42, 0) == std::vector<int64_t>{5, 6, 7, 0, 1, 2, 3, 4});
   // Every sample comes first about equally often: chi-squared with 9 degrees of freedom.
   std::array<int, 10> first{};
@@ -52,7 +52,7 @@ TEST_CASE("loader: batches do not depend on the number of workers or the prefetc
 }
 
 TEST_CASE("loader: a picture is augmented differently in every epoch, and unlike its neighbours") {
-  // All samples look alike: only the draw tells them apart.
+  // All samples look alike: only the random draw differs.
   FakeDataset data(8);
   data.all_alike = true;
   LoaderOptions options = small_options(true);
@@ -82,7 +82,7 @@ TEST_CASE("loader: a picture is augmented differently in every epoch, and unlike
   }
 }
 
-// Apart from the others: ThreadSanitizer does not see OpenMP's barriers.
+// A test of its own: ThreadSanitizer does not see OpenMP's barriers.
 TEST_CASE("loader: where no processor is left the compute threads load the same batches") {
   const FakeDataset data(61);
   LoaderOptions options = small_options(true);
@@ -123,7 +123,7 @@ TEST_CASE("loader: an epoch resumes at any batch, and start() drops what is unde
   CHECK(!loader.next());
   loader.start(2);
   CHECK(rest_of_epoch(loader) == whole);
-  loader.start(3);  // and the destructor ends a loader in the middle of its work
+  loader.start(3);  // the destructor stops a loader in the middle of its work
 }
 
 TEST_CASE("loader: pictures, targets and the last batch") {

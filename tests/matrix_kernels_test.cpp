@@ -1,4 +1,4 @@
-// Matrix products against plain float64 loops, at sizes that reach their vector, block and thread
+// Matrix products against plain float64 loops, at sizes that cross their vector, block and thread
 // boundaries. (The op rows check small shapes, gradients and messages.)
 #include <array>
 #include <cmath>
@@ -98,7 +98,7 @@ TEST_CASE("gemm: the edges of its blocks, rows longer than the matrix, alpha, be
         const int64_t lda = (ta ? m : k) + 3, ldb = (tb ? k : n) + 1, ldc = n + 2;
         const Tensor a = random_tensor({ta ? k : m, lda}, 1);
         const Tensor b = random_tensor({tb ? n : k, ldb}, 2);
-        // With beta 0 what was there is not read, not even NaN.
+        // With beta 0 the old values are not read, not even NaN.
         Tensor c = beta == 0 ? unwritten({m, ldc}) : random_tensor({m, ldc}, 3);
         const std::vector<double> va = doubles(a), vb = doubles(b), before = doubles(c);
         gemm(ta, tb, m, n, k, a.data<float>(), lda, b.data<float>(), ldb, beta, c.data<float>(),

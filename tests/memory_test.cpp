@@ -1,4 +1,4 @@
-// The memory pool: what it hands out again, gives back, refuses; what a tensor returns to it.
+// The memory pool: what it reuses, releases and refuses; what a tensor returns to it.
 #include <doctest/doctest.h>
 
 #include <cstdlib>
@@ -10,7 +10,7 @@
 
 namespace mld {
 
-// The expression throws this Type with exactly this message.
+// Checks that the expression throws this Type with exactly this message.
 #define CHECK_FAILS(Type, expression, message) \
   CHECK_THROWS_WITH_AS((void)(expression), message, Type)
 
@@ -32,7 +32,7 @@ TEST_CASE("memory pool: what was handed out while it watched is kept apart, even
   pool.free(first, 64);
   pool.free(pool.allocate(1024), 1024);
   pool.set_limit(64 + 1024 + 64);
-  CHECK_THROWS_AS(pool.allocate(4096), OutOfMemory);  // trims what it may: nothing
+  CHECK_THROWS_AS(pool.allocate(4096), OutOfMemory);  // there is nothing to trim
   CHECK(held == 2);
   pool.set_limit(0);
   pool.reset_peak();
@@ -53,7 +53,7 @@ TEST_CASE("memory pool: what was handed out while it watched is kept apart, even
   pool.free(pool.allocate(1024), 1024);
   CHECK_FAILS(Error, pool.take_watched(),
               "memory pool: 1 of the blocks handed out meanwhile are still in use");
-  CHECK(pool.stats().cached == 1024);  // the other one is in circulation again
+  CHECK(pool.stats().cached == 1024);  // the other one can be reused again
   pool.free(kept, 64);
   pool.free(other, 64);
   pool.trim();

@@ -199,7 +199,7 @@ TEST_CASE("summary: a row per layer and per stage, and hardly a byte of real mem
   CHECK_EQ(layers[1].name, "bn1");
   CHECK_EQ(layers[2].name, "max_pool");
   CHECK_EQ(layers[2].parameters, 0);
-  CHECK_EQ(layers[2].activations, 57 * 41 * 64 * 5);  // and a byte each for its place
+  CHECK_EQ(layers[2].activations, 57 * 41 * 64 * 5);  // and one byte each for the argmax
   CHECK_EQ(layers[3].name, "layer1.0.downsample.0");
   CHECK_EQ(layers.back().name, "fc.decoder");
   meta::Line sum;

@@ -1,4 +1,4 @@
-// Metrics: hand-worked corner cases. tests/parity holds them to the published codes' values.
+// Metrics: hand-worked corner cases. tests/parity compares them with the published code's values.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -40,7 +40,7 @@ TEST_CASE("classes without positives count as their definition says") {
   CHECK(present.positives == std::vector<int64_t>{2, 0, 0});
   const Owned one = {{0.5f, 0.4f}, {P, A}, 1};
   CHECK(mld::official_map(one.view()).ap[0] == 1.0 / (1.0 + 1e-8));  // the published epsilon
-  CHECK(mld::mlgcn_map(one.view(), Unknown::skip).ap[0] == 1.0);     // has none
+  CHECK(mld::mlgcn_map(one.view(), Unknown::skip).ap[0] == 1.0);     // without it
   const Owned none = {{0.5f, 0.4f}, {A, A}, 1};
   CHECK(mld::map_present(none.view()).percent == 0.0);
   CHECK(mld::official_map(none.view()).percent == 0.0);
@@ -77,7 +77,7 @@ TEST_CASE("the two definitions of CF1 differ, thresholds are strict and not") {
   CHECK(official.class_f1 == doctest::Approx(100 * (2.0 / 3.0 + 1.0) / 2));
   const mld::PrecisionRecall mlgcn =
       mld::mlgcn_precision_recall(owned.view(), 0.5, 0, Unknown::skip);
-  CHECK(mlgcn.class_precision == doctest::Approx(75.0));  // the score on the threshold is a hit
+  CHECK(mlgcn.class_precision == doctest::Approx(75.0));  // a score on the threshold counts
   CHECK(mlgcn.class_recall == doctest::Approx(75.0));
   CHECK(mlgcn.class_f1 == doctest::Approx(75.0));
   const std::vector<mld::ClassMetrics> table =

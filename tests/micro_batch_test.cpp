@@ -1,5 +1,5 @@
-// What an update makes of its batch: parts add up to the whole whatever the loss, every part draws
-// its own dropout, the model sees normalised pixels, and clipping, rates and clearing of gradients.
+// How an update treats its batch: parts add up to the whole whatever the loss, every part draws its
+// own dropout, the model sees normalised pixels, and clipping, rates and clearing of gradients.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -41,7 +41,7 @@ Batch batch_of(int64_t n, bool all_alike = false) {
   return batch;
 }
 
-// A model and what one needs to train it without momentum or decay.
+// A model, and everything needed to train it without momentum or decay.
 struct Training {
   Linears model;
   std::unique_ptr<Optimizer> optimizer;
@@ -126,11 +126,11 @@ TEST_CASE("every part of every update draws its own dropout, and draws it again 
   for (const Device device : devices()) {
     Training training(config_of("bce", 3), 0.5f, device);
     for (int i = 0; i < 3; ++i) {
-      training.update(batch_of(6, true), 0);  // nothing but the draw can differ
+      training.update(batch_of(6, true), 0);  // only the draw can differ
     }
     const std::set<std::vector<float>> different(training.logits.begin(), training.logits.end());
     CHECK(different.size() == 9);
-    // Rows of one part differ, too: two equal pictures, each with its own mask.
+    // Rows of one part differ too: two equal pictures, each with its own mask.
     const std::vector<float>& first = training.logits[0];
     CHECK_FALSE(std::equal(first.begin(), first.begin() + kClasses, first.begin() + kClasses));
     Training resumed(config_of("bce", 3), 0.5f, device);

@@ -1,4 +1,4 @@
-// Models: heads, folding. tests/parity holds blocks and heads to the published ones.
+// Models: heads, folding. tests/parity compares blocks and heads with the published ones.
 #include <algorithm>
 #include <array>
 

@@ -1,5 +1,5 @@
 // The check of the product's kernels node by node (tests/parity/node_check.h), and that it can fail:
-// one percent too much in any backward kernel, at a ResNet's widths.
+// an error of one percent in any backward kernel, at a ResNet's widths, is noticed.
 #include <set>
 
 #include <doctest/doctest.h>
@@ -31,7 +31,7 @@ void train(const ModelSpec& spec, int64_t side, NodeCheck& check) {
 const ModelSpec kSmall{.backbone = "resnet18", .head = "ml_decoder", .classes = 20, .groups = 5};
 
 bool is_backward(const std::string& kernel) {
-  // Dropout's and a bias's backward passes are forward kernels.
+  // The backward passes of dropout and of a bias use forward kernels.
   return kernel.find("backward") != std::string::npos || kernel == "dropout" ||
          kernel == "sum_rows" || kernel == "scale";
 }
@@ -50,7 +50,7 @@ TEST_CASE("every kernel of a training with dropout is right at every node") {
   }
 }
 
-// All of them in one run: what the product gave is compared and dropped, so no error hides another.
+// All in one run: the product's results are compared and dropped, so no error hides another.
 TEST_CASE("one percent too much in any backward kernel is noticed, and in no other kernel") {
   NodeCheck check{Device{}};
   std::set<std::string> planted;

@@ -1,5 +1,5 @@
-// Batch norm and pooling against plain float64 loops, at sizes that reach their
-// vector, block and thread boundaries. (The op rows check small shapes, gradients and messages.)
+// Batch norm and pooling against plain float64 loops, at sizes that cross their vector, block and
+// thread boundaries. (The op rows check small shapes, gradients and messages.)
 #include <array>
 #include <cmath>
 #include <limits>
@@ -90,7 +90,7 @@ void check_batch_norm(const BatchNormCase& k) {
   batch_norm_forward(x, w, b, residual, spec, running_mean, running_var, mean, rstd, y);
   batch_norm_backward(dy, x, y, w, mean, rstd, spec, dx, dw, db, dresidual);
   const BatchNormReference right(x, w, b, residual, dy, y, old_mean, old_var, spec);
-  // The mean passes between the two as float32: its last bit, in units of the spread, is lost.
+  // The mean is passed on as float32, so its last bit, in units of the spread, is lost.
   const double spread = (double{k.high} - k.low) / std::sqrt(12.0);
   const double limit = kLimit + 0x1p-24 * std::abs(double{k.high}) / spread;
   CHECK_LT(error(mean, right.mean), kLimit);

@@ -62,7 +62,7 @@ std::vector<std::vector<double>> directions(int64_t numel) {
 
 namespace {
 
-// A seed of the row's own, so that adding a row changes no other.
+// Every row has its own seed, so that adding a row changes no other.
 RandomStream stream_of(const std::string& name) {
   uint64_t seed = 0;
   for (const char c : name) {
@@ -88,7 +88,7 @@ std::vector<Tensor> make_inputs(const OpCase& row, RandomStream& random, Device 
   return tensors;
 }
 
-// Records the row once more with parameters whose gradients are not zero: to twice the gradients.
+// Records the row once more with gradients already in the parameters: they must double.
 void check_accumulation(const OpCase& row, const std::vector<Tensor>& inputs, const Tensor& r,
                         Observed& observed) {
   Tape tape(kTapeKey);
@@ -116,8 +116,8 @@ void check_accumulation(const OpCase& row, const std::vector<Tensor>& inputs, co
 
 namespace {
 
-// What one CPU thread gives in float32 for the observed inputs: how the elements of large results
-// are checked, where the specification would take hours.
+// One CPU thread's float32 results for the observed inputs: they check the elements of large
+// results, for which the specification would take hours.
 void observe_single(const OpCase& row, Observed& observed) {
   const auto large = [](const Array& x) { return x.numel() > kFull; };
   if (!large(observed.out) &&

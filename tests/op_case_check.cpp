@@ -68,7 +68,7 @@ void for_each_run(const std::vector<OpCase>& rows, Visit visit) {
 // One way to spoil values; the result equals them where there is nothing to spoil.
 struct Tamper {
   const char* name;
-  bool coarse;  // far above bfloat16's limit too
+  bool coarse;  // also far above bfloat16's limit
   std::function<void(std::vector<double>&)> apply;
 };
 

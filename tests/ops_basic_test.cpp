@@ -1,4 +1,4 @@
-// Rows of the ops that move values or treat them one by one.
+// Rows of the ops that move values or work element by element.
 #include <doctest/doctest.h>
 
 #include "tests/op_case.h"

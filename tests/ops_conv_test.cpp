@@ -57,7 +57,7 @@ std::vector<OpCase> conv_rows() {
   };
 }
 
-// y [N, OH, OW, O] of x and w is what the residual must be.
+// The residual has the shape of y [N, OH, OW, O].
 OpCase fused(const std::string& what, const Shape& x, const Shape& w, const Shape& y,
              const Conv2dSpec& s) {
   const auto inputs = [](const Shape& shape) { return Input(shape, uniform(-1, 1)).constant(); };

@@ -1,4 +1,4 @@
-// Rows of the losses. Logits are float32 always, so there is no bfloat16 run.
+// Rows of the losses. Logits are always float32, so there is no bfloat16 run.
 #include <doctest/doctest.h>
 
 #include "tests/op_case.h"

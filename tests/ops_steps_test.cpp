@@ -23,7 +23,7 @@ Array random_array(const Shape& shape, uint64_t seed, double low, double high) {
   return x;
 }
 
-// More tensors than one launch takes, one element to several chunks each.
+// More tensors than one launch takes, from one element to several chunks each.
 std::vector<Shape> shapes() {
   std::vector<Shape> all{{40'003}, {1}, {16'384}, {16'385}, {3, 5}};
 #if defined(__SANITIZE_THREAD__)
@@ -37,9 +37,9 @@ std::vector<Shape> shapes() {
   return all;
 }
 
-// One tensor of each shape, in [low, high). Of the vectors every fourth begins four bytes into its
-// memory, where 16 bytes cannot be read at once: which one depends on the seed, so that among a
-// slot's tensors one may be aligned and another not.
+// One tensor of each shape, in [low, high). Every fourth vector begins four bytes into its memory,
+// where 16 bytes cannot be read in one access; which ones depends on the seed, so that of a slot's
+// tensors one may be aligned and another not.
 Group group(uint64_t seed, Device device, double low = -1, double high = 1) {
   Group tensors;
   for (const Shape& shape : shapes()) {
@@ -54,7 +54,7 @@ Group group(uint64_t seed, Device device, double low = -1, double high = 1) {
   return tensors;
 }
 
-// What a case leaves behind, in float64.
+// The results of a case, in float64.
 using Run = std::function<Group(Device)>;
 
 void check_against_cpu(const char* name, const Run& run) {

@@ -1,4 +1,4 @@
-// An op exists when it has a row; and what the machinery of the rows (op_case.h) itself promises.
+// Every op must have a row; and tests of the rows' own machinery (op_case.h).
 #include <filesystem>
 #include <fstream>
 #include <regex>
@@ -79,7 +79,7 @@ TEST_CASE("a row whose op has a wrong backward fails") {
   CHECK(run([&](const Tensor& dy) -> Grads { return {times(dy, 2)}; }).empty());
   CHECK(run([&](const Tensor& dy) -> Grads { return {times(dy, 2.001f)}; }).size() == 1);
   CHECK(run([&](const Tensor&) -> Grads { return {Tensor{}}; }).size() == 1);  // no gradient
-  // Scales dy where it lies, which somebody else may still read.
+  // Scales dy in place, although others may still read it.
   const auto in_place = run([](const Tensor& dy) -> Grads {
     for (int64_t i = 0; i < dy.numel(); ++i) {
       dy.data<float>()[i] *= 2;

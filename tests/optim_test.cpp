@@ -1,4 +1,4 @@
-// Optimisers, schedules and the moving average. tests/parity holds them to the published ones.
+// Optimisers, schedules and the moving average. tests/parity compares them with the published ones.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -69,7 +69,7 @@ TEST_CASE("LAMB of the A2 recipe clips the gradients of all tensors together to 
     return tensors.members[0].second->value.to_vector();
   };
   CHECK_EQ(run("lamb", false), run("lamb", true));
-  CHECK_NE(run("lamb_v3", false), run("lamb_v3", true));  // it is not just invariant
+  CHECK_NE(run("lamb_v3", false), run("lamb_v3", true));  // so the check above can fail
 }
 
 TEST_CASE("schedules: cosine is constant within an epoch; a cool-down comes on top") {

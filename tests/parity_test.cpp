@@ -217,5 +217,5 @@ TEST_CASE("float64: the same ops, more digits") {
     CHECK(difference > 0);
     CHECK(difference < 2e-6 * largest);
   }
-  CHECK(to_array(Tensor::full({1}, 0.1f)).values[0] == double{0.1f});  // and it is over
+  CHECK(to_array(Tensor::full({1}, 0.1f)).values[0] == double{0.1f});  // Float64 has ended
 }

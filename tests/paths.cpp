@@ -2,7 +2,7 @@
 
 namespace mld::test {
 
-// The places are told to this file alone: the others compile to the same in every checkout.
+// Only this file is compiled with the paths: the others compile to the same in every checkout.
 const std::string& source_dir() {
   static const std::string dir = MLD_SOURCE_DIR;
   return dir;

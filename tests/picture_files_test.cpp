@@ -1,4 +1,4 @@
-// One list of pictures: what a folder's files are taken for.
+// One list of pictures: how a folder's files are classified.
 #include <sys/stat.h>
 
 #include "data/inspect.h"
@@ -18,7 +18,7 @@ void fill(const TemporaryFolder& folder) {
   folder.write("f.webp", read_file(kFixtures / "pics/format_lossy.webp"));
   folder.write("g.Tiff", read_file(kFixtures / "pics/format_grey.tif"));
   folder.write("h.tga", read_file(kFixtures / "pics/format_grey.tga"));
-  folder.write("damaged.png", "no PNG at all");  // its name promises one: a bad picture
+  folder.write("damaged.png", "no PNG at all");  // named like a picture: a bad one
   for (const char* name : {"._a.JPG", ".DS_Store", ".git/x.jpg", "sub/.hidden.png"}) {
     folder.write(name, jpeg);
   }

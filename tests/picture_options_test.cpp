@@ -30,7 +30,7 @@ TEST_CASE("exif, background and max_pixels reach the pictures of a data set") {
 }
 
 TEST_CASE("exif and background: config keys that a checkpoint carries") {
-  CHECK(Preprocess{}.exif == Exif::ignore);  // and so for files without the keys
+  CHECK(Preprocess{}.exif == Exif::ignore);  // the default for files without the keys
   CHECK(!Preprocess{}.background);
   Config config;
   const Key* background = find_key("data", "background");

@@ -1,4 +1,4 @@
-// Other people's weights: their names, their prefixes, the policies of loading.
+// Weights of other programs: their names, their prefixes, the policies of loading.
 #include <algorithm>
 
 #include <doctest/doctest.h>
@@ -79,7 +79,7 @@ TEST_CASE("pretrained: prefixes of programs that wrap the model") {
     load_pretrained(*target, wrapped(prefix), InitPolicy::strict);
     CHECK_EQ((*target)(x).value.to_vector(), expected);
   }
-  // What lies beside the wrapped model is not the model's.
+  // Tensors beside the wrapped model are not part of the model.
   StateDict beside = wrapped("model.");
   beside.emplace_back("loss.weight", Tensor::zeros({5}));
   CHECK_ERROR(DataError, "the weights do not fit the model: 1 unexpected (loss.weight)",

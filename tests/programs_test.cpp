@@ -1,4 +1,4 @@
-// The programs from outside: training to files, killing and resuming, exit codes and messages.
+// The programs from outside: the files of training, killing and resuming, exit codes and messages.
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
@@ -11,7 +11,7 @@
 namespace mld::test {
 namespace {
 
-// A run into `out` from its beginning, whatever was there; and whether it has got so far.
+// A run into `out` from its start, whatever was there; and whether it has written `file`.
 std::function<Program()> fresh(const fs::path& out, const TemporaryFolder& folder,
                                const std::vector<std::string>& more = {}) {
   return [=, &folder] {
@@ -23,8 +23,8 @@ std::function<bool()> is_there(const fs::path& file) {
   return [file] { return fs::exists(file); };
 }
 
-// Continues a run to its end. It may have saved at every update so far; from here only at epochs'
-// ends.
+// Continues a run to its end. Until now it may have saved at every update; from here it saves at
+// the ends of epochs only.
 int resume(const fs::path& out, const TemporaryFolder& folder) {
   return run("mltrain", {"--resume", out.string(), "train.checkpoint_minutes=10", "--quiet"},
              folder);
@@ -37,7 +37,7 @@ const fs::path& resumed_run() {
     const fs::path out = folder.path() / "run";
     CHECK(interrupted(fresh(out, folder, {"train.checkpoint_minutes=0"}),
                       is_there(out / "weights/last.state.safetensors"), SIGKILL) == -SIGKILL);
-    fs::remove(last(out));  // a kill between two saves leaves it behind or missing
+    fs::remove(last(out));  // a kill between two saves leaves it outdated or missing
     REQUIRE(resume(out, folder) == 0);
     return out;
   }();
@@ -115,7 +115,7 @@ TEST_CASE("a run may be made longer on resume, not shorter; its schedule is said
   Program shorter("mltrain", {"--resume", out.string(), "train.epochs=1"}, folder);
   CHECK(shorter.wait() == 2);
   CHECK(contains(shorter.err(), "train.epochs: the run has 2, given 1"));
-  // A schedule that depends on the length goes on as that of the new length.
+  // A schedule that depends on the length continues as the one of the new length.
   const fs::path cycle = copy_of(resumed_run(), folder);
   const Program jumps("mltrain", {"--resume", cycle.string(), "train.epochs=4", "--quiet"}, folder);
   jumps.wait_until([&] { return jumps.handles(SIGTERM); });
@@ -141,7 +141,7 @@ TEST_CASE("resuming a finished run: missing or damaged weight files are written 
 TEST_CASE("SIGTERM saves and exits with 75, and the run goes on") {
   const TemporaryFolder folder;
   const fs::path out = folder.path() / "run";
-  // Asked to stop while it opens its data, the run stops after its first step.
+  // Told to stop while it opens its data, the run stops after its first step.
   CHECK(interrupted(fresh(out, folder), is_there(out / "config.toml"), SIGTERM) == 75);
   CHECK(fs::exists(out / "weights/last.state.safetensors"));
   CHECK_FALSE(fs::exists(out / "val/metrics.json"));
@@ -202,7 +202,7 @@ TEST_CASE("SIGTERM during validation saves at once, and the run goes on with the
   Program again("mltrain", {"--resume", out.string(), "--quiet"}, folder);
   again.wait_until([&] { return again.handles(SIGTERM); });
   again.signal(SIGTERM);
-  again.signal(SIGTERM);  // the second one does not wait for anything
+  again.signal(SIGTERM);  // the second signal stops it without waiting
   CHECK_EQ(again.wait(), 75);
   REQUIRE(run("mltrain", {"--resume", out.string(), "--quiet"}, folder) == 0);
   const fs::path whole = folder.path() / "whole";
@@ -224,7 +224,7 @@ TEST_CASE("a run starts from a checkpoint, and resumes without it") {
                folder);
   CHECK(gone.wait() == 3);
   CHECK(contains(gone.err(), "start.safetensors"));
-  CHECK_FALSE(fs::exists(folder.path() / "gone"));  // no folder of a run that never was
+  CHECK_FALSE(fs::exists(folder.path() / "gone"));  // no folder for a run that never started
 }
 
 TEST_CASE("an existing run is not overwritten unless told") {
@@ -267,7 +267,7 @@ TEST_CASE("a full disk stops the run with what was saved intact") {
 TEST_CASE("NaN stops the run with exit code 4 and keeps what was saved") {
   const TemporaryFolder folder;
   const fs::path out = folder.path() / "run";
-  // Decay that overshoots: every step multiplies the weights by about -1000.
+  // Weight decay that overshoots: every step multiplies the weights by about -1000.
   const std::vector<std::string> diverging = {
       "optim.name=adamw", "optim.lr=1000", "optim.weight_decay=1", "schedule.name=constant",
       "train.epochs=40", "train.checkpoint_minutes=0"};

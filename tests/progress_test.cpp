@@ -20,7 +20,7 @@ std::vector<std::string> lines_of(const std::string& text) {
   return lines;
 }
 
-// Steps of `seconds` each with 16 images, 100 batches an epoch.
+// Steps of `seconds` each with 16 pictures, 100 batches per epoch.
 struct Run {
   double now = 0;
   std::string written;
@@ -69,10 +69,10 @@ TEST_CASE("on a terminal: one line redrawn within the width, messages above it")
   run.progress.print("another");
   CHECK(run.written == "another\n");
   run.steps(4, 4, 0.001);
-  CHECK(run.written.find("epoch 2/3") != std::string::npos);  // drawn again at once
+  CHECK(run.written.find("epoch 2/3") != std::string::npos);  // redrawn immediately
   run.written.clear();
   run.steps(5, 5, 0.001);
-  CHECK(run.written.empty());  // not more often than the eye can follow
+  CHECK(run.written.empty());  // not drawn faster than the eye can follow
 }
 
 TEST_CASE("validation does not slow the rate down") {

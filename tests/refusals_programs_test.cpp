@@ -1,4 +1,4 @@
-// What training refuses, `mltrain check` refuses in the same words, and both before they work.
+// What training refuses, `mltrain check` refuses in the same words, and both before any work.
 #include <algorithm>
 
 #include "tests/program.h"
@@ -112,7 +112,7 @@ TEST_CASE("scores that are not finite end predict and eval with exit code 4") {
   const fs::path best = trained_run() / "weights/best.safetensors";
   Checkpoint checkpoint = load_checkpoint(best);
   for (auto& [name, tensor] : checkpoint.tensors) {
-    if (name == "fc.decoder.duplicate_pooling") {  // finite, but its products are not
+    if (name == "fc.decoder.duplicate_pooling") {  // finite, but its products overflow
       std::fill_n(tensor.data<float>(), tensor.numel(), 3e38f);
     }
   }

@@ -1,4 +1,4 @@
-// The run's log: what its files say, how they are cut back, and that every sink hears everything.
+// The run's log: what its files contain, how they are truncated, and that sinks get every event.
 #include <algorithm>
 #include <filesystem>
 #include <limits>
@@ -51,7 +51,7 @@ mld::EpochReport epoch(int64_t number, double raw) {
   return report;
 }
 
-// Writes down what it hears.
+// Records the events it gets.
 struct Listener : mld::LogSink {
   std::vector<std::string>& heard;
   bool full;
@@ -95,7 +95,7 @@ TEST_CASE("results.csv is cut back to a step") {
   const std::string head = "epoch,step,loss\n1,10,3.5\n2,20,2.5\n";
   write_file(path, head + "3,30,1.5\n4,4");
   mld::cut_csv(path, 100);
-  CHECK(read_file(path) == head + "3,30,1.5\n");  // the partial line of a kill
+  CHECK(read_file(path) == head + "3,30,1.5\n");  // the partial line that a kill left
   mld::cut_csv(path, 29);
   CHECK(read_file(path) == head);
   mld::cut_csv(path, 20);

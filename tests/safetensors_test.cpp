@@ -41,7 +41,7 @@ std::string file_with(const std::string& header, size_t data_bytes) {
   return file + header + std::string(data_bytes, 'x');
 }
 
-// The message of the DataError that parsing these bytes must end in.
+// The message of the DataError that parsing these bytes must throw.
 std::string error_of(const std::string& file) {
   try {
     const mld::SafeTensorsFile parsed(as_bytes(file), "bad.safetensors");
@@ -158,7 +158,7 @@ TEST_CASE("malformed files are refused with the reason") {
   CHECK(error_of(file_with("{}     ", 0)) == "accepted");
   CHECK(error_of(file_with("{" + entry("a", "F8_E4M3", "[1,1,1,1,1,1]", "[0,1]") + "}", 1)) ==
         "accepted");
-  check_error(file_with("{\"a\\u001b[2J\":3}", 0), "\\x1b[2J");  // nothing for the terminal to obey
+  check_error(file_with("{\"a\\u001b[2J\":3}", 0), "\\x1b[2J");  // no escapes for the terminal
 }
 
 TEST_CASE("missing files, folders and names are told") {
@@ -251,7 +251,7 @@ TEST_CASE("a full disk leaves the old file and no temporary") {
   const TemporaryFolder folder;
   const fs::path path = folder.path() / "saved.bin";
   mld::write_file_atomically(path, as_bytes("old"));
-  // In a child: a limit on file size stands for the full disk, write() fails half way.
+  // In a child process: a limit on file size simulates the full disk, write() fails half way.
   const pid_t child = ::fork();
   REQUIRE(child >= 0);
   if (child == 0) {

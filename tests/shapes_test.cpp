@@ -56,7 +56,7 @@ TEST_CASE("shapes: a sample is a pure function of seed, split and index") {
   const auto other = open_dataset(options, "train");
   hashes.insert(pixel_hash(other->load(0)));
   CHECK(hashes.size() == 91);
-  // Another number of samples or another size shows the same scenes.
+  // The same scenes with another number of samples or another size.
   const auto fewer = open_dataset(shapes_options(5, 5), "train");
   CHECK(fewer->load(4).rgb == train->load(4).rgb);
   options = shapes_options(50, 20);
@@ -127,7 +127,7 @@ TEST_CASE("shapes: every shape is visible, in its own colour") {
 }
 
 TEST_CASE("shapes: forms and their areas") {
-  // One shape in the middle: the area in units of radius^2 tells the form.
+  // One shape in the middle: the area in units of radius^2 identifies the form.
   constexpr double kAreas[] = {3.1416 * 0.81, 1.96, 1.299, 1.3226, 1.7920, 3.1416 * 0.59};
   for (int form = 0; form < 6; ++form) {
     Scene scene = shapes_scene(1, "train", 0);
@@ -144,8 +144,8 @@ TEST_CASE("shapes: forms and their areas") {
 }
 
 TEST_CASE("shapes: the drawing does not change unnoticed") {
-  // What these pictures are is part of every published result with this data set. Rounding to
-  // bytes leaves room for another mathematical library's last bit.
+  // Every published result with this data set depends on these pictures. Rounding to bytes absorbs
+  // another mathematical library's last bit.
   const auto train = open_dataset(shapes_options(8, 0), "train");
   int64_t sum = 0;
   for (int64_t i = 0; i < 8; ++i) {

@@ -1,4 +1,4 @@
-// Train and validation: one made of the other, and what is odd about a pair, the same in every
+// Train and validation: one split off from the other, and warnings about a pair, the same in every
 // format.
 #include <algorithm>
 #include <functional>
@@ -12,7 +12,7 @@
 namespace mld::test {
 namespace {
 
-// One class a picture.
+// One class per picture.
 using Pictures = std::map<std::string, std::string>;
 
 std::string coco_of(const Pictures& pictures, const std::vector<std::string>& classes) {
@@ -40,7 +40,7 @@ std::vector<std::string> classes_of(const Pictures& pictures) {
   return {names.begin(), names.end()};
 }
 
-// The same pictures in every format; without val they come as its users have them.
+// The same pictures in every format; without val they are laid out as the format's users have them.
 using Writer = void (*)(const TemporaryFolder& folder, const Pictures& train, const Pictures& val);
 
 void write_pictures(const TemporaryFolder& folder, const fs::path& below, const Pictures& pictures) {

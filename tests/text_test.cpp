@@ -10,7 +10,7 @@ TEST_CASE("text: UTF-8 is what the Unicode standard says") {
   CHECK(is_utf8("\xC2\x80 \xDF\xBF"));
   CHECK(is_utf8("\xE0\xA0\x80 \xEF\xBF\xBF"));
   CHECK(is_utf8("\xF0\x90\x80\x80 \xF4\x8F\xBF\xBF"));
-  CHECK(!is_utf8("\x80"));              // a continuation alone
+  CHECK(!is_utf8("\x80"));              // a continuation byte alone
   CHECK(!is_utf8("\xC1\xBF"));          // overlong
   CHECK(!is_utf8("\xE0\x9F\xBF"));      // overlong
   CHECK(!is_utf8("\xF0\x8F\xBF\xBF"));  // overlong

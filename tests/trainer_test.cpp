@@ -1,4 +1,4 @@
-// The trainer in this process: what it does when memory runs out, and what it keeps as the best.
+// The trainer, in this process: what it does when memory runs out, which weights it keeps as best.
 #include <doctest/doctest.h>
 
 #include <cstdio>
@@ -37,7 +37,7 @@ batch_size = 256
 )", "small.toml");
 }
 
-// Ends the run after some updates, as a kill does: by an exception.
+// Ends the run after some updates by an exception, in place of a kill.
 struct Killer : LogSink {
   struct Killed {};
   int64_t last;
@@ -50,7 +50,7 @@ struct Killer : LogSink {
   }
 };
 
-// Keeps what it hears of epochs.
+// Records the events of epochs.
 struct Epochs : LogSink {
   std::vector<EpochReport>& reports;
 
@@ -58,7 +58,7 @@ struct Epochs : LogSink {
   void epoch(const EpochReport& report) override { reports.push_back(report); }
 };
 
-// Keeps the warnings it hears.
+// Records the warnings.
 struct Warnings : LogSink {
   std::vector<std::string>& heard;
 
@@ -105,7 +105,7 @@ TEST_CASE("the best weights kept in the state are those of best.safetensors, to 
 
 namespace {
 
-// Trains a little, then scores all that was saved, apart from the trainer. Whose metric was best.
+// Trains a little, then scores all that was saved, without the trainer. Returns whose metric won.
 std::string check_saved_metrics(const std::string& metric, double decay) {
   CAPTURE(metric);
   CAPTURE(decay);
@@ -170,7 +170,7 @@ std::string check_saved_metrics(const std::string& metric, double decay) {
 }  // namespace
 
 TEST_CASE("every saved metric is of the weights beside it; the best is called what it is") {
-  // Which of the two wins is up to rounding: decays are tried until each has won.
+  // Rounding decides which of the two wins, so decays are tried until each has won.
   std::set<std::string> winners;
   std::string metric = "mAP";
   for (const double decay : {0.9, 0.8, 0.3, 0.7, 0.5, 0.95, 0.98}) {
@@ -215,7 +215,7 @@ TEST_CASE("pictures that were replaced since are told of on resume, once") {
 
 TEST_CASE("out of memory: the message names a batch size that fits, and it does") {
   MemoryPool& pool = memory_pool(Device{});
-  // Trains with so many MiB for gradients, a save and pictures. Returns the error's message.
+  // Trains with this many MiB for gradients, a save and pictures. Returns the error's message.
   const auto run = [&](int64_t batch_size, int64_t parts, size_t mib) -> std::string {
     const test::TemporaryFolder folder;
     const RunFolder run_folder = made(folder.path());
@@ -246,7 +246,7 @@ TEST_CASE("out of memory: the message names a batch size that fits, and it does"
   const size_t at = message.find(advice);
   REQUIRE(at != std::string::npos);
   CHECK(run(std::stol(message.substr(at + advice.size())), 1, kRoom).empty());
-  // In four parts, four times the pictures that fit at a time.
+  // In four parts, each of as many pictures as fit.
   const std::string in_parts = run(256, 4, kRoom / 3);
   CAPTURE(in_parts);
   int64_t fits = 0, advised = 0;

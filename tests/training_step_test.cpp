@@ -65,7 +65,7 @@ Classification objective_of(const Config& config, Small& model) {
   return {{.loss = config.loss}, [&model](const Var& images) { return model(images); }};
 }
 
-// What is left after some updates: every tensor of model, average and optimiser, and the results.
+// The state after some updates: every tensor of model, average and optimiser, and the results.
 struct Outcome {
   std::vector<std::vector<float>> tensors;
   std::vector<float> results;
@@ -98,7 +98,7 @@ Outcome train(const Config& config, Device device, const std::vector<int64_t>& b
     for (++under_way; under_way > step.lag(); --under_way) {
       take();
     }
-    // Somebody else's tensors: a replay must not write to them.
+    // Unrelated tensors: a replay must not write to them.
     for (const Tensor& other : others) {
       CHECK(other.to_vector() == std::vector<float>(static_cast<size_t>(other.numel()), 42.0f));
     }
@@ -209,7 +209,7 @@ TEST_CASE("inputs stay as they are while work that was queued still reads them")
     const int64_t n = real ? int64_t{32} << 20 : 100;
     const auto queue = make_step_queue(device);
     constexpr int kSteps = 6;
-    std::vector<Tensor> sums;  // as queued: nobody waits before the end
+    std::vector<Tensor> sums;  // as queued: nothing waits before the end
     for (int step = 0; step < kSteps; ++step) {
       const Tensor input = queue->upload({Tensor::full({n}, static_cast<float>(step))})[0];
       Tensor sum = Tensor::zeros({n}, DType::f32, device), other = sum.like();

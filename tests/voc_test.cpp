@@ -19,7 +19,7 @@ std::string error_of(const std::string& xml) {
   return message_of<DataError>([&] { parse_voc(xml, "a.xml"); });
 }
 
-// ASCII as UTF-16, little or big end first.
+// ASCII as UTF-16, little- or big-endian.
 std::string wide(const std::string& text, bool little) {
   std::string out;
   for (const char c : text) {
@@ -51,7 +51,7 @@ TEST_CASE("voc: the encoding that a file declares, or shows, is honoured") {
     CHECK(name_in(text) == "cheese");
     CHECK(name_in((little ? "\xFF\xFE" : "\xFE\xFF") + text) == "cheese");
   }
-  CHECK(name_in(annotation("cheese", declared("utf-16"))) == "cheese");  // so some programs declare
+  CHECK(name_in(annotation("cheese", declared("utf-16"))) == "cheese");  // some programs do so
 
   CHECK(error_of(annotation("K\xe4se")) ==
         "a.xml:2: the name 'K\\xe4se' is not UTF-8, and the file declares no other encoding; "

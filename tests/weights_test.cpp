@@ -1,4 +1,4 @@
-// Weights as they are loaded: numbers that no model has.
+// Weights as they are loaded: numbers that no valid model has.
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -68,7 +68,7 @@ TEST_CASE("weights that are not finite, or a variance below zero, are named with
            "use another copy, or the weights of an earlier save");
   for (const float value : {kNaN, -kNaN, kInfinity, -kInfinity,
                             std::bit_cast<float>(0x7f800001), std::bit_cast<float>(0xffffffff)}) {
-    for (const int64_t at : {0, 1, 15, 16, 998, 999}) {  // vector lanes and what is left over
+    for (const int64_t at : {0, 1, 15, 16, 998, 999}) {  // vector lanes and the remainder
       CHECK(told("fc.bias", value, at).starts_with("tensor fc.bias holds "));
       CHECK(told("bn1.running_var", value, at).starts_with("tensor bn1.running_var holds "));
     }

@@ -47,8 +47,7 @@ thread_local const Context* now = nullptr;
 
 constexpr size_t kStackBytes = 64 * 1024;
 
-// A stack, and ThreadSanitizer's identity for the thread that runs on it. See Note [Fibers and
-// sanitizers].
+// A stack, and ThreadSanitizer's identity for its thread. See Note [Fibers and sanitizers].
 struct Seat {
   char* stack = nullptr;
   void* tsan = nullptr;

@@ -46,7 +46,7 @@ Array permute(const Array& x, const Order& order) {
   std::vector<int64_t> index(rank, 0);
   for (int64_t n = 0, at = 0; n < x.numel(); ++n) {
     y.values.push_back(x.values[static_cast<size_t>(at)]);
-    for (size_t i = rank; i-- > 0;) {  // an odometer over y's indices
+    for (size_t i = rank; i-- > 0;) {  // advance y's indices like an odometer
       at += step[i];
       if (++index[i] < y.shape[i]) {
         break;

@@ -1,4 +1,4 @@
-// Array: a reference tensor in the fixture's (PyTorch's) layout, as doubles; and the ways to ours.
+// Array: a reference tensor in the fixture's (PyTorch's) layout, as doubles; conversions to ours.
 #pragma once
 
 #include <cstdint>
@@ -24,15 +24,15 @@ inline const Order kSwapFirst{1, 0, 2};    // [T, N, D] <-> [N, T, D]
 Array permute(const Array& x, const Order& order);
 Array reshape(Array x, std::vector<int64_t> shape);
 
-// Where the runner computes: MLD_TEST_DEVICE, or the CPU; the CPU while a Float64 lives.
+// The device the runner computes on: MLD_TEST_DEVICE or the CPU; the CPU while a Float64 lives.
 Device device();
 // A float32 tensor of the array on device(), its dimensions reordered first (an empty order: as
 // they are). A scalar becomes [1].
 Tensor to_tensor(const Array& x, const Order& order = {});
-// What activations are computed in: float32 unless set (parity --dtype).
+// The dtype of activations: float32 unless set (parity --dtype).
 DType compute_dtype();
 void set_compute_dtype(DType dtype);
-// to_tensor() in the compute dtype: what a model is given. Parameters stay float32.
+// to_tensor() in the compute dtype: a model's input. Parameters stay float32.
 Tensor to_values(const Array& x, const Order& order = {});
 // A tensor of any dtype as an array, its dimensions reordered.
 Array to_array(const Tensor& x, const Order& order = {});

@@ -11,7 +11,7 @@ void set_norm(const Json& config, BatchNorm2d& norm) {
   norm.spec.eps = static_cast<float>(number(config, "bn_eps", 1e-5));
 }
 
-// The reference has a projection shortcut or none, whatever the shapes would suggest.
+// Whether there is a projection shortcut depends on the reference alone, not on the shapes.
 template <class Block>
 void set_shortcut(Fixture& fixture, Block& block, int64_t C, int stride) {
   if (!fixture.has("param/downsample.0.weight")) {

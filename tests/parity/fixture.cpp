@@ -21,7 +21,7 @@ bool is_integer(const std::string& dtype) {
 
 using test::kFloor;
 
-// A limit may be a text ("png and ppm 0; jpeg ..."): its kind knows how to read it.
+// A limit may be a text ("png and ppm 0; jpeg ..."), which its kind parses.
 double stated_limit(const Json& entry) {
   const Json& limit = member(entry, "limit");
   if (limit.IsString()) {
@@ -46,7 +46,7 @@ Fixture::Fixture(std::filesystem::path dir, std::string name, const Json& entry)
 
 void Fixture::use(const std::string& key) {
   require<DataError>(file_ != nullptr, "{}: not a safetensors file", name_);
-  file_->at(key);  // its message tells the nearest name
+  file_->at(key);  // its message gives the nearest name
   unused_.erase(key);
 }
 
@@ -156,7 +156,7 @@ void Fixture::compare(const std::string& key, const Array& ours) {
   record(key, error, limit);
   if (!(error <= limit)) {
     size_t where = 0;
-    double most = -1;  // stays NaN once it is
+    double most = -1;  // stays NaN once it is NaN
     for (size_t i = 0; i < theirs.values.size() && !std::isnan(most); ++i) {
       const double d = std::abs(ours.values[i] - theirs.values[i]);
       if (!(d <= most)) {
@@ -169,7 +169,7 @@ void Fixture::compare(const std::string& key, const Array& ours) {
   }
 }
 
-// |a - b| of a quantity of this size; infinite where that is not a number.
+// |a - b| relative to this size; infinite where that is not a number.
 static double error_of(double a, double b, double size) {
   const double error = std::abs(a - b) / std::max(size, kFloor);
   return std::isfinite(error) ? error : std::numeric_limits<double>::infinity();

@@ -1,7 +1,7 @@
-// What a kind works with: one entry of a manifest, its tensors, the record of what was compared.
+// The input of a kind: one entry of a manifest, its tensors, and the record of comparisons.
 //
 // An entry passes only if every tensor it stores was read as an input or compared with a result:
-// finish() names what was left over, so nothing is skipped in silence.
+// finish() names those left over, so nothing is skipped silently.
 #pragma once
 
 #include <cstdint>
@@ -21,11 +21,11 @@
 namespace mld::parity {
 
 // Note [Bfloat16 parity]. The references are float32, and every activation of ours is rounded to
-// eight bits: single elements, those near zero most of all, say little. What is compared is the
+// eight bits: single elements, especially those near zero, say little. So the measure is the
 // distance as vectors, |ours - stored| / |stored|. Measured on the CPU: results 0.003 to 0.0105 (a
-// whole ResNet-50), gradients 0.03 to 0.062, and 0.084 in a decoder of 24 channels, where one
-// rounded value that changes its side of a ReLU counts. Coarse: op by op, the rows are held to
-// 2^-7.
+// whole ResNet-50), gradients 0.03 to 0.062, and 0.084 in a decoder of 24 channels, where a single
+// rounded value on the other side of a ReLU matters. That is coarse, but the op rows are held to
+// 2^-7 one by one.
 inline constexpr double kBf16Limit = 0x1p-6, kBf16GradientLimit = 0.1;
 
 // Thrown by a kind that cannot compute this entry (a backbone we do not have): UNCOVERED.
@@ -71,11 +71,11 @@ class Fixture {
   // |ours - stored| / max(|stored|, norm / sqrt(numel), 1e-6); also <group>norm/ and <group>sum/
   // where stored. `ours` is in the fixture's layout.
   void compare_samples(const std::string& group, const std::string& name, const Array& ours);
-  // Any other measure: an error and the most it may be.
+  // Any other measure: an error and its limit.
   void record(const std::string& what, double error, double limit);
   // Anything without a measure: a failure with this message unless the condition holds.
   void expect(bool condition, std::string message);
-  // What a reader of the result should know besides; no failure.
+  // A remark for the reader of the results; no failure.
   void remark(std::string message) { remarks_.push_back(std::move(message)); }
   // A stored tensor that is not compared, with the reason.
   void ignore(const std::string& key, std::string_view reason);

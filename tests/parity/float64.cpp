@@ -30,7 +30,7 @@ Shadow* shadow_of(const Tensor& x) {
   return live_shadows.contains(packed) ? static_cast<Shadow*>(packed) : nullptr;
 }
 
-// The first element's place among its storage's.
+// The index of the first element in its storage.
 size_t offset_of(const Tensor& x) {
   return static_cast<size_t>(x.data<float>() - static_cast<const float*>(x.storage()->data()));
 }
@@ -108,7 +108,7 @@ namespace {
 
 const std::vector<std::vector<double>>* given_masks = nullptr;
 
-// The call on host tensors in float32, in float64's arithmetic.
+// The call on float32 host tensors, computed in float64.
 void run_in_float64(test::KernelCall& call, const KernelTable& own) {
   const std::unique_ptr<test::KernelCall> host = call.copy();
   std::vector<Tensor> results;

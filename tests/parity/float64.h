@@ -4,15 +4,15 @@
 // Note [Float64 parity]. A whole network in training mode cannot be compared with a float64
 // reference gradient by gradient in float32. Among its millions of activations a few lie within
 // float32's rounding of a ReLU's corner and fall on the other side; each one changes the gradients
-// of everything below it by up to some percent. (full_resnet50_mld_train_96: PyTorch in float32 has
-// 5 such activations and sampled gradients up to 5 % off; the limit is 0.2 %.) So the models, the
-// tape and the optimisers run once more, unchanged, on the kernels declared here, and that run is
-// held to the limits. What the product's kernels make of the same inputs is held to what these do,
-// one by one: Note [Node by node]. The product's forward pass as a whole is held to the limits too.
+// of everything below it by up to several percent. (full_resnet50_mld_train_96: PyTorch in float32
+// has 5 such activations and sampled gradients up to 5 % off; the limit is 0.2 %.) So the models,
+// the tape and the optimisers run once more, unchanged, on the kernels declared here, and that run
+// is held to the limits. The product's kernels are compared with these, one by one on the same
+// inputs: Note [Node by node]. The product's forward pass as a whole is held to the limits too.
 //
-// A tensor keeps its float32 elements; the doubles behind them lie in its storage beside them. An
-// element that somebody else has changed since is taken as it is. Kernels that are not in
-// float64*.cpp compute in float32.
+// A tensor keeps its float32 elements; the doubles are kept beside them in its storage. An element
+// that other code has changed since is used as it is. Kernels that are not in float64*.cpp compute
+// in float32.
 #pragma once
 
 #include <map>
@@ -30,11 +30,11 @@ class NodeCheck;
 class Float64 {
  public:
   Float64() : Float64(nullptr) {}
-  explicit Float64(NodeCheck& check) : Float64(&check) {}  // which sees every call
+  explicit Float64(NodeCheck& check) : Float64(&check) {}  // the check sees every call
   ~Float64();
   Float64(const Float64&) = delete;
   Float64& operator=(const Float64&) = delete;
-  static bool active();  // whether one lives
+  static bool active();  // whether one exists
 
  private:
   explicit Float64(NodeCheck* check);
@@ -45,9 +45,9 @@ class Float64 {
 // The CPU's table with the kernels of float64*.cpp in it.
 const KernelTable& float64_kernels();
 
-// Another implementation's dropout masks: while it lives, the n-th op that draws on a tape is given
-// masks[n] (elements that are kept are not 0) instead. Its arithmetic is then float64's, in any
-// dtype and on any device; every other kernel is the product's.
+// Another implementation's dropout masks: while it lives, the n-th op that draws on a tape gets
+// masks[n] (nonzero for kept elements) instead. That op then computes in float64, for any dtype and
+// device; every other kernel is the product's.
 class GivenMasks {
  public:
   GivenMasks(Device device, std::vector<std::vector<double>> masks);
@@ -59,21 +59,21 @@ class GivenMasks {
   test::KernelWatch watch_;
 };
 
-// What dropout multiplies element i by: 0, or 1 / (1 - p) for what it keeps.
+// The factor dropout applies to element i: 1 / (1 - p) if it is kept, else 0.
 double dropout_factor(const DropoutSpec& spec, size_t i);
 
 using Doubles = std::vector<double>;
 
-// The elements of a float32 CPU tensor: the doubles behind them where there are any.
+// The elements of a float32 CPU tensor: the doubles kept for them, where there are any.
 Doubles read_doubles(const Tensor& x);
-// Sets the elements and the doubles behind them.
+// Sets the elements and their doubles.
 void write_doubles(const Tensor& y, const Doubles& values);
 
 // y [M, N] = a [M, K] b [K, N]
 Doubles multiply(const Doubles& a, const Doubles& b, size_t M, size_t N, size_t K);
 Doubles transposed(const Doubles& x, size_t rows, size_t columns);
 
-// Each group of kernels puts itself into the table.
+// Each adds a group of kernels to the table.
 void add_float64_convolution(KernelTable& table);  // and pooling, batch norm
 void add_float64_layers(KernelTable& table);       // linear, layer norm, attention, group linear
 void add_float64_updates(KernelTable& table);      // movement, dropout, losses, LAMB

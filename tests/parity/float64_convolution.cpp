@@ -22,7 +22,7 @@ struct Geometry {
   size_t pixels() const { return N * OH * OW; }
   size_t depth() const { return KH * KW * (C / G); }  // of one group's matrix product
 
-  // visit(place in a row of columns, place of the channels in x) per output pixel `m` and position.
+  // visit(index in a row of columns, index of the channels in x) per output pixel `m` and position.
   template <class Visit>
   void positions(size_t m, size_t group, Visit&& visit) const {
     const size_t n = m / (OH * OW), oh = m / OW % OH, ow = m % OW;

@@ -90,7 +90,7 @@ void layer_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& w, con
 
 // ---- attention ----------------------------------------------------------------------------------
 
-// One head of one image: where its rows lie and its probabilities.
+// One head of one image: where its rows are, and its probabilities.
 struct Head {
   size_t N, E, Q, L, D, d;  // d = D / E
   bool shared;              // q serves every image
@@ -106,7 +106,7 @@ struct Head {
   }
   size_t key(size_t n, size_t e, size_t l) const { return (n * L + l) * D + e * d; }
   size_t out(size_t n, size_t e, size_t i) const { return (n * Q + i) * D + e * d; }
-  // What dropout makes of the probability of key l.
+  // The probability of key l after dropout.
   double kept(size_t n, size_t e, size_t i, size_t l) const {
     return dropout.active() ? dropout_factor(dropout, ((n * E + e) * Q + i) * L + l) : 1;
   }
@@ -199,7 +199,7 @@ void attention_backward(const Tensor& dy, const Tensor& q, const Tensor& k, cons
 
 // ---- group linear and token means ---------------------------------------------------------------
 
-// visit(logit, first of the query's features in h, place of the first weight, step between weights)
+// visit(logit, first of the query's features in h, index of the first weight, step between weights)
 template <class Visit>
 void for_each_logit(const Tensor& y, const Tensor& h, const Tensor& w, Visit&& visit) {
   const size_t N = size_of_dim(y, 0), K = size_of_dim(y, 1);

@@ -1,4 +1,4 @@
-// Float64 kernels of the rest: movement, dropout, ReLU, the binary cross-entropy, LAMB.
+// The other float64 kernels: movement, dropout, ReLU, the binary cross-entropy, LAMB.
 #include <algorithm>
 #include <cmath>
 #include <numeric>

@@ -28,7 +28,7 @@ int64_t filled_size(Fixture& fixture, const std::string& suffix, size_t axis, in
   return fallback;
 }
 
-// The manifest's model; sizes it leaves out are read off the fill table. Dropout is off in every
+// The manifest's model; sizes it leaves out are taken from the fill table. Dropout is off in every
 // reference, in training too.
 ModelSpec spec_of(Fixture& fixture, float dropout) {
   const Json& model = fixture.model();
@@ -115,7 +115,7 @@ void run_eval(Fixture& fixture) {
   set_training(*model, false);
   const Var images(to_values(fixture.input("x", "input"), kToNhwc));
   fixture.compare("logits", to_array((*model)(images, comparing_tap(fixture)).value));
-  fold_batch_norm(*model);  // and as inference runs it
+  fold_batch_norm(*model);  // as inference runs it
   fixture.compare("logits", to_array((*model)(images, comparing_tap(fixture)).value));
 }
 
@@ -150,8 +150,8 @@ std::unique_ptr<Classifier> compare_training(Fixture& fixture) {
   return model;
 }
 
-// See Note [Float64 parity] and Note [Node by node]: the product's forward pass, all of float64's,
-// and every kernel of the product, with dropout as it is trained.
+// See Note [Float64 parity] and Note [Node by node]: the product's forward pass, the whole float64
+// run, and every kernel of the product, with dropout as in training.
 void run_train(Fixture& fixture) {
   compare_training(fixture);
   {

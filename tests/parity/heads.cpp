@@ -49,8 +49,8 @@ void run_head(Fixture& fixture) {
   compare_head(fixture, head);
 }
 
-// mask/0 .. mask/4 are the keep-masks in the order in which the dropouts draw, the queries' first:
-// [G, N, D], ours are [N, G, D]; the attention's is [N * heads, G, T] in both.
+// mask/0 .. mask/4 are the keep masks in the order in which the dropout layers draw, the queries'
+// first: [G, N, D], ours are [N, G, D]; the attention's is [N * heads, G, T] in both.
 void run_train_masks(Fixture& fixture) {
   MlDecoder head(spec_of(fixture.config()));
   load_module(fixture, head);

@@ -48,7 +48,7 @@ Array to_unit_range(const Image& image) {
   return reshape(to_array(y, kFromNhwc), {3, image.height, image.width});
 }
 
-// The reference's tensors that no config entry describes; their names carry the arguments.
+// Reference tensors that no config entry describes; their names contain the arguments.
 void compare_geometry(Fixture& fixture, const Image& base) {
   for (const std::string& key : fixture.keys()) {
     const auto size = [&](size_t axis) {
@@ -124,8 +124,8 @@ void run_randaugment(Fixture& fixture) {
   }
 }
 
-// Keys are [flat/]<operation>[/<interpolation>][/<argument>]; the argument is also in the config
-// under a name of the operation's own. flat/ works on the picture flat_in, the rest on base.
+// Keys are [flat/]<operation>[/<interpolation>][/<argument>]; the argument is also in the config,
+// under a name that depends on the operation. flat/ works on the picture flat_in, the rest on base.
 void run_timm_ops(Fixture& fixture) {
   const Image base = image_of(fixture, "base");
   const Image flat = fixture.has("flat_in") ? image_of(fixture, "flat_in") : Image();

@@ -1,4 +1,4 @@
-// losses/asl, losses/asl_single, losses/bce_ce: values and gradients in the logits.
+// losses/asl, losses/asl_single, losses/bce_ce: values and gradients with respect to the logits.
 #include "autograd/ops.h"
 #include "tests/parity/fixture.h"
 #include "train/config.h"
@@ -80,7 +80,7 @@ Tensor targets_of(Fixture& fixture, const Json& config, int64_t K) {
   return shaped_targets(loss, to_tensor(targets).to(Device{})).to(device());
 }
 
-// The config's name tells the loss: bce_... or one of the cross-entropies, which differ only in
+// The config's name says which loss: bce_... or one of the cross-entropies, which differ only in
 // their targets (soft, smoothed, plain).
 void run_bce_ce(Fixture& fixture) {
   const Tensor x = to_tensor(fixture.array("x"));

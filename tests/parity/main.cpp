@@ -2,9 +2,9 @@
 // tensors.
 //
 // One line per manifest entry, `PASS|FAIL|UNCOVERED name kind worst-error limit`, then the counts.
-// Everything is driven by DIR/manifest.json; `kind` alone decides what is computed. Why an entry
-// failed or is not covered goes to stderr. With --strict what is not covered has failed. Exit 1 if
-// anything failed or nothing was run; 2 for a wrong command line.
+// Everything is driven by DIR/manifest.json; `kind` alone decides what is computed. The reasons for
+// FAIL and UNCOVERED go to stderr. With --strict, UNCOVERED counts as FAIL. Exit 1 if anything
+// failed or nothing was run; 2 for a wrong command line.
 #include <algorithm>
 #include <cstdio>
 #include <exception>
@@ -74,7 +74,7 @@ const Kind* find_kind(const std::string& kind) {
   return nullptr;
 }
 
-// The file is there with the size and SHA-256 the manifest gives.
+// Whether the file has the size and SHA-256 that the manifest gives.
 void check_integrity(const std::filesystem::path& path, const Json& entry) {
   std::ifstream file(path, std::ios::binary);
   require<DataError>(file.good(), "missing or unreadable");
@@ -97,7 +97,7 @@ struct Outcome {
   std::string verdict = "PASS";
   std::string worst = "-";
   std::vector<std::string> notes;    // why it failed or is not covered
-  std::vector<std::string> remarks;  // what else was found
+  std::vector<std::string> remarks;  // for the reader, no failure
 };
 
 Outcome run_entry(const std::filesystem::path& dir, const std::string& name, const Json& entry) {
@@ -118,7 +118,7 @@ Outcome run_entry(const std::filesystem::path& dir, const std::string& name, con
       how->run(fixture);
       fixture.finish();
       out.notes = fixture.failures();
-    } catch (const Error& error) {  // what was compared before it is still worth knowing
+    } catch (const Error& error) {  // earlier comparisons are still worth reporting
       out.notes = fixture.failures();
       out.notes.push_back(error.what());
     }

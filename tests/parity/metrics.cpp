@@ -1,4 +1,4 @@
-// metrics/*: published definitions on scores with ties and without.
+// metrics/*: published definitions, on scores with and without ties.
 #include <algorithm>
 #include <cmath>
 
@@ -138,7 +138,7 @@ void run_topk(Fixture& fixture) {
                                           top_k_accuracy(scores, labels, K, 5)}));
 }
 
-// prf_top<K>: pooled precision, recall, F1 at K; images without positives take part.
+// prf_top<K>: pooled precision, recall, F1 at K; pictures without positives count too.
 void run_f1_clipdecoder(Fixture& fixture) {
   for (const std::string& name : fixture.cases()) {
     const std::string at = name + "/";
@@ -152,8 +152,8 @@ void run_f1_clipdecoder(Fixture& fixture) {
   }
 }
 
-// The companion's annotations as targets per object size and their maximum. The published loader
-// has a fixed number of columns; those beyond the file's categories are zero.
+// The companion file's annotations as targets per object size, and their maximum. The published
+// loader has a fixed number of columns; those beyond the file's categories are zero.
 void run_coco_targets(Fixture& fixture) {
   const CocoSizeTargets ours =
       coco_size_targets(read_coco(fixture.dir() / text(fixture.entry(), "companion")));

@@ -47,7 +47,7 @@ constexpr Type kTypes[] = {{"F64", 8, load<double>},  {"F32", 4, load<float>},
                            {"I16", 2, load<int16_t>}, {"I8", 1, load<int8_t>},
                            {"U8", 1, load<uint8_t>},  {"BOOL", 1, load<uint8_t>}};
 
-// The number of elements that differ (NaN equals NaN), or a failure by infinity if sizes do.
+// The number of elements that differ (NaN equals NaN), or infinity, a failure, if sizes do.
 double mismatches(const std::vector<double>& a, const std::vector<double>& b) {
   if (a.size() != b.size()) {
     return std::numeric_limits<double>::infinity();
@@ -59,8 +59,8 @@ double mismatches(const std::vector<double>& a, const std::vector<double>& b) {
   return count;
 }
 
-// Every tensor decodes to what its bytes say; as a Tensor it holds the same (rounded to float32
-// where the type is not ours); a file we write of our types reads back bit for bit.
+// Every tensor decodes to what its bytes say; a Tensor made from it holds the same (rounded to
+// float32 where the type is not ours); a file we write in our types reads back bit for bit.
 void run_safetensors(Fixture& fixture) {
   const SafeTensorsFile file(fixture.dir() / fixture.name());
   std::vector<std::pair<std::string, Tensor>> ours;

@@ -78,7 +78,7 @@ void compare_gradient(Fixture& fixture, const std::string& group, const std::str
 
 void compare_gradients(Fixture& fixture, Module& model, const std::string& group) {
   for (const auto& [name, parameter] : parameters(model)) {
-    if (parameter->trainable) {  // a frozen one's gradient is compared where there is one
+    if (parameter->trainable) {  // or frozen, if the reference has its gradient
       compare_gradient(fixture, group, name, gradient_of(*parameter));
     }
   }

@@ -14,14 +14,14 @@ namespace mld::parity {
 void load_module(Fixture& fixture, Module& model, const std::string& parameters = "param/",
                  const std::string& buffers = "buffer/");
 
-// A parameter's value or gradient (zeros where nothing flowed) in the fixture's layout.
+// A parameter's value or gradient (zeros where none arrived) in the fixture's layout.
 Array value_of(const Parameter& parameter);
 Array gradient_of(const Parameter& parameter);
 
 // A gradient: whole under <group>/<name>, else samples under <group>idx/<name> and so on.
 void compare_gradient(Fixture& fixture, const std::string& group, const std::string& name,
                       const Array& ours);
-// Those of all trainable parameters.
+// The gradients of all trainable parameters.
 void compare_gradients(Fixture& fixture, Module& model, const std::string& group);
 
 // A module that is a list of named tensors, as the optimisers' references hold them.

@@ -24,8 +24,8 @@ std::string shapes_of(KernelCall& call) {
   return text;
 }
 
-// What an output counts as small against. A sum is no more exact than its terms: the gradients of a
-// key's bias are zero but for rounding, as softmax does not see it.
+// The least size that errors are relative to. A sum is no more exact than its terms: the gradient
+// of a key's bias is zero but for rounding, since it does not change a softmax.
 double floor_of(KernelCall& call) {
   double largest = test::kFloor;
   if (call.name() == "sum_rows") {
@@ -38,7 +38,7 @@ double floor_of(KernelCall& call) {
   return largest;
 }
 
-// The elements as float64 left them.
+// The elements as the float64 run left them.
 Doubles exact(const Tensor& x) {
   return x.dtype() == DType::f32 ? read_doubles(x) : to_array(x).values;
 }

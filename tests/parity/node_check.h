@@ -1,9 +1,10 @@
 // The product's kernels, held to float64's node by node.
 //
-// Note [Node by node]. While a whole network runs in float64 (Note [Float64 parity]), every kernel
-// that it calls is also called as the product has it, on the same inputs rounded to float32, and
-// each of its outputs is compared. Nothing accumulates: the next node's inputs are float64's again.
-// So the limit is that of a single kernel, at the sizes and values of a real training.
+// Note [Node by node]. While a whole network runs in float64 (Note [Float64 parity]), for every
+// kernel that it calls, the product's version is called too, on the same inputs rounded to float32,
+// and each of its outputs is compared. Errors do not accumulate: the next node's inputs come from
+// the float64 run again. So the limit is that of a single kernel, at the sizes and values of real
+// training.
 #pragma once
 
 #include <functional>
@@ -28,7 +29,7 @@ class NodeCheck {
   // CPU's own table.
   void run(test::KernelCall& call, const KernelTable& own);
 
-  // Called with what the product gave, before it is compared: how tests plant errors.
+  // Called with the product's results before the comparison: tests plant errors here.
   std::function<void(test::KernelCall& product)> spoil;
 
   struct Worst {
@@ -38,7 +39,7 @@ class NodeCheck {
   };
   const std::map<std::string, Worst>& worst() const { return worst_; }  // by kernel
   std::vector<std::string> failing() const;                             // kernels beyond the limit
-  // Puts every kernel's largest error on the record.
+  // Records every kernel's largest error.
   void report(Fixture& fixture) const;
 
  private:

@@ -18,7 +18,7 @@ struct Operator {
   Order to_ours{}, from_ours{};
   int reordered = 0;          // inputs 0 .. reordered-1 (and the output) are reordered
   bool last_reordered = false;  // so is the last input
-  bool flat_output = false;   // the output has our layout although the inputs have not
+  bool flat_output = false;   // the output has our layout although the inputs do not
 };
 
 void run_operator(Fixture& fixture, const std::string& name, const Operator& op) {
@@ -42,7 +42,7 @@ void run_operator(Fixture& fixture, const std::string& name, const Operator& op)
   const Array r = fixture.array(name + "/R");
   const Order in_order = op.flat_output ? Order{} : op.to_ours;
   const Order out_order = op.flat_output ? Order{} : op.from_ours;
-  // Ops that keep dimensions of length one (a global pool) differ from the stored shape by those.
+  // Some of our ops keep dimensions of length one (a global pool) that the stored shape lacks.
   const Array ours = to_array(out.value, out_order);
   fixture.compare(name + "/out", ours.numel() == r.numel() ? reshape(ours, r.shape) : ours);
   tape.backward(out, to_tensor(r, in_order).reshape(out.shape()));

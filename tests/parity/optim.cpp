@@ -11,7 +11,7 @@
 namespace mld::parity {
 namespace {
 
-// Parameters start at p0/<name>; update t sees grad/<t>/<name> and leads to p/<t>/<name>, at the
+// Parameters start at p0/<name>; update t takes grad/<t>/<name> and gives p/<t>/<name>, at the
 // rates lr_beta1[t] where stored. `rates_of(t)` are ours.
 template <class RatesOf>
 void run_trajectory(Fixture& fixture, const OptimizerSpec& spec, RatesOf&& rates_of) {

@@ -66,7 +66,7 @@ Tensor pictures(const Json& config, uint64_t seed, const std::string& name) {
                    kToNhwc);
 }
 
-// What a training leaves behind.
+// The results of a training run.
 struct Training {
   std::unique_ptr<Classifier> model;
   Array losses;                      // [steps]
@@ -75,7 +75,7 @@ struct Training {
   Array rates;                       // [steps, 2]: lr, beta1
 };
 
-// Pictures come as floats here; the loss is BCE's mean. Writes down what an update computes.
+// Pictures come as floats here; the loss is BCE's mean. Records what an update computes.
 class Recording : public Classification {
  public:
   explicit Recording(Training& out)
@@ -143,9 +143,9 @@ void compare_float64(Fixture& fixture) {
   }
 }
 
-// Of the product's training only the first forward pass has no history: LAMB's first steps follow
-// the signs of gradients, even of those that are all rounding. See Note [Float64 parity]; and Note
-// [Node by node], here over two updates with dropout.
+// Of the product's training only the first forward pass can be compared: LAMB's first steps follow
+// the signs of gradients, even of those that are nothing but rounding errors. See
+// Note [Float64 parity]; and Note [Node by node], here over two updates with dropout.
 void run_a2(Fixture& fixture) {
   require<DataError>(fixture.fill() != nullptr, "{}: no fill table", fixture.name());
   if (fixture.has("logits_step0")) {
