@@ -1,4 +1,4 @@
-// asl_single_label: ASL for one label per image, in float32; the formulas are in core/asl.h.
+// asl_single_label: ASL for one label per picture, in float32; the formulas are in core/asl.h.
 #include "core/asl.h"
 #include "core/kernels.h"
 #include "cuda/rows.cuh"
@@ -20,7 +20,7 @@ struct Row {
   __device__ float log_p(int64_t k) const { return x[k] - top - log_sum; }
 };
 
-// One block per image.   x, y [N, K]; loss [N]
+// One block per picture.   x, y [N, K]; loss [N]
 __global__ void __launch_bounds__(kRowThreads)
     forward_kernel(const float* x, const float* y, AslSingleSpec spec, int64_t K, float* loss) {
   const Row row(x + blockIdx.x * K, K);
@@ -34,7 +34,7 @@ __global__ void __launch_bounds__(kRowThreads)
   }
 }
 
-// One block per image.   dloss [N]; x, y, dx [N, K]
+// One block per picture.   dloss [N]; x, y, dx [N, K]
 __global__ void __launch_bounds__(kRowThreads)
     backward_kernel(const float* dloss, const float* x, const float* y, AslSingleSpec spec,
                     int64_t K, float* dx) {

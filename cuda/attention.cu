@@ -13,7 +13,7 @@ namespace {
 
 constexpr int kWarps = 4, kThreads = 32 * kWarps;
 
-// The row a warp works on: image n, head e, position i of `positions`.
+// The row a warp works on: picture n, head e, position i of `positions`.
 struct Row {
   int64_t n;
   int e, i;
@@ -226,7 +226,7 @@ void attention_forward(const Tensor& q, const Tensor& k, const Tensor& v,
   });
 }
 
-// dq of shared queries is the sum over the images, in their order.
+// dq of shared queries is the sum over the pictures, in their order.
 void attention_backward(const Tensor& dy, const Tensor& q, const Tensor& k, const Tensor& v,
                         const Tensor& y, const Tensor& lse, const AttentionSpec& spec, Tensor& dq,
                         Tensor& dk, Tensor& dv) {

@@ -8,10 +8,10 @@
 
 namespace mld::cuda {
 
-// Sizes and strides; q may be shared by the images (its image stride is then 0).
+// Sizes and strides; q may be shared by the pictures (its picture stride is then 0).
 struct AttentionSizes {
   int Q, L, E, head;  // queries, keys, heads, D / E columns
-  int64_t N, D, q_stride;  // images, columns, elements between two images' queries
+  int64_t N, D, q_stride;  // pictures, columns, elements between two pictures' queries
   float scale;
   bool causal;
 

@@ -1,7 +1,7 @@
 // attention on the tensor cores: bfloat16, float32 sums, heads of a multiple of 16 columns up to
 // 128.
 //
-// Note [Tiles of attention]. A block holds 64 rows of one head of one image (queries forward and
+// Note [Tiles of attention]. A block holds 64 rows of one head of one picture (queries forward and
 // for dq, keys for dk and dv), 16 rows per warp, and walks over the other side in tiles of 32 rows.
 // A score tile S = A B^T stays in a warp's registers; once turned into probabilities it is already,
 // fragment by fragment, the left operand of the next product, so it never goes through memory. (The
@@ -107,7 +107,7 @@ __device__ inline float quad_sum(float v) {
   return v + __shfl_xor_sync(kAllLanes, v, 2);
 }
 
-// A block's head, image and first row.
+// A block's head, picture and first row.
 struct Place {
   int64_t n, head;  // head: the first of its columns
   int e, row0;

@@ -77,7 +77,7 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-// One block per weight: the sum over images and outputs.
+// One block per weight: the sum over pictures and outputs.
 template <class T>
 __global__ void __launch_bounds__(kThreads)
     backward_weight_kernel(const T* dy, const T* x, Sizes s, T* dw) {

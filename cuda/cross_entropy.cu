@@ -6,7 +6,7 @@
 namespace mld::cuda {
 namespace {
 
-// One block per image.   x, y [N, K]; loss [N]
+// One block per picture.   x, y [N, K]; loss [N]
 __global__ void __launch_bounds__(kRowThreads)
     forward_kernel(const float* x, const float* y, int64_t K, float* loss) {
   x += blockIdx.x * K;

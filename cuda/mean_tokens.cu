@@ -5,7 +5,7 @@
 namespace mld::cuda {
 namespace {
 
-// One block per image and 32 channels.   x [N, L, C], y [N, C]
+// One block per picture and 32 channels.   x [N, L, C], y [N, C]
 template <class T>
 __global__ void __launch_bounds__(kTokenThreads)
     forward_kernel(const T* x, int64_t L, int64_t C, T* y) {

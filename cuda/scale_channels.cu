@@ -1,4 +1,4 @@
-// scale_channels: each channel of an image times one gate (squeeze and excitation).
+// scale_channels: each channel of a picture times one gate (squeeze and excitation).
 #include "core/kernels.h"
 #include "cuda/tokens.cuh"
 
@@ -22,7 +22,7 @@ __global__ void __launch_bounds__(kTokenThreads)
   }
 }
 
-// dgate = sum over tokens of dy * x. One block per image and 32 channels.   dy, x [N, L, C]
+// dgate = sum over tokens of dy * x. One block per picture and 32 channels.   dy, x [N, L, C]
 template <class T>
 __global__ void __launch_bounds__(kTokenThreads)
     gate_gradient_kernel(const T* dy, const T* x, int64_t L, int64_t C, T* dgate) {

@@ -1,4 +1,4 @@
-// Kernels over tokens: x [N, L, C], one value per image and channel on the other side.
+// Kernels over tokens: x [N, L, C], one value per picture and channel on the other side.
 #pragma once
 
 #include "cuda/values.cuh"
@@ -29,7 +29,7 @@ __device__ inline float token_sum(int64_t L, bool live, const Term& term) {
   return total;
 }
 
-// One block per 32 channels of an image.
+// One block per 32 channels of a picture.
 inline dim3 token_grid(int64_t N, int64_t C) {
   return dim3(static_cast<unsigned>(N), static_cast<unsigned>(ceil_div(C, kTokenLanes)));
 }

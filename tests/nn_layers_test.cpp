@@ -101,7 +101,7 @@ TEST_CASE("MultiheadAttention: the packed projections, heads and the output map"
   }
   CHECK_LE(test::largest_error(mha(Var(query), Var(memory)).value.to_vector(), expected), 1e-5);
 
-  // One query block shared by the images is the same as a copy per image.
+  // One query block shared by the pictures is the same as a copy per picture.
   const Tensor shared = query.rows(0, 1);
   const Var copied = repeat_batch(Var(shared.reshape({Q, D})), N);
   const std::vector<float> one = mha(Var(shared), Var(memory)).value.to_vector();

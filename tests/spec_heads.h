@@ -77,7 +77,7 @@ inline Array softmax(const Array& x) {
   return map(log_softmax(x), [](double log_p) { return std::exp(log_p); });
 }
 
-// Head e owns columns [e * D/E, (e + 1) * D/E). Per image, head and query:
+// Head e owns columns [e * D/E, (e + 1) * D/E). Per picture, head and query:
 //   y = sum over l of dropout(softmax(q . k_l / sqrt(D/E))) v_l
 //   q [N, Q, D] or [1, Q, D], k, v [N, L, D] -> [N, Q, D]
 inline Array attention(const Array& q, const Array& k, const Array& v, const AttentionSpec& spec) {
@@ -159,7 +159,7 @@ inline Array cross_entropy(const Array& x, const Array& y) {  // mean over the r
   return scalar(loss / static_cast<double>(x.dim(0)));
 }
 
-// Per image, for one-hot y: -sum over classes of t w log p, with smoothed targets t and
+// Per picture, for one-hot y: -sum over classes of t w log p, with smoothed targets t and
 // w = (1 - p)^gamma_pos for the label, p^gamma_neg for the others.   [N, K] -> [N]
 inline Array asl_single_label(const Array& x, const Array& y, const AslSingleSpec& s) {
   const Array log_p = log_softmax(x);

@@ -95,7 +95,7 @@ struct SmallNet {
                                 random_tensor({4, 6}, 5), random_tensor({4}, 6)};
   std::vector<Tensor> grads = std::vector<Tensor>(6);
 
-  // Runs images [begin, end) and adds the gradients of factor * loss.
+  // Runs pictures [begin, end) and adds the gradients of factor * loss.
   template <class Loss>
   void step(const Tensor& x, int64_t begin, int64_t end, float factor, Loss loss) {
     Tape tape;

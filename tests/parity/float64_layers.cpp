@@ -90,10 +90,10 @@ void layer_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& w, con
 
 // ---- attention ----------------------------------------------------------------------------------
 
-// One head of one image: where its rows are, and its probabilities.
+// One head of one picture: where its rows are, and its probabilities.
 struct Head {
   size_t N, E, Q, L, D, d;  // d = D / E
-  bool shared;              // q serves every image
+  bool shared;              // q serves every picture
   bool causal;
   DropoutSpec dropout;
 

@@ -7,7 +7,7 @@ namespace mld::parity {
 namespace {
 
 // The loss at x [N, K] and its gradient, compared with the stored ones. A stored loss of one value
-// per image (no reduction) has the gradient of the sum.
+// per picture (no reduction) has the gradient of the sum.
 template <class Loss>
 void compare_loss(Fixture& fixture, const std::string& loss_key, const std::string& grad_key,
                   const Tensor& x, Loss&& loss_of) {
