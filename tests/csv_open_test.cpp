@@ -89,6 +89,18 @@ TEST_CASE("bad data: CSV lists") {
         "ROOT/none.csv: cannot open: No such file or directory");
 }
 
+TEST_CASE("csv: val is understood by the classes of train, not train by what val seems to have") {
+  TemporaryFolder folder;
+  folder.write("train.csv", "path,labels\na.jpg,cat\nb.jpg,dog\nc.jpg,bird\nd.jpg,cat dog\n");
+  folder.write("val.csv", "path,labels\ne.jpg,cat dog\nf.jpg,bird\n");
+  DataOptions options;
+  options.root = folder.path();
+  const Splits splits = open_splits(options);
+  CHECK(splits.train->class_names() == std::vector<std::string>{"bird", "cat", "dog"});
+  CHECK(splits.train->labels(3).size() == 2);
+  CHECK(splits.val->labels(0).size() == 2);
+}
+
 TEST_CASE("csv: quotes, line ends, a byte order mark, a list without header") {
   const LabelCsv csv = parse_label_csv(
       "\xEF\xBB\xBF\"a,\"\"1\"\".jpg\",\"['x y', \"\"z\"\"]\"\r\nb.jpg,[]\r\nc.jpg,x", "a.csv");

@@ -129,10 +129,11 @@ class RowReader {
 
   void add_indicator(size_t column, const std::string& field, LabelCsv::Row& row) {
     const std::optional<int> value = indicator_value(field);
-    require<DataError>(value.has_value(),
-                       "{}: column {} holds '{}', expected 1, 0 or -1 for a class; name the columns "
-                       "in data.columns", where(row.line), printable(layout_.names[column]),
-                       printable(field));
+    if (!value) {  // the message costs more than all else
+      fail<DataError>("{}: column {} holds '{}', expected 1, 0 or -1 for a class; name the columns "
+                      "in data.columns", where(row.line), printable(layout_.names[column]),
+                      printable(field));
+    }
     const int32_t label = class_of_column_[column];
     if (*value == 1) {
       row.labels.push_back(label);

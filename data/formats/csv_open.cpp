@@ -169,7 +169,9 @@ std::vector<std::string> unknown_labels(const LabelCsv& csv, const ClassList& cl
 std::unique_ptr<Dataset> open_csv(const DataOptions& options, const std::string& split, Purpose) {
   const CsvChoice choice = choose_csv(options.root, split_option(options, split), split);
   const std::string name = printable(choice.file.native());
-  const CsvHints hints{options.label_separator, options.columns, options.label_space.names};
+  const CsvHints hints{
+      options.label_separator, options.columns,
+      options.known_classes.empty() ? options.label_space.names : options.known_classes};
   LabelCsv csv = parse_label_csv(read_text_file(choice.file, kMostBytes), name, hints,
                                  WrittenPaths(options.root));
   std::string note = csv.note();
@@ -219,10 +221,16 @@ std::unique_ptr<Dataset> open_csv(const DataOptions& options, const std::string&
 
 // A text file whose lines hold more than a path.
 bool is_text_list(const fs::path& path) {
+  std::error_code error;
+  if (path.extension() != ".txt" || !fs::is_regular_file(path, error)) {
+    return false;  // a pipe would not end
+  }
   std::ifstream file(path);
-  std::string line;
-  return path.extension() == ".txt" && std::getline(file, line) &&
-         trimmed(line).find_first_of(" ,;\t") != std::string_view::npos;
+  std::string start(4096, '\0');
+  file.read(start.data(), static_cast<std::streamsize>(start.size()));
+  start.resize(static_cast<size_t>(file.gcount()));
+  const std::string_view line = std::string_view(start).substr(0, start.find('\n'));
+  return trimmed(line).find_first_of(" ,;\t") != std::string_view::npos;
 }
 
 // Detects lists named after splits; lists with such words in their names only if there are no

@@ -148,9 +148,13 @@ void FileDataset::probe(int64_t i) const {
 }
 
 int64_t FileDataset::stored_bytes(int64_t i) const {
-  std::error_code error;
-  const std::uintmax_t bytes = std::filesystem::file_size(path(i), error);
-  return error ? 0 : static_cast<int64_t>(bytes);
+  try {
+    std::error_code error;
+    const std::uintmax_t bytes = std::filesystem::file_size(path(i), error);
+    return error ? 0 : static_cast<int64_t>(bytes);
+  } catch (const DataError&) {  // it leaves the root: reported when the picture is loaded
+    return 0;
+  }
 }
 
 std::string FileDataset::stored(int64_t i) const {

@@ -103,7 +103,7 @@ std::vector<std::string> further_classes(const Dataset& data, const std::vector<
 // Gives train and val one label space.
 void share_classes(const DataOptions& options, Splits& splits) {
   DataOptions shared = options;
-  shared.label_space.names = splits.train->class_names();
+  shared.label_space.names = shared.known_classes = splits.train->class_names();
   const std::vector<std::string> further =
       further_classes(*splits.val, shared.label_space.names);
   if (!further.empty()) {
@@ -155,8 +155,11 @@ std::unique_ptr<Dataset> open_dataset(const DataOptions& options, const std::str
 }
 
 Splits open_splits(const DataOptions& options, ValClasses val_classes) {
-  Splits splits{open_dataset(options, "train", Purpose::training),
-                open_dataset(options, "val", Purpose::evaluation)};
+  Splits splits;
+  splits.train = open_dataset(options, "train", Purpose::training);
+  DataOptions val = options;
+  val.known_classes = splits.train->class_names();
+  splits.val = open_dataset(val, "val", Purpose::evaluation);
   if (val_classes == ValClasses::own) {
     mark_seen(splits.train->label_space(), *splits.val);
   } else if (options.label_space.names.empty()) {

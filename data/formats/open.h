@@ -46,6 +46,9 @@ struct DataOptions {
   // same targets, give the model's or the training split's. A label outside the list is an error; a
   // class without samples is not.
   LabelSpace label_space;
+  // Names that are classes for certain, by which a list's label cells are understood; empty =
+  // those of label_space. open_splits() gives the training split's.
+  std::vector<std::string> known_classes;
 };
 
 // Note [Labels by purpose]. A picture's label for a VOC class with only difficult objects in it:
