@@ -96,7 +96,12 @@ TEST_CASE("labels: a million samples of 100,000 classes take what their labels t
   }
   table.freeze();
   CHECK(table.row(999'999).back().column == 99'999);
+#if defined(__SANITIZE_ADDRESS__)
+  MESSAGE("SKIPPED: AddressSanitizer keeps freed memory, so the size says nothing; it grew by ",
+          resident() - before, " KiB");
+#else
   CHECK(resident() - before < 64 * 1024);  // 3 x 12 + 8 bytes a sample are 42 MiB
+#endif
 }
 
 TEST_CASE("labels: the fingerprint of data without weights is what it always was") {
