@@ -92,19 +92,19 @@ static StepCheck check_step(const Config& config, const RunData& data, Device de
   ModelSpec spec = config.model;
   const int64_t classes = static_cast<int64_t>(data.splits.train->class_names().size());
   spec.classes = classes;
-  const size_t kept = data.cache_bytes();
+  const size_t data_bytes = data.bytes();
   const int64_t side = config.preprocess.image_size;
   const ModelSummary summary = model_summary(spec, side, side);
   std::printf("model: %s + %s, %ld classes, %.2f M parameters, %.3f GMAC a picture\n",
               spec.backbone.c_str(), spec.head.c_str(), static_cast<long>(classes),
               static_cast<double>(summary.total.parameters) / 1e6,
               static_cast<double>(summary.total.macs) / 1e9);
-  const TrainingNeeds needs = training_needs(config, classes, device, kept);
+  const TrainingNeeds needs = training_needs(config, classes, device, data_bytes);
   std::printf("memory: %.2f GiB on %s are predicted for training with train.batch_size = %ld, "
               "%.2f GiB for scoring\n", static_cast<double>(needs.on(device)) / 0x1p30,
               device.str().c_str(), static_cast<long>(config.train.batch_size),
               static_cast<double>(scoring_needs(config, classes, device)) / 0x1p30);
-  const std::string shortage = memory_shortage(config, classes, device, kept,
+  const std::string shortage = memory_shortage(config, classes, device, data_bytes,
                                                memory_pool(device).free_bytes());
   if (!shortage.empty()) {
     std::printf("%s\n", shortage.c_str());

@@ -123,7 +123,8 @@ FolderLock::FolderLock(const std::filesystem::path& folder) {
 // of the folder) before we return. The temporary's name is fixed, so a crash leaves at most one
 // behind and the next save of the same file overwrites it; a file has one writer at a time
 // (FolderLock).
-void write_file_atomically(const std::filesystem::path& path, std::span<const uint8_t> bytes) {
+void write_file_atomically(const std::filesystem::path& path,
+                           const std::function<void(const ByteSink&)>& write) {
   const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
   const auto check = [&](bool ok, const char* step) {
     require<Error>(ok, "{}: cannot save: {} failed: {}; the old file, if any, is untouched",
@@ -133,7 +134,7 @@ void write_file_atomically(const std::filesystem::path& path, std::span<const ui
   FileDescriptor file(::open(temporary.path.c_str(),
                              O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666));
   check(file.open(), "creating the temporary file");
-  check(write_all(file.get(), bytes), "writing");
+  write([&](std::span<const uint8_t> bytes) { check(write_all(file.get(), bytes), "writing"); });
   check(::fsync(file.get()) == 0, "fsync");
   check(file.close(), "closing");
   check(std::rename(temporary.path.c_str(), path.c_str()) == 0, "renaming");
@@ -144,6 +145,10 @@ void write_file_atomically(const std::filesystem::path& path, std::span<const ui
       directory.open() && (::fsync(directory.get()) == 0 || errno == EINVAL);
   require<Error>(synchronised, "{}: saved, but the folder cannot be synchronised: {}",
                  path.string(), reason());
+}
+
+void write_file_atomically(const std::filesystem::path& path, std::span<const uint8_t> bytes) {
+  write_file_atomically(path, [bytes](const ByteSink& sink) { sink(bytes); });
 }
 
 void write_file_atomically(const std::filesystem::path& path, std::string_view text) {

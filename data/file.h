@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -64,6 +65,12 @@ std::string read_text_file(const std::filesystem::path& path, int64_t max_bytes)
 // and the system's reason (after a full disk the old file is untouched, the temporary removed).
 void write_file_atomically(const std::filesystem::path& path, std::span<const uint8_t> bytes);
 void write_file_atomically(const std::filesystem::path& path, std::string_view text);
+
+// Takes the next bytes of a file.
+using ByteSink = std::function<void(std::span<const uint8_t>)>;
+// The same for a file that is never whole in memory: `write` hands its pieces to the sink in order.
+void write_file_atomically(const std::filesystem::path& path,
+                           const std::function<void(const ByteSink&)>& write);
 
 // Locks `folder` for one process: two runs that save into the same folder would mix their files.
 // The lock ends with the process, even if it is killed.

@@ -9,7 +9,6 @@
 #include <set>
 
 #include "core/error.h"
-#include "data/file.h"
 #include "data/json_writer.h"
 #include "data/safetensors_header.h"
 #include "data/text.h"
@@ -181,8 +180,8 @@ void write_entry(JsonWriter& json, const Tensor& tensor, size_t begin) {
 
 }  // namespace
 
-std::vector<uint8_t> to_safetensors(const std::vector<std::pair<std::string, Tensor>>& tensors,
-                                    const std::map<std::string, std::string>& metadata) {
+void write_safetensors(const std::vector<std::pair<std::string, Tensor>>& tensors,
+                       const std::map<std::string, std::string>& metadata, const ByteSink& sink) {
   // Large elements first: then each tensor is aligned to its element size without gaps, which the
   // format forbids.
   std::vector<size_t> order(tensors.size()), begin(tensors.size());
@@ -190,10 +189,10 @@ std::vector<uint8_t> to_safetensors(const std::vector<std::pair<std::string, Ten
   std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
     return size_of(tensors[a].second.dtype()) > size_of(tensors[b].second.dtype());
   });
-  size_t data_bytes = 0;
+  size_t end = 0;
   for (const size_t i : order) {
-    begin[i] = data_bytes;
-    data_bytes += tensors[i].second.bytes();
+    begin[i] = end;
+    end += tensors[i].second.bytes();
   }
 
   JsonWriter json;
@@ -208,22 +207,27 @@ std::vector<uint8_t> to_safetensors(const std::vector<std::pair<std::string, Ten
   }
   for (size_t i = 0; i < tensors.size(); ++i) {
     const auto& [name, tensor] = tensors[i];
-    require(seen.insert(name).second, "to_safetensors: the name {} is taken", quoted_name(name));
-    require(tensor.defined(), "to_safetensors: {} has no data", quoted_name(name));
+    require(seen.insert(name).second, "safetensors: the name {} is taken", quoted_name(name));
+    require(tensor.defined(), "safetensors: {} has no data", quoted_name(name));
     write_entry(json.key(utf8(name)), tensor, begin[i]);
   }
-  const std::string header = json.end().text();
-
-  const uint64_t header_bytes = (header.size() + 7) / 8 * 8;
-  std::vector<uint8_t> file(8 + header_bytes + data_bytes, ' ');
-  std::memcpy(file.data(), &header_bytes, 8);
-  std::memcpy(&file[8], header.data(), header.size());
-  for (size_t i = 0; i < tensors.size(); ++i) {
-    const Tensor tensor = tensors[i].second.to(Device{});
-    if (tensor.bytes() > 0) {
-      std::memcpy(&file[8 + header_bytes + begin[i]], tensor.raw(), tensor.bytes());
-    }
+  std::string header = json.end().text();
+  header.resize((header.size() + 7) / 8 * 8, ' ');
+  const uint64_t header_bytes = header.size();
+  sink({reinterpret_cast<const uint8_t*>(&header_bytes), sizeof(header_bytes)});
+  sink({reinterpret_cast<const uint8_t*>(header.data()), header.size()});
+  for (const size_t i : order) {
+    const Tensor host = tensors[i].second.to(Device{});
+    sink({static_cast<const uint8_t*>(host.raw()), host.bytes()});
   }
+}
+
+std::vector<uint8_t> to_safetensors(const std::vector<std::pair<std::string, Tensor>>& tensors,
+                                    const std::map<std::string, std::string>& metadata) {
+  std::vector<uint8_t> file;
+  write_safetensors(tensors, metadata, [&file](std::span<const uint8_t> bytes) {
+    file.insert(file.end(), bytes.begin(), bytes.end());
+  });
   return file;
 }
 

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "core/tensor.h"
+#include "data/file.h"
 
 namespace mld {
 
@@ -58,9 +59,13 @@ class SafeTensorsFile {
   std::unique_ptr<Impl> impl_;
 };
 
-// Serialises named tensors in the order given, each aligned to its element size; the same input
-// gives the same bytes. Metadata is written in key order. Tensors may be on any device.
+// Serialises named tensors, each aligned to its element size; the same input gives the same bytes.
+// The header names tensors in the order given, metadata in key order. Tensors may be on any device;
+// one at a time is copied to the host.
 // Errors: a name twice, a tensor without data; DataError for text that is not UTF-8.
+void write_safetensors(const std::vector<std::pair<std::string, Tensor>>& tensors,
+                       const std::map<std::string, std::string>& metadata, const ByteSink& sink);
+// The same as one piece of memory.
 std::vector<uint8_t> to_safetensors(const std::vector<std::pair<std::string, Tensor>>& tensors,
                                     const std::map<std::string, std::string>& metadata);
 

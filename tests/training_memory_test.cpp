@@ -137,6 +137,18 @@ TEST_CASE("a shortage is told with what would fit") {
   CHECK_EQ(advice(1 << 20), "not even one picture fits: try a smaller data.image_size or model");
 }
 
+TEST_CASE("beside another device the host has to hold the data and what saving copies") {
+  const Config config = small_config("resnet18", "gap", 64);
+  const Device gpu{Backend::cuda, 0};
+  const size_t data = size_t{1} << 50;
+  CHECK_EQ(memory_shortage(config, kClasses, gpu, 0, size_t{1} << 50), "");
+  CHECK(memory_shortage(config, kClasses, gpu, data, size_t{1} << 50).starts_with(
+      "out of memory on cpu: training on cuda:0 is predicted to take 1048576."));
+  // Values, two moments, the average, and the best weights: five times 11.2 million numbers.
+  CHECK_EQ(static_cast<double>(training_needs(config, kClasses, gpu, 0).host),
+           doctest::Approx(5 * 11.2e6 * 4 + 4 * 8 * 64 * 64 * 3).epsilon(0.01));
+}
+
 TEST_CASE("a part with one value per channel is refused with the setting to change") {
   Config config = small_config("resnet18", "gap", 32);
   config.optim.grad_accum_steps = 8;

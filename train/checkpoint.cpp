@@ -75,11 +75,9 @@ auto naming(const std::string& file, F&& f) {
 // ---- named tensors with checksums ---------------------------------------------------------------
 
 void save_checkpoint(const std::filesystem::path& path, const Checkpoint& checkpoint) {
-  StateDict tensors;
   std::map<std::string, std::string> checksums;
   for (const auto& [name, tensor] : checkpoint.tensors) {
-    tensors.emplace_back(name, tensor.to(Device{}));
-    const Tensor& host = tensors.back().second;
+    const Tensor host = tensor.to(Device{});
     checksums[name] = hex(crc32c({static_cast<const uint8_t*>(host.raw()), host.bytes()}));
   }
   Metadata metadata = checkpoint.metadata;
@@ -87,7 +85,9 @@ void save_checkpoint(const std::filesystem::path& path, const Checkpoint& checkp
   metadata.insert_or_assign("format_version", std::to_string(kVersion));
   metadata.insert_or_assign(kChecksums, json_object(checksums));
   metadata.insert_or_assign(kMetadataChecksum, hex(metadata_checksum(metadata)));
-  write_file_atomically(path, to_safetensors(tensors, metadata));
+  write_file_atomically(path, [&](const ByteSink& sink) {
+    write_safetensors(checkpoint.tensors, metadata, sink);
+  });
 }
 
 Checkpoint load_checkpoint(const std::filesystem::path& path) {

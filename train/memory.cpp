@@ -59,10 +59,10 @@ void Rehearsal::score(int64_t images, int64_t side) {
 
 // ---- what a run takes ---------------------------------------------------------------------------
 
-// For oneDNN's code and packed panels, or a device's libraries: measured, see docs/results.md.
-constexpr size_t kLibraries = size_t{128} << 20;
+// The program, its libraries and oneDNN's generated code: measured, see docs/results.md. What
+// cuBLAS and cuDNN take on a device has not been measured; the figure is an allowance.
+static size_t libraries(Device device) { return size_t{device.is_cpu() ? 24u : 128u} << 20; }
 
-// The copies that saving makes: everything persistent, and the model once more for its own file.
 static std::vector<Tensor> copies(Module& model, int64_t count) {
   std::vector<Tensor> all;
   for (const auto& [name, p] : parameters(model)) {
@@ -73,18 +73,20 @@ static std::vector<Tensor> copies(Module& model, int64_t count) {
   return all;
 }
 
-static size_t pictures_under_way(const Config& config) {
-  constexpr int64_t kBatches = 4;  // of the loader: those decoded ahead, and the one in use
-  const int64_t side = config.preprocess.image_size;
-  return static_cast<size_t>(kBatches * config.train.batch_size * side * side * 3);
+// Bytes of the batches that a loader holds: those decoded ahead, and the one in use.
+static size_t loaded_batches(const Config& config) {
+  const int64_t batches = LoaderOptions{}.prefetch + 1, side = config.preprocess.image_size;
+  return static_cast<size_t>(batches * config.train.batch_size * side * side * 3);
 }
 
-TrainingNeeds training_needs(const Config& config, int64_t classes, Device device, size_t kept) {
+TrainingNeeds training_needs(const Config& config, int64_t classes, Device device, size_t data) {
   const int64_t N = config.train.batch_size, S = config.preprocess.image_size;
   meta::Meter meter(device);
   Rehearsal run(config, classes, kMeta);
   const size_t lasting = meter.peak();
-  std::vector<Tensor> best = device.is_cpu() ? copies(run.model(), 1) : std::vector<Tensor>();
+  const size_t model = static_cast<size_t>(count_parameters(run.model())) * sizeof(float);
+  const int64_t best = 1, saved = static_cast<int64_t>((lasting + model / 2) / model);
+  const auto kept = copies(run.model(), device.is_cpu() ? best : 0);
   try {
     run.update(N, S);
   } catch (const Error& error) {
@@ -96,11 +98,11 @@ TrainingNeeds training_needs(const Config& config, int64_t classes, Device devic
   run.update(N, S);  // now with freed blocks of the first update to reuse
   run.score(N, S);
   if (device.is_cpu()) {
-    const size_t model = static_cast<size_t>(count_parameters(run.model())) * sizeof(float);
-    copies(run.model(), static_cast<int64_t>((lasting + model / 2) / model) + 1);
+    copies(run.model(), saved);
   }
-  return {.tensors = meter.held() + kLibraries,
-          .pictures = pictures_under_way(config) + kept,
+  const size_t on_host = device.is_cpu() ? 0 : static_cast<size_t>(best + saved) * model;
+  return {.tensors = meter.held() + libraries(device),
+          .host = loaded_batches(config) + data + on_host,
           .macs = macs};
 }
 
@@ -110,16 +112,27 @@ size_t scoring_needs(const Config& config, int64_t classes, Device device) {
   const auto model = empty_model(config, classes);
   to(*model, kMeta);
   score_empty(*model, *make_objective(config, *model), kMeta, N, S);
-  return meter.held() + kLibraries + (device.is_cpu() ? pictures_under_way(config) : 0);
+  return meter.held() + libraries(device) + (device.is_cpu() ? loaded_batches(config) : 0);
 }
 
-std::string memory_shortage(const Config& config, int64_t classes, Device device, size_t kept,
+static double gib(size_t bytes) { return static_cast<double>(bytes) / 0x1p30; }
+
+// memory_shortage() of the host's part while another device computes.
+static std::string host_shortage(size_t need, Device device) {
+  const size_t free = memory_pool(Device{}).free_bytes();
+  return need <= free ? "" : fmt::format(
+      "out of memory on cpu: training on {} is predicted to take {:.2f} GiB there for pictures, "
+      "validation's scores and copies while it saves, {:.2f} GiB are free; make room, or try "
+      "a smaller model or batch", device.str(), gib(need), gib(free));
+}
+
+std::string memory_shortage(const Config& config, int64_t classes, Device device, size_t data,
                             size_t free) {
   const auto needed = [&](int64_t batch, int64_t parts) {
     Config other = config;
     other.train.batch_size = batch;
     other.optim.grad_accum_steps = parts;
-    return training_needs(other, classes, device, kept).on(device);
+    return training_needs(other, classes, device, data).on(device);
   };
   const auto fits = [&](int64_t batch, int64_t parts) {
     try {
@@ -129,9 +142,10 @@ std::string memory_shortage(const Config& config, int64_t classes, Device device
     }
   };
   const int64_t N = config.train.batch_size, parts = config.optim.grad_accum_steps;
-  const size_t need = needed(N, parts);
+  const TrainingNeeds needs = training_needs(config, classes, device, data);
+  const size_t need = needs.on(device);
   if (need <= free) {
-    return "";
+    return device.is_cpu() ? "" : host_shortage(needs.host, device);
   }
   int64_t least = 0, most = N / parts;  // pictures in a part: `least` fits, `most` does not
   while (most - least > 1) {
@@ -144,7 +158,6 @@ std::string memory_shortage(const Config& config, int64_t classes, Device device
   }
   const std::string smaller = fmt::format("train.batch_size = {}", least * parts);
   const std::string accumulated = fmt::format("optim.grad_accum_steps = {}", more);
-  const auto gib = [](size_t bytes) { return static_cast<double>(bytes) / 0x1p30; };
   return fmt::format(
       "out of memory on {}: training with train.batch_size = {} is predicted to take {:.2f} GiB, "
       "{:.2f} GiB are free; {}", device.str(), N, gib(need), gib(free),
@@ -154,9 +167,9 @@ std::string memory_shortage(const Config& config, int64_t classes, Device device
                              : "not even one picture fits: try a smaller data.image_size or model");
 }
 
-void require_memory(const Config& config, int64_t classes, Device device, size_t kept) {
+void require_memory(const Config& config, int64_t classes, Device device, size_t data) {
   const size_t free = memory_pool(device).free_bytes();
-  const std::string shortage = memory_shortage(config, classes, device, kept, free);
+  const std::string shortage = memory_shortage(config, classes, device, data, free);
   require<OutOfMemory>(shortage.empty(), "{}", shortage);
 }
 

@@ -42,24 +42,24 @@ class Rehearsal {
 // The peak memory of a run, in bytes, and its work.
 struct TrainingNeeds {
   size_t tensors = 0;   // on the model's device: values, gradients, moments, activations, copies
-  size_t pictures = 0;  // on the host: batches in flight, and `kept` decoded pictures
+  size_t host = 0;      // on the host beside them: `data`, batches, away from it what saving copies
   int64_t macs = 0;     // of one update
 
   // Bytes on the device that computes.
-  size_t on(Device device) const { return tensors + (device.is_cpu() ? pictures : 0); }
+  size_t on(Device device) const { return tensors + (device.is_cpu() ? host : 0); }
 };
-// `kept`: bytes of the loaders' caches. Errors: UsageError, with the setting to change, if a part
+// `data`: bytes that the data take, RunData::bytes(). Errors: UsageError, with the setting to change, if a part
 // of a batch is so small that a norm has one value per channel.
-TrainingNeeds training_needs(const Config& config, int64_t classes, Device device, size_t kept);
+TrainingNeeds training_needs(const Config& config, int64_t classes, Device device, size_t data);
 
 // The memory that scoring a split takes, without cached pictures.
 size_t scoring_needs(const Config& config, int64_t classes, Device device);
 
-// "" if training fits into `free` bytes of the device; else a message with predicted and free
+// "" if training fits into `free` bytes of the device and the host's free memory; else a message with predicted and free
 // memory and the largest batch that fits, or the optim.grad_accum_steps that would.
-std::string memory_shortage(const Config& config, int64_t classes, Device device, size_t kept,
+std::string memory_shortage(const Config& config, int64_t classes, Device device, size_t data,
                             size_t free);
 // Errors: OutOfMemory with memory_shortage()'s message for the memory that is free now.
-void require_memory(const Config& config, int64_t classes, Device device, size_t kept);
+void require_memory(const Config& config, int64_t classes, Device device, size_t data);
 
 }  // namespace mld

@@ -1,6 +1,7 @@
 #include "train/run_data.h"
 
 #include "train/checkpoint.h"
+#include "train/evaluate.h"
 #include "train/objective.h"
 
 namespace mld {
@@ -16,6 +17,11 @@ RunData open_run_data(const Config& config) {
   check_labels(config.task, *data.splits.train);
   check_labels(config.task, *data.splits.val);
   return data;
+}
+
+size_t RunData::bytes() const {
+  const auto scores = splits.val->size() * static_cast<int64_t>(splits.train->class_names().size());
+  return static_cast<size_t>(train->cache_bytes() + val->cache_bytes() + Scores::kBytes * scores);
 }
 
 LoadReport load_start(const Config& config, const Dataset& train, Classifier& model) {

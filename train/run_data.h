@@ -15,10 +15,9 @@ struct RunData {
   Splits splits;
   std::unique_ptr<Loader> train, val;  // of the splits
 
-  // Of both loaders.
-  size_t cache_bytes() const {
-    return static_cast<size_t>(train->cache_bytes() + val->cache_bytes());
-  }
+  // Memory that training keeps or passes through beside batches: both loaders' caches and
+  // validation's scores.
+  size_t bytes() const;
 };
 
 // Opens the data and checks the settings against it. Errors: DataError for data that cannot be

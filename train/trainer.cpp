@@ -23,7 +23,7 @@ Trainer::Trainer(LoadedConfig config, Device device, RunLog& log, Start start)
       }) {
   backend(device_).set_deterministic(config_.train.deterministic);
   RunData data = open_run_data(config_);
-  const size_t kept = data.cache_bytes();
+  const size_t data_bytes = data.bytes();
   data_ = std::move(data.splits);
   train_loader_ = std::move(data.train);
   val_loader_ = std::move(data.val);
@@ -36,7 +36,7 @@ Trainer::Trainer(LoadedConfig config, Device device, RunLog& log, Start start)
     log_.warning(warning);
   }
   const auto classes = static_cast<int64_t>(data_.train->class_names().size());
-  require_memory(config_, classes, device_, kept);
+  require_memory(config_, classes, device_, data_bytes);
   start_model(start);
   to(*model_, device_);
   optimizer_ = make_optimizer(config_.optim, *model_);

@@ -61,6 +61,7 @@ class Trainer {
   void warn_of_bad_pictures();
 
   void start_model(Start start);
+  Checkpoint checkpoint();  // the whole training state, with copies of the tensors
   void save();
   void write_last();
   void write_best();

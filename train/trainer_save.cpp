@@ -28,7 +28,7 @@ CheckpointInfo Trainer::info(const std::string& weights) const {
   return info;
 }
 
-void Trainer::save() {
+Checkpoint Trainer::checkpoint() {
   Checkpoint state{.tensors = {}, .metadata = to_metadata(state_)};
   append(state.tensors, "model", state_dict(*model_));
   append(state.tensors, "optimizer", optimizer_->state());
@@ -36,7 +36,11 @@ void Trainer::save() {
     append(state.tensors, "ema", ema_->state());
   }
   append(state.tensors, "best", best_.kept());
-  save_checkpoint(folder_.state(), state);
+  return state;
+}
+
+void Trainer::save() {
+  save_checkpoint(folder_.state(), checkpoint());  // its copies are gone before the next are made
   write_last();
   if (state_.best.step == state_.step) {
     write_best();
