@@ -54,10 +54,11 @@ mld::EpochReport epoch(int64_t number, double raw) {
 // Records the events it gets.
 struct Listener : mld::LogSink {
   std::vector<std::string>& heard;
-  bool full;
 
-  explicit Listener(std::vector<std::string>& heard_, bool full_ = false)
-      : heard(heard_), full(full_) {}
+  explicit Listener(std::vector<std::string>& heard_, const std::string& problem = "")
+      : heard(heard_) {
+    problem_ = problem;
+  }
   void note(const mld::Note& note) override {
     const bool warning = note.kind == mld::Note::Kind::warning;
     heard.push_back((warning ? "warning " : "message ") + note.text + " @" +
@@ -69,7 +70,6 @@ struct Listener : mld::LogSink {
   void epoch(const mld::EpochReport& report) override {
     heard.push_back("epoch " + std::to_string(report.epoch));
   }
-  bool complete() const override { return !full; }
 };
 
 }  // namespace
@@ -155,17 +155,41 @@ TEST_CASE("every sink hears every event, in order; the folder's also what was sa
   CHECK(text.find("message: a\n") == text.rfind("message: a\n"));
 }
 
-TEST_CASE("a sink that cannot write is told of once, and the others go on") {
+TEST_CASE("one warning names what cannot be written; the other sinks go on") {
   std::vector<std::string> heard, ignored;
   mld::RunLog log;
-  log.add(std::make_unique<Listener>(ignored, true));
+  log.add(std::make_unique<Listener>(ignored, "a.csv: no"));
   log.add(std::make_unique<Listener>(heard));
   log.step({.step = 1});
   log.step({.step = 2});
   CHECK(heard == std::vector<std::string>{
                      "step 1",
-                     "warning the run's log files cannot be written (disk full?); the run goes on @1",
+                     "warning a.csv: no; the run goes on, but its logs are incomplete @1",
                      "step 2"});
+}
+
+TEST_CASE("a folder val/ that cannot be written: an error at the start, later a warning") {
+  const TemporaryFolder folder;
+  const mld::RunFolder run{folder.path()};
+  mld::RunLog unable;
+  write_file(run.val(), "a file");
+  CHECK(mld::test::message_of<mld::DataError>([&] { unable.open(run, 0); }, folder.path()) ==
+        "ROOT/val: not a folder that can be written to: Not a directory");
+  fs::remove(run.val());
+
+  std::vector<std::string> heard;
+  mld::RunLog log;
+  log.add(std::make_unique<Listener>(heard));
+  log.open(run, 0);
+  fs::remove(run.val());
+  log.epoch(epoch(1, 38.5));
+  log.epoch(epoch(2, 39));
+  REQUIRE(heard.size() == 3);
+  CHECK(heard[1] == "warning " + run.val().string() +
+                        "/metrics.json: cannot save: creating the temporary file failed: No such "
+                        "file or directory; the old file, if any, is untouched; the run goes on, "
+                        "but its logs are incomplete @20");
+  CHECK(lines_of(read_file(run.results())).size() == 3);  // the header and both epochs
 }
 
 TEST_CASE("an epoch's line") {

@@ -42,8 +42,8 @@ void cut_after(const std::filesystem::path& path,
     }
     kept = end + 1;
   }
-  require<DataError>(kept == text.size() || ::truncate(path.c_str(), static_cast<off_t>(kept)) == 0,
-                     "{}: cannot shorten: {}", path.string(), reason());
+  const bool cut = kept == text.size() || ::truncate(path.c_str(), static_cast<off_t>(kept)) == 0;
+  require<DataError>(cut, "{}: cannot be cut back to the last save: {}", path.string(), reason());
 }
 
 // Field i of a CSV line whose fields up to i are not quoted.
@@ -76,10 +76,9 @@ std::string timestamp() {
 class LineSink : public LogSink {
  public:
   explicit LineSink(const std::filesystem::path& path)
-      : file_(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666)) {
+      : path_(path), file_(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666)) {
     require<DataError>(file_.open(), "{}: cannot open for writing: {}", path.string(), reason());
   }
-  bool complete() const override { return complete_; }
 
  protected:
   bool empty() const {
@@ -89,12 +88,15 @@ class LineSink : public LogSink {
   void append(std::string_view line) {
     const std::string text = std::string(line) + "\n";
     const ssize_t written = ::write(file_.get(), text.data(), text.size());
-    complete_ = complete_ && written == static_cast<ssize_t>(text.size());
+    if (written != static_cast<ssize_t>(text.size())) {
+      problem_ = fmt::format("{}: cannot be written: {}", path_.string(),
+                             written < 0 ? reason() : "the disk is full");
+    }
   }
 
  private:
+  std::filesystem::path path_;
   FileDescriptor file_;
-  bool complete_ = true;
 };
 
 const char* name_of(Note::Kind kind) {
@@ -174,12 +176,22 @@ class JsonSink : public LineSink {
 // val/: the evaluation of the best weights so far.
 class BestEvaluationSink : public LogSink {
  public:
-  explicit BestEvaluationSink(std::filesystem::path folder) : folder_(std::move(folder)) {}
+  explicit BestEvaluationSink(std::filesystem::path folder) : folder_(std::move(folder)) {
+    std::error_code failed;  // reported by access()
+    std::filesystem::create_directories(folder_, failed);
+    const bool writable = ::access((folder_ / ".").c_str(), W_OK | X_OK) == 0;
+    require<DataError>(writable, "{}: not a folder that can be written to: {}", folder_.string(),
+                       reason());
+  }
   void epoch(const EpochReport& report) override {
     if (report.improved) {
       const Evaluation& best = report.average_is_better ? *report.average : *report.raw;
-      write_file_atomically(folder_ / "metrics.json", evaluation_json(best) + "\n");
-      write_file_atomically(folder_ / "per_class.csv", per_class_csv(best));
+      try {
+        write_file_atomically(folder_ / "metrics.json", evaluation_json(best) + "\n");
+        write_file_atomically(folder_ / "per_class.csv", per_class_csv(best));
+      } catch (const Error& error) {
+        problem_ = error.what();
+      }
     }
   }
 

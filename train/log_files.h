@@ -15,7 +15,7 @@
 namespace mld {
 
 // Opens the files in a run's folder, after cutting off entries beyond `step`: those of a run that
-// was killed after its last save. Errors: DataError if a file cannot be opened.
+// was killed after its last save. Errors: DataError if one of them cannot be written.
 std::vector<std::unique_ptr<LogSink>> file_sinks(const RunFolder& folder, int64_t step);
 
 // Cuts a CSV file (with an integer column `step` in its header) after the last row whose step is at

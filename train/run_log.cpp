@@ -12,14 +12,14 @@ namespace mld {
 
 template <class Tell>
 void RunLog::tell(Tell&& tell) {
-  bool complete = true;
+  std::string problem;
   for (const std::unique_ptr<LogSink>& sink : sinks_) {
     tell(*sink);
-    complete = complete && sink->complete();
+    problem = problem.empty() ? sink->problem() : problem;
   }
-  if (!complete && !failed_) {
+  if (!problem.empty() && !failed_) {
     failed_ = true;
-    warning("the run's log files cannot be written (disk full?); the run goes on");
+    warning(problem + "; the run goes on, but its logs are incomplete");
   }
 }
 

@@ -48,8 +48,11 @@ class LogSink {
   virtual void note(const Note&) {}
   virtual void step(const StepReport&) {}
   virtual void epoch(const EpochReport&) {}
-  // Whether everything was written; if not, the log warns once, and the run goes on.
-  virtual bool complete() const { return true; }
+  // What could not be written, and why; the log warns of the first, and the run goes on.
+  const std::string& problem() const { return problem_; }
+
+ protected:
+  std::string problem_;
 };
 
 class RunLog {
