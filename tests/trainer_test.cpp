@@ -1,6 +1,7 @@
 // The trainer, in this process: what it does when memory runs out, which weights it keeps as best.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -48,6 +49,14 @@ struct Killer : LogSink {
       throw Killed();
     }
   }
+};
+
+// Makes val/ unwritable during the run.
+struct Remover : LogSink {
+  fs::path folder;
+
+  explicit Remover(fs::path folder_) : folder(std::move(folder_)) {}
+  void step(const StepReport&) override { fs::remove_all(folder); }
 };
 
 // Records the events of epochs.
@@ -211,6 +220,68 @@ TEST_CASE("pictures that were replaced since are told of on resume, once") {
   REQUIRE(heard.size() == 1);
   CHECK(heard[0].starts_with("picture files have other sizes than when the run was saved"));
   CHECK(warnings().empty());
+}
+
+TEST_CASE("outputs that are not finite end a validation: step, weights, and the save is kept") {
+  const test::TemporaryFolder folder;
+  const RunFolder run_folder = made(folder.path());
+  LoadedConfig loaded = small_run();
+  loaded.config.preprocess.image_size = 32;
+  loaded.config.data.train_size = 8;  // an epoch is one update
+  loaded.config.train.batch_size = 8;
+  loaded.config.schedule.name = "constant";
+  {
+    RunLog log;
+    Trainer trainer(loaded, Device{}, log, Trainer::Start::fresh);
+    trainer.open(run_folder);
+    REQUIRE(trainer.run() == ExitCode::ok);
+  }
+  loaded.config.train.epochs = 2;
+  const Checkpoint good = load_checkpoint(run_folder.state());
+  // Trains one more update from a state whose tensors of this name are replaced.
+  const auto error_with = [&](const std::string& begin, float value) {
+    Checkpoint bad = good;
+    for (auto& [name, tensor] : bad.tensors) {
+      if (name.starts_with(begin)) {
+        tensor = Tensor::full(tensor.shape(), value);
+      }
+    }
+    save_checkpoint(run_folder.state(), bad);
+    const std::string saved = test::read_file(run_folder.state());
+    RunLog log;
+    Trainer trainer(loaded, Device{}, log, Trainer::Start::saved);
+    trainer.open(run_folder);
+    const std::string message = test::message_of<NumericError>([&] { trainer.run(); });
+    CHECK(message.ends_with("; the last save is kept"));
+    CHECK(test::read_file(run_folder.state()) == saved);
+    return message;
+  };
+  const std::string output = ": picture 1 of the split: the model's output for class ";
+  const std::string averaged = error_with("ema.fc.", 3e38f);
+  CHECK(averaged.starts_with("step 2, validation of the averaged weights" + output));
+  // Training does not use the running statistics.
+  const std::string raw = error_with("model.layer4.1.bn2.running_mean", -3.4e38f);
+  CHECK(raw.starts_with("step 2, validation of the raw weights" + output));
+}
+
+TEST_CASE("a folder val/ that can no longer be written: a warning, and the run is saved") {
+  const test::TemporaryFolder folder;
+  const RunFolder run_folder = made(folder.path());
+  LoadedConfig loaded = small_run();
+  loaded.config.preprocess.image_size = 32;
+  loaded.config.data.train_size = 8;
+  loaded.config.train.batch_size = 8;
+  std::vector<std::string> heard;
+  RunLog log;
+  log.add(std::make_unique<Warnings>(heard));
+  log.add(std::make_unique<Remover>(run_folder.val()));
+  Trainer trainer(loaded, Device{}, log, Trainer::Start::fresh);
+  trainer.open(run_folder);
+  CHECK(trainer.run() == ExitCode::ok);
+  CHECK(std::count_if(heard.begin(), heard.end(), [&](const std::string& warning) {
+          return warning.starts_with(run_folder.val().string() + "/metrics.json: cannot save: ");
+        }) == 1);
+  CHECK_NOTHROW(model_from_checkpoint(run_folder.best()));
 }
 
 TEST_CASE("out of memory: the message names a batch size that fits, and it does") {

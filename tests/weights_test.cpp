@@ -168,8 +168,8 @@ TEST_CASE("outputs that are not finite are an error that names the picture") {
   check_outputs(logits, 3, name);
   logits[4] = kNaN;
   CHECK_ERROR(NumericError,
-              "p1: the model's output for class 1 is NaN, not a number to make a score of; the "
-              "weights lead to values too large for float32",
+              "p1: the model's output for class 1 is NaN: its weights lead to values too large "
+              "for float32. Train with a lower optim.lr, or use an earlier save",
               check_outputs(logits, 3, name));
   logits[2] = -kInfinity;
   CHECK(message_of<NumericError>([&] { check_outputs(logits, 3, name); })

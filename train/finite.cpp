@@ -84,8 +84,8 @@ void check_outputs(std::span<const float> logits, int64_t classes,
     return !std::isfinite(v);
   });
   const int64_t at = bad - logits.begin();
-  fail<NumericError>("{}: the model's output for class {} is {}, not a number to make a score of; "
-                     "the weights lead to values too large for float32",
+  fail<NumericError>("{}: the model's output for class {} is {}: its weights lead to values too "
+                     "large for float32. Train with a lower optim.lr, or use an earlier save",
                      printable(name(at / classes)), at % classes,
                      std::isnan(*bad) ? "NaN" : "infinite");
 }

@@ -170,8 +170,8 @@ void Trainer::take_results(size_t still_queued) {
   }
 }
 
-// nullopt if a signal came in the meantime.
-std::optional<Evaluation> Trainer::evaluate_now() {
+// nullopt if a signal came in the meantime. `weights`, which the model holds, is for messages.
+std::optional<Evaluation> Trainer::evaluate_now(const char* weights) try {
   const std::optional<Scores> scores = score_split(*model_, *objective_, *val_loader_, device_,
                                                    stop_requested);
   if (!scores) {
@@ -180,15 +180,18 @@ std::optional<Evaluation> Trainer::evaluate_now() {
   Evaluation result = evaluate(*scores, data_.val->class_names(), objective_->one_label());
   result.skipped = static_cast<int64_t>(val_loader_->bad_pictures().size());
   return result;
+} catch (const NumericError& error) {
+  fail<NumericError>("step {}, validation of the {} weights: {}; the last save is kept",
+                     state_.step, weights, error.what());
 }
 
 // Evaluates the model and its average and records both. False if a signal came in the meantime.
 bool Trainer::validate(EpochReport& report) {
   step_->release();  // validation needs the memory
-  report.raw = evaluate_now();
+  report.raw = evaluate_now("raw");
   if (report.raw && ema_) {
     const Ema::Scope scope(*ema_);
-    report.average = evaluate_now();
+    report.average = evaluate_now("averaged");
   }
   if (!report.raw || (ema_ && !report.average)) {
     return false;

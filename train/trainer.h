@@ -56,7 +56,7 @@ class Trainer {
   void start_update(const Batch& batch);
   void take_results(size_t still_queued);
   bool finish_epoch();
-  std::optional<Evaluation> evaluate_now();
+  std::optional<Evaluation> evaluate_now(const char* weights);
   bool validate(EpochReport& report);
   void warn_of_bad_pictures();
 
