@@ -265,7 +265,7 @@ MlinferCommand parse_predict(std::span<const std::string> arguments) {
   PredictCommand command;
   Options options("mlinfer predict");
   options.value("--top-k", command.top_k)->check(CLI::Range(1, 1'000'000'000));
-  options.value("--threshold", command.threshold)->check(CLI::Range(0.0, 1.0));
+  options.value("--threshold", command.threshold);
   options.value("--max-pixels", command.max_pixels)->check(CLI::Range(1, 1'000'000'000));
   options.flag("--json", command.json);
   options.flag("--csv", command.csv);
@@ -280,6 +280,9 @@ MlinferCommand parse_predict(std::span<const std::string> arguments) {
                       "predict: no pictures given after the checkpoint '{}'",
                       printable(positionals[0]));
   require<UsageError>(!command.json || !command.csv, "predict: give --json or --csv, not both");
+  const double threshold = command.threshold.value_or(0);
+  require<UsageError>(threshold >= 0 && threshold <= 1,  // not NaN either
+                      "predict: --threshold must be a score from 0 to 1, got {}", threshold);
   command.checkpoint = positionals[0];
   command.pictures.assign(positionals.begin() + 1, positionals.end());
   return command;

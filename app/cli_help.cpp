@@ -26,14 +26,16 @@ Example: mltrain configs/shapes_resnet18.toml train.epochs=2
 
 const std::string_view kMlinferHelp = R"(Uses trained image classifiers.
 
-  mlinfer eval CHECKPOINT [key=value ...] [options]   measure on a labelled split
+  mlinfer eval CHECKPOINT [key=value ...] [options]   measure on a labelled split; precision
+                             and recall are those of labels with a score of at least 0.5
       --data CONFIG|FOLDER   the data (default: what the run was configured with)
       --split NAME           train, val or test (default val)
       --json                 one JSON object on stdout
   mlinfer predict CHECKPOINT PICTURE|FOLDER... [options]
-      --top-k N              the N best labels of each picture
+      --threshold T          show labels with a score of at least T, 0 to 1 (default 0.5), and
+                             always the best one; single-label: scores add up to 1
+      --top-k N              show the N best labels instead; those below T are marked so
       --max-pixels N         read pictures of up to N pixels (default 67108864)
-      --threshold T          labels with at least this score (default 0.5); the best one always
       --json | --csv         one JSON line per picture | CSV
   mlinfer info CHECKPOINT [--stages]                  what a checkpoint holds, and of its model:
   mlinfer info --model NAME [options]                 shape, parameters and cost of every layer

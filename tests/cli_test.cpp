@@ -183,7 +183,12 @@ TEST_CASE("mlinfer: mistakes") {
   check_contains(infer_error({"predict", "c", "p", "--json", "--csv"}), "not both");
   check_contains(infer_error({"predict", "c", "p", "--top-k", "0"}), "--top-k");
   check_contains(infer_error({"predict", "c", "p", "--top-k", "many"}), "--top-k");
-  check_contains(infer_error({"predict", "c", "p", "--threshold", "2"}), "--threshold");
+  for (const std::string value : {"1.01", "-0.01", "inf", "nan"}) {
+    check_contains(infer_error({"predict", "c", "p", "--threshold", value}),
+                   "predict: --threshold must be a score from 0 to 1, got " + value);
+  }
+  check_contains(infer_error({"predict", "c", "p", "--threshold", "half"}), "--threshold");
+  check_contains(infer_error({"eval", "c", "--threshold", "0.3"}), "unknown option --threshold");
   check_contains(infer_error({"info"}), "give a checkpoint or --model NAME");
   check_contains(infer_error({"info", "c", "--model", "resnet50"}), "not both");
   check_contains(infer_error({"info", "c", "--classes", "3"}), "--classes goes with --model");
