@@ -162,6 +162,14 @@ TEST_CASE("augment: the steps in the official order, each from its own stream") 
   auto random = stream(2);
   expected = mld::random_cutout(expected, 0.5, random);
   check_same(run({.aa = none}), expected, "cutout");
+  random = stream(2);
+  auto draws = stream(2);  // y first and below the width, x below the height, then the colour
+  const int y = draws.below(50), x = draws.below(40);
+  const mld::Rgb colour = {static_cast<uint8_t>(draws.below(256)),
+                           static_cast<uint8_t>(draws.below(256)),
+                           static_cast<uint8_t>(draws.below(256))};
+  check_same(mld::random_cutout(image, 0.5, random), mld::cutout(image, 0.5, x, y, colour),
+             "cutout of a picture that is not square");
   random = stream(3);
   check_same(run({}), mld::random_randaugment(expected, random), "the published recipe");
 

@@ -107,6 +107,7 @@ TEST_CASE("loader: an epoch resumes at any batch, and start() drops what is unde
   options.augment = flip_and_crop();
   options.loading.workers = 2;
   const Run whole = epoch(data, options, 2);
+  CHECK(whole.indices == epoch_order(61, options.seed, 2));
   for (const int64_t from : {1, 5, 7, 8}) {
     const Run rest = epoch(data, options, 2, from);
     const size_t skipped = std::min<size_t>(static_cast<size_t>(from) * 8, 61);

@@ -111,6 +111,12 @@ TEST_CASE("initial values: the published distributions; two layers never share n
   CHECK_EQ(conv[1], doctest::Approx(std::sqrt(2.0 / (64 * 9))).epsilon(0.03));
   CHECK_LT(std::abs(conv[0]), 4 * conv[1] / std::sqrt(18432.0));
   CHECK_GT(conv[2], 3.3 * conv[1]);  // a normal has tails, a uniform has none
+  const std::vector<float> w = parts.conv.weight.value.to_vector();
+  double next = 0;  // a value tells nothing of the one after it
+  for (size_t i = 0; i + 1 < w.size(); i += 2) {
+    next += double{w[i]} * w[i + 1];
+  }
+  CHECK_LT(std::abs(next), 4 * conv[1] * conv[1] * std::sqrt(18432.0 / 2));
   const auto linear = moments(parts.a.weight.value);  // U(+-1/20), 120,000 values
   CHECK_EQ(linear[1], doctest::Approx(0.05 / std::sqrt(3.0)).epsilon(0.01));
   CHECK_LE(linear[2], 0.05);

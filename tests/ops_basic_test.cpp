@@ -1,6 +1,8 @@
 // Rows of the ops that move values or work element by element.
 #include <doctest/doctest.h>
 
+#include "core/kernels.h"
+#include "core/normalize.h"
 #include "tests/op_case.h"
 
 namespace mld::test {
@@ -129,6 +131,32 @@ TEST_CASE("dropout without a tape does nothing, with one it keeps about 1 - p") 
     kept += value != 0;
   }
   CHECK(kept / 1e4 == doctest::Approx(0.75).epsilon(0.02));
+}
+
+TEST_CASE("at zero the slope of relu is 0 and of leaky_relu its own, as in PyTorch") {
+  for (const Device device : devices()) {
+    const Tensor x = Tensor::zeros({1}, DType::f32, device);
+    const Tensor dy = Tensor::full({1}, 2, DType::f32, device);
+    Tensor dx = x.like();
+    KERNEL(device, activation_backward)(dy, x, {.kind = Act::relu}, dx);
+    CHECK(dx.item() == 0);
+    KERNEL(device, activation_backward)(dy, x, {.kind = Act::leaky_relu, .slope = 0.25f}, dx);
+    CHECK(dx.item() == 0.5);
+  }
+}
+
+TEST_CASE("normalize_images: each channel with its own mean and deviation") {
+  for (const Device device : devices()) {
+    Tensor pixels({1, 1, 1, 3}, DType::u8), y({1, 1, 1, 3}, DType::f32, device);
+    for (int c = 0; c < 3; ++c) {
+      pixels.data<uint8_t>()[c] = static_cast<uint8_t>(51 * (c + 1));
+    }
+    KERNEL(device, normalize_images)(pixels.to(device), image_norm(Normalize::imagenet), y);
+    const std::vector<float> ours = y.to(Device{}).to_vector();
+    CHECK(ours[0] == doctest::Approx((0.2 - 0.485) / 0.229).epsilon(1e-5));
+    CHECK(ours[1] == doctest::Approx((0.4 - 0.456) / 0.224).epsilon(1e-5));
+    CHECK(ours[2] == doctest::Approx((0.6 - 0.406) / 0.225).epsilon(1e-5));
+  }
 }
 
 }  // namespace mld::test

@@ -1,6 +1,7 @@
 // Rows of the normalisations.
 #include <doctest/doctest.h>
 
+#include "core/kernels.h"
 #include "tests/op_case.h"
 
 namespace mld::test {
@@ -113,6 +114,19 @@ TEST_CASE("a row of zeros has no direction: l2_normalize gives zeros and no NaN"
   const Var x = tape.variable(Tensor::zeros({1, 4}));
   const Var y = l2_normalize(x);
   CHECK(y.value.to_vector() == std::vector<float>(4, 0.0f));
+}
+
+TEST_CASE("l2_normalize: below the smallest norm it is a multiplication, gradient included") {
+  for (const Device device : devices()) {
+    const Tensor x = Tensor::from({1, 2}, std::vector<float>{3e-13f, 4e-13f}).to(device);
+    const Tensor dy = Tensor::from({1, 2}, std::vector<float>{2, -1}).to(device);
+    Tensor norm({1}, DType::f32, device), y = x.like(), dx = x.like();
+    KERNEL(device, l2_normalize_forward)(x, norm, y);
+    KERNEL(device, l2_normalize_backward)(dy, y, norm, dx);
+    CHECK(y.to(Device{}).to_vector()[0] == doctest::Approx(0.3).epsilon(1e-5));
+    CHECK(dx.to(Device{}).to_vector()[0] == doctest::Approx(2e12).epsilon(1e-5));
+    CHECK(dx.to(Device{}).to_vector()[1] == doctest::Approx(-1e12).epsilon(1e-5));
+  }
 }
 
 }  // namespace mld::test

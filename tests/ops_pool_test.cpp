@@ -1,6 +1,9 @@
 // Rows of the poolings and of channel scaling.
+#include <cmath>
+
 #include <doctest/doctest.h>
 
+#include "core/kernels.h"
 #include "tests/op_case.h"
 
 namespace mld::test {
@@ -100,6 +103,25 @@ TEST_CASE("max pooling sends the gradient of a tie to the first maximum") {
   const Var x = tape.variable(Tensor::full({1, 2, 2, 1}, 3));
   tape.backward(max_pool(x, {}));
   CHECK(tape.grad(x).to_vector() == std::vector<float>{1, 0, 0, 0});
+}
+
+TEST_CASE("max_pool: of equal values the first wins, and NaN wins over all, as in PyTorch") {
+  const float nan = std::nanf("");
+  for (const Device device : devices()) {
+    for (const DType dtype : {DType::f32, DType::bf16}) {
+      const auto winner = [&](const std::vector<float>& window) {
+        Tensor x = Tensor::from({1, 2, 2, 1}, window).to(device), typed({1, 2, 2, 1}, dtype, device);
+        Tensor argmax({1, 1, 1, 1}, DType::u8, device), y({1, 1, 1, 1}, dtype, device);
+        KERNEL(device, cast)(x, typed);
+        KERNEL(device, max_pool_forward)(typed, {}, argmax, y);
+        return argmax.to(Device{}).to_vector()[0];
+      };
+      CHECK_EQ(winner({1, 3, 3, 2}), 1);
+      CHECK_EQ(winner({0, 0, 0, 0}), 0);
+      CHECK_EQ(winner({1, nan, 3, 2}), 1);
+      CHECK_EQ(winner({5, 3, 3, nan}), 3);
+    }
+  }
 }
 
 }  // namespace mld::test

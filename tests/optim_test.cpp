@@ -255,12 +255,14 @@ TEST_CASE("EMA: a scope lends the averages to the model and gives its own back")
   const std::vector<float> before = model.conv.weight.value.to_vector();
   model.conv.weight.value = Tensor::full(model.conv.weight.shape, 2.0f);
   model.norm.num_batches_tracked.value = Tensor::full({}, 7, DType::i64);
+  model.norm.running_mean.value = Tensor::full({3}, 4.0f);
   ema.update();
   {
     Ema::Scope scope(ema);
     CHECK_FALSE(model.training);
     CHECK_EQ(model.conv.weight.value.to_vector()[0], doctest::Approx(0.5 * before[0] + 1.0));
     CHECK_EQ(model.norm.num_batches_tracked.value.to_vector()[0], 7);
+    CHECK_EQ(model.norm.running_mean.value.to_vector()[2], 2.0f);  // 0 before
     CHECK_ERROR(Error, "ema: update() while the model holds the averages", ema.update());
   }
   CHECK(model.training);
