@@ -34,6 +34,8 @@ class Dataset {
   virtual void probe(int64_t i) const { static_cast<void>(i); }
   // Where sample i comes from: a path below the root, or "shapes:train:17", "data_batch_1.bin:42".
   virtual std::string source(int64_t i) const = 0;
+  // The same for two samples, of any splits, only if they are one picture on disk.
+  virtual std::string file(int64_t i) const { return source(i); }
   // Facts worth telling the user once ("4 pictures without labels dropped").
   const std::vector<std::string>& notes() const { return notes_; }
   void add_note(std::string note) { notes_.push_back(std::move(note)); }

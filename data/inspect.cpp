@@ -119,12 +119,14 @@ std::vector<std::string> unused_pictures(const std::filesystem::path& root,
   std::unordered_set<std::string> used;
   for (const Dataset* split : splits) {
     for (int64_t i = 0; i < split->size(); ++i) {
-      used.insert(split->source(i));
+      used.insert(split->file(i));
     }
   }
   LeftOut left_out;
   std::vector<std::string> pictures = list_pictures(root, root, left_out);
-  std::erase_if(pictures, [&](const std::string& picture) { return used.contains(picture); });
+  std::erase_if(pictures, [&](const std::string& picture) {
+    return used.contains(normal_path(root / picture));
+  });
   return pictures;
 }
 

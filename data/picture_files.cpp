@@ -96,10 +96,16 @@ bool is_picture_name(std::string_view name) {
                      [&](std::string_view ending) { return lower.ends_with(ending); });
 }
 
+std::string normal_path(const fs::path& path) {
+  const std::string& text = path.native();
+  const bool odd = text.starts_with('.') || text.find("/.") != std::string::npos ||
+                   text.find("//") != std::string::npos;
+  return odd ? path.lexically_normal().native() : text;  // the rule's common case is fast
+}
+
 bool is_hidden(const fs::path& path) { return path.filename().native().starts_with('.'); }
 
-std::vector<fs::path> sorted_entries(const fs::path& folder) {
-  std::error_code error;
+std::vector<fs::path> sorted_entries(const fs::path& folder, std::error_code& error) {
   fs::directory_iterator entry(folder, error);
   std::vector<fs::path> paths;
   for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {

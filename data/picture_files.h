@@ -38,6 +38,9 @@ bool holds_picture(const std::filesystem::path& folder);
 // .bmp .tga .ppm .pgm .pbm .pnm, in any case.
 bool is_picture_name(std::string_view name);
 
+// A path written in its simplest form: "./a.png" and "a.png" have the same.
+std::string normal_path(const std::filesystem::path& path);
+
 // A name that begins with a dot.
 bool is_hidden(const std::filesystem::path& path);
 

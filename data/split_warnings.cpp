@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <unordered_map>
+#include <unordered_set>
 
 #include <fmt/ranges.h>
 
@@ -89,16 +90,16 @@ std::string overlap(int64_t count, const Dataset& other, std::string_view name,
                      count == 1 ? "is" : "are", first, name);
 }
 
-void warn_of_same_names(const Dataset& train, const Dataset& val,
+void warn_of_same_files(const Dataset& train, const Dataset& val,
                         std::vector<std::string>& warnings) {
-  std::unordered_map<std::string, int64_t> sources;
+  std::unordered_set<std::string> files;
   for (int64_t i = 0; i < train.size(); ++i) {
-    sources.emplace(train.source(i), i);
+    files.insert(train.file(i));
   }
   int64_t count = 0;
   std::string first;
   for (int64_t i = 0; i < val.size(); ++i) {
-    if (sources.contains(val.source(i)) && count++ == 0) {
+    if (files.contains(val.file(i)) && count++ == 0) {
       first = printable(val.source(i));
     }
   }
@@ -125,7 +126,7 @@ std::vector<std::string> split_warnings(const Dataset& train, const Dataset& val
   warn_of_unseen(train, val, warnings);
   warn_of_case(train, warnings);
   warn_of_one_class(train, warnings);
-  warn_of_same_names(train, val, warnings);
+  warn_of_same_files(train, val, warnings);
   return warnings;
 }
 
@@ -152,7 +153,7 @@ std::string same_pictures_warning(const Dataset& train, const Dataset& other,
     }
     const std::optional<uint64_t> hash = content_hash(other, i);
     const auto twin = hash ? known->second.find(*hash) : known->second.end();
-    if (twin != known->second.end() && train.source(twin->second) != other.source(i) &&
+    if (twin != known->second.end() && train.file(twin->second) != other.file(i) &&
         count++ == 0) {
       first = fmt::format("{}, the same bytes as {}", printable(other.source(i)),
                           printable(train.source(twin->second)));

@@ -232,7 +232,8 @@ std::filesystem::path safe_relative_path(std::string_view path, const std::strin
   return result;
 }
 
-std::filesystem::path resolve_below(const std::filesystem::path& folder,
+std::filesystem::path resolve_below(const std::filesystem::path& root,
+                                    const std::filesystem::path& folder,
                                     const std::filesystem::path& relative) {
   std::error_code error;
   const std::filesystem::path full = folder / relative;
@@ -240,13 +241,19 @@ std::filesystem::path resolve_below(const std::filesystem::path& folder,
   if (error) {
     return full;
   }
-  const std::filesystem::path base = std::filesystem::canonical(folder, error);
-  const auto end = std::mismatch(base.begin(), base.end(), real.begin(), real.end());
-  require<DataError>(end.first == base.end(),
+  const auto is_in = [&](const std::filesystem::path& trusted) {
+    const std::filesystem::path base = std::filesystem::canonical(trusted, error);
+    return !error && base != real &&
+           std::mismatch(base.begin(), base.end(), real.begin(), real.end()).first == base.end();
+  };
+  const auto is_in_top_folder = [&] {
+    const std::filesystem::path below = full.lexically_relative(root);
+    return !below.empty() && *below.begin() != ".." && is_in(root / *below.begin());
+  };
+  require<DataError>(is_in(root) || is_in(folder) || is_in_top_folder(),
                      "{}: symbolic link to {}, outside the data folder {}; copy the file, or point "
                      "data.root at a folder that contains both",
-                     printable(full.native()), printable(real.native()),
-                     printable(base.native()));
+                     printable(full.native()), printable(real.native()), printable(root.native()));
   return real;
 }
 

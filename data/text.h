@@ -56,16 +56,20 @@ std::string_view without_mark(std::string_view text, const std::string& name);
 
 // Note [Paths from annotation files]. Whoever wrote an annotation file must not choose which files
 // we open: a path in it must be relative, have no "..", no empty name and no NUL, and lie below the
-// folder the user named, with symbolic links followed. This last condition is checked when the
-// picture is opened (links may change until then), the others when the annotations are read.
+// folder the user named, with symbolic links followed; but that folder's own entries, and the one
+// that the paths start from, may be links to folders elsewhere: these are the user's arrangement.
+// This last condition is checked when the picture is opened (links may change until then), the
+// others when the annotations are read.
 
 // The path, if it meets the conditions of the note except the last. `where`, such as "data.csv:12",
 // starts the message. Errors: DataError.
 std::filesystem::path safe_relative_path(std::string_view path, const std::string& where);
 
-// `relative` below `folder` with links followed. A path that does not exist is returned as it is:
-// opening it will give the reason. Errors: DataError if it lies outside `folder`.
-std::filesystem::path resolve_below(const std::filesystem::path& folder,
+// `relative`, a path that starts from `folder`, with links followed. A path that does not exist is
+// returned as it is: opening it will give the reason. Errors: DataError if it breaks the note's last
+// condition; `root` is the folder the user named.
+std::filesystem::path resolve_below(const std::filesystem::path& root,
+                                    const std::filesystem::path& folder,
                                     const std::filesystem::path& relative);
 
 }  // namespace mld

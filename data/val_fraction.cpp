@@ -55,6 +55,7 @@ class Subset : public Dataset {
   Image load(int64_t i) const override { return data_->load(at(i)); }
   void probe(int64_t i) const override { data_->probe(at(i)); }
   std::string source(int64_t i) const override { return data_->source(at(i)); }
+  std::string file(int64_t i) const override { return data_->file(at(i)); }
   int64_t stored_bytes(int64_t i) const override { return data_->stored_bytes(at(i)); }
   std::string stored(int64_t i) const override { return data_->stored(at(i)); }
 

@@ -226,4 +226,34 @@ TEST_CASE("csv: text in another encoding is refused by name") {
         "FILE");
 }
 
+TEST_CASE("csv: a folder in the root may be a link, other links stay below the root") {
+  TemporaryFolder folder, other;
+  other.write_picture("a.ppm", 1);
+  other.write_picture("deep/b.ppm", 2);
+  folder.write_picture("stored/c.ppm", 3);
+  fs::create_directory_symlink(other.path(), folder.path() / "images");
+  fs::create_directory_symlink(other.path(), folder.path() / "stored/away");
+  fs::create_directory(folder.path() / "chosen");
+  fs::create_symlink("../stored/c.ppm", folder.path() / "chosen/c.ppm");
+  fs::create_symlink(other.path() / "a.ppm", folder.path() / "chosen/out.ppm");
+  const auto with = [&](const std::string& path) {
+    folder.write("data.csv", "path,label\n" + path + ",x\n");
+    return sources(folder);
+  };
+  CHECK(with("a.ppm") == Strings{"images/a.ppm"});
+  CHECK(with("images/deep/b.ppm") == Strings{"images/deep/b.ppm"});
+  CHECK(with("c.ppm") == Strings{"chosen/c.ppm"});
+  CHECK(with("chosen/c.ppm") == Strings{"chosen/c.ppm"});
+  for (const char* out : {"out.ppm", "chosen/out.ppm", "stored/away/a.ppm", "away/a.ppm"}) {
+    CAPTURE(out);
+    CHECK(message_of<DataError>([&] { with(out); }).find(": symbolic link to ") !=
+          std::string::npos);
+  }
+  for (const std::string& path : Strings{"../x/a.ppm", "images/../../a.ppm",
+                                         (other.path() / "a.ppm").native()}) {
+    CHECK(message_of<DataError>([&] { with(path); }).find("expected a path below the data folder") !=
+          std::string::npos);
+  }
+}
+
 }  // namespace mld::test

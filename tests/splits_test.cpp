@@ -5,9 +5,11 @@
 #include <map>
 #include <set>
 
+#include "data/inspect.h"
 #include "data/split_warnings.h"
 #include "data/val_fraction.h"
 #include "tests/fake_dataset.h"
+#include "tests/tiny_data.h"
 
 namespace mld::test {
 namespace {
@@ -249,6 +251,41 @@ TEST_CASE("splits: odd splits are warned of in the same words in every format") 
       CHECK(all[1].empty());
     }
   }
+}
+
+TEST_CASE("splits: pictures are the same if their files are, not if their names are") {
+  using Strings = std::vector<std::string>;
+  TemporaryFolder folder, other;  // other files of the same names, outside the root
+  write_folders(folder, {{"a1", "red"}, {"b2", "blue"}}, {});
+  other.write_picture("red/a1.ppm", 5);
+  other.write_picture("blue/b2.ppm", 6);
+  DataOptions options = options_for(folder.path(), "folder");
+  options.train = (folder.path() / "train").native();
+  options.val = other.path().native();
+  options.root = folder.path() / "train/red";
+  CHECK(open_splits(options).warnings.empty());
+  options.val = options.train;
+  CHECK(open_splits(options).warnings.size() == 1);
+
+  TemporaryFolder lists;
+  write_csv(lists, {{"a1", "red"}, {"b2", "blue"}}, {{"c3", "red"}});
+  lists.write("val.csv", "path,labels\n./a1.ppm,[red]\nx/..c3.ppm,[red]\n");
+  const Splits splits = open_splits(options_for(lists.path(), "csv"));
+  REQUIRE(splits.warnings.size() == 1);
+  CHECK(splits.warnings[0].starts_with("1 of 2 pictures of val is among the training pictures"));
+  lists.write("train.csv", "path,labels\n./b2.ppm,[blue]\n.//a1.ppm,[red]\n");
+  const auto train = open_dataset(options_for(lists.path(), "csv"), "train");
+  const std::vector<const Dataset*> opened = {train.get()};
+  CHECK(unused_pictures(lists.path(), opened) == Strings{"c3.ppm"});
+
+  TemporaryFolder cifar;
+  write_tiny_cifar(cifar, "data");
+  cifar.write("more/data_batch_1.bin", std::string(3073, '\1'));
+  options = options_for(cifar.path() / "data");
+  options.val = "../more/data_batch_1.bin";
+  CHECK(open_splits(options).warnings.empty());
+  options.val = "../data/data_batch_1.bin";
+  CHECK(open_splits(options).warnings.size() == 1);
 }
 
 TEST_CASE("splits: a root category that no annotation uses is warned of") {

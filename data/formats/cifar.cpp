@@ -58,7 +58,7 @@ constexpr int64_t kMostNameBytes = int64_t{1} << 20;
 class CifarDataset : public Dataset {
  public:
   struct File {
-    std::string name;  // for source()
+    fs::path path;
     FileDescriptor descriptor;
     int64_t first = 0;  // sample
   };
@@ -78,7 +78,11 @@ class CifarDataset : public Dataset {
   }
   std::string source(int64_t i) const override {
     const File& file = file_of(i);
-    return fmt::format("{}:{}", file.name, i - file.first);
+    return fmt::format("{}:{}", file.path.filename().native(), i - file.first);
+  }
+  std::string file(int64_t i) const override {
+    const File& file = file_of(i);
+    return fmt::format("{}:{}", normal_path(file.path), i - file.first);
   }
   Image load(int64_t i) const override {
     const File& file = file_of(i);
@@ -86,7 +90,7 @@ class CifarDataset : public Dataset {
     const int64_t at = (i - file.first) * layout_.record() + layout_.label_bytes;
     const ssize_t count = ::pread(file.descriptor.get(), pixels.data(), pixels.size(), at);
     require<DataError>(count == kCifarPixels, "{}: byte {}: cannot read a record: {}",
-                       printable(file.name), at,
+                       printable(file.path.filename().native()), at,
                        count < 0 ? std::strerror(errno) : "the file is shorter now");
     return cifar_picture(pixels);
   }
@@ -194,7 +198,7 @@ std::unique_ptr<Dataset> open_cifar(const DataOptions& options, const std::strin
     const std::vector<int32_t> labels = cifar_labels(mapped.bytes(), layout, own.size(), name);
     FileDescriptor descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     require<DataError>(descriptor.open(), "{}: cannot open: {}", name, std::strerror(errno));
-    files.push_back({path.filename().native(), std::move(descriptor), total});
+    files.push_back({path, std::move(descriptor), total});
     total += static_cast<int64_t>(labels.size());
     for (const int32_t own_label : labels) {
       const std::string& class_name = own.names()[static_cast<size_t>(own_label)];

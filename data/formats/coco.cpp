@@ -4,7 +4,7 @@
 #include <unordered_map>
 
 #include "core/error.h"
-#include "data/formats/picture_paths.h"
+#include "data/picture_files.h"
 
 namespace mld {
 
@@ -75,7 +75,7 @@ int64_t merge_same_files(CocoAnnotations& coco) {
   std::unordered_map<int64_t, int64_t> first_id;
   id_of_file.reserve(coco.images.size());
   std::erase_if(coco.images, [&](const CocoAnnotations::Image& image) {
-    const auto [entry, is_new] = id_of_file.emplace(path_key(image.file_name), image.id);
+    const auto [entry, is_new] = id_of_file.emplace(normal_path(image.file_name), image.id);
     if (!is_new) {
       first_id.emplace(image.id, entry->second);
     }

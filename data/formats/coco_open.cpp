@@ -186,8 +186,7 @@ std::unique_ptr<Dataset> open_coco(const DataOptions& options, const std::string
   }
   samples.finish();
   auto data = std::make_unique<FileDataset>(
-      FileDataset::Place{place.folder, prefix_of(place.folder, options.root), true,
-                         options.decode}, classes,
+      FileDataset::Place{place.folder, options.root, true, options.decode}, classes,
       std::move(samples));
   if (merged > 0) {
     data->add_note(fmt::format("{}: {} the file of an earlier one; their labels are merged",

@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "data/formats/csv_cells.h"
 #include "data/formats/csv_text.h"
+#include "data/picture_files.h"
 #include "data/text.h"
 
 namespace mld {
@@ -150,7 +151,7 @@ class RowReader {
   }
 
   void merge(LabelCsv::Row row) {
-    std::string key = path_key(row.path);
+    std::string key = normal_path(row.path);
     key += '\0';
     key += std::to_string(row.split);
     const auto [entry, is_new] = row_of_picture_.emplace(key, csv_.rows.size());

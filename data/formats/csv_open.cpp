@@ -209,11 +209,10 @@ std::unique_ptr<Dataset> open_csv(const DataOptions& options, const std::string&
   }
   samples.finish();
   auto data = std::make_unique<FileDataset>(
-      FileDataset::Place{place.folder, prefix_of(place.folder, options.root), true,
-                         options.decode}, classes,
+      FileDataset::Place{place.folder, options.root, true, options.decode}, classes,
       std::move(samples));
   // If the training split shares the list, its notes say this already.
-  if (!choice.shared || options.label_space.names.empty() || !place.found) {
+  if (split == "train" || !choice.shared || options.known_classes.empty() || !place.found) {
     data->add_note(std::move(note));
   }
   return data;

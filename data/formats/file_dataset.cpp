@@ -126,7 +126,8 @@ void SampleList::add_notes(Dataset& data) const {
 
 std::filesystem::path FileDataset::path(int64_t i) const {
   const std::string& relative = samples_.paths().at(static_cast<size_t>(i));
-  return place_.checked ? resolve_below(place_.folder, relative) : place_.folder / relative;
+  return place_.checked ? resolve_below(place_.root, place_.folder, relative)
+                        : place_.folder / relative;
 }
 
 Image FileDataset::load(int64_t i) const {
@@ -162,7 +163,11 @@ std::string FileDataset::stored(int64_t i) const {
 }
 
 std::string FileDataset::source(int64_t i) const {
-  return place_.prefix + samples_.paths().at(static_cast<size_t>(i));
+  return prefix_ + samples_.paths().at(static_cast<size_t>(i));
+}
+
+std::string FileDataset::file(int64_t i) const {
+  return normal_path(place_.folder / samples_.paths().at(static_cast<size_t>(i)));
 }
 
 const std::string& split_option(const DataOptions& options, const std::string& split) {

@@ -15,6 +15,9 @@
 
 namespace mld {
 
+// How `folder` lies below `root`: "train2014/"; "" for the root itself and outside it.
+std::string prefix_of(const std::filesystem::path& folder, const std::filesystem::path& root);
+
 // The labels of samples: 12 bytes a label and 8 a sample, however many classes there are.
 class LabelTable {
  public:
@@ -87,12 +90,13 @@ class FileDataset : public Dataset {
  public:
   struct Place {
     std::filesystem::path folder;  // holds the pictures
-    std::string prefix;            // put before a sample's path in source()
+    std::filesystem::path root;    // the data's
     bool checked = false;          // see Note [Paths from annotation files]
     DecodeOptions decode{};
   };
   FileDataset(Place place, const ClassList& classes, SampleList samples)
-      : Dataset(classes.space()), place_(std::move(place)), samples_(std::move(samples)) {
+      : Dataset(classes.space()), place_(std::move(place)),
+        prefix_(prefix_of(place_.folder, place_.root)), samples_(std::move(samples)) {
     samples_.add_notes(*this);
   }
 
@@ -101,6 +105,7 @@ class FileDataset : public Dataset {
   Image load(int64_t i) const override;
   void probe(int64_t i) const override;
   std::string source(int64_t i) const override;
+  std::string file(int64_t i) const override;
   int64_t stored_bytes(int64_t i) const override;
   std::string stored(int64_t i) const override;
 
@@ -108,6 +113,7 @@ class FileDataset : public Dataset {
   std::filesystem::path path(int64_t i) const;
 
   Place place_;
+  std::string prefix_;  // put before a sample's path in source()
   SampleList samples_;
 };
 
@@ -116,8 +122,6 @@ class FileDataset : public Dataset {
 const std::string& split_option(const DataOptions& options, const std::string& split);
 // The first-N limit of a split, for formats other than shapes.
 int64_t split_limit(const DataOptions& options, const std::string& split);
-// The prefix of source() for paths in `folder`: "train2014/", or "" for the root and outside it.
-std::string prefix_of(const std::filesystem::path& folder, const std::filesystem::path& root);
 // Whether a folder exists and holds a file whose name has this ending (and start).
 bool has_file(const std::filesystem::path& folder, std::string_view ending,
               std::string_view start = "");

@@ -128,8 +128,7 @@ std::unique_ptr<Dataset> open_folder(const DataOptions& options, const std::stri
   }
   samples.finish();
   auto data = std::make_unique<FileDataset>(
-      FileDataset::Place{folder, prefix_of(folder, options.root), false, options.decode}, classes,
-      std::move(samples));
+      FileDataset::Place{folder, options.root, false, options.decode}, classes, std::move(samples));
   if (!left_out.empty()) {
     data->add_note(fmt::format("{}: left out: {}", where, left_out.text()));
   }

@@ -62,12 +62,6 @@ std::string place_note(const PicturePlace& place) {
   return note;
 }
 
-std::string path_key(const std::string& path) {
-  const bool odd = path.starts_with('.') || path.find("/.") != std::string::npos ||
-                   path.find("//") != std::string::npos;
-  return odd ? fs::path(path).lexically_normal().native() : path;
-}
-
 PicturePlace find_pictures(std::span<const fs::path> places,
                            std::span<const std::string> first_paths) {
   static constexpr std::array<const char*, 12> kEndings = {

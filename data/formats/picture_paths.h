@@ -36,9 +36,6 @@ struct PicturePlace {
 // How paths are changed, for a note: "\ in paths is read as /; .jpg added to paths"; or "".
 std::string place_note(const PicturePlace& place);
 
-// A normal form of a path: "./a.png" and "a.png" have the same.
-std::string path_key(const std::string& path);
-
 constexpr size_t kPicturesTried = 16;
 // Tries each place in turn on the first few pictures, with each possible change of their paths.
 // Returns the first place where any is found, with the change that finds the most; if nothing is

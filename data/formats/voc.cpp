@@ -213,7 +213,7 @@ std::unique_ptr<Dataset> open_voc(const DataOptions& options, const std::string&
   std::vector<PictureClasses> pictures;
   std::map<std::string, std::string> file_of_name;  // the first file that has the class
   for (const std::string& id : ids) {
-    const fs::path path = resolve_below(annotations, id + ".xml");
+    const fs::path path = resolve_below(options.root, annotations, id + ".xml");
     pictures.push_back(read_annotation(path));
     for (const auto& [name, difficult] : pictures.back()) {
       file_of_name.emplace(name, printable(path.native()));
@@ -244,8 +244,7 @@ std::unique_ptr<Dataset> open_voc(const DataOptions& options, const std::string&
   samples.finish();
   const fs::path folder = devkit / "JPEGImages";
   return std::make_unique<FileDataset>(
-      FileDataset::Place{folder, prefix_of(folder, options.root), true, options.decode}, classes,
-      std::move(samples));
+      FileDataset::Place{folder, options.root, true, options.decode}, classes, std::move(samples));
 }
 
 }  // namespace
