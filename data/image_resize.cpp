@@ -232,26 +232,28 @@ Image both_passes(const Image& image, const Axis& across, const Axis& down) {
   return out;
 }
 
-// The input index of each output: int(v), v from scale / 2, accumulated as Pillow does.
-std::vector<int> nearest_indices(int in, int out) {
-  const double scale = static_cast<double>(in) / out;
-  std::vector<int> indices(static_cast<size_t>(out));
+// The input index of each output: int(v), v from scale / 2, accumulated as Pillow does, so the sum
+// must also run over the outputs before the first that is wanted.
+std::vector<int> nearest_indices(int in, const Outputs& outputs) {
+  const double scale = static_cast<double>(in) / outputs.out;
+  std::vector<int> indices;
   double v = scale * 0.5;
-  for (int& index : indices) {
-    index = std::min(static_cast<int>(v), in - 1);  // rounding never exceeds it; for memory safety
-    v += scale;
+  for (int i = 0; i < outputs.begin + outputs.count; ++i, v += scale) {
+    if (i >= outputs.begin) {  // rounding never exceeds in - 1; for memory safety
+      indices.push_back(std::min(static_cast<int>(v), in - 1));
+    }
   }
   return indices;
 }
 
-Image resize_nearest(const Image& image, int width, int height, const CropBox& box) {
-  const std::vector<int> xs = nearest_indices(image.width, width);
-  const std::vector<int> ys = nearest_indices(image.height, height);
-  Image out(box.width, box.height);
-  for (int y = 0; y < box.height; ++y) {
-    const int row = ys[static_cast<size_t>(box.y + y)];
-    for (int x = 0; x < box.width; ++x) {
-      std::memcpy(out.pixel(x, y), image.pixel(xs[static_cast<size_t>(box.x + x)], row), 3);
+Image resize_nearest(const Image& image, const Outputs& columns, const Outputs& rows) {
+  const std::vector<int> xs = nearest_indices(image.width, columns);
+  Image out(columns.count, rows.count);
+  uint8_t* to = out.rgb.data();
+  for (const int y : nearest_indices(image.height, rows)) {
+    for (const int x : xs) {
+      std::memcpy(to, image.pixel(x, y), 3);
+      to += 3;
     }
   }
   return out;
@@ -267,10 +269,10 @@ Image resize(const Image& image, int width, int height, Interpolation interpolat
               box.width <= width - box.x && box.height <= height - box.y,
           "resize: a box of {} x {} at {}, {} is not inside {} x {}", box.width, box.height, box.x,
           box.y, width, height);
-  if (interpolation == Interpolation::nearest) {
-    return resize_nearest(image, width, height, box);
-  }
   const Outputs columns{width, box.x, box.width}, rows{height, box.y, box.height};
+  if (interpolation == Interpolation::nearest) {
+    return resize_nearest(image, columns, rows);
+  }
   const bool same_width = image.width == width, same_height = image.height == height;
   if (same_width && same_height) {
     return crop(image, box);

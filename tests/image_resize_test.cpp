@@ -127,6 +127,12 @@ TEST_CASE("resize: a line of pixels takes no more memory than itself and the res
       CHECK(square.pixel(223, 223)[0] == 77);
     }
   }
+  most_bytes = now_bytes.load();
+  const size_t before = now_bytes;
+  const Image line(60000, 1, 77);
+  mld::resize(line, 26'880'000, 448, Interpolation::nearest,
+              {.x = 13'439'776, .width = 448, .height = 448});
+  CHECK(most_bytes - before < line.rgb.size() + 448 * 448 * 3 + kWorking);
 }
 
 TEST_CASE("speed: decoding and resizing a photograph") {
