@@ -75,14 +75,14 @@ std::vector<std::string> list_pictures(const fs::path& folder, const fs::path& b
   return pictures;
 }
 
+bool is_picture(const fs::path& file) {
+  std::error_code error;
+  return !is_hidden(file) && !fs::is_directory(file, error) && reason_against(file).empty();
+}
+
 bool holds_picture(const fs::path& folder) {
-  for (const fs::path& entry : sorted_entries(folder)) {
-    std::error_code error;
-    if (!is_hidden(entry) && !fs::is_directory(entry, error) && reason_against(entry).empty()) {
-      return true;
-    }
-  }
-  return false;
+  std::error_code error;
+  return std::ranges::any_of(sorted_entries(folder, error), is_picture);
 }
 
 bool is_picture_name(std::string_view name) {
@@ -111,10 +111,16 @@ std::vector<fs::path> sorted_entries(const fs::path& folder, std::error_code& er
   for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
     paths.push_back(entry->path());
   }
-  require<DataError>(!error, "{}: cannot list the folder: {}", printable(folder.native()),
-                     error.message());
   std::sort(paths.begin(), paths.end(),
             [](const auto& a, const auto& b) { return a.native() < b.native(); });
+  return paths;
+}
+
+std::vector<fs::path> sorted_entries(const fs::path& folder) {
+  std::error_code error;
+  std::vector<fs::path> paths = sorted_entries(folder, error);
+  require<DataError>(!error, "{}: cannot list the folder: {}", printable(folder.native()),
+                     error.message());
   return paths;
 }
 

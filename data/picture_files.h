@@ -6,6 +6,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -31,7 +32,9 @@ class LeftOut {
 std::vector<std::string> list_pictures(const std::filesystem::path& folder,
                                        const std::filesystem::path& base, LeftOut& left_out);
 
-// Whether there is at least one picture in `folder` itself.
+bool is_picture(const std::filesystem::path& file);
+
+// Whether there is at least one picture in `folder` itself; false if it cannot be listed.
 bool holds_picture(const std::filesystem::path& folder);
 
 // Whether a name has a picture's extension: .jpg .jpeg .jpe .jfif .pjpeg .png .gif .webp .tif .tiff
@@ -46,5 +49,8 @@ bool is_hidden(const std::filesystem::path& path);
 
 // The entries of a folder in byte order. Errors: DataError if it is missing or unreadable.
 std::vector<std::filesystem::path> sorted_entries(const std::filesystem::path& folder);
+// Those that can be listed.
+std::vector<std::filesystem::path> sorted_entries(const std::filesystem::path& folder,
+                                                  std::error_code& error);
 
 }  // namespace mld

@@ -1,4 +1,9 @@
-// Layouts that are not class folders: refused by name, or with the key to set.
+// Layouts of folders: words for splits, what is left out, what is refused by name or with the key to
+// set.
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "data/formats/format.h"
 #include "tests/data_files.h"
 
 namespace mld::test {
@@ -36,6 +41,84 @@ TEST_CASE("layouts: exports of boxes are refused by name, whatever the format is
   classes.write_picture("train/images/1.ppm", 1);
   classes.write_picture("train/labels/2.ppm", 2);
   CHECK(error_of(classes) == "no error");
+}
+
+TEST_CASE("layouts: folders for splits are no classes, whatever word and case they are in") {
+  using Strings = std::vector<std::string>;
+  for (const auto& [train, val, test] : std::vector<std::array<std::string, 3>>{
+           {"train", "valid", "test"}, {"Training", "Validation", "TESTING"},
+           {"TRAIN", "dev", "tst"}}) {
+    TemporaryFolder folder;
+    for (const std::string& picture : {train + "/cat/1", train + "/dog/2", val + "/dog/3",
+                                       test + "/cat/4"}) {
+      folder.write_picture(picture + ".ppm", picture.back());
+    }
+    const DataOptions options = options_for(folder.path());
+    CHECK(format_of(options).name == "folder");
+    const Splits splits = open_splits(options);
+    CHECK(splits.train->class_names() == Strings{"cat", "dog"});
+    CHECK(splits.train->size() == 2);
+    CHECK(splits.train->notes().empty());
+    REQUIRE(splits.val->size() == 1);
+    CHECK(splits.val->source(0) == val + "/dog/3.ppm");
+    CHECK(open_dataset(options, "test")->source(0) == test + "/cat/4.ppm");
+  }
+  // Beside the classes.
+  TemporaryFolder folder;
+  for (const char* picture : {"cat/1.ppm", "dog/2.ppm", "Test/cat/3.ppm", "more/dog/4.ppm"}) {
+    folder.write_picture(picture, 1);
+  }
+  DataOptions options = options_for(folder.path());
+  options.val = "more";
+  const Splits splits = open_splits(options);
+  CHECK(splits.train->class_names() == Strings{"cat", "dog"});
+  REQUIRE(splits.train->notes().size() == 1);
+  CHECK(splits.train->notes()[0].ends_with(": 2 folders of other splits: Test, more"));
+  folder.write_picture("Val/5.ppm", 1);
+  CHECK(error_of(folder) ==
+        "ROOT/Val: a class or a split? If it is a class, set data.train = \".\", the root; if it is "
+        "a split, give it one folder per class or move it elsewhere");
+  folder.write_picture("Valid/cat/6.ppm", 1);
+  fs::rename(folder.path() / "Val", folder.path() / "VALIDATION");
+  const auto val_error = [&] {
+    return message_of<DataError>([&] { open_dataset(options_for(folder.path()), "val"); },
+                                 folder.path());
+  };
+  CHECK(val_error() ==
+        "ROOT: several folders for split 'val', VALIDATION and Valid; name one in data.val");
+  folder.write_picture("val/dog/7.ppm", 1);
+  CHECK(val_error() == "no error");  // the very name
+}
+
+TEST_CASE("layouts: pictures outside the class folders are counted") {
+  TemporaryFolder folder;
+  for (const char* picture : {"train/cat/1.ppm", "train/2.ppm", "train/3.PPM", "train/.4.ppm"}) {
+    folder.write_picture(picture, 1);
+  }
+  folder.write("train/notes.txt", "x");
+  const auto notes = open_dataset(options_for(folder.path()), "train")->notes();
+  REQUIRE(notes.size() == 1);
+  CHECK(notes[0].ends_with("train: left out: 2 outside the class folders (2.ppm, ...)"));
+}
+
+TEST_CASE("layouts: detection answers for any folder, without an error") {
+  TemporaryFolder boxes, closed;
+  boxes.write_picture("images/1.ppm", 1);
+  boxes.write("labels/1.txt", "0 0.5 0.5 0.1 0.1");
+  boxes.write("labels_train.csv", "path,label\nimages/1.ppm,x\n");
+  closed.write_picture("cat/1.ppm", 1);
+  closed.write_picture("lost+found/2.ppm", 1);
+  ::chmod((closed.path() / "lost+found").c_str(), 0);  // root may read it nevertheless
+  for (const TemporaryFolder* folder : {&boxes, &closed}) {
+    for (const DataFormat* format : data_formats()) {
+      CAPTURE(format->name);
+      const DataOptions options = options_for(folder->path());
+      CHECK_NOTHROW(format->detect != nullptr && format->detect(options));
+    }
+    CHECK(format_of(options_for(folder->path())).name == "folder");
+  }
+  CHECK(error_of(boxes) == kYolo);
+  ::chmod((closed.path() / "lost+found").c_str(), 0700);
 }
 
 TEST_CASE("layouts: a class called train") {

@@ -66,7 +66,8 @@ TEST_CASE("training, check and predict see the same pictures") {
   CHECK(data->load(1).width == 37);
   REQUIRE(!data->notes().empty());
   CHECK(data->notes()[0].ends_with(
-      ": left out: 2 hidden (class/._a.JPG, ...), 1 in HEIC, which is not read (class/x.heic)"));
+      ": left out: 2 hidden (class/._a.JPG, ...), 1 in HEIC, which is not read (class/x.heic), "
+      "9 outside the class folders (a.JPG, ...)"));
   const std::vector<const Dataset*> splits = {data.get()};
   const std::vector<std::string> unused = unused_pictures(folder.path(), splits);
   CHECK(unused == std::vector<std::string>{"a.JPG", "b.jfif", "c.jpe", "d.pjpeg", "damaged.png",

@@ -191,16 +191,10 @@ std::string prefix_of(const std::filesystem::path& folder, const std::filesystem
 bool has_file(const std::filesystem::path& folder, std::string_view ending,
               std::string_view start) {
   std::error_code error;
-  if (!std::filesystem::is_directory(folder, error)) {
-    return false;
-  }
-  for (const std::filesystem::path& path : sorted_entries(folder)) {
+  return std::ranges::any_of(sorted_entries(folder, error), [&](const auto& path) {
     const std::string name = path.filename().native();
-    if (name.starts_with(start) && name.ends_with(ending)) {
-      return true;
-    }
-  }
-  return false;
+    return name.starts_with(start) && name.ends_with(ending);
+  });
 }
 
 }  // namespace mld

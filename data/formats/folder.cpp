@@ -1,19 +1,33 @@
-// One folder per class: root/train/<class>/*.jpg, or root/<class>/*.jpg.
+// One folder per class: root/train/<class>/*.jpg, root/Validation/<class>/..., or root/<class>/*.jpg.
 #include <algorithm>
 
 #include "core/error.h"
 #include "data/formats/file_dataset.h"
 #include "data/formats/format.h"
+#include "data/formats/split_words.h"
 #include "data/text.h"
 
 namespace mld {
 namespace fs = std::filesystem;
 namespace {
 
-// The folders that may hold a split's classes when the user names none.
-std::vector<std::string> usual_names(const std::string& split) {
-  return split == "val" ? std::vector<std::string>{"val", "valid", "validation"}
-                        : std::vector<std::string>{split};
+// The folder named like the split, in any case: Training, VALID. The very name wins; empty = none.
+fs::path folder_of_split(const fs::path& root, const std::string& split) {
+  std::vector<fs::path> found;
+  for (const fs::path& entry : sorted_entries(root)) {
+    if (split_of_word(entry.filename().native()) == split && fs::is_directory(entry)) {
+      if (entry.filename() == split) {
+        return entry;
+      }
+      found.push_back(entry);
+    }
+  }
+  if (found.size() > 1) {
+    fail<DataError>("{}: several folders for split '{}', {} and {}; name one in data.{}",
+                    printable(root.native()), split, printable(found[0].filename().native()),
+                    printable(found.back().filename().native()), split);
+  }
+  return found.empty() ? fs::path() : found[0];
 }
 
 fs::path split_folder(const DataOptions& options, const std::string& split) {
@@ -24,22 +38,24 @@ fs::path split_folder(const DataOptions& options, const std::string& split) {
                        printable((options.root / word).native()), split, printable(word));
     return options.root / word;
   }
-  for (const std::string& name : usual_names(split)) {
-    if (fs::is_directory(options.root / name)) {
-      return options.root / name;
-    }
-  }
-  require<NoSplit>(split == "train",
+  const fs::path folder = folder_of_split(options.root, split);
+  require<NoSplit>(!folder.empty() || split == "train",
                    "{}: no folder for split '{}'; make {}/<class>/, or name the folder in data.{}",
                    printable(options.root.native()), split, split, split);
-  return options.root;
+  return folder.empty() ? options.root : folder;
+}
+
+bool named_like_split(const fs::path& folder) {
+  return !split_of_word(folder.filename().native()).empty();
 }
 
 // The program whose detection export this is; as class folders, it would be one class "images".
 std::string detection_export(const fs::path& root) {
   std::error_code error;
-  for (const char* below : {"", "train", "val", "valid", "test"}) {
-    const fs::path folder = *below == '\0' ? root : root / below;
+  std::vector<fs::path> folders = sorted_entries(root, error);
+  std::erase_if(folders, [](const fs::path& folder) { return !named_like_split(folder); });
+  folders.push_back(root);
+  for (const fs::path& folder : folders) {
     const fs::path labels = folder / "labels";
     if (fs::is_directory(folder / "images", error) &&
         (has_file(labels, ".txt") || has_file(labels / "train", ".txt"))) {
@@ -60,25 +76,84 @@ void refuse_detection_export(const fs::path& root) {
                      "class", printable(root.native()), name);
 }
 
-// A folder below `folder` holds pictures (or a folder of pictures).
+// A folder below `folder` holds pictures itself.
 bool has_class_folders(const fs::path& folder) {
-  for (const fs::path& entry : sorted_entries(folder)) {
-    std::error_code error;
-    if (fs::is_directory(entry, error) && !is_hidden(entry) && holds_picture(entry)) {
-      return true;
-    }
-  }
-  return false;
+  std::error_code error;
+  return std::ranges::any_of(sorted_entries(folder, error), [&](const fs::path& entry) {
+    return !is_hidden(entry) && fs::is_directory(entry, error) && holds_picture(entry);
+  });
 }
 
 bool is_folder(const DataOptions& options) {
-  refuse_detection_export(options.root);
-  for (const char* below : {"train", "val", "test"}) {
-    if (fs::is_directory(options.root / below) && has_class_folders(options.root / below)) {
+  std::error_code error;
+  return !detection_export(options.root).empty() || has_class_folders(options.root) ||
+         std::ranges::any_of(sorted_entries(options.root, error), [&](const fs::path& entry) {
+           return named_like_split(entry) && has_class_folders(entry);
+         });
+}
+
+// Whether a folder in the root belongs to another split, so that it is no class of this one.
+bool is_other_split(const DataOptions& options, const std::string& split, const fs::path& entry) {
+  for (const char* other : {"train", "val", "test"}) {
+    std::error_code error;
+    const std::string& word = split_option(options, other);
+    if (other != split && !word.empty() && fs::equivalent(options.root / word, entry, error)) {
       return true;
     }
   }
-  return has_class_folders(options.root);
+  return named_like_split(entry) && has_class_folders(entry);
+}
+
+// What is in the folder of a split.
+struct Contents {
+  std::vector<std::string> names;                  // of the classes
+  std::vector<std::vector<std::string>> pictures;  // of each class
+  std::vector<std::string> empty, other_splits;    // further folders
+  LeftOut left_out;
+};
+
+Contents contents_of(const fs::path& folder, const DataOptions& options, const std::string& split) {
+  Contents found;
+  const bool is_root = fs::equivalent(folder, options.root);
+  for (const fs::path& entry : sorted_entries(folder)) {
+    const std::string name = entry.filename().native();
+    if (is_hidden(entry)) {
+      continue;
+    }
+    if (!fs::is_directory(entry)) {
+      if (is_picture(entry)) {
+        found.left_out.add("outside the class folders", name);
+      }
+    } else if (is_root && is_other_split(options, split, entry)) {
+      found.other_splits.push_back(name);
+    } else {
+      std::vector<std::string> pictures = list_pictures(entry, folder, found.left_out);
+      require<DataError>(pictures.empty() || !is_root || !named_like_split(entry) ||
+                             !split_option(options, split).empty(),
+                         "{}: a class or a split? If it is a class, set data.{} = \".\", the root; "
+                         "if it is a split, give it one folder per class or move it elsewhere",
+                         printable(entry.native()), split);
+      (pictures.empty() ? found.empty : found.names).push_back(name);
+      if (!pictures.empty()) {
+        found.pictures.push_back(std::move(pictures));
+      }
+    }
+  }
+  return found;
+}
+
+// One picture of each class in turn, so that "the first N" has all classes.
+void add_in_turn(Contents& found, const ClassList& classes, SampleList& samples) {
+  for (size_t round = 0, added = 1; added > 0; ++round) {
+    added = 0;
+    for (size_t i = 0; i < found.names.size(); ++i) {
+      if (round < found.pictures[i].size()) {
+        const LabelEntry label{classes.column(found.names[i])};
+        samples.add(std::move(found.pictures[i][round]), {&label, 1});
+        ++added;
+      }
+    }
+  }
 }
 
 std::unique_ptr<Dataset> open_folder(const DataOptions& options, const std::string& split,
@@ -86,18 +161,8 @@ std::unique_ptr<Dataset> open_folder(const DataOptions& options, const std::stri
   refuse_detection_export(options.root);
   const fs::path folder = split_folder(options, split);
   const std::string where = printable(folder.native());
-  std::vector<std::string> names, empty;
-  std::vector<std::vector<std::string>> contents;  // of the folders in `names`
-  LeftOut left_out;
-  for (const fs::path& entry : sorted_entries(folder)) {
-    if (!is_hidden(entry) && fs::is_directory(entry)) {
-      std::vector<std::string> pictures = list_pictures(entry, folder, left_out);
-      (pictures.empty() ? empty : names).push_back(entry.filename().native());
-      if (!pictures.empty()) {
-        contents.push_back(std::move(pictures));
-      }
-    }
-  }
+  Contents found = contents_of(folder, options, split);
+  const std::vector<std::string>& names = found.names;
   if (names.empty() && split == "train" && options.train.empty() && folder != options.root &&
       has_class_folders(options.root)) {
     fail<DataError>("{}: no folder per class in it; if 'train' is itself a class beside others, set "
@@ -105,7 +170,7 @@ std::unique_ptr<Dataset> open_folder(const DataOptions& options, const std::stri
   }
   require<DataError>(!names.empty(),
                      "{}: no pictures, expected one folder per class with pictures in it{}{}", where,
-                     left_out.empty() ? "" : "; left out: ", left_out.text());
+                     found.left_out.empty() ? "" : "; left out: ", found.left_out.text());
   const ClassList classes(options, names, where);
   std::vector<std::string> unknown;
   std::copy_if(names.begin(), names.end(), std::back_inserter(unknown),
@@ -113,29 +178,20 @@ std::unique_ptr<Dataset> open_folder(const DataOptions& options, const std::stri
   require_known(unknown, classes, where);
 
   SampleList samples(options.unlabelled, split_limit(options, split), where);
-  // One picture of each class in turn, so that "the first N" has all classes.
-  size_t longest = 0;
-  for (const std::vector<std::string>& pictures : contents) {
-    longest = std::max(longest, pictures.size());
-  }
-  for (size_t round = 0; round < longest; ++round) {
-    for (size_t i = 0; i < names.size(); ++i) {
-      if (round < contents[i].size()) {
-        const LabelEntry label{classes.column(names[i])};
-        samples.add(std::move(contents[i][round]), {&label, 1});
-      }
-    }
-  }
+  add_in_turn(found, classes, samples);
   samples.finish();
   auto data = std::make_unique<FileDataset>(
       FileDataset::Place{folder, options.root, false, options.decode}, classes, std::move(samples));
-  if (!left_out.empty()) {
-    data->add_note(fmt::format("{}: left out: {}", where, left_out.text()));
+  if (!found.left_out.empty()) {
+    data->add_note(fmt::format("{}: left out: {}", where, found.left_out.text()));
   }
-  if (!empty.empty()) {
-    data->add_note(fmt::format("{}: {} without pictures: {}", where,
-                               counted(static_cast<int64_t>(empty.size()), "folder"),
-                               name_list(empty)));
+  for (const auto& [what, folders] : {std::pair("without pictures", &found.empty),
+                                      std::pair("of other splits", &found.other_splits)}) {
+    if (!folders->empty()) {
+      data->add_note(fmt::format("{}: {} {}: {}", where,
+                                 counted(static_cast<int64_t>(folders->size()), "folder"), what,
+                                 name_list(*folders)));
+    }
   }
   return data;
 }
