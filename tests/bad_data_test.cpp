@@ -55,7 +55,7 @@ TEST_CASE("bad data: no folder, an empty one, none of the formats") {
   CHECK(open_error(folder, "auto") == "ROOT: the folder is empty (data.root)");
   folder.write("readme.txt", "x");
   CHECK(open_error(folder, "auto") ==
-        "ROOT: cannot tell the data's format: looked for annotations/*.json (coco), Annotations "
+        "ROOT: cannot tell the data's format: looked for annotations/*.json with COCO's lists (coco), Annotations "
         "and JPEGImages (voc), data.csv or train.csv (csv), batches.meta.txt or "
         "fine_label_names.txt (cifar), folders of pictures (folder); set data.format");
   options.root = folder.path() / "readme.txt";
@@ -109,7 +109,7 @@ TEST_CASE("bad data: COCO annotations") {
         "categories");
   CHECK(coco_error("{\"images\": [], \"categories\": []}") ==
         "a.json: no \"annotations\" list, expected a COCO annotation file with images, annotations "
-        "and categories");
+        "and categories; if this is no COCO data, set data.format");
   CHECK(coco_error("{\"images\": {}}") ==
         "a.json: byte 11: \"images\" is an object, expected an array");
   CHECK(coco_error("{\"images\": 5}") ==

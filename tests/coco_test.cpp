@@ -176,13 +176,47 @@ TEST_CASE("coco: where tools put the annotation file") {
         "found labels.json; name the file in data.val" + kOrAPart);
 }
 
+TEST_CASE("coco: a JSON file of another kind does not make other data COCO") {
+  const auto detected = [](const char* name, const std::string& json, const char* other) {
+    TemporaryFolder folder;
+    folder.write(name, json);
+    folder.write_picture("train/cat/a.ppm", 1);
+    folder.write(other, "path,label\na.ppm,cat\n");
+    return std::string(format_of(options_for(folder.path())).name);
+  };
+  const std::string names = R"({"0": "cat", "1": "dog"})", records = R"([{"images": "a.ppm",
+    "annotations": ["cat"], "categories": 1}])";
+  for (const char* name : {"labels.json", "train.json", "annotations/classes.json",
+                           "train/labels.json"}) {
+    CAPTURE(name);
+    CHECK(detected(name, names, "notes.txt") == "folder");
+    CHECK(detected(name, names, "train.csv") == "csv");
+    CHECK(detected(name, records, "notes.txt") == "folder");
+    CHECK(detected(name, "", "notes.txt") == "folder");
+    std::string coco = named("a.ppm", "b.ppm");
+    CHECK(detected(name, coco, "train.csv") == "coco");
+    CHECK(detected(name, "\xEF\xBB\xBF" + coco, "notes.txt") == "coco");
+    coco.insert(coco.find("a.ppm"), std::string(100'000, 'x'));  // other lists come later
+    CHECK(detected(name, R"({"info": {},)" + coco.substr(1), "notes.txt") == "coco");
+    std::string wide = "\xFF\xFE";
+    for (const char c : named("a.ppm", "b.ppm")) {
+      wide += {c, '\0'};
+    }
+    CHECK(detected(name, wide, "notes.txt") == "coco");  // to be refused as UTF-16
+    CHECK(detected(name, R"({"classes": ["a"], "labels": {"1": 0}})", "notes.txt") == "coco");
+  }
+  CHECK(detected("annotations/instances_train.json", "{", "train.csv") == "coco");
+}
+
 TEST_CASE("coco: other programs' JSON is named") {
   CHECK(error_of(R"({"classes": ["a"], "labels": {"1": 0}})") ==
         "a.json: no \"images\" list, expected a COCO annotation file with images, annotations and "
-        "categories; this seems to be FiftyOne's own format: export the labels as COCO");
+        "categories; this seems to be FiftyOne's own format: export the labels as COCO, or set "
+        "data.format if the labels are elsewhere");
   CHECK(error_of(R"({"shapes": [], "imagePath": "a.png"})").find("LabelMe's") !=
         std::string::npos);
-  CHECK(error_of(R"({"info": {}})").ends_with("annotations and categories"));
+  CHECK(error_of(R"({"info": {}})").ends_with("annotations and categories; if this is no COCO data, set "
+                                                "data.format"));
 }
 
 }  // namespace mld::test

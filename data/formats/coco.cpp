@@ -70,6 +70,14 @@ CocoSizeTargets coco_size_targets(const CocoAnnotations& coco, int64_t classes) 
   return result;
 }
 
+std::string_view other_json_program(const std::function<bool(std::string_view)>& has_key) {
+  return has_key("classes") && has_key("labels")     ? "FiftyOne"
+         : has_key("shapes") && has_key("imagePath") ? "LabelMe"
+         : has_key("_via_img_metadata")              ? "VIA"
+         : has_key("assets") && has_key("tags")      ? "VoTT"
+                                                     : "";
+}
+
 int64_t merge_same_files(CocoAnnotations& coco) {
   std::unordered_map<std::string, int64_t> id_of_file;
   std::unordered_map<int64_t, int64_t> first_id;

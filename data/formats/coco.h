@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <filesystem>
+#include <functional>
 #include <limits>
 #include <optional>
 #include <span>
@@ -51,6 +52,9 @@ struct CocoAnnotations {
 // Infinity; a UTF-8 byte order mark is skipped.
 CocoAnnotations read_coco(const std::filesystem::path& path);
 CocoAnnotations read_coco(std::span<const uint8_t> json, const std::string& name);
+
+// The annotation program whose own JSON has such keys; "" if none that is known.
+std::string_view other_json_program(const std::function<bool(std::string_view)>& has_key);
 
 // Drops images whose file an earlier one has, and gives it their annotations; returns how many.
 int64_t merge_same_files(CocoAnnotations& coco);

@@ -1,5 +1,6 @@
 // A split of a data set that is described by COCO annotation files.
 #include <algorithm>
+#include <fstream>
 
 #include "core/error.h"
 #include "data/formats/coco.h"
@@ -200,25 +201,54 @@ std::unique_ptr<Dataset> open_coco(const DataOptions& options, const std::string
   return data;
 }
 
-// Detects annotation files named after splits, or with the names that tools use.
-bool is_coco(const DataOptions& options) {
-  if (is_json(options.train) || has_file(options.root / "annotations", ".json")) {
+// Whether a file is named as only COCO's are, or begins like them or like another annotation
+// program's, which opening it will name. Class names in a labels.json do not.
+bool looks_like_coco(const fs::path& json) {
+  constexpr size_t kBytes = 65536;
+  const std::string name = json.filename().native();
+  std::error_code error;
+  if (!fs::is_regular_file(json, error)) {
+    return false;  // a pipe would not end
+  }
+  if (name.starts_with("instances_") || name == "_annotations.coco.json") {
     return true;
   }
-  const auto usual = [](const fs::path& path) {
-    const fs::path name = path.filename();
-    return name == "labels.json" || name == "annotations.json" || name == "result.json" ||
-           name == "_annotations.coco.json";
+  std::string start(kBytes, '\0');
+  std::ifstream file(json, std::ios::binary);
+  file.read(start.data(), kBytes);
+  start.resize(static_cast<size_t>(file.gcount()));
+  std::erase(start, '\0');  // of UTF-16
+  const auto has = [&](std::string_view key) {
+    return start.find(fmt::format("\"{}\"", key)) != std::string::npos;
   };
-  return !files_of_split(options.root, "train").empty() ||
-         std::ranges::any_of(json_files(options.root), usual);
+  const size_t first = start.find_first_not_of(" \t\r\n\xEF\xBB\xBF\xFE\xFF");
+  const int lists = has("images") + has("annotations") + has("categories");
+  return first != std::string::npos && start[first] == '{' &&
+         (lists > 1 || (lists == 1 && (has("file_name") || has("category_id"))) ||
+          !other_json_program(has).empty());
+}
+
+// Looks into the files that are named after a split, or as tools name them.
+bool is_coco(const DataOptions& options) {
+  if (is_json(options.train)) {
+    return true;
+  }
+  constexpr size_t kMost = 16;  // annotations/ may hold one file per picture
+  std::vector<fs::path> found = files_of_split(options.root, "train");
+  std::ranges::copy(json_files(options.root / "annotations"), std::back_inserter(found));
+  for (const char* name : {"labels.json", "annotations.json", "result.json",
+                           "_annotations.coco.json"}) {
+    found.push_back(options.root / name);
+  }
+  found.resize(std::min(found.size(), kMost));
+  return std::ranges::any_of(found, looks_like_coco);
 }
 
 }  // namespace
 
 const DataFormat coco_format = {
     .name = "coco",
-    .looks_like = "annotations/*.json",
+    .looks_like = "annotations/*.json with COCO's lists",
     .splits = "an annotation file, or the word after instances_ in its name (train2014)",
     .detect = is_coco,
     .open = open_coco,

@@ -110,16 +110,14 @@ class CocoHandler {
     return kNames[static_cast<size_t>(field)];
   }
 
-  // The program that seems to have written the file, judging by its keys.
+  // What a file without COCO's lists may be.
   std::string other_program() const {
-    const auto has = [&](const char* key) { return std::ranges::count(top_keys_, key) > 0; };
-    const char* program = has("classes") && has("labels")              ? "FiftyOne"
-                          : has("shapes") && has("imagePath")          ? "LabelMe"
-                          : has("_via_img_metadata")                   ? "VIA"
-                          : has("assets") && has("tags")               ? "VoTT"
-                                                                       : "";
-    return *program == '\0' ? "" : fmt::format("; this seems to be {}'s own format: export the "
-                                               "labels as COCO", program);
+    const std::string_view program = other_json_program(
+        [&](std::string_view key) { return std::ranges::count(top_keys_, key) > 0; });
+    return program.empty() ? "; if this is no COCO data, set data.format"
+                           : fmt::format("; this seems to be {}'s own format: export the labels as "
+                                         "COCO, or set data.format if the labels are elsewhere",
+                                         program);
   }
 
   bool error(const std::string& what) { return message_ = what, false; }
