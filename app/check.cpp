@@ -194,8 +194,9 @@ ExitCode check_run(const Config& config, Device device) {
   const RunData data = open_run_data(config);
   std::unique_ptr<Dataset> test;
   if (!config.data.test.empty()) {
-    test = open_dataset(data_options(config, data.splits.train->label_space()), "test",
-                        Purpose::evaluation);
+    DataOptions options = data_options(config, data.splits.train->label_space());
+    options.known_classes = options.label_space.names;
+    test = open_dataset(options, "test", Purpose::evaluation);
     check_labels(config.task, *test);
   }
   const RunBytes files = check_start(config, *data.splits.train);

@@ -178,9 +178,35 @@ TEST_CASE("csv: the split column's words are those of folders") {
                            "d.ppm,x,extra\n");
   CHECK(sources(folder) == Strings{"a.ppm"});
   CHECK(sources(folder, "val") == Strings{"b.ppm", "c.ppm"});
+  const std::string what = "data.csv: one label a cell, 1 class, 1.0 a picture";
+  CHECK(note_of(folder) == what + "; 1 row in no split, by the words 'extra'");
   DataOptions options = csv_options(folder);
   options.val = "extra";
   CHECK(sources(*open_dataset(options, "val")) == Strings{"d.ppm"});
+  CHECK(open_dataset(options, "val")->notes()[0].ends_with("a picture"));
+  folder.write("data.csv", "path,label,split\na.ppm,x,train\nb.ppm,x,extra\nc.ppm,x,\nd.ppm,x,extra\n");
+  CHECK(note_of(folder) == what + "; 3 rows in no split, by the words 'extra', ''");
+}
+
+TEST_CASE("csv: what was understood of a list that the splits share is said once") {
+  TemporaryFolder folder;
+  folder.write_picture("a.ppm", 1);
+  folder.write_picture("b.ppm", 2);
+  folder.write("data.csv", "path,label,split\na.ppm,x,train\nb.ppm,x,val\n");
+  const Splits shared = open_splits(csv_options(folder));
+  CHECK(shared.train->notes().size() == 1);
+  CHECK(shared.val->notes().empty());
+  fs::remove(folder.path() / "data.csv");
+  folder.write("train.csv", "path,label\na.ppm,x\n");
+  folder.write("val.csv", "path,label\nb.ppm,x\n");
+  const Splits own = open_splits(csv_options(folder));
+  CHECK(own.train->notes().size() == 1);
+  CHECK(own.val->notes().size() == 1);
+  DataOptions options = csv_options(folder);
+  fs::create_directory(folder.path() / "none");
+  options.val = "none";
+  CHECK(message_of<DataError>([&] { open_splits(options); }, folder.path()) ==
+        "ROOT/none: expected one .csv or .tsv list in this folder; name the list itself in data.val");
 }
 
 TEST_CASE("csv: paths from other places and systems") {

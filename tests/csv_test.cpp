@@ -93,6 +93,13 @@ TEST_CASE("csv: what separates labels is found out from all rows") {
         "a.csv: labels separated by |, 3 classes, 1.5 a picture");
   // Labels of several words stay whole if no word occurs alone.
   CHECK(read({"traffic light", "hot dog", "dog", "person"}).classes.size() == 4);
+  CHECK(read({"person", "traffic light", "hot dog"}).note() ==
+        "a.csv: one label a cell, blanks do not separate labels in 'traffic light' "
+        "(data.label_separator = \" \" if they do), 3 classes, 1.0 a picture");
+  CHECK(read({"person", "traffic light"}, {.separator = "none"}).note() ==
+        "a.csv: one label a cell, 2 classes, 1.0 a picture");
+  CHECK(read({"person", "traffic light"}, {.class_names = {"traffic light"}}).note() ==
+        "a.csv: one label a cell, 2 classes, 1.0 a picture");
   CHECK(read({"No Finding", "Edema|No Finding", "Edema"}).classes ==
         Strings{"Edema", "No Finding"});
   CHECK(read({"[sea side]", "[sun, sea]", "[side]"}).classes ==
@@ -163,6 +170,18 @@ TEST_CASE("csv: columns in any order, named by a header or told by what they hol
   CHECK(parse_label_csv("a.jfif,sun\nb.png,sea\n", "a.csv").rows.size() == 2);
   CHECK(parse_label_csv("a,sun,train\nb.png,sea,train\nc.png,sun,train\n", "a.csv").rows.size() ==
         3);
+  // A header with dots is one; a row among whose cells is a header's word is not.
+  for (const char* header : {"file.name,label", "img.path,tags", "photo.file,class"}) {
+    CAPTURE(header);
+    const LabelCsv csv = parse_label_csv(header + std::string("\na.png,sun\nb.png,sea\n"), "a.csv");
+    CHECK(paths(csv) == Strings{"a.png", "b.png"});
+    CHECK(csv.classes == Strings{"sea", "sun"});
+  }
+  for (const char* rows : {"a.png,label\nb.png,sea\n", "a.dcm,label\nb.dcm,sea\n",
+                           "d\\a,label\nd\\b,sea\n"}) {
+    CAPTURE(rows);
+    CHECK(parse_label_csv(rows, "a.csv").rows.size() == 2);
+  }
   CHECK(parse_label_csv("bild,art\na.png,sun\nb.png,sea\n", "a.csv").note().find("no header") ==
         std::string::npos);
   CHECK(parse_label_csv("a.png,sun\nb.png,sun\n", "a.csv").note() ==
@@ -215,6 +234,18 @@ TEST_CASE("csv: columns that cannot be told are an error, which data.columns set
                               "either labels or class");
   CHECK(error_of("a.png,sun\n", {.columns = "path,-,labels"}) ==
         "a.csv:1: 2 columns, but data.columns = \"path,-,labels\" names 3");
+}
+
+TEST_CASE("csv: very many columns") {
+  std::string text = "path,labels", tabs = "path\tlabels";
+  for (int c = 0; c < 1'000'000; ++c) {
+    text += ",x";
+    tabs += "\tx";
+  }
+  CHECK(error_of(text + "\na.png,[x]\n") ==
+        "a.csv:1: more than 1000000 columns, expected one picture a line");
+  CHECK(error_of(tabs + "\na.png\t[x]\n") ==
+        "a.csv:1: 1 column, expected path,labels or path,labels,split");
 }
 
 TEST_CASE("csv: one column per class") {

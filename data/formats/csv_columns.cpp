@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "data/formats/csv_facts.h"
 #include "data/formats/split_words.h"
+#include "data/picture_files.h"
 #include "data/text.h"
 
 namespace mld {
@@ -24,7 +25,7 @@ class ColumnFinder {
 
   void find() {
     const bool data_first = any([&](size_t c) { return facts_[c].paths && path_in_first(c); });
-    const bool names = any([&](size_t c) { return known_name(plain_[c]) != nullptr; });
+    const bool names = has_known_names();
     layout_.header = !data_first && names;
     const size_t path = path_column();
     layout_.columns[path] = CsvColumn::path;
@@ -61,7 +62,7 @@ class ColumnFinder {
     layout_.columns = roles;
     const size_t path = static_cast<size_t>(std::ranges::find(roles, CsvColumn::path) -
                                             roles.begin());
-    const bool names = any([&](size_t c) { return known_name(plain_[c]) != nullptr; });
+    const bool names = has_known_names();
     layout_.header = facts_[path].paths ? !path_in_first(path) && (names || !repeats_below(path))
                                         : names || layout_.has(CsvColumn::indicator);
     check_indicators();
@@ -70,7 +71,18 @@ class ColumnFinder {
 
  private:
   const std::vector<std::string>& first() const { return sample_[0].fields; }
-  bool path_in_first(size_t c) const { return looks_like_path(trimmed(first()[c])); }
+  bool has_known_names() const {
+    return any([&](size_t c) { return known_name(plain_[c]) != nullptr; });
+  }
+  // Among known names, "file.name" is one too, unless it has an ending of pictures or of other rows.
+  bool path_in_first(size_t c) const {
+    const std::string_view cell = trimmed(first()[c]);
+    return looks_like_path(cell) &&
+           (!has_known_names() || is_picture_name(cell) || cell.find_first_of("/\\") != cell.npos ||
+            std::any_of(sample_.begin() + 1, sample_.end(), [&](const CsvRecord& record) {
+              return trimmed(record.fields[c]).ends_with(cell.substr(cell.rfind('.')));
+            }));
+  }
 
   template <class Test>
   bool any(Test&& test) const {

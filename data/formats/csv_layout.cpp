@@ -14,15 +14,20 @@
 namespace mld {
 namespace {
 
-constexpr size_t kSample = 1000;  // records looked at to find the columns
+constexpr size_t kSample = 1000;           // records looked at to find the columns,
+constexpr size_t kSampleFields = 1000000;  // and fields, of more than one record
 
 // The first records; fewer if one of them cannot be read.
 std::vector<CsvRecord> first_records(std::string_view text, const std::string& name,
                                      char delimiter) {
   std::vector<CsvRecord> records;
   CsvReader reader(text, name, delimiter);
+  size_t fields = 0;
   try {
-    for (CsvRecord record; records.size() < kSample && reader.next(record.fields, record.line);) {
+    for (CsvRecord record; records.size() < kSample &&
+                           (records.size() < 2 || fields < kSampleFields) &&
+                           reader.next(record.fields, record.line);) {
+      fields += record.fields.size();
       records.push_back(record);
     }
   } catch (const DataError&) {  // reading the whole file will report it
@@ -245,6 +250,11 @@ void find_separator(std::string_view text, const std::string& name, const CsvHin
     }
   } else if (blanks_separate(evidence, name)) {
     layout.separator = " ";
+  } else {
+    const auto blank = std::ranges::find_if(evidence.cells, [&](const Evidence::Cell& cell) {
+      return split_labels(cell.text, " ").size() > 1 && !evidence.whole.contains(cell.text);
+    });
+    layout.example = blank == evidence.cells.end() ? "" : blank->text;
   }
   refuse_indicator_rows(evidence, name, layout.separator);
 }
@@ -270,6 +280,11 @@ CsvLayout understand_csv(std::string_view text, const std::string& name, const C
 }
 
 std::string CsvLayout::labels_text() const {
+  if (separator.empty() && !example.empty()) {
+    return fmt::format("{}, blanks do not separate labels in '{}' (data.label_separator = \" \" if "
+                       "they do)", lists ? "labels as lists" : "one label a cell",
+                       printable(example));
+  }
   return has(CsvColumn::indicator) ? "one column per class"
          : lists                   ? "labels as lists"
          : separator.empty()       ? "one label a cell"

@@ -27,6 +27,7 @@ struct CsvLayout {
   std::vector<CsvColumn> columns;
   std::string separator;           // between labels, in cells that are not lists; "" = none
   bool lists = false;              // some cells are lists, such as ['a', 'b']
+  std::string example;             // a cell with a blank that was taken for one label, if any
   bool whole_cells = false;        // set by the user: brackets and commas belong to the label
   std::string split_flag;          // the header of a split column of yes and no: "is_valid"
 

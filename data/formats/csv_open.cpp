@@ -78,8 +78,8 @@ CsvChoice choose_csv(const fs::path& root, const std::string& word, const std::s
   std::error_code error;
   if (!word.empty() && fs::is_directory(root / word, error)) {
     const std::optional<fs::path> list = list_in(root / word);
-    require<DataError>(list.has_value(), "{}: not one .csv list in this folder (data.{} = \"{}\")",
-                       printable((root / word).native()), split, printable(word));
+    require<DataError>(list.has_value(), "{}: expected one .csv or .tsv list in this folder; name "
+                       "the list itself in data.{}", printable((root / word).native()), split);
     return {*list, "", false};
   }
   for (const char* whole : {"data.csv", "data.tsv"}) {
@@ -124,6 +124,24 @@ std::vector<bool> wanted_splits(const LabelCsv& csv, const CsvChoice& choice,
                    csv.name, printable(choice.word.empty() ? split : choice.word),
                    name_list(csv.splits), split);
   return wanted;
+}
+
+// "; 3 rows in no split ('extra', 'holdout')", for a note, or "".
+std::string rows_in_no_split(const LabelCsv& csv, const DataOptions& options) {
+  std::vector<bool> lost;
+  std::vector<std::string> words;
+  for (const std::string& word : csv.splits) {
+    const bool named = word == options.train || word == options.val || word == options.test;
+    lost.push_back(word.empty() || (split_of_word(word).empty() && !named));
+    if (lost.back()) {
+      words.push_back("'" + word + "'");
+    }
+  }
+  const auto rows = std::ranges::count_if(csv.rows, [&](const LabelCsv::Row& row) {
+    return row.split >= 0 && lost[static_cast<size_t>(row.split)];
+  });
+  return rows == 0 ? "" : fmt::format("; {} in no split, by the words {}", counted(rows, "row"),
+                                      name_list(words));
 }
 
 // The folder that the paths start from: the root, the list's own, or one that holds the pictures.
@@ -174,7 +192,7 @@ std::unique_ptr<Dataset> open_csv(const DataOptions& options, const std::string&
       options.known_classes.empty() ? options.label_space.names : options.known_classes};
   LabelCsv csv = parse_label_csv(read_text_file(choice.file, kMostBytes), name, hints,
                                  WrittenPaths(options.root));
-  std::string note = csv.note();
+  std::string note = csv.note() + rows_in_no_split(csv, options);
   const std::vector<bool> wanted = wanted_splits(csv, choice, split);
   std::erase_if(csv.rows, [&](const LabelCsv::Row& row) {
     return row.split >= 0 && !wanted[static_cast<size_t>(row.split)];

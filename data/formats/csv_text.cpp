@@ -7,6 +7,8 @@
 
 namespace mld {
 
+constexpr size_t kMostColumns = 1000000;
+
 CsvReader::CsvReader(std::string_view text, const std::string& name, char delimiter)
     : text_(without_mark(text, name)), name_(name), delimiter_(delimiter) {}
 
@@ -20,6 +22,8 @@ bool CsvReader::next(std::vector<std::string>& fields, int64_t& line) {
   line = line_;
   fields.clear();
   do {
+    require<DataError>(fields.size() < kMostColumns, "{}:{}: more than {} columns, expected one "
+                       "picture a line", name_, line_, kMostColumns);
     fields.push_back(field());
   } while (take_delimiter());
   take('\r');

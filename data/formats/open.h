@@ -47,7 +47,8 @@ struct DataOptions {
   // class without samples is not.
   LabelSpace label_space;
   // Names that are classes for certain, by which a list's label cells are understood; empty =
-  // those of label_space. open_splits() gives the training split's.
+  // those of label_space. open_splits() gives the training split's; notes that hold for all splits
+  // are then not repeated.
   std::vector<std::string> known_classes;
 };
 
