@@ -204,7 +204,8 @@ void Loader::load_row(Slot& slot, int64_t row) const {
       std::memcpy(slot.images.rows(row, row + 1).raw(), image.rgb.data(), image.rgb.size());
     } catch (const DataError& error) {
       if (options_.loading.on_bad_image == OnBadImage::error) {
-        fail<DataError>("{}; data.on_bad_image = \"skip\" passes over such pictures", error.what());
+        fail<DataError>("{}; mend or remove the file, or set data.on_bad_image = \"skip\" to go "
+                        "on without such pictures", error.what());
       }
       result.bad.push_back({sample, data_.source(sample), error.what()});
       continue;

@@ -68,25 +68,24 @@ void warn_of_case(const Dataset& train, std::vector<std::string>& warnings) {
     }
   }
   if (!groups.empty()) {
-    warnings.push_back(fmt::format("{} of classes differ in case only: {}",
-                                   counted(static_cast<int64_t>(groups.size()), "group"),
-                                   fmt::join(groups, "; ")));
+    warnings.push_back(fmt::format("class names that differ only in upper and lower case: {}; if they "
+                                   "mean one class, spell them alike", fmt::join(groups, "; ")));
   }
 }
 
 void warn_of_one_class(const Dataset& train, std::vector<std::string>& warnings) {
   if (train.class_names().size() == 1 && pictures_per_class(train)[0] == train.size()) {
     warnings.push_back(fmt::format(
-        "one class, '{}', which all {} show: there is nothing to learn, and every figure of merit "
-        "will be perfect", printable(train.class_names()[0]),
+        "there is a single class, '{}', and all {} show it: the model has nothing to learn, and "
+        "every metric will be perfect; add pictures without it or with other classes", printable(train.class_names()[0]),
         counted(train.size(), "training picture")));
   }
 }
 
 std::string overlap(int64_t count, const Dataset& other, std::string_view name,
                     const std::string& first) {
-  return fmt::format("{} of {} of {} {} among the training pictures too, such as {}: the figures on "
-                     "{} will flatter the model", count, counted(other.size(), "picture"), name,
+  return fmt::format("{} of {} of {} {} among the training pictures too, such as {}: the results on "
+                     "{} will look better than they are", count, counted(other.size(), "picture"), name,
                      count == 1 ? "is" : "are", first, name);
 }
 

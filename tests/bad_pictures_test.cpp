@@ -17,7 +17,8 @@ TEST_CASE("loader: a bad picture is an error in the batch that needs it") {
     CHECK(loader.next());
     CHECK(loader.next());
     CHECK(message_of<DataError>([&] { loader.next(); }) ==
-          "fake:19: damaged; data.on_bad_image = \"skip\" passes over such pictures");
+          "fake:19: damaged; mend or remove the file, or set data.on_bad_image = \"skip\" to go on "
+          "without such pictures");
     CHECK(loader.next()->number == 3);
   }
 }

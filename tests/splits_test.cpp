@@ -228,10 +228,12 @@ TEST_CASE("splits: odd splits are warned of in the same words in every format") 
                                    "of val, did you mean 'red'?",
                                    ""});
     CHECK(warnings(write, {{"a1", "red"}, {"b2", "Red"}}, {{"c3", "red"}}) ==
-          std::vector<std::string>{"1 group of classes differ in case only: 'Red', 'red'", ""});
+          std::vector<std::string>{"class names that differ only in upper and lower case: 'Red', "
+                                   "'red'; if they mean one class, spell them alike", ""});
     CHECK(warnings(write, {{"a1", "red"}, {"b2", "red"}}, {{"c3", "red"}}) ==
-          std::vector<std::string>{"one class, 'red', which all 2 training pictures show: there is "
-                                   "nothing to learn, and every figure of merit will be perfect",
+          std::vector<std::string>{"there is a single class, 'red', and all 2 training pictures show "
+                                   "it: the model has nothing to learn, and every metric will be "
+                                   "perfect; add pictures without it or with other classes",
                                    ""});
   }
   // Folders cannot have one file in two splits, so the copy is found by its bytes.
@@ -240,7 +242,7 @@ TEST_CASE("splits: odd splits are warned of in the same words in every format") 
     const auto all = warnings(write, {{"a1", "red"}, {"b2", "blue"}, {"c3", "blue"}},
                               {{"b2", "blue"}, {"d4", "red"}});
     const std::string begin = "1 of 2 pictures of val is among the training pictures too, such as ";
-    const std::string end = ": the figures on val will flatter the model";
+    const std::string end = ": the results on val will look better than they are";
     if (format == "folder") {
       CHECK(all == std::vector<std::string>{begin + "val/blue/b2.ppm, the same bytes as "
                                                     "train/blue/b2.ppm" + end});
@@ -299,6 +301,46 @@ TEST_CASE("splits: a root category that no annotation uses is warned of") {
   const Splits splits = open_splits(options_for(folder.path()));
   REQUIRE(splits.warnings.size() == 2);
   CHECK(splits.warnings[0] == "1 of 3 classes without a training picture: 'colours'");
+}
+
+TEST_CASE("splits: options that say nothing about this data are named") {
+  const auto notes = [](DataOptions options) {
+    const Splits splits = open_splits(options);
+    std::vector<std::string> all = splits.train->notes();
+    all.push_back("val:");
+    all.insert(all.end(), splits.val->notes().begin(), splits.val->notes().end());
+    return all;
+  };
+  TemporaryFolder folder;
+  write_folders(folder, {{"a1", "red"}, {"b2", "blue"}}, {{"c3", "red"}});
+  DataOptions options = options_for(folder.path());
+  options.label_separator = "|";
+  options.columns = "path,labels";
+  options.difficult = Difficult::ignore;
+  options.val_fraction = 0.25;
+  CHECK(notes(options) ==
+        std::vector<std::string>{"data.label_separator is not used: the data's format is folder",
+                                 "data.columns is not used: the data's format is folder",
+                                 "data.difficult is not used: the data's format is folder", "val:",
+                                 "data.val_fraction = 0.25 is not used: there is a val split"});
+  CHECK(notes(options_for(folder.path())) == std::vector<std::string>{"val:"});
+  DataOptions drawn;
+  drawn.format = "shapes";
+  drawn.train_size = drawn.val_size = 8;
+  drawn.val_fraction = 0.5;
+  CHECK(notes(drawn).back() == "data.val_fraction = 0.5 is not used: there is a val split");
+  TemporaryFolder lists;
+  write_csv(lists, {{"a1", "red"}, {"b2", "blue"}}, {{"c3", "red"}});
+  DataOptions csv = options_for(lists.path());
+  csv.label_separator = "|";
+  csv.columns = "path,labels";
+  for (const std::string& note : notes(csv)) {
+    CHECK(note.find("not used") == std::string::npos);
+  }
+  csv.val_fraction = 1.5;
+  CHECK(message_of<UsageError>([&] { open_splits(csv); }) ==
+        "data.val_fraction = 1.5: expected the part of the training pictures that becomes val, a "
+        "number between 0 and 1 such as 0.1");
 }
 
 }  // namespace mld::test

@@ -48,7 +48,8 @@ bool takes_part_of_train(const DataOptions& options, const std::string& split) {
     return false;
   }
   require<UsageError>(0 < options.val_fraction && options.val_fraction < 1,
-                      "data.val_fraction is {}, expected a part of 1", options.val_fraction);
+                      "data.val_fraction = {}: expected the part of the training pictures that "
+                      "becomes val, a number between 0 and 1 such as 0.1", options.val_fraction);
   require<UsageError>(options.val.empty(),
                       "data.val = \"{}\" and data.val_fraction = {} contradict each other; set one",
                       printable(options.val), options.val_fraction);
@@ -80,6 +81,25 @@ std::unique_ptr<Dataset> open_part_of_train(const DataOptions& options, const st
     samples.resize(limit);
   }
   return subset(std::move(data), std::move(samples));
+}
+
+// Names the options that were set but say nothing about this data.
+void add_notes_of_unused(const DataOptions& options, const std::string& split, bool part,
+                         Dataset& data) {
+  const DataFormat& format = format_of(options);
+  const std::pair<const char*, bool> unused[] = {
+      {"data.label_separator", options.label_separator != "auto" && &format != &csv_format},
+      {"data.columns", options.columns != "auto" && &format != &csv_format},
+      {"data.difficult", options.difficult != Difficult::keep && &format != &voc_format}};
+  for (const auto& [key, is_unused] : unused) {
+    if (is_unused && (split == "train" || options.known_classes.empty())) {  // else train says so
+      data.add_note(fmt::format("{} is not used: the data's format is {}", key, format.name));
+    }
+  }
+  if (options.val_fraction > 0 && split == "val" && !part) {
+    data.add_note(fmt::format("data.val_fraction = {} is not used: there is a val split",
+                              options.val_fraction));
+  }
 }
 
 // The classes with present or unknown labels in a data set that `names` lacks.
@@ -140,9 +160,10 @@ std::unique_ptr<Dataset> open_dataset(const DataOptions& options, const std::str
                       "data.train_size and data.val_size must not be negative, got {} and {}",
                       options.train_size, options.val_size);
   split_option(options, split);  // throws for an unknown split
-  std::unique_ptr<Dataset> data = takes_part_of_train(options, split)
-                                      ? open_part_of_train(options, split, purpose)
-                                      : open_split(options, split, purpose);
+  const bool part = takes_part_of_train(options, split);
+  std::unique_ptr<Dataset> data = part ? open_part_of_train(options, split, purpose)
+                                       : open_split(options, split, purpose);
+  add_notes_of_unused(options, split, part, *data);
   if (purpose == Purpose::training) {
     data->set_seen(shown_classes(*data));
   }
