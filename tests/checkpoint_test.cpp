@@ -153,69 +153,80 @@ TEST_CASE("errors: damage and strangers are told by file and tensor") {
   CHECK_EQ(CheckpointFile(path).tensors().size(), 2);  // but its tensors can be read
 }
 
-TEST_CASE("errors: descriptions that contradict themselves or the tensors") {
-  const TemporaryFolder folder;
-  const fs::path path = folder.path() / "c.safetensors";
-  const CheckpointInfo info = small_info();
-  const auto model = make_model(info.model);
-  initialize(*model, 4);
-  const StateDict state = state_dict(*model);
-  const auto message = [&](const Metadata& metadata) {
+// A small model's file with changed metadata, and what loading it says.
+struct ChangedFile {
+  TemporaryFolder folder;
+  fs::path path = folder.path() / "c.safetensors";
+  CheckpointInfo info = small_info();
+  StateDict state;
+
+  ChangedFile() {
+    const auto model = make_model(info.model);
+    initialize(*model, 4);
+    state = state_dict(*model);
+  }
+  std::string message(const Metadata& metadata) const {
     save_checkpoint(path, {.tensors = state, .metadata = metadata});
     return data_error(path, [&] { model_from_checkpoint(path); });
-  };
-  const auto with = [&](const char* key, const std::string& value) {
+  }
+  std::string with(const char* key, const std::string& value) const {
     Metadata metadata = to_metadata(info);
     metadata.insert_or_assign(key, value);
     return message(metadata);
-  };
-  Metadata without = to_metadata(info);
+  }
+};
+
+TEST_CASE("errors: descriptions that contradict themselves or the tensors") {
+  const ChangedFile file;
+  Metadata without = to_metadata(file.info);
   without.erase("classes");
-  CHECK_EQ(message(without), "FILE: its metadata lack \"classes\"");
-  CHECK_EQ(with("task", "regression"),
+  CHECK_EQ(file.message(without), "FILE: its metadata lack \"classes\"");
+  CHECK_EQ(file.with("task", "regression"),
            "FILE: metadata \"task\" is regression, known are multi-label, single-label");
-  CHECK_EQ(with("weights", "best"), "FILE: metadata \"weights\" is best, known are raw, ema");
-  CHECK_EQ(with("classes", "[\"a\"]"), "FILE: 1 class names for a model of 3 classes");
-  CHECK_EQ(with("classes", "[1]"), "FILE: metadata \"classes\": entry 0 must be text");
-  CHECK(with("classes", "[\"a\"").starts_with("FILE: metadata \"classes\", byte 4: "));
-  CHECK(with("classes", std::string(100000, '[')).starts_with("FILE: metadata \"classes\", byte "));
-  CHECK_EQ(with("metrics", "{\"a\":1,\"a\":2}"), "FILE: metadata \"metrics\" has a twice");
-  CHECK_EQ(with("metrics", "{\"a\":\"1\"}"), "FILE: metadata \"metrics\": a must be a number");
+  CHECK_EQ(file.with("weights", "best"), "FILE: metadata \"weights\" is best, known are raw, ema");
+  CHECK_EQ(file.with("classes", "[\"a\"]"), "FILE: 1 class names for a model of 3 classes");
+  CHECK_EQ(file.with("classes", "[1]"), "FILE: metadata \"classes\": entry 0 must be text");
+  CHECK(file.with("classes", "[\"a\"").starts_with("FILE: metadata \"classes\", byte 4: "));
+  CHECK(file.with("classes", std::string(100000, '[')).starts_with("FILE: metadata \"classes\", byte "));
+  CHECK_EQ(file.with("metrics", "{\"a\":1,\"a\":2}"), "FILE: metadata \"metrics\" has a twice");
+  CHECK_EQ(file.with("metrics", "{\"a\":\"1\"}"), "FILE: metadata \"metrics\": a must be a number");
   const auto pictures = [](int size, const char* resize) {
     return fmt::format(R"({{"image_size":{},"resize":"{}","interpolation":"bilinear",)"
                        R"("normalize":"none"}})", size, resize);
   };
-  CHECK_EQ(with("preprocessing", pictures(64, "zoom")),
+  CHECK_EQ(file.with("preprocessing", pictures(64, "zoom")),
            "FILE: metadata \"preprocessing\": resize: expected one of squash, crop, pad, got the "
            "text \"zoom\"");
-  CHECK_EQ(with("preprocessing", pictures(-1, "crop")),
+  CHECK_EQ(file.with("preprocessing", pictures(-1, "crop")),
            "FILE: metadata \"preprocessing\": image_size: expected integer from 16 to 4096, got the "
            "integer -1");
+}
+
+TEST_CASE("errors: a model's description that nothing fits") {
+  ChangedFile file;
   const auto model_json = [](const char* backbone, const char* embed_dim, const char* ffn) {
     return fmt::format(R"({{"backbone":"{}","head":"ml_decoder","classes":3,"groups":2,)"
                        R"("embed_dim":{},"ffn":{},"query":"random","dropout":0.1}})",
                        backbone, embed_dim, ffn);
   };
-  CHECK_EQ(with("model", model_json("resnet51", "16", "8")),
+  CHECK_EQ(file.with("model", model_json("resnet51", "16", "8")),
            "FILE: metadata \"model\": backbone: expected one of resnet18, resnet34, resnet50, "
            "resnet101, resnet152, got the text \"resnet51\", did you mean 'resnet50'?");
-  CHECK_EQ(with("model", model_json("resnet18", "1e3", "8")),
+  CHECK_EQ(file.with("model", model_json("resnet18", "1e3", "8")),
            "FILE: metadata \"model\": embed_dim: expected integer from 8 to 65536, got the number "
            "1000");
-  CHECK_EQ(with("model", "{\"classes\":3,\"classes\":3}"),
+  CHECK_EQ(file.with("model", "{\"classes\":3,\"classes\":3}"),
            "FILE: metadata \"model\" has classes twice");
-  CHECK_EQ(with("model", "{\"classes\":3,\"depth\":4}"),
+  CHECK_EQ(file.with("model", "{\"classes\":3,\"depth\":4}"),
            "FILE: metadata \"model\" have depth, which this program does not know: the file was "
            "written by a newer version; use that one");
   // A size that no memory could hold is refused before any is allocated.
-  CHECK_NE(with("model", model_json("resnet18", "16", "9000000000000000000")), "no DataError");
-  CHECK_NE(with("model", model_json("resnet18", "16", "-8")), "no DataError");
-  CHECK_NE(with("model", model_json("resnet18", "1600", "8")).find("of another shape"),
+  CHECK_NE(file.with("model", model_json("resnet18", "16", "9000000000000000000")), "no DataError");
+  CHECK_NE(file.with("model", model_json("resnet18", "16", "-8")), "no DataError");
+  CHECK_NE(file.with("model", model_json("resnet18", "1600", "8")).find("of another shape"),
            std::string::npos);
-  StateDict shorter = state;
-  shorter.pop_back();
-  save_checkpoint(path, {.tensors = shorter, .metadata = to_metadata(info)});
-  CHECK_EQ(data_error(path, [&] { model_from_checkpoint(path); }),
+  file.state.pop_back();
+  CHECK_EQ(file.message(to_metadata(file.info)),
            "FILE: the weights do not fit the model: 1 missing (fc.decoder.query_embed.weight)");
 }
 

@@ -101,8 +101,19 @@ OpCase attention_row(const std::string& what, const AttentionSizes& s,
           [spec](auto& a) { return spec::attention(a[0], a[1], a[2], spec); }};
 }
 
-std::vector<OpCase> attention_rows() {
+// Two heads with dropout drawn from the tape, keys and values of one shape.
+OpCase drawn_row(const std::string& what, const Shape& q, const Shape& kv) {
   const AttentionSpec drawn{.heads = 2, .dropout = {.p = 0.3f, .key = kFirstDraw}};
+  return {"attention, " + what, {{q, uniform(-2, 2)}, {kv, uniform(-2, 2)}, {kv, uniform(-2, 2)}},
+          [drawn](auto& v) {
+            AttentionSpec spec = drawn;
+            spec.dropout.key = v[0].tape->next_random();
+            return attention(v[0], v[1], v[2], spec);
+          },
+          [drawn](auto& a) { return spec::attention(a[0], a[1], a[2], drawn); }};
+}
+
+std::vector<OpCase> attention_rows() {
   return {
       attention_row("one head", {.N = 2, .Q = 3, .L = 5, .D = 4, .heads = 1}),
       attention_row("four heads", {.N = 2, .Q = 3, .L = 5, .D = 8, .heads = 4}),
@@ -121,30 +132,17 @@ std::vector<OpCase> attention_rows() {
                     {.N = 2, .Q = 9, .L = 40, .D = 64, .heads = 2, .shared_q = true}),
       attention_row("wide, causal",
                     {.N = 1, .Q = 70, .L = 70, .D = 16, .heads = 1, .causal = true}),
-      {"attention, wide, drawn dropout", {{2, 5, 32}, {2, 35, 32}, {2, 35, 32}},
-       [=](auto& v) {
-         AttentionSpec spec = drawn;
-         spec.dropout.key = v[0].tape->next_random();
-         return attention(v[0], v[1], v[2], spec);
-       },
-       [=](auto& a) { return spec::attention(a[0], a[1], a[2], drawn); }},
+      drawn_row("wide, drawn dropout", {2, 5, 32}, {2, 35, 32}),
       attention_row("large scores", {.N = 1, .Q = 3, .L = 4, .D = 8, .heads = 2}, uniform(-3, 3)),
       attention_row("more shared queries than one block of scores",
                     {.N = 2, .Q = 130, .L = 300, .D = 4, .heads = 2, .shared_q = true}),
-      {"attention, drawn dropout", {{2, 3, 4}, {2, 5, 4}, {2, 5, 4}},
-       [=](auto& v) {
-         AttentionSpec spec = drawn;
-         spec.dropout.key = v[0].tape->next_random();
-         return attention(v[0], v[1], v[2], spec);
-       },
-       [=](auto& a) { return spec::attention(a[0], a[1], a[2], drawn); }},
-      {"attention, drawn dropout, shared queries", {{1, 3, 4}, {2, 5, 4}, {2, 5, 4}},
-       [=](auto& v) {
-         AttentionSpec spec = drawn;
-         spec.dropout.key = v[0].tape->next_random();
-         return attention(v[0], v[1], v[2], spec);
-       },
-       [=](auto& a) { return spec::attention(a[0], a[1], a[2], drawn); }},
+      drawn_row("drawn dropout", {2, 3, 4}, {2, 5, 4}),
+      drawn_row("drawn dropout, shared queries", {1, 3, 4}, {2, 5, 4}),
+  };
+}
+
+std::vector<OpCase> softmax_rows() {
+  return {
       {"softmax", {{3, 5}}, [](auto& v) { return softmax(v[0]); },
        [](auto& a) { return spec::softmax(a[0]); }},
       {"softmax, three dimensions", {{2, 3, 4}}, [](auto& v) { return softmax(v[0]); },
@@ -171,6 +169,8 @@ TEST_CASE("matrix products: forward and gradients") { check_rows(product_rows())
 TEST_CASE("matrix products: planted errors are noticed") { check_planted_errors(product_rows()); }
 TEST_CASE("attention: forward and gradients") { check_rows(attention_rows()); }
 TEST_CASE("attention: planted errors are noticed") { check_planted_errors(attention_rows()); }
+TEST_CASE("softmax: forward and gradients") { check_rows(softmax_rows()); }
+TEST_CASE("softmax: planted errors are noticed") { check_planted_errors(softmax_rows()); }
 
 TEST_CASE("one key gets all the attention, and queries and keys no gradient") {
   Tape tape;

@@ -14,10 +14,8 @@ struct Refusal {
   std::string message;
 };
 
-}  // namespace
-
-TEST_CASE("check and train refuse the same, at once") {
-  const TemporaryFolder folder;
+// A folder of pictures in data/, and a config for them; returns the config's path.
+std::string write_tiny_config(const TemporaryFolder& folder) {
   write_tiny_folder(folder, "data");
   folder.write("tiny.toml", R"(threads = 2
 [data]
@@ -30,9 +28,16 @@ embed_dim = 16
 epochs = 1
 batch_size = 3
 )");
+  return (folder.path() / "tiny.toml").string();
+}
+
+}  // namespace
+
+TEST_CASE("check and train refuse the same, at once") {
+  const TemporaryFolder folder;
+  const std::string config = write_tiny_config(folder);
   folder.write("lfs.safetensors", "version https://git-lfs.github.com/spec/v1\nsize 1\n");
   const std::string other = trained_run().string();
-  const std::string config = (folder.path() / "tiny.toml").string();
   const std::string out = (folder.path() / "run").string();
   const std::vector<Refusal> refusals = {
       {{"train.batch_size=56"}, 2, "6 pictures do not fill one batch of 56"},
@@ -65,8 +70,11 @@ batch_size = 3
     CHECK(trained.err() == words);
     CHECK_FALSE(fs::exists(out));
   }
-  // Pictures whose labels do not fit the task.
-  folder.write("data.csv", "path,labels,split\n");
+}
+
+TEST_CASE("check and train refuse pictures whose labels do not fit the task") {
+  const TemporaryFolder folder;
+  const std::string config = write_tiny_config(folder);
   write_tiny_csv(folder, "list");
   folder.write("list/data.csv", read_file(folder.path() / "list/data.csv") +
                                     "train_0.ppm,\"['a', 'b']\",val\n");
