@@ -1,4 +1,4 @@
-// Shared by the two versions of attention. The tensor-core version (attention_mma.cu) takes
+// Shared by the two versions of attention. The tensor-core version (attention_mma*.cu) takes
 // bfloat16 heads of a multiple of 16 columns, at most 128; attention.cu takes everything.
 #pragma once
 
@@ -24,7 +24,6 @@ struct AttentionSizes {
   // Keys that query i sees.
   __host__ __device__ int visible(int i) const { return causal ? min(L, i + 1) : L; }
 };
-
 
 // Whether the tensor-core kernels can take these.
 bool attention_mma_fits(const Tensor& q, const Tensor& k, const Tensor& v,

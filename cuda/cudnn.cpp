@@ -1,212 +1,21 @@
 #include "cuda/cudnn.h"
 
 #include <algorithm>
-#include <array>
-#include <source_location>
-#include <span>
 
 #include "core/error.h"
+#include "cuda/cudnn_descriptors.h"
 #include "cuda/runtime.h"
 
 namespace mld::cuda {
 namespace {
 
-void check(cudnnStatus_t status,
-           const std::source_location& where = std::source_location::current()) {
-  if (status != CUDNN_STATUS_SUCCESS) [[unlikely]] {
-    char reason[1024] = "";
-    cudnnGetLastErrorString(reason, sizeof reason);
-    fail("cuDNN: {} {} ({}:{})", cudnnGetErrorString(status), reason, where.file_name(),
-         where.line());
-  }
-}
-
-using Name = cudnnBackendAttributeName_t;
-using Dims = std::vector<int64_t>;
-
-// Identifies a graph's tensors when it runs.
-enum Uid : int64_t { kX = 1, kW, kY, kBias, kResidual, kConv, kSum, kBiased };
-
-// ---- descriptors --------------------------------------------------------------------------------
-
-class Descriptor {
- public:
-  Descriptor() = default;
-  explicit Descriptor(cudnnBackendDescriptorType_t type) {
-    cudnnBackendDescriptor_t raw = nullptr;
-    check(cudnnBackendCreateDescriptor(type, &raw));
-    owned_.reset(raw, [](void* p) { cudnnBackendDestroyDescriptor(p); });
-  }
-  cudnnBackendDescriptor_t get() const { return owned_.get(); }
-
-  Descriptor& set(Name name, cudnnBackendAttributeType_t type, int64_t count, const void* values) {
-    check(cudnnBackendSetAttribute(get(), name, type, count, values));
-    return *this;
-  }
-  Descriptor& set(Name name, int64_t value) { return set(name, CUDNN_TYPE_INT64, 1, &value); }
-  Descriptor& set(Name name, const Dims& values) {
-    return set(name, CUDNN_TYPE_INT64, static_cast<int64_t>(values.size()), values.data());
-  }
-  Descriptor& set(Name name, float value) { return set(name, CUDNN_TYPE_FLOAT, 1, &value); }
-  Descriptor& set(Name name, bool value) { return set(name, CUDNN_TYPE_BOOLEAN, 1, &value); }
-  Descriptor& set(Name name, cudnnDataType_t value) {
-    return set(name, CUDNN_TYPE_DATA_TYPE, 1, &value);
-  }
-  Descriptor& set(Name name, const Descriptor& value) {
-    const cudnnBackendDescriptor_t raw = value.get();
-    return set(name, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &raw);
-  }
-  Descriptor& set(Name name, std::span<const Descriptor> values) {
-    std::vector<cudnnBackendDescriptor_t> raw;
-    for (const Descriptor& value : values) {
-      raw.push_back(value.get());
-    }
-    return set(name, CUDNN_TYPE_BACKEND_DESCRIPTOR, static_cast<int64_t>(raw.size()), raw.data());
-  }
-  Descriptor& finalize() {
-    check(cudnnBackendFinalize(get()));
-    return *this;
-  }
-  int64_t integer(Name name) const {
-    int64_t value = 0, count = 0;
-    check(cudnnBackendGetAttribute(get(), name, CUDNN_TYPE_INT64, 1, &count, &value));
-    return value;
-  }
-
- private:
-  std::shared_ptr<void> owned_;
-};
-
-cudnnDataType_t type_of(DType dtype) {
-  return dtype == DType::bf16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
-}
-
-// NHWC or OHWI in memory; cuDNN lists dimensions N, C, H, W whatever the layout.
-Descriptor tensor(const Shape& s, cudnnDataType_t type, Uid uid, bool is_virtual = false) {
-  const int64_t C = s[3], row = s[2] * C, picture = s[1] * row;
-  Descriptor d(CUDNN_BACKEND_TENSOR_DESCRIPTOR);
-  d.set(CUDNN_ATTR_TENSOR_DATA_TYPE, type)
-      .set(CUDNN_ATTR_TENSOR_DIMENSIONS, Dims{s[0], C, s[1], s[2]})
-      .set(CUDNN_ATTR_TENSOR_STRIDES, Dims{picture, 1, row, C})
-      .set(CUDNN_ATTR_TENSOR_UNIQUE_ID, int64_t{uid})
-      .set(CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, int64_t{16})
-      .set(CUDNN_ATTR_TENSOR_IS_VIRTUAL, is_virtual);
-  return d.finalize();
-}
-
-// ---- operations ---------------------------------------------------------------------------------
-
-// The attribute names of the three directions, which differ in nothing else.
-struct ConvNames {
-  cudnnBackendDescriptorType_t type;
-  Name conv, x, w, y, alpha, beta;
-};
-
-ConvNames names_of(ConvDirection direction) {
-  switch (direction) {
-    case ConvDirection::forward:
-      return {CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR,
-              CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC,
-              CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X,
-              CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W,
-              CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y,
-              CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA,
-              CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA};
-    case ConvDirection::backward_data:
-      return {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR,
-              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC,
-              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX,
-              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W,
-              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY,
-              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA,
-              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA};
-    default:
-      return {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR,
-              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_CONV_DESC,
-              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X,
-              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW,
-              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY,
-              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA,
-              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA};
-  }
-}
-
-Descriptor convolution(const ConvGraph& g, const Descriptor& x, const Descriptor& w,
-                       const Descriptor& y) {
-  const auto both = [](int value) { return Dims{value, value}; };
-  const cudnnConvolutionMode_t mode = CUDNN_CROSS_CORRELATION;
-  Descriptor geometry(CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR);
-  geometry.set(CUDNN_ATTR_CONVOLUTION_COMP_TYPE, CUDNN_DATA_FLOAT)
-      .set(CUDNN_ATTR_CONVOLUTION_CONV_MODE, CUDNN_TYPE_CONVOLUTION_MODE, 1, &mode)
-      .set(CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, int64_t{2})
-      .set(CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, both(g.pad))
-      .set(CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, both(g.pad))
-      .set(CUDNN_ATTR_CONVOLUTION_DILATIONS, both(g.dilation))
-      .set(CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, both(g.stride))
-      .finalize();
-  const ConvNames names = names_of(g.direction);
-  Descriptor operation(names.type);
-  operation.set(names.conv, geometry).set(names.x, x).set(names.w, w).set(names.y, y)
-      .set(names.alpha, 1.0f).set(names.beta, 0.0f);
-  return operation.finalize();
-}
-
-Descriptor pointwise(cudnnPointwiseMode_t mode, const Descriptor& a, const Descriptor* b,
-                     const Descriptor& y) {
-  Descriptor function(CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
-  function.set(CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, 1, &mode)
-      .set(CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_DATA_FLOAT)
-      .finalize();
-  Descriptor operation(CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
-  operation.set(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, function)
-      .set(CUDNN_ATTR_OPERATION_POINTWISE_XDESC, a);
-  if (b != nullptr) {
-    operation.set(CUDNN_ATTR_OPERATION_POINTWISE_BDESC, *b);
-  }
-  return operation.set(CUDNN_ATTR_OPERATION_POINTWISE_YDESC, y).finalize();
-}
-
-// conv -> [+ residual] -> [+ bias] -> [relu]; the tensors between operations are virtual.
-std::vector<Descriptor> operations_of(const ConvGraph& g) {
-  const cudnnDataType_t type = type_of(g.dtype);
-  const int after = g.residual + g.bias + g.relu;
-  const Descriptor x = tensor(g.x, type, kX), w = tensor(g.w, type, kW);
-  const Descriptor y = tensor(g.y, type, kY);
-  if (after == 0) {
-    return {convolution(g, x, w, y)};
-  }
-  std::vector<Descriptor> operations;
-  Descriptor result = tensor(g.y, CUDNN_DATA_FLOAT, kConv, true);
-  operations.push_back(convolution(g, x, w, result));
-  int left = after;
-  const auto append = [&](cudnnPointwiseMode_t mode, const Descriptor* operand, Uid uid) {
-    const Descriptor next = --left == 0 ? y : tensor(g.y, CUDNN_DATA_FLOAT, uid, true);
-    operations.push_back(pointwise(mode, result, operand, next));
-    result = next;
-  };
-  if (g.residual) {
-    const Descriptor residual = tensor(g.y, type, kResidual);
-    append(CUDNN_POINTWISE_ADD, &residual, kSum);
-  }
-  if (g.bias) {
-    const Descriptor bias = tensor({1, 1, 1, g.y[3]}, type, kBias);
-    append(CUDNN_POINTWISE_ADD, &bias, kBiased);
-  }
-  if (g.relu) {
-    append(CUDNN_POINTWISE_RELU_FWD, nullptr, kY);
-  }
-  return operations;
-}
-
-// ---- engines ------------------------------------------------------------------------------------
-
-// An engine's notes of one kind, at most `most` of them.
+// An engine's notes of one kind, at most `limit` of them.
 template <class Note>
 std::vector<Note> notes_of(const Descriptor& engine, Name name, cudnnBackendAttributeType_t type,
-                           int64_t most) {
-  std::vector<Note> notes(static_cast<size_t>(most));
+                           int64_t limit) {
+  std::vector<Note> notes(static_cast<size_t>(limit));
   int64_t count = 0;
-  check(cudnnBackendGetAttribute(engine.get(), name, type, most, &count, notes.data()));
+  check(cudnnBackendGetAttribute(engine.get(), name, type, limit, &count, notes.data()));
   notes.resize(static_cast<size_t>(count));
   return notes;
 }
@@ -332,11 +141,6 @@ Descriptor engine_of(const Descriptor& config) {
 
 }  // namespace
 
-std::string ConvGraph::key() const {
-  return fmt::format("{} {} {} {} {} {} {} {} {}{}{}", static_cast<int>(direction), x, w, y, stride,
-                     pad, dilation, static_cast<int>(dtype), bias, residual, relu);
-}
-
 struct ConvPlan::Parts {
   std::shared_ptr<const Described> convolution;  // the plan's descriptors refer to it
   Descriptor plan;
@@ -345,8 +149,8 @@ struct ConvPlan::Parts {
   bool bias = false, residual = false;
 };
 
-// Up to `most` plans by these rules, best first by the library's heuristics.
-std::vector<ConvPlan> ConvPlan::find(const ConvGraph& g, const PlanRules& rules, int most,
+// Up to `max_plans` plans by these rules, best first by the library's heuristics.
+std::vector<ConvPlan> ConvPlan::find(const ConvGraph& g, const PlanRules& rules, int max_plans,
                                      const DeviceDescription* device) {
   const auto convolution = std::make_shared<const Described>(
       g, device != nullptr ? nullptr : handle(),
@@ -368,7 +172,7 @@ std::vector<ConvPlan> ConvPlan::find(const ConvGraph& g, const PlanRules& rules,
             .engine = engine.integer(CUDNN_ATTR_ENGINE_GLOBAL_INDEX),
             .tensor_cores = has(notes, CUDNN_NUMERICAL_NOTE_TENSOR_CORE),
             .bias = g.bias, .residual = g.residual})));
-        if (std::ssize(plans) == most) {
+        if (std::ssize(plans) == max_plans) {
           return plans;
         }
       }
@@ -377,16 +181,18 @@ std::vector<ConvPlan> ConvPlan::find(const ConvGraph& g, const PlanRules& rules,
       return plans;  // the fallbacks are slower
     }
   }
-  fail<NoEngine>("cuDNN: none of {} engine configurations serves the convolution {}", offered,
-                 g.key());
+  fail<NoEngine>("cuDNN: no engine, of {} configurations offered, computes the convolution of x {} "
+                 "with w {}, stride {}, pad {}, dilation {}", offered, g.x, g.w, g.stride, g.pad,
+                 g.dilation);
 }
 
-std::vector<ConvPlan> ConvPlan::several(const ConvGraph& graph, const PlanRules& rules, int most) {
-  return find(graph, rules, most, nullptr);
+std::vector<ConvPlan> ConvPlan::several(const ConvGraph& graph, const PlanRules& rules,
+                                        int max_plans) {
+  return find(graph, rules, max_plans, nullptr);
 }
-std::vector<ConvPlan> ConvPlan::several(const ConvGraph& graph, const PlanRules& rules, int most,
-                                        const DeviceDescription& device) {
-  return find(graph, rules, most, &device);
+std::vector<ConvPlan> ConvPlan::several(const ConvGraph& graph, const PlanRules& rules,
+                                        int max_plans, const DeviceDescription& device) {
+  return find(graph, rules, max_plans, &device);
 }
 
 ConvPlan::ConvPlan(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}

@@ -50,13 +50,14 @@ struct NoEngine : Error {
 // A finished execution plan, the engine it uses and the workspace it needs.
 class ConvPlan {
  public:
-  // From one to `most` plans for the process's device, the one that the library's heuristics expect
-  // to be fastest first. Errors: NoEngine if no allowed engine can run the graph; Error with
+  // From one to `max_plans` plans for the process's device, the one that the library's heuristics
+  // expect to be fastest first. Errors: NoEngine if no allowed engine can run the graph; Error with
   // cuDNN's message for everything else.
-  static std::vector<ConvPlan> several(const ConvGraph& graph, const PlanRules& rules, int most);
+  static std::vector<ConvPlan> several(const ConvGraph& graph, const PlanRules& rules,
+                                       int max_plans);
   // For a described device.
-  static std::vector<ConvPlan> several(const ConvGraph& graph, const PlanRules& rules, int most,
-                                       const DeviceDescription& device);
+  static std::vector<ConvPlan> several(const ConvGraph& graph, const PlanRules& rules,
+                                       int max_plans, const DeviceDescription& device);
   ~ConvPlan();
   ConvPlan(ConvPlan&&) noexcept;
   ConvPlan& operator=(ConvPlan&&) noexcept;
@@ -72,7 +73,7 @@ class ConvPlan {
  private:
   struct Parts;
   explicit ConvPlan(std::unique_ptr<Parts> parts);
-  static std::vector<ConvPlan> find(const ConvGraph& graph, const PlanRules& rules, int most,
+  static std::vector<ConvPlan> find(const ConvGraph& graph, const PlanRules& rules, int max_plans,
                                     const DeviceDescription* device);
 
   std::unique_ptr<Parts> parts_;
