@@ -47,7 +47,7 @@ static void print_split(const char* name, const Dataset& data, const DatasetRepo
   }
   print_count(report.turned, "turned by EXIF (data.exif = \"apply\" or \"ignore\")");
   print_count(report.transparent, "with transparency (data.background is the colour under it)");
-  print_count(report.damaged, "with damage outside the pixels, which are used");
+  print_count(report.damaged, "damaged outside the pixels and used anyway");
   for (const BadPicture& bad : report.bad) {
     std::printf("  bad picture: %s\n", printable(bad.error).c_str());
   }
@@ -157,7 +157,7 @@ static void print_unused(const Config& config, std::span<const Dataset* const> s
   }
   const std::vector<std::string> unused = unused_pictures(options.root, splits);
   if (!unused.empty()) {
-    std::printf("%s below data.root in no split that was read: %s\n",
+    std::printf("%s below data.root used by no split: %s\n",
                 counted(static_cast<int64_t>(unused.size()), "picture").c_str(),
                 printable(name_list(unused)).c_str());
   }

@@ -10,9 +10,9 @@
 
 namespace mld {
 
-static std::string histogram_bar(int64_t count, int64_t most) {
+static std::string histogram_bar(int64_t count, int64_t largest) {
   constexpr int64_t kWidth = 30;
-  const int64_t length = most > 0 ? (count * kWidth + most - 1) / most : 0;
+  const int64_t length = largest > 0 ? (count * kWidth + largest - 1) / largest : 0;
   std::string bar;
   for (int64_t i = 0; i < length; ++i) {
     bar += "▇";
@@ -30,7 +30,7 @@ std::string class_table(std::span<const std::string> names, std::span<const int6
     std::stable_sort(order.begin(), order.end(),
                      [&](size_t a, size_t b) { return counts[a] > counts[b]; });
   }
-  const int64_t most = n > 0 ? *std::max_element(counts.begin(), counts.end()) : 0;
+  const int64_t largest = n > 0 ? *std::max_element(counts.begin(), counts.end()) : 0;
   std::string text;
   for (size_t i = 0; i < n; ++i) {
     if (!all && i == kEnds) {
@@ -40,7 +40,7 @@ std::string class_table(std::span<const std::string> names, std::span<const int6
     }
     const size_t k = order[i];
     text += fmt::format("  {:<24} {:>7} {}\n", printable(names[k]), counts[k],
-                        histogram_bar(counts[k], most));
+                        histogram_bar(counts[k], largest));
   }
   return text;
 }

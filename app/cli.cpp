@@ -151,9 +151,9 @@ MltrainCommand parse_train(std::span<const std::string> arguments) {
                       "no config given, e.g. mltrain configs/shapes_resnet18.toml (see mltrain "
                       "--help)");
   require<UsageError>(command.resume.empty() || !command.overwrite,
-                      "--resume continues a run, --overwrite empties it; give one");
+                      "--resume continues a run, --overwrite empties it: give one of them");
   require<UsageError>(command.resume.empty() || command.out.empty(),
-                      "--resume goes on in its own folder; --out does not go with it");
+                      "--resume continues in the run's own folder: remove --out");
   return command;
 }
 
@@ -178,14 +178,14 @@ MltrainCommand parse_check(std::span<const std::string> arguments) {
 }
 
 // Parses all of `text` as an integer in a range. Errors: UsageError.
-int64_t integer(const std::string& key, const std::string& text, int64_t least, int64_t most) {
+int64_t integer(const std::string& key, const std::string& text, int64_t low, int64_t high) {
   int64_t value = 0;
   const char* end = text.data() + text.size();
   const auto result = std::from_chars(text.data(), end, value);
-  require<UsageError>(result.ec == std::errc() && result.ptr == end && value >= least &&
-                          value <= most,
+  require<UsageError>(result.ec == std::errc() && result.ptr == end && value >= low &&
+                          value <= high,
                       "shapes-export: {}: expected an integer from {} to {}, got '{}'", key,
-                      least, most, printable(text));
+                      low, high, printable(text));
   return value;
 }
 
@@ -311,7 +311,7 @@ MlinferCommand parse_info(std::span<const std::string> arguments) {
                       positionals.empty() ? "" : ", not both");
   for (const CLI::Option* option : of_model) {
     require<UsageError>(positionals.empty() || option->count() == 0,
-                        "info: {} goes with --model; a checkpoint knows its own",
+                        "info: {} needs --model NAME; a checkpoint has its own",
                         option->get_name());
   }
   command.checkpoint = positionals.empty() ? "" : positionals[0];

@@ -6,7 +6,7 @@ const std::string_view kMltrainHelp = R"(Trains image classifiers.
 
   mltrain CONFIG.toml [section.key=value ...] [options]      train
   mltrain check CONFIG.toml|FOLDER [section.key=value ...]   look at the data, estimate the run
-  mltrain shapes-export DIR [key=value ...]                  write the built-in data as a COCO folder
+  mltrain shapes-export DIR [key=value ...]                  write the built-in data in COCO format
 
 Options of training:
   --resume DIR        go on with the run in DIR; its own config is used, one given must agree

@@ -113,7 +113,7 @@ void check_contradictions(const Config& c, const GivenKeys& given,
   const int attention_heads = head_row(c.model).attention_heads;
   the.check(attention_heads > 0 && c.model.embed_dim % attention_heads != 0,
             {"model.head", "model.embed_dim"},
-            fmt::format("model.embed_dim {} must be a multiple of {}, the number of attention heads",
+            fmt::format("model.embed_dim {} must be a multiple of {} (attention heads)",
                         c.model.embed_dim, attention_heads));
   the.check(c.model.groups == 0, {"model.groups"},
             "model.groups: expected -1 (automatic) or at least 1");

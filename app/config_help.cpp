@@ -21,10 +21,10 @@ std::string type_of(const Key& key, const Value& value) {
   if (!key.choices.empty()) {
     return fmt::format("{}", fmt::join(key.choices, " | "));
   }
-  if (std::isfinite(key.least) && std::isfinite(key.most) && key.most < 1e6) {
-    text += fmt::format(", {} to {}", key.least, key.most);
-  } else if (std::isfinite(key.least)) {
-    text += fmt::format(", {} or more", key.least);
+  if (std::isfinite(key.minimum) && std::isfinite(key.maximum) && key.maximum < 1e6) {
+    text += fmt::format(", {} to {}", key.minimum, key.maximum);
+  } else if (std::isfinite(key.minimum)) {
+    text += fmt::format(", {} or more", key.minimum);
   }
   return text;
 }

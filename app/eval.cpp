@@ -46,11 +46,11 @@ LoadedConfig data_config(const EvalCommand& command, const CheckpointInfo& info)
   }
   const Config own = parse_config(info.config, command.checkpoint,
                                   std::vector<std::string>{"data.root=unknown"}).config;
-  const bool told = own.data.format == "shapes" ||
-                    std::any_of(command.overrides.begin(), command.overrides.end(),
-                                [](const auto& key) { return key.starts_with("data.root="); });
-  require<UsageError>(told, "{}: where its data is stands in the config.toml of its run, which is "
-                      "not there; give --data FOLDER or --data CONFIG",
+  const bool known = own.data.format == "shapes" ||
+                     std::any_of(command.overrides.begin(), command.overrides.end(),
+                                 [](const auto& key) { return key.starts_with("data.root="); });
+  require<UsageError>(known, "{}: the config.toml of its run, which says where the data is, is "
+                      "missing; give --data FOLDER or --data CONFIG",
                       printable(command.checkpoint));
   return parse_config(info.config, command.checkpoint, command.overrides);
 }

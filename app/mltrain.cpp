@@ -50,14 +50,14 @@ LoadedConfig resumed_config(const TrainCommand& command, const SavedRun& saved,
     list += "\n  " + line;
   }
   require<UsageError>(differences.empty(),
-                      "{}: cannot be resumed with other settings:{}\nleave them as they were, or "
+                      "{}: a run must be resumed with its own settings:{}\nchange these back, or "
                       "start a new run", command.resume, list);
   const int64_t before = original.train.epochs, epochs = given.config.train.epochs;
   if (epochs > before) {
     more_epochs = fmt::format(
         "train.epochs is raised from {} to {}: {}", before, epochs,
         original.schedule.name == "constant"
-            ? "the learning rate is constant, so the run becomes the one of that length"
+            ? "the learning rate is constant, so results equal those of a run of that length"
             : "from here on the learning rate follows the schedule of the new length, so it may "
               "jump, and results differ from a run that had this length from its start");
   }

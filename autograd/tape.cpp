@@ -67,7 +67,7 @@ static Tensor sum(const Tensor& a, const Tensor& b) {
 
 void Tape::accumulate(Node& node, const char* from, Tensor grad) {
   require(grad.shape() == node.shape && grad.dtype() == node.dtype && grad.device() == node.device,
-          "{}: its gradient for {} is {} {} on {}, the value is {} {} on {}", from, node.op,
+          "{}: the gradient for {} is {} {} on {}, but its value is {} {} on {}", from, node.op,
           name_of(grad.dtype()), grad.shape(), grad.device().str(), name_of(node.dtype), node.shape,
           node.device.str());
   node.grad = node.grad.defined() ? sum(node.grad, grad) : std::move(grad);
@@ -83,10 +83,10 @@ static void collect(Tensor grad, Tensor& sink) {
 }
 
 void Tape::backward(const Var& y, Tensor dy) {
-  require(!done_, "backward: this tape has run already; record the step again on a new one");
+  require(!done_, "backward: a tape runs only once; record the step on a new one");
   require(y.tape == this && y.needs_grad(), "backward: the value is not on this tape");
   if (!dy.defined()) {
-    require(y.value.numel() == 1, "backward: y is {}, so dy must be given", y.shape());
+    require(y.value.numel() == 1, "backward: y is {}, not a scalar, so it needs a dy", y.shape());
     dy = Tensor::full(y.shape(), 1.0f, y.dtype(), y.device());
   }
   accumulate(nodes_[static_cast<size_t>(y.slot)], "backward", std::move(dy));

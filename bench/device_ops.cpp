@@ -53,12 +53,12 @@ class Bench {
     for (int64_t i = 0; i < host.numel(); ++i) {  // a pattern without a period that matters
       host.data<float>()[i] = static_cast<float>(i * 7919 % 20'011) / 10'005.5f - 1;
     }
-    const Tensor there = host.to(device_);
+    const Tensor on_device = host.to(device_);
     if (dtype.value_or(dtype_) == DType::f32) {
-      return there;
+      return on_device;
     }
     Tensor rounded(shape, DType::bf16, device_);
-    KERNEL(device_, cast)(there, rounded);
+    KERNEL(device_, cast)(on_device, rounded);
     return rounded;
   }
   Tensor floats(const Shape& shape) { return values(shape, DType::f32); }

@@ -57,9 +57,9 @@ void* MemoryPool::allocate(size_t bytes) {
       trim_locked();
       block = fits() ? allocate_(size) : nullptr;
       require<OutOfMemory>(block != nullptr,
-                           "out of memory on {}: {} bytes requested, {} in use, {} were cached, "
-                           "peak {}{}; try a smaller train.batch_size or data.image_size",
-                           where_, bytes, stats_.in_use, cached, stats_.peak,
+                           "out of memory on {}: {} bytes requested, {} in use (peak {}), {} were "
+                           "cached{}; try a smaller train.batch_size or data.image_size",
+                           where_, bytes, stats_.in_use, stats_.peak, cached,
                            system_free_ ? fmt::format(", {} free", system_free_()) : "");
     }
   }
@@ -116,7 +116,7 @@ std::vector<MemoryPool::Block> MemoryPool::take_watched() {
   stats_.peak = std::max(stats_.peak, stats_.in_use);
   if (kept > 0) {
     give_back_locked(taken);
-    fail("memory pool: {} of the blocks handed out meanwhile are still in use", kept);
+    fail("memory pool: {} of the blocks allocated since watch() are still in use", kept);
   }
   return taken;
 }

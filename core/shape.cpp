@@ -7,12 +7,12 @@ namespace mld {
 Shape::Shape(std::span<const int64_t> dims) {
   require(dims.size() <= kMaxDims, "shape: at most {} dimensions, got {}", kMaxDims, dims.size());
   for (const int64_t dim : dims) {
-    require(dim >= 0, "shape: dimension {} is {}, it must not be negative", rank_, dim);
+    require(dim >= 0, "shape: dimension {} must not be negative, got {}", rank_, dim);
     dims_[static_cast<size_t>(rank_++)] = dim;
     int64_t product = 0;
     const bool overflow = __builtin_mul_overflow(numel_, dim, &product);
-    require(!overflow && product < kMaxElements, "shape: {} elements and more are too many",
-            numel_);
+    require(!overflow && product < kMaxElements, "shape: too many elements (the limit is {})",
+            kMaxElements);
     numel_ = product;
   }
 }

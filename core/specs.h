@@ -93,7 +93,7 @@ struct ImageNormSpec {
 // the step in dropout's key, and these rates.
 struct StepRates {
   float lr = 0, beta1 = 0;  // beta1: SGD's momentum
-  float one_beta1 = 1;      // 1 - beta1
+  float one_minus_beta1 = 1;
   float m_correction = 1, root_correction = 1;  // 1 / (1 - beta1^t), 1 / sqrt(1 - beta2^t)
   float corrected_lr = 0;                       // lr / (1 - beta1^t)
   float first = 0;  // 1 in the first update: SGD's buffer starts as the gradient

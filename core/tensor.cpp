@@ -38,8 +38,8 @@ Tensor Tensor::from(const Shape& shape, std::span<const float> values) {
 }
 
 Tensor Tensor::reshape(const Shape& shape) const {
-  require(defined(), "reshape: an undefined tensor to {}", shape);
-  require(shape.numel() == numel(), "reshape: {} has {} elements, {} has {}", shape_, numel(),
+  require(defined(), "reshape: the tensor is undefined, so it cannot become {}", shape);
+  require(shape.numel() == numel(), "reshape: {} has {} elements, but {} has {}", shape_, numel(),
           shape, shape.numel());
   Tensor y = *this;
   y.shape_ = shape;
@@ -48,7 +48,7 @@ Tensor Tensor::reshape(const Shape& shape) const {
 
 Tensor Tensor::rows(int64_t begin, int64_t end) const {
   require(shape_.rank() >= 1 && 0 <= begin && begin <= end && end <= shape_[0],
-          "rows: [{}, {}) of a tensor of shape {}", begin, end, shape_);
+          "rows: [{}, {}) are not rows of a tensor of shape {}", begin, end, shape_);
   std::vector<int64_t> dims(shape_.dims().begin(), shape_.dims().end());
   dims[0] = end - begin;
   Tensor y = *this;
@@ -58,7 +58,7 @@ Tensor Tensor::rows(int64_t begin, int64_t end) const {
 }
 
 Tensor Tensor::clone() const {
-  require(defined(), "clone: an undefined tensor");
+  require(defined(), "clone: the tensor is undefined");
   Tensor y = like();
   KERNEL(device(), copy)(*this, y);
   return y;
@@ -86,7 +86,7 @@ std::vector<float> as_floats(const Tensor& x) {
 }  // namespace
 
 std::vector<float> Tensor::to_vector() const {
-  require(defined(), "to_vector: an undefined tensor");
+  require(defined(), "to_vector: the tensor is undefined");
   const Tensor host = to(Device{});
   switch (dtype_) {
     case DType::f32: return as_floats<float>(host);

@@ -15,11 +15,13 @@ struct Slot {
 
 // The settings, the same in every step.
 struct Factors {
-  float beta2, one_beta2, eps;
+  float beta2, one_minus_beta2, eps;
   bool decoupled;
 
   explicit Factors(const AdamSpec& spec)
-      : beta2(spec.beta2), one_beta2(static_cast<float>(1 - double{spec.beta2})), eps(spec.eps),
+      : beta2(spec.beta2),
+        one_minus_beta2(static_cast<float>(1 - double{spec.beta2})),
+        eps(spec.eps),
         decoupled(spec.decoupled) {}
 };
 
@@ -41,8 +43,8 @@ __global__ void __launch_bounds__(kManyThreads)
 #pragma unroll
     for (int j = 0; j < V; ++j) {
       const float g = grad[j] + l2 * value[j];
-      m[j] = r.beta1 * m[j] + r.one_beta1 * g;
-      v[j] = f.beta2 * v[j] + f.one_beta2 * g * g;
+      m[j] = r.beta1 * m[j] + r.one_minus_beta1 * g;
+      v[j] = f.beta2 * v[j] + f.one_minus_beta2 * g * g;
       value[j] = value[j] * decay -
                  r.corrected_lr * m[j] / (sqrtf(v[j]) * r.root_correction + f.eps);
     }

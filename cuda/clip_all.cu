@@ -13,12 +13,12 @@ struct Slot {
 
 // One block per chunk.   norm [1]
 __global__ void __launch_bounds__(kManyThreads)
-    clip_kernel(const __grid_constant__ Many<Slot> many, const float* norm, float most) {
+    clip_kernel(const __grid_constant__ Many<Slot> many, const float* norm, float max_norm) {
   const float n = *norm;
-  if (!(most < n && n < INFINITY)) {  // NaN too
+  if (!(max_norm < n && n < INFINITY)) {  // NaN too
     return;
   }
-  const float factor = most / (n + 1e-6f);
+  const float factor = max_norm / (n + 1e-6f);
   const Chunk chunk(many);
   float* x = many.slot[chunk.tensor].x;
   for_chunk(chunk, all_aligned(x), [&]<int V>(int64_t i) {
@@ -34,12 +34,12 @@ __global__ void __launch_bounds__(kManyThreads)
 
 }  // namespace
 
-void clip_all(const std::vector<Tensor>& tensors, const Tensor& norm, float most) {
+void clip_all(const std::vector<Tensor>& tensors, const Tensor& norm, float max_norm) {
   for_many<Slot>(
       tensors.size(), [&](size_t i) { return Slot{tensors[i].data<float>()}; },
       [&](size_t i) { return tensors[i].numel(); },
       [&](const Many<Slot>& many, unsigned blocks, size_t) {
-        launch(clip_kernel, blocks, kManyThreads, 0, many, norm.data<float>(), most);
+        launch(clip_kernel, blocks, kManyThreads, 0, many, norm.data<float>(), max_norm);
       });
 }
 

@@ -76,7 +76,7 @@ ConvPlan quickest(const ConvGraph& graph, const Operands& on) {
       problem = error.what();
     }
   }
-  require(best != nullptr, "conv2d: none of {} plans runs: {}", plans.size(), problem);
+  require(best != nullptr, "conv2d: none of cuDNN's {} plans runs: {}", plans.size(), problem);
   return std::move(*best);
 }
 
@@ -84,8 +84,8 @@ ConvPlan quickest(const ConvGraph& graph, const Operands& on) {
 // then the next choice that is not.
 ConvPlan first_that_runs(const ConvGraph& graph, const Operands& on) {
   std::string problem;
-  for (const int most : {1, kTried}) {  // more plans are built only where one is not enough
-    for (ConvPlan& plan : ConvPlan::several(graph, {.deterministic = deterministic()}, most)) {
+  for (const int max_plans : {1, kTried}) {  // more plans are built only where one is not enough
+    for (ConvPlan& plan : ConvPlan::several(graph, {.deterministic = deterministic()}, max_plans)) {
       try {
         if (!capturing()) {
           run(plan, on);
@@ -98,7 +98,7 @@ ConvPlan first_that_runs(const ConvGraph& graph, const Operands& on) {
       }
     }
   }
-  fail("conv2d: no plan runs: {}", problem);
+  fail("conv2d: none of cuDNN's plans runs: {}", problem);
 }
 
 // Runs plans on these operands: y is overwritten.
@@ -114,7 +114,7 @@ const ConvPlan* plan_of(const ConvGraph& graph, const Operands& on) {
     try {
       found->second.emplace(choose(graph, on));
     } catch (const NoEngine& error) {
-      std::fprintf(stderr, "warning: %s; computed another way, slowly\n", error.what());
+      std::fprintf(stderr, "warning: %s; a slower way is used\n", error.what());
     } catch (...) {
       plans->erase(found);
       throw;

@@ -118,7 +118,7 @@ cublasLtMatmulAlgo_t choose(const Gemm& g, const Alignment& alignment, const Pla
       handle(), plan.operation.get(), plan.b.get(), plan.a.get(), plan.y.get(), plan.y.get(), raw,
       1, &result, &found);
   require(status == CUBLAS_STATUS_SUCCESS && found > 0 && result.state == CUBLAS_STATUS_SUCCESS,
-          "cuBLASLt: no way to multiply [{}, {}] x [{}, {}], {} batches ({})", g.M, g.K, g.K, g.N,
+          "cuBLASLt: no algorithm for [{}, {}] x [{}, {}], {} batches ({})", g.M, g.K, g.K, g.N,
           g.batches, cublasLtGetStatusString(status));
   return result.algo;
 }

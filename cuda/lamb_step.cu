@@ -16,11 +16,13 @@ struct Slot {
 
 // The settings, the same in every step.
 struct Factors {
-  float beta2, one_beta2, eps, max_grad_norm;
+  float beta2, one_minus_beta2, eps, max_grad_norm;
   bool timm;
 
   explicit Factors(const LambSpec& spec)
-      : beta2(spec.beta2), one_beta2(static_cast<float>(1 - double{spec.beta2})), eps(spec.eps),
+      : beta2(spec.beta2),
+        one_minus_beta2(static_cast<float>(1 - double{spec.beta2})),
+        eps(spec.eps),
         max_grad_norm(spec.max_grad_norm), timm(spec.timm) {}
 
   // The update direction u, from the moments after this step's gradient; the older form has no bias
@@ -53,8 +55,8 @@ __global__ void __launch_bounds__(kManyThreads)
 #pragma unroll
     for (int j = 0; j < V; ++j) {
       const float g = grad[j] * scale;
-      m[j] = r.beta1 * m[j] + r.one_beta1 * g;
-      v[j] = f.beta2 * v[j] + f.one_beta2 * g * g;
+      m[j] = r.beta1 * m[j] + r.one_minus_beta1 * g;
+      v[j] = f.beta2 * v[j] + f.one_minus_beta2 * g * g;
       const float u = f.direction(r, m[j], v[j], slot.weight_decay, value[j]);
       value_squares += value[j] * value[j];
       u_squares += u * u;

@@ -123,14 +123,14 @@ class DeviceQueue : public StepQueue {
     result.count = static_cast<size_t>(x.numel());
     float* pinned = reinterpret_cast<float*>(result.memory.at_least(x.bytes()));
     check(cudaMemcpyAsync(pinned, x.data<float>(), x.bytes(), cudaMemcpyDeviceToHost, stream()));
-    check(cudaEventRecord(result.there.get(), stream()));
+    check(cudaEventRecord(result.arrived.get(), stream()));
     results_.push_back(std::move(result));
   }
 
   std::vector<float> result() override {
-    require(!results_.empty(), "step queue: no result is under way");
+    require(!results_.empty(), "step queue: result() without a download() in flight");
     Result& oldest = results_.front();
-    check(cudaEventSynchronize(oldest.there.get()));
+    check(cudaEventSynchronize(oldest.arrived.get()));
     const float* values = reinterpret_cast<const float*>(oldest.memory.at_least(0));
     std::vector<float> floats(values, values + oldest.count);
     spare_.push_back(std::move(oldest));
@@ -182,7 +182,7 @@ class DeviceQueue : public StepQueue {
   struct Result {
     Pinned memory;
     size_t count = 0;
-    Event there = make_event();
+    Event arrived = make_event();
   };
 
   static bool fit(const std::vector<Tensor>& host, const std::vector<Tensor>& device) {

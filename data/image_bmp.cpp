@@ -25,9 +25,9 @@ void read_masks(const HeaderFields& in, bool given, BmpHeader& h) {
   for (size_t c = 0; c < 3; ++c) {
     // After a header of 40 bytes or inside a longer one: the offset is the same.
     const uint32_t mask = given ? in.u32(54 + 4 * c) : (h.bits == 16 ? k555 : k888)[c];
-    const uint32_t most = mask != 0 ? mask >> std::countr_zero(mask) : 0;
-    in.check(mask != 0 && (most & (most + 1)) == 0, "a colour mask is empty or has a gap");
-    in.check(most <= 255, "more than 8 bits a colour are not supported; save it as PNG");
+    const uint32_t largest = mask != 0 ? mask >> std::countr_zero(mask) : 0;
+    in.check(mask != 0 && (largest & (largest + 1)) == 0, "a colour mask is empty or has a gap");
+    in.check(largest <= 255, "more than 8 bits a colour are not supported; save it as PNG");
     h.masks[c] = mask;
   }
 }
@@ -108,9 +108,9 @@ std::vector<uint8_t> plain_header(const BmpHeader& h) {
 // stb_image repeats the bits of a narrow channel to fill a byte; Pillow scales it and truncates.
 void scale_channels(const BmpHeader& h, Image& image) {
   for (size_t c = 0; c < 3; ++c) {
-    const int bits = std::popcount(h.masks[c]), most = (1 << bits) - 1;
+    const int bits = std::popcount(h.masks[c]), largest = (1 << bits) - 1;
     for (size_t i = c; bits < 8 && i < image.rgb.size(); i += 3) {
-      image.rgb[i] = static_cast<uint8_t>((image.rgb[i] >> (8 - bits)) * 255 / most);
+      image.rgb[i] = static_cast<uint8_t>((image.rgb[i] >> (8 - bits)) * 255 / largest);
     }
   }
 }

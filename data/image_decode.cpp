@@ -67,7 +67,8 @@ bool is_plausible(const Format& format, std::span<const uint8_t> start) {
            (std::isdigit(start[3]) != 0 || start[3] == '#');
   }
   return format.decode != decode_bmp ||
-         (start.size() > 10 && std::all_of(&start[6], &start[10], [](uint8_t b) { return b == 0; }));
+         (start.size() > 10 &&
+          std::all_of(&start[6], &start[10], [](uint8_t b) { return b == 0; }));
 }
 
 }  // namespace
@@ -162,10 +163,10 @@ PictureKind picture_kind(std::span<const uint8_t> start) {
 
 Image decode_image(std::span<const uint8_t> bytes, const std::string& name,
                    const DecodeOptions& options) {
-  const int64_t most = options.limits.max_file_bytes;
+  const int64_t limit = options.limits.max_file_bytes;
   require<DataError>(!bytes.empty(), "{}: the file is empty, expected a picture", name);
-  require<DataError>(bytes.size() <= static_cast<size_t>(most), "{}: {} bytes, at most {} are read",
-                     name, bytes.size(), most);
+  require<DataError>(bytes.size() <= static_cast<size_t>(limit),
+                     "{}: {} bytes, at most {} are read", name, bytes.size(), limit);
   const Format* format = marked_format(bytes);
   if (format == nullptr && looks_like_tga(bytes)) {
     format = &kTga;

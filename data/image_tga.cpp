@@ -34,8 +34,9 @@ std::vector<Rgba> read_palette(const HeaderFields& in) {
     const auto five_bits = [&](int shift) {
       return static_cast<uint8_t>((in.u16(at) >> shift & 31) * 255 / 31);
     };
+    const uint8_t alpha = bytes == 4 ? entry[3] : 255;
     palette[i] = bytes == 2 ? Rgba{five_bits(10), five_bits(5), five_bits(0), 255}
-                            : Rgba{entry[2], entry[1], entry[0], bytes == 4 ? entry[3] : uint8_t{255}};
+                            : Rgba{entry[2], entry[1], entry[0], alpha};
   }
   return palette;
 }

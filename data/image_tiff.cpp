@@ -169,7 +169,8 @@ class TiffDecoder {
 
   void check_header() const {
     TIFF* tiff = tiff_.get();
-    const int64_t width = field(tiff, TIFFTAG_IMAGEWIDTH), height = field(tiff, TIFFTAG_IMAGELENGTH);
+    const int64_t width = field(tiff, TIFFTAG_IMAGEWIDTH);
+    const int64_t height = field(tiff, TIFFTAG_IMAGELENGTH);
     check_image_size(file_, kFormat, width, height);
     const uint16_t bits = small_field(tiff, TIFFTAG_BITSPERSAMPLE);
     check(bits <= 16 && small_field(tiff, TIFFTAG_SAMPLEFORMAT) == SAMPLEFORMAT_UINT,

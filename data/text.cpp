@@ -147,12 +147,12 @@ std::string counted(int64_t count, std::string_view noun) {
   return fmt::format("{} {}{}", count, noun, count == 1 ? "" : es ? "es" : "s");
 }
 
-std::string name_list(std::span<const std::string> names, size_t most) {
+std::string name_list(std::span<const std::string> names, size_t limit) {
   std::string out;
-  for (size_t i = 0; i < std::min(most, names.size()); ++i) {
+  for (size_t i = 0; i < std::min(limit, names.size()); ++i) {
     out += (i > 0 ? ", " : "") + printable(names[i]);
   }
-  return names.size() > most ? fmt::format("{} and {} more", out, names.size() - most) : out;
+  return names.size() > limit ? fmt::format("{} and {} more", out, names.size() - limit) : out;
 }
 
 int edit_distance(std::string_view a, std::string_view b) {

@@ -73,16 +73,16 @@ std::vector<bool> validation_part(const Dataset& data, double fraction, uint64_t
   std::stable_sort(strata.begin(), strata.end(),
                    [](const auto& a, const auto& b) { return a.size() < b.size(); });
   std::vector<bool> chosen(static_cast<size_t>(data.size()));
-  double owed = 0.5;  // rounding error carried over
+  double carried = 0.5;  // rounding error carried over
   for (const std::vector<int64_t>& stratum : strata) {
     const double part = fraction * static_cast<double>(stratum.size());
-    owed += part;
-    const double most = std::min(std::ceil(part), static_cast<double>(stratum.size()) - 1);
-    const double taken = std::max(0.0, std::min(std::floor(owed), most));
+    carried += part;
+    const double limit = std::min(std::ceil(part), static_cast<double>(stratum.size()) - 1);
+    const double taken = std::max(0.0, std::min(std::floor(carried), limit));
     for (size_t i = 0; i < static_cast<size_t>(taken); ++i) {
       chosen[static_cast<size_t>(stratum[i])] = true;
     }
-    owed = std::min(owed - taken, 1.0);  // others do not give what a small one must keep
+    carried = std::min(carried - taken, 1.0);  // others do not give what a small one must keep
   }
   require<DataError>(std::find(chosen.begin(), chosen.end(), true) != chosen.end(),
                      "data.val_fraction = {} of {} leaves none for validation; raise it", fraction,

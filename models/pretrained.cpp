@@ -81,7 +81,7 @@ LoadReport load_pretrained(Classifier& model, std::span<const StateView> state, 
       continue;
     }
     require<DataError>(seen.insert(name).second,
-                       "pretrained weights: two entries mean {}; keep one of them", name);
+                       "pretrained weights: two tensors map to {}; remove one of them", name);
     ours.push_back({std::move(name), view.shape, view.dtype, view.data});
   }
   if (policy == InitPolicy::strict) {
@@ -96,8 +96,8 @@ LoadReport load_pretrained(Classifier& model, std::span<const StateView> state, 
   }
   const LoadReport report = load_state(model, ours, LoadPolicy::matching);
   require<DataError>(report.unexpected.size() + report.mismatched.size() < ours.size(),
-                     "pretrained weights: none of the file's {} tensors fits the model; is it a "
-                     "{}?", ours.size(), model.spec.backbone);
+                     "pretrained weights: none of the file's {} tensors fits the model; is the "
+                     "file for a {}?", ours.size(), model.spec.backbone);
   return report;
 }
 

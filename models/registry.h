@@ -51,8 +51,8 @@ struct Classifier : Model {
   void each(Visitor& v) override;
 };
 
-// Errors: UsageError for an unknown backbone or head, no classes, or an embed_dim that the attention
-// heads do not divide.
+// Errors: UsageError for an unknown backbone or head, no classes, or an embed_dim that is not a
+// multiple of the number of attention heads.
 std::unique_ptr<Classifier> make_model(const ModelSpec& spec);
 
 }  // namespace mld

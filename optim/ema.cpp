@@ -18,7 +18,7 @@ Ema::Ema(Module& model, double decay) : model_(model), decay_(decay) {
 }
 
 void Ema::update() {
-  require(!swapped_, "ema: update() while the model holds the averages");
+  require(!swapped_, "ema: update() called while the model holds the averages");
   std::vector<std::pair<Tensor, Tensor>> floats;
   for (const auto& [p, average] : parameters_) {
     floats.emplace_back(average, p->value);
@@ -65,7 +65,7 @@ StateDict Ema::state() {
 }
 
 void Ema::load_state(const StateDict& state) {
-  require(!swapped_, "ema: load_state() while the model holds the averages");
+  require(!swapped_, "ema: load_state() called while the model holds the averages");
   // load_state() replaces tensors only after everything has been checked.
   swap();
   try {
@@ -78,7 +78,7 @@ void Ema::load_state(const StateDict& state) {
 }
 
 Ema::Scope::Scope(Ema& ema) : ema_(ema), training_(ema.model_.training) {
-  require(!ema.swapped_, "ema: a second Scope");
+  require(!ema.swapped_, "ema: a Scope is active already");
   ema_.swap();
   set_training(ema_.model_, false);
 }

@@ -143,8 +143,8 @@ TEST_CASE("errors: damage and strangers are told by file and tensor") {
   CHECK(load_message(path).starts_with("FILE: damaged: the metadata have checksum "));
   write_file(path, edited(good, "\"format_version\": \"2\"", "\"format_version\": \"3\""));
   CHECK_EQ(load_message(path),
-           "FILE: format version 3, this program reads versions up to 2; use the program that wrote "
-           "it");
+           "FILE: format version 3, this program reads versions up to 2; use the program that "
+           "wrote it");
 
   const std::vector<uint8_t> foreign = to_safetensors(tiny().tensors, {{"format", "pt"}});
   write_file(path, std::string(foreign.begin(), foreign.end()));
@@ -198,8 +198,8 @@ TEST_CASE("errors: descriptions that contradict themselves or the tensors") {
            "FILE: metadata \"preprocessing\": resize: expected one of squash, crop, pad, got the "
            "text \"zoom\"");
   CHECK_EQ(file.with("preprocessing", pictures(-1, "crop")),
-           "FILE: metadata \"preprocessing\": image_size: expected integer from 16 to 4096, got the "
-           "integer -1");
+           "FILE: metadata \"preprocessing\": image_size: expected integer from 16 to 4096, got "
+           "the integer -1");
 }
 
 TEST_CASE("errors: a model's description that nothing fits") {

@@ -137,7 +137,7 @@ TEST_CASE("mltrain: mistakes") {
   check_contains(train_error({"a.toml", "--out"}), "--out");
   check_contains(train_error({"--help-config", "los"}), "unknown config section 'los'");
   check_contains(train_error({"--resume", "a", "--overwrite"}), "give one");
-  check_contains(train_error({"--resume", "a", "--out", "b"}), "--out does not go with it");
+  check_contains(train_error({"--resume", "a", "--out", "b"}), "remove --out");
 }
 
 TEST_CASE("mlinfer: eval, predict, info") {
@@ -191,5 +191,5 @@ TEST_CASE("mlinfer: mistakes") {
   check_contains(infer_error({"eval", "c", "--threshold", "0.3"}), "unknown option --threshold");
   check_contains(infer_error({"info"}), "give a checkpoint or --model NAME");
   check_contains(infer_error({"info", "c", "--model", "resnet50"}), "not both");
-  check_contains(infer_error({"info", "c", "--classes", "3"}), "--classes goes with --model");
+  check_contains(infer_error({"info", "c", "--classes", "3"}), "--classes needs --model NAME");
 }

@@ -208,7 +208,8 @@ TEST_CASE("wrong types and values: what was expected and what came") {
   check_contains(error_of(kShapes + "[train]\nepochs = 1.5\n"),
                  "train.epochs: expected integer from 1 to 1000000, got the number 1.5");
   check_contains(error_of(kShapes + "[train]\nepochs = 0\n"), "got the integer 0");
-  check_contains(error_of(kShapes + "[train]\nepochs = 99999999999999999999\n"), "not representable in 64 bits");
+  check_contains(error_of(kShapes + "[train]\nepochs = 99999999999999999999\n"),
+                 "not representable in 64 bits");
   check_contains(error_of(kShapes + "[train]\ndeterministic = 1\n"), "expected true or false");
   check_contains(error_of(kShapes + "[optim]\nlr = nan\n"), "optim.lr: expected number");
   check_contains(error_of(kShapes + "[optim]\nclip_grad = inf\n"), "optim.clip_grad: expected");
@@ -233,7 +234,8 @@ TEST_CASE("text that is not TOML") {
   check_contains(error_of("seed = 1\nseed = 2\n"), "cannot redefine existing integer 'seed'");
   check_contains(error_of("name = \"open\n"), "a.toml:1:");
   check_contains(error_of("name = \"\xff\"\n"), "invalid utf-8");
-  check_contains(error_of("x = " + std::string(100000, '[')), "exceeded maximum nested value depth");
+  check_contains(error_of("x = " + std::string(100000, '[')),
+                 "exceeded maximum nested value depth");
   std::string dots = "a";
   for (int i = 0; i < 50000; ++i) {
     dots += ".a";

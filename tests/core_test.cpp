@@ -47,13 +47,13 @@ TEST_CASE("shape: a scalar has one element, an empty dimension none") {
 
 TEST_CASE("shape: bad dimensions are refused, products are checked in 64 bits") {
   const int64_t big = int64_t{1} << 31;
+  const char* too_many = "shape: too many elements (the limit is 72057594037927936)";
   CHECK(Shape{big, big / 64 - 1}.numel() == big * (big / 64 - 1));
   CHECK_FAILS(Error, (Shape{1, 2, 3, 4, 5, 6}), "shape: at most 5 dimensions, got 6");
-  CHECK_FAILS(Error, (Shape{4, -1}), "shape: dimension 1 is -1, it must not be negative");
-  CHECK_FAILS(Error, (Shape{big, big}), "shape: 2147483648 elements and more are too many");
-  CHECK_FAILS(Error, (Shape{big, big, big}), "shape: 2147483648 elements and more are too many");
-  CHECK_FAILS(Error, (Shape{3, std::numeric_limits<int64_t>::max()}),
-              "shape: 3 elements and more are too many");
+  CHECK_FAILS(Error, (Shape{4, -1}), "shape: dimension 1 must not be negative, got -1");
+  CHECK_FAILS(Error, (Shape{big, big}), too_many);
+  CHECK_FAILS(Error, (Shape{big, big, big}), too_many);
+  CHECK_FAILS(Error, (Shape{3, std::numeric_limits<int64_t>::max()}), too_many);
 }
 
 TEST_CASE("tensor: filled, copied, shared") {
@@ -94,10 +94,11 @@ TEST_CASE("tensor: views share memory") {
 
 TEST_CASE("tensor: misuse is named") {
   const Tensor x = Tensor::zeros({3, 2});
-  CHECK_FAILS(Error, x.reshape({7}), "reshape: [3, 2] has 6 elements, [7] has 7");
-  CHECK_FAILS(Error, x.rows(2, 4), "rows: [2, 4) of a tensor of shape [3, 2]");
-  CHECK_FAILS(Error, x.rows(-1, 2), "rows: [-1, 2) of a tensor of shape [3, 2]");
-  CHECK_FAILS(Error, Tensor::zeros({}).rows(0, 0), "rows: [0, 0) of a tensor of shape []");
+  CHECK_FAILS(Error, x.reshape({7}), "reshape: [3, 2] has 6 elements, but [7] has 7");
+  CHECK_FAILS(Error, x.rows(2, 4), "rows: [2, 4) are not rows of a tensor of shape [3, 2]");
+  CHECK_FAILS(Error, x.rows(-1, 2), "rows: [-1, 2) are not rows of a tensor of shape [3, 2]");
+  CHECK_FAILS(Error, Tensor::zeros({}).rows(0, 0),
+              "rows: [0, 0) are not rows of a tensor of shape []");
   CHECK_FAILS(Error, x.data<bf16>(), "tensor: float32 elements read as bfloat16");
   CHECK_FAILS(Error, x.item(), "item: needs one float32 element, got float32 [3, 2]");
   CHECK_FAILS(Error, Tensor::zeros({1}, DType::i32).item(),

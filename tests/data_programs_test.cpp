@@ -82,12 +82,12 @@ TEST_CASE("check: counts, damage, agreement with training") {
   folder.write("data/left/over", upright);
   const auto facts = check({});
   CHECK(facts.first == 0);
-  CHECK(contains(facts.second, "1 picture turned by EXIF (data.exif = \"apply\" or \"ignore\"), such "
-                               "as train/cat/turned.jpg"));
+  CHECK(contains(facts.second, "1 picture turned by EXIF (data.exif = \"apply\" or \"ignore\"), "
+                               "such as train/cat/turned.jpg"));
   CHECK(contains(facts.second, "1 picture with transparency"));
-  CHECK(contains(facts.second, "1 picture with damage outside the pixels, which are used, such as "
+  CHECK(contains(facts.second, "1 picture damaged outside the pixels and used anyway, such as "
                                "train/dog/cut.jpg: JPEG: Premature end of JPEG file"));
-  CHECK(contains(facts.second, "1 picture below data.root in no split that was read: left/over"));
+  CHECK(contains(facts.second, "1 picture below data.root used by no split: left/over"));
   folder.write("data/val/dog/broken.png", "no picture");
   const auto damaged = check({});
   CHECK(damaged.first == 3);

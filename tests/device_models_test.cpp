@@ -150,8 +150,8 @@ TEST_CASE("whole models train on a GPU as on the CPU, and to the same bits again
   }
 }
 
-// Statistics over sixteen pixels: rounding decides which way the gradients of a whole network point.
-// So every kernel is held to float64 by itself, see Note [Node by node].
+// Statistics over sixteen pixels: rounding decides which way the gradients of a whole network
+// point. So every kernel is held to float64 by itself, see Note [Node by node].
 TEST_CASE("with batch statistics every node is right, and the same bits again") {
   for (const Device device : gpus()) {
     for (const ModelSpec& spec : {kSmall, kLarge}) {

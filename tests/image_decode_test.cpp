@@ -90,14 +90,14 @@ TEST_CASE("decode: a file cut anywhere is refused, or had all its pixels") {
     }
     const bool several = file.starts_with("format_anim") || file == "format_pages.tif";
     const std::string& kind = closing.contains(file) ? file : format;
-    const size_t most = several ? bytes.size() / 2 + 4
+    const size_t limit = several ? bytes.size() / 2 + 4
                                 : closing.contains(kind) ? closing.at(kind) : 0;
     const Image whole = decode(bytes);
     for (size_t size = 0; size < bytes.size(); ++size) {
       INFO(file, " cut to ", size, " of ", bytes.size());
       Image image;
       if (error_of([&] { image = decode(std::span(bytes).first(size)); }) == "(no error)") {
-        CHECK(bytes.size() - size <= most);
+        CHECK(bytes.size() - size <= limit);
         CHECK(image.rgb == whole.rgb);
       }
     }

@@ -141,7 +141,8 @@ const KernelTable& own_table(Device device) {
 }
 
 void poison(Tensor& x) {
-  own_table(x.device()).fill(is_float(x.dtype()) ? std::numeric_limits<float>::quiet_NaN() : 113.0f, x);
+  const float value = is_float(x.dtype()) ? std::numeric_limits<float>::quiet_NaN() : 113.0f;
+  own_table(x.device()).fill(value, x);
 }
 
 KernelWatch poisoned_outputs(Device device) {

@@ -161,7 +161,7 @@ TEST_CASE("labels: targets and weights of a batch, and what the losses make of t
   const Batch hidden = batch_of(WeightedDataset({{1, Label::present, 0}, {2}}));
   CHECK(loss_targets(loss, hidden).to_vector() == std::vector<float>{0, 0, 1, 0});
   CHECK(message_of<UsageError>([&] { loss_targets(loss, weighted); }) ==
-        "loss.name = \"asl\": a label has weight 0.5, but the loss takes none but 1, and 0 for an "
+        "loss.name = \"asl\": a label has weight 0.5, but this loss allows only 1, or 0 for an "
         "unknown label");
 }
 

@@ -52,7 +52,7 @@ TEST_CASE("memory pool: what was handed out while it watched is kept apart, even
   CHECK(kept == first);
   pool.free(pool.allocate(1024), 1024);
   CHECK_FAILS(Error, pool.take_watched(),
-              "memory pool: 1 of the blocks handed out meanwhile are still in use");
+              "memory pool: 1 of the blocks allocated since watch() are still in use");
   CHECK(pool.stats().cached == 1024);  // the other one can be reused again
   pool.free(kept, 64);
   pool.free(other, 64);
@@ -145,8 +145,8 @@ TEST_CASE("memory: a refusal releases the cache and is tried once more") {
   CHECK(pool.stats().cached == 0);
   counting.refuse = 2;
   CHECK_FAILS(OutOfMemory, pool.allocate(3000),
-              "out of memory on the test: 3000 bytes requested, 2048 in use, 0 were cached, peak "
-              "2048; try a smaller train.batch_size or data.image_size");
+              "out of memory on the test: 3000 bytes requested, 2048 in use (peak 2048), 0 "
+              "were cached; try a smaller train.batch_size or data.image_size");
   CHECK(pool.stats().in_use == 2048);
   pool.free(block, 2000);
 }

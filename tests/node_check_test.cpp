@@ -1,5 +1,5 @@
-// The check of the product's kernels node by node (tests/parity/node_check.h), and that it can fail:
-// an error of one percent in any backward kernel, at a ResNet's widths, is noticed.
+// The check of the product's kernels node by node (tests/parity/node_check.h), and that it can
+// fail: an error of one percent in any backward kernel, at a ResNet's widths, is noticed.
 #include <set>
 
 #include <doctest/doctest.h>
@@ -83,7 +83,8 @@ TEST_CASE("an element that a kernel leaves unwritten is noticed") {
   };
   const Float64 arithmetic(check);
   Tape tape;
-  const Var x = tape.variable(random_tensor({2, 8}, 1)), w = tape.variable(random_tensor({4, 8}, 2));
+  const Var x = tape.variable(random_tensor({2, 8}, 1));
+  const Var w = tape.variable(random_tensor({4, 8}, 2));
   tape.backward(linear(x, w), random_tensor({2, 4}, 3));
   CHECK_EQ(check.failing(), std::vector<std::string>{"linear_backward_data"});
 }

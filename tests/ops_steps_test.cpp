@@ -108,13 +108,13 @@ TEST_CASE("adam_step: L2 in the gradient, and decoupled") {
 
 TEST_CASE("lamb_step: both forms, clipped and not") {
   for (const bool timm : {false, true}) {
-    for (const float most : {1.0f, 1e9f}) {
+    for (const float max_norm : {1.0f, 1e9f}) {
       check_against_cpu("lamb_step", [&](Device device) {
         Group kept;
         const std::vector<AdamSlot> slots = adam_slots(device, kept);
         for (int64_t t : {1, 2}) {
           KERNEL(device, lamb_step)(slots, {.rates = rates_at(t, 0.004f, device),
-                                            .max_grad_norm = most, .timm = timm});
+                                            .max_grad_norm = max_norm, .timm = timm});
         }
         return kept;
       });
@@ -152,12 +152,12 @@ TEST_CASE("ema_update") {
 
 TEST_CASE("global_norm, squares beyond float32 too; clip_all above, below, of no number") {
   for (const double largest : {1.0, 1e25}) {
-    for (const float most : {1.0f, 1e30f}) {
+    for (const float max_norm : {1.0f, 1e30f}) {
       check_against_cpu("clip_all", [&](Device device) {
         Group tensors = group(1, device, -largest, largest);
         Tensor norm({1}, DType::f32, device);
         KERNEL(device, global_norm)(tensors, norm);
-        KERNEL(device, clip_all)(tensors, norm, most);
+        KERNEL(device, clip_all)(tensors, norm, max_norm);
         tensors.push_back(norm);
         return tensors;
       });

@@ -263,7 +263,7 @@ TEST_CASE("EMA: a scope lends the averages to the model and gives its own back")
     CHECK_EQ(model.conv.weight.value.to_vector()[0], doctest::Approx(0.5 * before[0] + 1.0));
     CHECK_EQ(model.norm.num_batches_tracked.value.to_vector()[0], 7);
     CHECK_EQ(model.norm.running_mean.value.to_vector()[2], 2.0f);  // 0 before
-    CHECK_ERROR(Error, "ema: update() while the model holds the averages", ema.update());
+    CHECK_ERROR(Error, "ema: update() called while the model holds the averages", ema.update());
   }
   CHECK(model.training);
   CHECK_EQ(model.conv.weight.value.to_vector()[0], 2.0f);

@@ -55,7 +55,8 @@ TEST_CASE("pretrained: timm's names") {
 
   state.emplace_back("fc.decoder.duplicate_pooling", Tensor::zeros({5, 16, 1}));
   CHECK_ERROR(DataError,
-              "pretrained weights: two entries mean fc.decoder.duplicate_pooling; keep one of them",
+              "pretrained weights: two tensors map to fc.decoder.duplicate_pooling; remove one of "
+              "them",
               load_pretrained(*target, state, InitPolicy::strict));
 }
 
@@ -112,7 +113,8 @@ TEST_CASE("pretrained: the backbone policy keeps the head, the matching policy w
               load_pretrained(*target, deeper, InitPolicy::backbone));
   CHECK_EQ(load_pretrained(*target, deeper, InitPolicy::matching).missing.front(), "conv1.weight");
   CHECK_ERROR(DataError,
-              "pretrained weights: none of the file's 1 tensors fits the model; is it a resnet18?",
+              "pretrained weights: none of the file's 1 tensors fits the model; is the file for a "
+              "resnet18?",
               load_pretrained(*target, {{"a", Tensor::zeros({1})}}, InitPolicy::matching));
 }
 

@@ -106,7 +106,8 @@ TEST_CASE("a run may be made longer on resume, not shorter; its schedule is said
   REQUIRE(run("mltrain", args(out, "1"), folder) == 0);
   Program longer("mltrain", {"--resume", out.string(), "train.epochs=2", "--quiet"}, folder);
   CHECK(longer.wait() == 0);
-  CHECK(contains(longer.err(), "train.epochs is raised from 1 to 2: the learning rate is constant"));
+  CHECK(contains(longer.err(), "train.epochs is raised from 1 to 2: the learning rate is constant, "
+                               "so results equal those of a run of that length"));
   const std::string results = read_file(out / "results.csv");
   CHECK(std::count(results.begin(), results.end(), '\n') == 3);
   REQUIRE(run("mltrain", args(whole, "2"), folder) == 0);
@@ -151,7 +152,8 @@ TEST_CASE("SIGTERM saves and exits with 75, and the run goes on") {
 
 TEST_CASE("SIGHUP saves like SIGTERM, also when it comes twice; under nohup it is ignored") {
   const TemporaryFolder folder;
-  const std::vector<std::string> quick = {"train.epochs=1", "data.train_size=32", "data.val_size=8"};
+  const std::vector<std::string> quick = {"train.epochs=1", "data.train_size=32",
+                                          "data.val_size=8"};
   const fs::path out = folder.path() / "run";
   Program closed("mltrain", tiny_run(out, quick), folder);
   closed.wait_until(is_there(out / "config.toml"));

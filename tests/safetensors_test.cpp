@@ -262,9 +262,9 @@ TEST_CASE("a full disk leaves the old file and no temporary") {
     try {
       mld::write_file_atomically(path, as_bytes(std::string(100000, 'n')));
     } catch (const mld::Error& error) {
-      const bool told = std::string(error.what()).find("saved.bin: cannot save: writing failed") !=
-                        std::string::npos;
-      code = told ? 3 : 2;
+      const bool named = std::string(error.what()).find("saved.bin: cannot save: writing failed") !=
+                         std::string::npos;
+      code = named ? 3 : 2;
     }
     ::_exit(code);
   }

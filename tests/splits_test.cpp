@@ -45,7 +45,8 @@ std::vector<std::string> classes_of(const Pictures& pictures) {
 // The same pictures in every format; without val they are laid out as the format's users have them.
 using Writer = void (*)(const TemporaryFolder& folder, const Pictures& train, const Pictures& val);
 
-void write_pictures(const TemporaryFolder& folder, const fs::path& below, const Pictures& pictures) {
+void write_pictures(const TemporaryFolder& folder, const fs::path& below,
+                    const Pictures& pictures) {
   for (const auto& [name, label] : pictures) {  // two pictures of one name are equal
     folder.write_picture(below / (name + ".ppm"), name[0] * 7 + name.back());
   }

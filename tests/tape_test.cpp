@@ -248,14 +248,15 @@ TEST_CASE("errors: tape") {
   Tape tape, other;
   const Var x = tape.variable(vector({1, 2})), foreign = other.variable(vector({1, 2}));
   CHECK_THROWS_WITH_AS(add(x, foreign), "add: inputs are on different tapes", Error);
-  CHECK_THROWS_WITH_AS(tape.backward(x), "backward: y is [2], so dy must be given", Error);
+  CHECK_THROWS_WITH_AS(tape.backward(x), "backward: y is [2], not a scalar, so it needs a dy",
+                       Error);
   CHECK_THROWS_WITH_AS(tape.backward(foreign, vector({1, 2})),
                        "backward: the value is not on this tape", Error);
   CHECK_THROWS_WITH_AS(tape.backward(tape.constant(vector({1}))),
                        "backward: the value is not on this tape", Error);
   CHECK_THROWS_WITH_AS(
       tape.backward(scale(x, 2), vector({1})),
-      "backward: its gradient for scale is float32 [1] on cpu, the value is float32 [2] on cpu",
+      "backward: the gradient for scale is float32 [1] on cpu, but its value is float32 [2] on cpu",
       Error);
   CHECK_THROWS_WITH_AS(tape.grad(foreign), "grad: the value is not on this tape", Error);
   CHECK_THROWS_WITH_AS(tape.grad(scale(x, 2)),
@@ -264,7 +265,7 @@ TEST_CASE("errors: tape") {
   tape.backward(sum(x));
   CHECK_THROWS_WITH_AS(
       tape.backward(sum(x)),
-      "backward: this tape has run already; record the step again on a new one", Error);
+      "backward: a tape runs only once; record the step on a new one", Error);
 }
 
 TEST_CASE("errors: an op whose gradients do not fit its inputs") {
@@ -277,11 +278,11 @@ TEST_CASE("errors: an op whose gradients do not fit its inputs") {
                        "bad: 1 inputs but 0 gradients", Error);
   CHECK_THROWS_WITH_AS(
       run([](const Tensor& dy) -> Grads { return {dy}; }),
-      "bad: its gradient for variable is float32 [1] on cpu, the value is float32 [2] on cpu",
+      "bad: the gradient for variable is float32 [1] on cpu, but its value is float32 [2] on cpu",
       Error);
   CHECK_THROWS_WITH_AS(
       run([](const Tensor&) -> Grads { return {Tensor::zeros({2}, DType::bf16)}; }),
-      "bad: its gradient for variable is bfloat16 [2] on cpu, the value is float32 [2] on cpu",
+      "bad: the gradient for variable is bfloat16 [2] on cpu, but its value is float32 [2] on cpu",
       Error);
 }
 

@@ -159,20 +159,20 @@ std::string check_saved_metrics(const std::string& metric, double decay) {
   CHECK(last.info.metrics.at(metric) == doctest::Approx(raw_now));
   CHECK(raw_now != average_now);
   // The best of all four, under its own name.
-  double most = -1;
+  double highest = -1;
   std::string whose;
   for (const EpochReport& report : reports) {
     for (const auto* evaluation : {&*report.raw, &*report.average}) {
-      if (evaluation->metric(metric) > most) {
-        most = evaluation->metric(metric);
+      if (evaluation->metric(metric) > highest) {
+        highest = evaluation->metric(metric);
         whose = evaluation == &*report.raw ? "raw" : "ema";
       }
     }
   }
   CHECK(best.info.weights == whose);
-  CHECK(best.info.metrics.at(metric) == doctest::Approx(most));
-  CHECK(score(best) == most);
-  CHECK(reports[1].best == most);
+  CHECK(best.info.metrics.at(metric) == doctest::Approx(highest));
+  CHECK(score(best) == highest);
+  CHECK(reports[1].best == highest);
   return whose;
 }
 

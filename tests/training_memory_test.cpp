@@ -102,7 +102,8 @@ TEST_CASE("a rehearsal on meta takes no real memory, whatever the batch") {
   CHECK_GT(needs.tensors, size_t{100} << 40);
   CHECK_LE(host.stats().peak, before + (1 << 20));
   // Forward, backward for data but the first layer's, backward for weights: three times 17.258.
-  CHECK_EQ(static_cast<double>(needs.macs) / 1e15, doctest::Approx(3 * 17.258 - 0.47).epsilon(0.01));
+  CHECK_EQ(static_cast<double>(needs.macs) / 1e15,
+           doctest::Approx(3 * 17.258 - 0.47).epsilon(0.01));
 }
 
 TEST_CASE("a shortage is told with what would fit") {
@@ -182,7 +183,8 @@ TEST_CASE("free memory: the machine's, and every control group's above the proce
   root.write("proc/self/cgroup", "0::/a/b\n");
   root.write("sys/fs/cgroup/a/b/memory.max", "1073741824\n");
   root.write("sys/fs/cgroup/a/b/memory.current", "524288000\n");
-  root.write("sys/fs/cgroup/a/b/memory.stat", "anon 5\ninactive_file 52428800\nactive_file 52428800\n");
+  root.write("sys/fs/cgroup/a/b/memory.stat",
+             "anon 5\ninactive_file 52428800\nactive_file 52428800\n");
   CHECK_EQ(free_mib(), 1024 - 500 + 100);  // pages of files are given up first
   root.write("sys/fs/cgroup/a/memory.max", "734003200\n");
   root.write("sys/fs/cgroup/a/memory.current", "629145600\n");

@@ -188,7 +188,7 @@ TEST_CASE("dropout draws anew in every update, wherever it is, replayed or not")
 TEST_CASE("a step queue: inputs by turns, results in order") {
   for (const Device device : devices()) {
     const auto queue = make_step_queue(device);
-    CHECK_ERROR(Error, "step queue: no result is under way", queue->result());
+    CHECK_ERROR(Error, "step queue: result() without a download() in flight", queue->result());
     for (float i = 0; i < 6; ++i) {
       const std::vector<Tensor> inputs =
           queue->upload({Tensor::full({3}, i), Tensor::full({2, 2}, -i)});
@@ -199,7 +199,7 @@ TEST_CASE("a step queue: inputs by turns, results in order") {
     for (float i = 0; i < 6; ++i) {
       CHECK(queue->result() == std::vector<float>{i, i, i});
     }
-    CHECK_ERROR(Error, "step queue: no result is under way", queue->result());
+    CHECK_ERROR(Error, "step queue: result() without a download() in flight", queue->result());
   }
 }
 
@@ -238,7 +238,7 @@ TEST_CASE("capture: only on a GPU; a tensor that stays behind is an error, and c
       continue;
     }
     const size_t before = memory_pool(device).stats().in_use;
-    CHECK_ERROR(Error, "memory pool: 1 of the blocks handed out meanwhile are still in use",
+    CHECK_ERROR(Error, "memory pool: 1 of the blocks allocated since watch() are still in use",
                 queue->capture(keep_one));
     kept = {};
     CHECK(memory_pool(device).stats().in_use == before);

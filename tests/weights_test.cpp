@@ -25,7 +25,7 @@ constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 // The message about one tensor with `value` somewhere in it, or "no error".
-std::string told(const std::string& name, float value, int64_t at, int64_t size = 1000) {
+std::string error_of(const std::string& name, float value, int64_t at, int64_t size = 1000) {
   Tensor tensor = Tensor::full({size}, 0.5f);
   tensor.data<float>()[at] = value;
   return message_of<DataError>(
@@ -57,20 +57,20 @@ Tensor& tensor_of(StateDict& state, const std::string& name) {
 }
 
 TEST_CASE("weights that are not finite, or a variance below zero, are named with their place") {
-  CHECK_EQ(told("conv1.weight", 0.25f, 7), "no error");
-  CHECK_EQ(told("conv1.weight", -3e38f, 999), "no error");  // large, but a number
-  CHECK_EQ(told("bn1.running_var", -0.0f, 7), "no error");
-  CHECK_EQ(told("conv1.weight", kNaN, 7),
+  CHECK_EQ(error_of("conv1.weight", 0.25f, 7), "no error");
+  CHECK_EQ(error_of("conv1.weight", -3e38f, 999), "no error");  // large, but a number
+  CHECK_EQ(error_of("bn1.running_var", -0.0f, 7), "no error");
+  CHECK_EQ(error_of("conv1.weight", kNaN, 7),
            "tensor conv1.weight holds NaN (element 7 of 1000); weights must be finite numbers; use "
            "another copy, or the weights of an earlier save");
-  CHECK_EQ(told("bn1.running_var", -1e-30f, 0),
+  CHECK_EQ(error_of("bn1.running_var", -1e-30f, 0),
            "tensor bn1.running_var holds -1e-30 (element 0 of 1000); a variance is never negative; "
            "use another copy, or the weights of an earlier save");
   for (const float value : {kNaN, -kNaN, kInfinity, -kInfinity,
                             std::bit_cast<float>(0x7f800001), std::bit_cast<float>(0xffffffff)}) {
     for (const int64_t at : {0, 1, 15, 16, 998, 999}) {  // vector lanes and the remainder
-      CHECK(told("fc.bias", value, at).starts_with("tensor fc.bias holds "));
-      CHECK(told("bn1.running_var", value, at).starts_with("tensor bn1.running_var holds "));
+      CHECK(error_of("fc.bias", value, at).starts_with("tensor fc.bias holds "));
+      CHECK(error_of("bn1.running_var", value, at).starts_with("tensor bn1.running_var holds "));
     }
   }
 }
@@ -150,13 +150,14 @@ TEST_CASE("checkpoints and run folders with such numbers are refused") {
   CHECK_EQ(loaded(run.root / ""), expected);
   save_checkpoint(run.state(), {.tensors = {{"model.x", Tensor::full({2}, kInfinity)}},
                                 .metadata = {{"training_state", "1"}}});
-  CHECK_EQ(message_of<DataError>([&] { load_checkpoint(run.state()); }, folder.path()).substr(0, 75),
+  const auto load = [&] { load_checkpoint(run.state()); };
+  CHECK_EQ(message_of<DataError>(load, folder.path()).substr(0, 75),
            "ROOT/run/weights/last.state.safetensors: tensor model.x holds inf (element ");
   // A training state is not a model's checkpoint, nor another program's file.
-  const char* state_told = "ROOT/run/weights/last.state.safetensors: is a run's training state; "
+  const char* state_error = "ROOT/run/weights/last.state.safetensors: is a run's training state; "
                            "its weights are in best.safetensors and last.safetensors beside it";
-  CHECK_EQ(loaded(run.state()), state_told);
-  CHECK_EQ(start_from(run.state(), folder.path()), state_told);
+  CHECK_EQ(loaded(run.state()), state_error);
+  CHECK_EQ(start_from(run.state(), folder.path()), state_error);
   write_foreign(folder.path() / "f.safetensors", state);
   CHECK(loaded(folder.path() / "f.safetensors").find("is no checkpoint of mldecoder") !=
         std::string::npos);

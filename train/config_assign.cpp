@@ -19,17 +19,17 @@ std::string expected(const Key& key, const Value& current) {
     return "\"\" or a colour such as \"#ffffff\"";
   }
   std::string text(type_name(current));
-  const bool low = std::isfinite(key.least), high = std::isfinite(key.most);
+  const bool low = std::isfinite(key.minimum), high = std::isfinite(key.maximum);
   if (low && high) {
-    text += fmt::format(" from {} to {}", key.least, key.most);
+    text += fmt::format(" from {} to {}", key.minimum, key.maximum);
   } else if (low) {
-    text += fmt::format(", {} or more", key.least);
+    text += fmt::format(", {} or more", key.minimum);
   }
   return text;
 }
 
 bool in_range(const Key& key, double value) {
-  return std::isfinite(value) && value >= key.least && value <= key.most;
+  return std::isfinite(value) && value >= key.minimum && value <= key.maximum;
 }
 
 // Each returns a value of the key's type, or nullopt if the given value is not acceptable.

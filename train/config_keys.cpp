@@ -47,8 +47,8 @@ struct Row : Key {
     return std::move(*this);
   }
   Row within(double low, double high) && {
-    least = low;
-    most = high;
+    minimum = low;
+    maximum = high;
     return std::move(*this);
   }
   Row with(Effect what) && {
@@ -99,8 +99,8 @@ Row row(std::string_view section, Part part, std::string_view name, std::string_
 std::vector<Key> data_keys() {
   return {
       TOP(name, "the run's name: its folder is runs/<name>").with(Effect::none),
-      TOP(task, "what a picture's labels are"),
-      TOP(seed, "of every random number").within(0, 9.2e18),
+      TOP(task, "multi-label: any number per picture; single-label: exactly one"),
+      TOP(seed, "seed of all random numbers").within(0, 9.2e18),
       TOP(threads, "compute threads; 0 = all cores").within(0, 4096).with(Effect::none),
       TOP(device, "auto, cpu, cuda or cuda:N").with(Effect::none),
 
@@ -110,34 +110,34 @@ std::vector<Key> data_keys() {
       DATA(val, "the validation split; \"\" = the format's usual name").or_path(),
       DATA(test, "the test split; \"\" = the format's usual name").with(Effect::none),
       PICTURES(image_size, "side of the square the model sees, pixels").within(16, 4096),
-      PICTURES(resize, "to a square: squash (the authors'), crop the centre, or pad"),
-      PICTURES(interpolation, "of resizing").one_of({"bilinear", "bicubic"}),
-      PICTURES(normalize, "none: [0, 1]; imagenet: minus its mean, over its deviation"),
-      PICTURES(exif, "a picture that its EXIF data call turned: as stored, or turned upright"),
-      PICTURES(background, "the colour under transparent pixels; \"\" = alpha is dropped"),
-      DATA(unlabelled, "pictures without labels"),
-      DATA(difficult, "training: VOC classes seen only as difficult are positive, or nothing"),
-      DATA(label_separator, "csv: between the labels of a cell; none: a cell is one label"),
-      DATA(columns, "csv: a word a column: path, labels, split, class (0 and 1) or -"),
-      LOADING(on_bad_image, "a damaged picture: stop, or skip and count it"),
-      LOADING(max_bad_fraction, "more skipped pictures than this fraction stop the run")
+      PICTURES(resize, "into a square: squash (as published), crop the centre, or pad"),
+      PICTURES(interpolation, "interpolation when resizing").one_of({"bilinear", "bicubic"}),
+      PICTURES(normalize, "none: values in [0, 1]; imagenet: (values - its mean) / its deviation"),
+      PICTURES(exif, "the rotation that EXIF asks for: ignore it, or turn the picture upright"),
+      PICTURES(background, "the colour behind transparent pixels; \"\" = transparency is ignored"),
+      DATA(unlabelled, "pictures without labels: leave them out, or keep them as negatives"),
+      DATA(difficult, "training on VOC: a difficult object counts as present, or as unknown"),
+      DATA(label_separator, "csv: what separates the labels in a cell; none: a cell is one label"),
+      DATA(columns, "csv: one word per column: path, labels, split, class (0 or 1) or -"),
+      LOADING(on_bad_image, "a damaged picture: stop, or skip it and count it"),
+      LOADING(max_bad_fraction, "stop when more than this fraction of the pictures are skipped")
           .within(0, 1),
-      LOADING(max_pixels, "a picture of more pixels than this is a bad one").within(1, kMaxCount),
-      LOADING(workers, "threads that load pictures; -1 = chosen; any number, same results")
+      LOADING(max_pixels, "pictures with more pixels than this count as bad").within(1, kMaxCount),
+      LOADING(workers, "threads that load pictures; -1 = automatic; results do not depend on it")
           .within(-1, 1024)
           .with(Effect::none),
       DATA(train_size, "use the first N; shapes: draw N; 0 = all (shapes: 20000)")
           .within(0, kMaxCount),
       DATA(val_size, "use the first N; shapes: draw N; 0 = all (shapes: 2000)")
           .within(0, kMaxCount),
-      DATA(val_fraction, "without a val split: this part of train, drawn by seed, stratified")
+      DATA(val_fraction, "no val split: this fraction of train becomes it, by seed, stratified")
           .within(0, 0.9),
 
       AUGMENT(hflip, "probability of a horizontal flip").within(0, 1),
-      AUGMENT(crop_scale, "random-resized crop: range of the area; [] = no crop")
+      AUGMENT(crop_scale, "random resized crop: smallest and largest area kept; [] = no crop")
           .within(0, 1),
-      AUGMENT(cutout, "side of the square cut out, of the picture's; 0 = off").within(0, 1),
-      AUGMENT(aa, "automatic augmentation: the randaugment package's list"),
+      AUGMENT(cutout, "side of the square cut out, as a fraction; 0 = off").within(0, 1),
+      AUGMENT(aa, "automatic augmentation; randaugment: as in the package of that name"),
   };
 }
 
@@ -146,14 +146,14 @@ std::vector<Key> model_keys() {
   return {
       MODEL(backbone, "the feature extractor").one_of(names_of(backbones())),
       MODEL(head, "gap: average pooling and one linear layer").one_of(names_of(heads())),
-      MODEL(groups, "ml_decoder: queries; -1 = 100; never more than classes").within(-1, 1e6),
+      MODEL(groups, "ml_decoder: queries; -1 = 100; at most one per class").within(-1, 1e6),
       MODEL(embed_dim, "ml_decoder: width, a multiple of its 8 attention heads")
           .within(8, 65536),
       MODEL(query, "ml_decoder: queries fixed at random, or learned"),
-      MODEL(dropout, "ml_decoder: inside the decoder layer").within(0, 0.99),
+      MODEL(dropout, "ml_decoder: dropout inside the decoder layer").within(0, 0.99),
       INIT(init, "a checkpoint or run folder to start from; \"\" = from scratch")
           .with(Effect::place),
-      INIT(init_policy, "what init must fit: everything, the backbone, what matches"),
+      INIT(init_policy, "tensors of init to use: all, all of the backbone, or those that match"),
 
       LOSS(name, "asymmetric loss, binary cross-entropy, or (single-label) cross-entropy")
           .one_of(names_of(losses())),
@@ -163,40 +163,40 @@ std::vector<Key> model_keys() {
       LOSS(eps, "asl, multi-label: smallest argument of a logarithm").within(1e-30, 0.1),
       LOSS(detach_weights, "asl, multi-label: no gradient through the focusing weights"),
       LOSS(smoothing, "single-label: label smoothing").within(0, 0.99),
-      LOSS(target_threshold, "bce: targets above it become 1, others 0; 0 = off")
+      LOSS(target_threshold, "bce: targets above this become 1, others 0; 0 = off")
           .within(0, 0.999),
 
-      OPTIM(name, "adam_l2: decay in the gradient, as published; lamb: timm's; lamb_v3: older")
+      OPTIM(name, "adam_l2: as published, decay in the gradient; lamb, lamb_v3: timm's new, old")
           .one_of(names_of(optimizers())),
       OPTIM(lr, "the schedule's largest learning rate").within(0, 1e3),
-      OPTIM(weight_decay, "of tensors that are neither 1-D nor biases").within(0, 1e3),
+      OPTIM(weight_decay, "for tensors that are neither 1-D nor biases").within(0, 1e3),
       OPTIM(betas, "Adam, LAMB; onecycle cycles the first from 0.95 to 0.85 and back")
           .within(0, 0.999999),
       OPTIM(eps, "Adam, LAMB; 0 = the optimiser's own (1e-8; LAMB 1e-6)").within(0, 1),
       OPTIM(momentum, "sgd, in Nesterov's form; onecycle cycles it").within(0, 0.999999),
-      OPTIM(clip_grad, "largest norm of all gradients together; 0 = off").within(0, kAny),
-      OPTIM(grad_accum_steps, "parts a batch is computed in, to save memory").within(1, 1e6),
+      OPTIM(clip_grad, "largest norm, over all gradients together; 0 = off").within(0, kAny),
+      OPTIM(grad_accum_steps, "parts that a batch is computed in, to save memory").within(1, 1e6),
 
-      SCHEDULE(name, "of the learning rate").one_of(names_of(schedules())),
-      SCHEDULE(pct_start, "onecycle: the part of the run that rises").within(0, 1),
-      SCHEDULE(warmup_epochs, "cosine, constant: rise from warmup_lr").within(0, 1e6),
-      SCHEDULE(warmup_lr, "cosine, constant: where the warm-up starts").within(0, 1e3),
-      SCHEDULE(min_lr, "cosine: where it ends").within(0, 1e3),
+      SCHEDULE(name, "how the learning rate changes over the run").one_of(names_of(schedules())),
+      SCHEDULE(pct_start, "onecycle: fraction of the run in which the rate rises").within(0, 1),
+      SCHEDULE(warmup_epochs, "cosine, constant: epochs from warmup_lr to lr").within(0, 1e6),
+      SCHEDULE(warmup_lr, "cosine, constant: rate at the start of the warm-up").within(0, 1e3),
+      SCHEDULE(min_lr, "cosine: learning rate at the end").within(0, 1e3),
       SCHEDULE(cooldown_epochs, "cosine: epochs at min_lr after train.epochs").within(0, 1e6),
 
       TRAIN(epochs, "passes over the training split; may be raised on resume")
           .within(1, 1e6)
           .with(Effect::length),
       TRAIN(batch_size, "pictures per update, over all parts and devices").within(1, 1e6),
-      TRAIN(precision, "of activations; parameters stay float32"),
-      TRAIN(model_ema_decay, "of the averaged model; 0 = none").within(0, 0.9999999),
+      TRAIN(precision, "of activations; parameters always stay float32"),
+      TRAIN(model_ema_decay, "decay of the averaged weights (EMA); 0 = none").within(0, 0.9999999),
       TRAIN(val_interval, "validate every N epochs, and after the last").within(1, 1e6),
-      TRAIN(checkpoint_minutes, "save this often, and at every epoch's end")
+      TRAIN(checkpoint_minutes, "minutes between saves; every epoch's end is saved too")
           .within(0, kAny)
           .with(Effect::none),
-      TRAIN(best_metric, "what best.safetensors is best by, on val")
+      TRAIN(best_metric, "the metric on val that decides which weights are the best")
           .one_of({"mAP", "mAP_official", "top1", "CF1", "OF1"}),
-      TRAIN(deterministic, "repeats bit for bit; false: a GPU takes what a timing favours")
+      TRAIN(deterministic, "same bits in every run; false: a GPU picks its fastest algorithms")
           .with(Effect::none),
       TRAIN(cuda_graph, "on a GPU: capture an update's launches once and replay them")
           .with(Effect::none),

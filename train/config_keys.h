@@ -37,8 +37,8 @@ struct Key {
   std::vector<std::string_view> choices{};  // for text; empty: any text
   bool colour = false;                      // text, "" or "#rrggbb"
   // The range of a number, or of each number of a pair.
-  double least = -std::numeric_limits<double>::infinity();
-  double most = std::numeric_limits<double>::infinity();
+  double minimum = -std::numeric_limits<double>::infinity();
+  double maximum = std::numeric_limits<double>::infinity();
   Effect effect = Effect::results;
   Part part = Part::none;
   bool may_be_path = false;  // a text that may be an absolute path: weight files hold its last name

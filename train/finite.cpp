@@ -18,12 +18,12 @@ constexpr uint32_t kNotFinite = 0x7f800000;  // bits of infinity; those of NaNs 
 // patterns without branches, so that it is vectorised.
 bool has_bad(const float* x, int64_t n, bool variance) {
   const uint32_t signs = variance ? 0 : 0x80000000;  // bits to ignore
-  uint32_t most = 0;
+  uint32_t largest = 0;
   for (int64_t i = 0; i < n; ++i) {
     const uint32_t bits = std::bit_cast<uint32_t>(x[i]) & ~signs;
-    most = std::max(most, bits == 0x80000000 ? 0 : bits);  // a sign bit exceeds all other patterns
+    largest = std::max(largest, bits == 0x80000000 ? 0 : bits);  // a sign bit exceeds the rest
   }
-  return most >= kNotFinite;
+  return largest >= kNotFinite;
 }
 
 bool is_variance(std::string_view name) { return name.ends_with("running_var"); }

@@ -27,7 +27,8 @@ static void write_pretrained_cfg(JsonWriter& json, const CheckpointInfo& info) {
   const ImageNormSpec norm = image_norm(pictures.normalize);
   const BackboneRow& row = backbone_row(info.model);
   json.object().member("num_classes", info.model.classes);
-  json.key("input_size").array().value(3).value(pictures.image_size).value(pictures.image_size).end();
+  const int64_t side = pictures.image_size;
+  json.key("input_size").array().value(3).value(side).value(side).end();
   json.member("interpolation", word(pictures.interpolation)).member("crop_pct", 1.0);
   json.member("crop_mode", crop_mode(pictures.resize));
   write_numbers(json.key("mean"), norm.mean);

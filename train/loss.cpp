@@ -68,8 +68,8 @@ Tensor loss_targets(const LossSpec& spec, const Batch& batch) {
   for (int64_t i = 0; i < targets.numel(); ++i) {
     const float weight = batch.weights.data<float>()[i];
     require<UsageError>(weight == 0 || weight == 1,
-                        "loss.name = \"{}\": a label has weight {}, but the loss takes none but 1, "
-                        "and 0 for an unknown label", spec.name, weight);
+                        "loss.name = \"{}\": a label has weight {}, but this loss allows only 1, "
+                        "or 0 for an unknown label", spec.name, weight);
     targets.data<float>()[i] *= weight;
   }
   return shaped_targets(spec, targets);

@@ -228,8 +228,8 @@ PrecisionRecall mlgcn_precision_recall(const Predictions& predictions, double th
                                        Unknown unknown) {
   const auto decide = [&](std::span<const float> scores) {
     std::vector<bool> predicted(scores.size());
-    const size_t most = top > 0 ? static_cast<size_t>(top) : scores.size();
-    for (const size_t k : highest(scores, most)) {
+    const size_t limit = top > 0 ? static_cast<size_t>(top) : scores.size();
+    for (const size_t k : highest(scores, limit)) {
       predicted[k] = static_cast<double>(scores[k]) >= threshold;
     }
     return predicted;

@@ -69,10 +69,10 @@ std::string epoch_line(const EpochReport& report) {
   return line + "  " + format_duration(report.seconds);
 }
 
-std::string sparkline(std::span<const double> values, size_t most) {
+std::string sparkline(std::span<const double> values, size_t limit) {
   constexpr std::string_view kBlocks[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
   constexpr int kHeights = 8;
-  values = values.last(std::min(most, values.size()));
+  values = values.last(std::min(limit, values.size()));
   double low = INFINITY, high = -INFINITY;
   for (const double value : values) {
     if (std::isfinite(value)) {

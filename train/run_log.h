@@ -82,9 +82,9 @@ class RunLog {
 // An epoch in one line: "epoch 2/3  loss 2.5  mAP 38.50  averaged 40.00  best 40.00  ▁█  3:07".
 std::string epoch_line(const EpochReport& report);
 
-// The last `most` values as blocks of eight heights, between their smallest and largest. If all are
-// equal, they have middle height; values that are not finite are blanks.
-std::string sparkline(std::span<const double> values, size_t most = 40);
+// The last `limit` values as blocks of eight heights, between their smallest and largest. If all
+// are equal, they have middle height; values that are not finite are blanks.
+std::string sparkline(std::span<const double> values, size_t limit = 40);
 
 // "42 s", "3:07", "2:15:09"; "?" for seconds that are negative or not finite.
 std::string format_duration(double seconds);

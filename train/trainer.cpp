@@ -235,24 +235,24 @@ bool Trainer::finish_epoch() {
 
 // Warns of pictures that were skipped (data.on_bad_image = "skip") since the last warning.
 void Trainer::warn_of_bad_pictures() {
-  const auto tell = [&](const char* split, const Loader& loader, std::vector<int64_t>& told) {
+  const auto tell = [&](const char* split, const Loader& loader, std::vector<int64_t>& reported) {
     std::string list;
     const std::vector<BadPicture> bad = loader.bad_pictures();
     for (const BadPicture& picture : bad) {
-      if (std::find(told.begin(), told.end(), picture.sample) == told.end()) {
-        told.push_back(picture.sample);
+      if (std::find(reported.begin(), reported.end(), picture.sample) == reported.end()) {
+        reported.push_back(picture.sample);
         list += "\n  " + picture.error;
       }
     }
     if (!list.empty()) {
-      log_.warning(fmt::format("{}: {} skipped so far, new are:{}", split,
+      log_.warning(fmt::format("{}: {} skipped so far; new ones:{}", split,
                                counted(static_cast<int64_t>(bad.size()), "bad picture"), list));
     }
   };
   const std::map<int64_t, std::string>& damage = train_loader_->harmless_damage();
-  if (damage.size() > damage_told_) {
-    damage_told_ = damage.size();
-    log_.warning(fmt::format("train: {} with damage outside the pixels, which are used; such as {}",
+  if (damage.size() > damage_reported_) {
+    damage_reported_ = damage.size();
+    log_.warning(fmt::format("train: {} damaged outside the pixels and used anyway, such as {}",
                              counted(static_cast<int64_t>(damage.size()), "picture"),
                              damage.begin()->second));
   }

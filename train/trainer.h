@@ -88,7 +88,7 @@ class Trainer {
   BestWeights best_;
   Schedule schedule_;
   TrainingState state_;
-  size_t damage_told_ = 0;  // pictures with harmless damage that was warned about
+  size_t damage_reported_ = 0;  // pictures with harmless damage that was warned about
   std::chrono::steady_clock::time_point last_save_;
 };
 

@@ -21,15 +21,15 @@ TrainingStep::TrainingStep(const UpdateSpec& spec, Device device, Members member
       results_({spec.parts + 1}, DType::f32, device) {}
 
 void TrainingStep::queue(const Batch& batch, const Rates& rates, int64_t step) {
-  const int64_t most = spec_.parts;
-  Tensor steps({most}, DType::i64);
-  for (int64_t part = 0; part < most; ++part) {
-    steps.data<int64_t>()[part] = step * most + part;
+  const int64_t parts = spec_.parts;
+  Tensor steps({parts}, DType::i64);
+  for (int64_t part = 0; part < parts; ++part) {
+    steps.data<int64_t>()[part] = step * parts + part;
   }
-  const std::vector<Tensor> there =
+  const std::vector<Tensor> on_device =
       queue_->upload({batch.images, members_.objective.targets(batch), steps,
                       members_.optimizer.prepare(rates)});
-  const Inputs inputs{there[0], there[1], there[2], there[3]};
+  const Inputs inputs{on_device[0], on_device[1], on_device[2], on_device[3]};
   const Shape& shape = inputs.images.shape();
   constexpr int64_t kRunsBeforeCapture = 2;  // these build plans and fill the memory pool
   if (graph_ != nullptr && shape == graph_inputs_.images.shape()) {
@@ -47,20 +47,20 @@ void TrainingStep::queue(const Batch& batch, const Rates& rates, int64_t step) {
 
 // One update with one batch, in parts whose gradients are accumulated.
 void TrainingStep::update(const Inputs& inputs) {
-  const int64_t N = inputs.images.shape()[0], most = spec_.parts;
-  const int64_t parts = std::min(most, N);
+  const int64_t N = inputs.images.shape()[0], all_parts = spec_.parts;
+  const int64_t parts = std::min(all_parts, N);
   for (int64_t part = 0; part < parts; ++part) {
     forward_backward(inputs, N * part / parts, N * (part + 1) / parts, part);
   }
-  if (parts < most) {
-    Tensor unused = results_.rows(parts, most);
+  if (parts < all_parts) {
+    Tensor unused = results_.rows(parts, all_parts);
     KERNEL(device_, fill)(0, unused);
   }
   const double limit = spec_.clip_grad;
   const std::vector<TrainedParameter>& trained = members_.optimizer.trained_parameters();
   const Tensor norm =
       limit > 0 ? clip_gradients(trained, static_cast<float>(limit)) : gradient_norm(trained);
-  Tensor last = results_.rows(most, most + 1);
+  Tensor last = results_.rows(all_parts, all_parts + 1);
   KERNEL(device_, copy)(norm, last);
   members_.optimizer.apply(inputs.rates);
   clear_gradients(members_.model);

@@ -15,7 +15,7 @@ inline void check_values(const char* op, const char* name, const Tensor& x) {
   require(x.defined(), "{}: {} is undefined", op, name);
   require(is_float(x.dtype()), "{}: {} must be float32 or bfloat16, got {}", op, name,
           name_of(x.dtype()));
-  require(x.numel() > 0, "{}: {} is {}, it must have elements", op, name, x.shape());
+  require(x.numel() > 0, "{}: {} must not be empty, got shape {}", op, name, x.shape());
 }
 
 // The layout names the dimensions, as in "[N, H, W, C]".
@@ -26,8 +26,8 @@ inline void check_rank(const char* op, const char* name, const Tensor& x, std::s
 
 // `name` is on x's device.
 inline void check_device(const char* op, const Tensor& x, const char* name, const Tensor& other) {
-  require(x.device() == other.device(), "{}: x is on {}, so {} must be there too, it is on {}", op,
-          x.device().str(), name, other.device().str());
+  require(x.device() == other.device(), "{}: x and {} must be on one device, got {} and {}", op,
+          name, x.device().str(), other.device().str());
 }
 
 // `name` is a second operand for x: values of the same dtype on the same device.

@@ -13,8 +13,8 @@ inline void check_loss(const char* op, const Var& logits, const Tensor& targets)
           name_of(logits.dtype()));
   require(targets.defined() && targets.dtype() == DType::f32 &&
               targets.shape() == logits.shape() && targets.device() == logits.device(),
-          "{}: logits are {} on {}, so targets must be float32 {} there, got {} {} on {}", op,
-          logits.shape(), logits.device().str(), logits.shape(), name_of(targets.dtype()),
+          "{}: logits are {} on {}, so targets must be float32 of that shape on that device, got "
+          "{} {} on {}", op, logits.shape(), logits.device().str(), name_of(targets.dtype()),
           targets.shape(), targets.device().str());
 }
 

@@ -11,14 +11,14 @@ namespace {
 
 // A tensor's constants in this step.
 struct Factors {
-  float beta1, one_beta1, beta2, one_beta2, step, root_correction, eps, decay, l2;
+  float beta1, one_minus_beta1, beta2, one_minus_beta2, step, root_correction, eps, decay, l2;
 
   Factors(const AdamSpec& spec, float weight_decay) {
     const StepRates& rates = *rates_in(spec.rates);
     beta1 = rates.beta1;
     beta2 = spec.beta2;
-    one_beta1 = rates.one_beta1;
-    one_beta2 = static_cast<float>(1 - double{spec.beta2});
+    one_minus_beta1 = rates.one_minus_beta1;
+    one_minus_beta2 = static_cast<float>(1 - double{spec.beta2});
     step = rates.corrected_lr;
     root_correction = rates.root_correction;
     eps = spec.eps;
@@ -32,8 +32,8 @@ void update(const Factors& f, int64_t n, const float* grad, float* value, float*
 #pragma omp simd
   for (int64_t i = 0; i < n; ++i) {
     const float theta = value[i] * f.decay, g = grad[i] + f.l2 * value[i];
-    const float mi = f.beta1 * m[i] + f.one_beta1 * g;
-    const float vi = f.beta2 * v[i] + f.one_beta2 * g * g;
+    const float mi = f.beta1 * m[i] + f.one_minus_beta1 * g;
+    const float vi = f.beta2 * v[i] + f.one_minus_beta2 * g * g;
     m[i] = mi;
     v[i] = vi;
     value[i] = theta - f.step * mi / (std::sqrt(vi) * f.root_correction + f.eps);

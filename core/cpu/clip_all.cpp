@@ -6,12 +6,12 @@
 
 namespace mld::cpu {
 
-void clip_all(const std::vector<Tensor>& tensors, const Tensor& norm, float most) {
+void clip_all(const std::vector<Tensor>& tensors, const Tensor& norm, float max_norm) {
   const float n = norm.data<float>()[0];
-  if (!std::isfinite(n) || n <= most) {
+  if (!std::isfinite(n) || n <= max_norm) {
     return;
   }
-  const float factor = most / (n + 1e-6f);
+  const float factor = max_norm / (n + 1e-6f);
   const auto chunks = cut(tensors.size(), [&](size_t i) { return tensors[i].numel(); });
   for_each_chunk(chunks, [&](const Chunk& chunk) {
     float* x = tensors[chunk.tensor].data<float>();

@@ -10,15 +10,16 @@ namespace mld::cpu {
 namespace {
 
 struct Factors {
-  float beta1, one_beta1, beta2, one_beta2, m_correction, root_correction, eps, grad_scale;
+  float beta1, one_minus_beta1, beta2, one_minus_beta2;
+  float m_correction, root_correction, eps, grad_scale;
 
   // grad_scale divides by max(1, |all gradients| / max_grad_norm) in timm's form.
   Factors(const LambSpec& spec, float grad_scale) : grad_scale(grad_scale) {
     const StepRates& rates = *rates_in(spec.rates);
     beta1 = rates.beta1;
     beta2 = spec.beta2;
-    one_beta1 = rates.one_beta1;
-    one_beta2 = static_cast<float>(1 - double{spec.beta2});
+    one_minus_beta1 = rates.one_minus_beta1;
+    one_minus_beta2 = static_cast<float>(1 - double{spec.beta2});
     m_correction = spec.timm ? rates.m_correction : 1.0f;
     root_correction = spec.timm ? rates.root_correction : 1.0f;
     eps = spec.eps;
@@ -38,8 +39,8 @@ std::array<double, 2> update_moments(const AdamSlot& slot, const Chunk& chunk, c
 #pragma omp simd reduction(+ : value_squares, u_squares)
   for (int64_t i = chunk.begin; i < chunk.end; ++i) {
     const float g = grad[i] * f.grad_scale;
-    m[i] = f.beta1 * m[i] + f.one_beta1 * g;
-    v[i] = f.beta2 * v[i] + f.one_beta2 * g * g;
+    m[i] = f.beta1 * m[i] + f.one_minus_beta1 * g;
+    v[i] = f.beta2 * v[i] + f.one_minus_beta2 * g * g;
     const double u = f.direction(m[i], v[i], slot.weight_decay, value[i]);
     u_squares += u * u;
     value_squares += static_cast<double>(value[i]) * static_cast<double>(value[i]);

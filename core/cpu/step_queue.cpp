@@ -15,7 +15,7 @@ class HostQueue : public StepQueue {
   void download(const Tensor& x) override { results_.push_back(x.to_vector()); }
 
   std::vector<float> result() override {
-    require(!results_.empty(), "step queue: no result is under way");
+    require(!results_.empty(), "step queue: result() without a download() in flight");
     std::vector<float> oldest = std::move(results_.front());
     results_.pop_front();
     return oldest;

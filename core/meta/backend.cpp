@@ -101,14 +101,14 @@ struct Counted<Kernel, void(Parameters...)> {
 class MetaQueue : public StepQueue {
  public:
   std::vector<Tensor> upload(const std::vector<Tensor>& host) override {
-    std::vector<Tensor> there;
+    std::vector<Tensor> on_meta;
     for (const Tensor& x : host) {
-      there.push_back(x.to(kMeta));
+      on_meta.push_back(x.to(kMeta));
     }
-    return there;
+    return on_meta;
   }
   void download(const Tensor&) override {}
-  std::vector<float> result() override { fail("meta: a step has no result"); }
+  std::vector<float> result() override { fail("step queue: meta computes no values"); }
   size_t lag() const override { return 0; }
   std::unique_ptr<CapturedWork> capture(const std::function<void()>&) override {
     fail("step queue: meta has no launches to capture");

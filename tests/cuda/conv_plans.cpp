@@ -48,7 +48,8 @@ void record_all_models() {
   table.conv2d_forward = record;
   override_kernels(Backend::cpu, &table);
   for (const BackboneRow& row : backbones()) {
-    const auto model = make_model({.backbone = std::string(row.name), .head = "gap", .classes = 10});
+    const auto model =
+        make_model({.backbone = std::string(row.name), .head = "gap", .classes = 10});
     initialize(*model, 0);
     Tape tape;
     (*model)(tape.constant(Tensor({1, kImageSize, kImageSize, 3})));

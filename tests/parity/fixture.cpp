@@ -156,11 +156,11 @@ void Fixture::compare(const std::string& key, const Array& ours) {
   record(key, error, limit);
   if (!(error <= limit)) {
     size_t where = 0;
-    double most = -1;  // stays NaN once it is NaN
-    for (size_t i = 0; i < theirs.values.size() && !std::isnan(most); ++i) {
+    double largest = -1;  // stays NaN once it is NaN
+    for (size_t i = 0; i < theirs.values.size() && !std::isnan(largest); ++i) {
       const double d = std::abs(ours.values[i] - theirs.values[i]);
-      if (!(d <= most)) {
-        most = d;
+      if (!(d <= largest)) {
+        largest = d;
         where = i;
       }
     }

@@ -10,7 +10,7 @@ ConvAlgorithm choose_algorithm(ConvDirection, const ConvProblem& problem) {
 }
 
 [[noreturn]] static void absent() {
-  fail("conv2d: this build has no oneDNN (MLD_ONEDNN=OFF), so only gemm and unfolded are there");
+  fail("conv2d: this build has no oneDNN (MLD_ONEDNN=OFF), so only gemm and unfolded work");
 }
 void onednn_forward(bool, const Tensor&, const Tensor&, const Tensor&, const Tensor&,
                     const Conv2dSpec&, Tensor&) {
