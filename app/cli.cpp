@@ -200,8 +200,7 @@ MltrainCommand parse_shapes_export(std::span<const std::string> arguments) {
     return *print;
   }
   FileAndOverrides given = split(positionals, "folder");
-  require<UsageError>(!given.file.empty(),
-                      "shapes-export: no folder given (see mltrain --help)");
+  require<UsageError>(!given.file.empty(), "shapes-export: no folder given (see mltrain --help)");
   command.folder = std::move(given.file);
   for (const std::string& override : given.overrides) {
     const std::string key = override.substr(0, override.find('='));
@@ -274,8 +273,7 @@ MlinferCommand parse_predict(std::span<const std::string> arguments) {
   if (print) {
     return *print;
   }
-  require<UsageError>(!positionals.empty(),
-                      "predict: no checkpoint given (see mlinfer --help)");
+  require<UsageError>(!positionals.empty(), "predict: no checkpoint given (see mlinfer --help)");
   require<UsageError>(positionals.size() > 1,
                       "predict: no pictures given after the checkpoint '{}'",
                       printable(positionals[0]));
