@@ -187,7 +187,8 @@ TEST_CASE("errors: descriptions that contradict themselves or the tensors") {
   CHECK_EQ(file.with("classes", "[\"a\"]"), "FILE: 1 class names for a model of 3 classes");
   CHECK_EQ(file.with("classes", "[1]"), "FILE: metadata \"classes\": entry 0 must be text");
   CHECK(file.with("classes", "[\"a\"").starts_with("FILE: metadata \"classes\", byte 4: "));
-  CHECK(file.with("classes", std::string(100000, '[')).starts_with("FILE: metadata \"classes\", byte "));
+  CHECK(file.with("classes", std::string(100000, '['))
+            .starts_with("FILE: metadata \"classes\", byte "));
   CHECK_EQ(file.with("metrics", "{\"a\":1,\"a\":2}"), "FILE: metadata \"metrics\" has a twice");
   CHECK_EQ(file.with("metrics", "{\"a\":\"1\"}"), "FILE: metadata \"metrics\": a must be a number");
   const auto pictures = [](int size, const char* resize) {

@@ -215,8 +215,8 @@ TEST_CASE("coco: other programs' JSON is named") {
         "data.format if the labels are elsewhere");
   CHECK(error_of(R"({"shapes": [], "imagePath": "a.png"})").find("LabelMe's") !=
         std::string::npos);
-  CHECK(error_of(R"({"info": {}})").ends_with("annotations and categories; if this is no COCO data, set "
-                                                "data.format"));
+  CHECK(error_of(R"({"info": {}})")
+            .ends_with("annotations and categories; if this is no COCO data, set data.format"));
 }
 
 }  // namespace mld::test

@@ -184,7 +184,8 @@ TEST_CASE("csv: the split column's words are those of folders") {
   options.val = "extra";
   CHECK(sources(*open_dataset(options, "val")) == Strings{"d.ppm"});
   CHECK(open_dataset(options, "val")->notes()[0].ends_with("a picture"));
-  folder.write("data.csv", "path,label,split\na.ppm,x,train\nb.ppm,x,extra\nc.ppm,x,\nd.ppm,x,extra\n");
+  folder.write("data.csv",
+               "path,label,split\na.ppm,x,train\nb.ppm,x,extra\nc.ppm,x,\nd.ppm,x,extra\n");
   CHECK(note_of(folder) == what + "; 3 rows in no split, by the words 'extra', ''");
 }
 
@@ -206,7 +207,8 @@ TEST_CASE("csv: what was understood of a list that the splits share is said once
   fs::create_directory(folder.path() / "none");
   options.val = "none";
   CHECK(message_of<DataError>([&] { open_splits(options); }, folder.path()) ==
-        "ROOT/none: expected one .csv or .tsv list in this folder; name the list itself in data.val");
+        "ROOT/none: expected one .csv or .tsv list in this folder; name the list itself in "
+        "data.val");
 }
 
 TEST_CASE("csv: paths from other places and systems") {
@@ -277,8 +279,8 @@ TEST_CASE("csv: a folder in the root may be a link, other links stay below the r
   }
   for (const std::string& path : Strings{"../x/a.ppm", "images/../../a.ppm",
                                          (other.path() / "a.ppm").native()}) {
-    CHECK(message_of<DataError>([&] { with(path); }).find("expected a path below the data folder") !=
-          std::string::npos);
+    const std::string message = message_of<DataError>([&] { with(path); });
+    CHECK(message.find("expected a path below the data folder") != std::string::npos);
   }
 }
 

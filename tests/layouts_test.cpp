@@ -1,5 +1,5 @@
-// Layouts of folders: words for splits, what is left out, what is refused by name or with the key to
-// set.
+// Layouts of folders: words for splits, what is left out, what is refused by name or with the key
+// to set.
 #include <sys/stat.h>
 #include <unistd.h>
 

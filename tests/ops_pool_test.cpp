@@ -110,7 +110,8 @@ TEST_CASE("max_pool: of equal values the first wins, and NaN wins over all, as i
   for (const Device device : devices()) {
     for (const DType dtype : {DType::f32, DType::bf16}) {
       const auto winner = [&](const std::vector<float>& window) {
-        Tensor x = Tensor::from({1, 2, 2, 1}, window).to(device), typed({1, 2, 2, 1}, dtype, device);
+        const Tensor x = Tensor::from({1, 2, 2, 1}, window).to(device);
+        Tensor typed({1, 2, 2, 1}, dtype, device);
         Tensor argmax({1, 1, 1, 1}, DType::u8, device), y({1, 1, 1, 1}, dtype, device);
         KERNEL(device, cast)(x, typed);
         KERNEL(device, max_pool_forward)(typed, {}, argmax, y);

@@ -232,8 +232,8 @@ TEST_CASE("splits: odd splits are warned of in the same words in every format") 
           std::vector<std::string>{"class names that differ only in upper and lower case: 'Red', "
                                    "'red'; if they mean one class, spell them alike", ""});
     CHECK(warnings(write, {{"a1", "red"}, {"b2", "red"}}, {{"c3", "red"}}) ==
-          std::vector<std::string>{"there is a single class, 'red', and all 2 training pictures show "
-                                   "it: the model has nothing to learn, and every metric will be "
+          std::vector<std::string>{"there is a single class, 'red', and all 2 training pictures "
+                                   "show it: the model has nothing to learn, and every metric will be "
                                    "perfect; add pictures without it or with other classes",
                                    ""});
   }
