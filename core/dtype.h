@@ -27,37 +27,24 @@ struct bf16 {
   }
 };
 
+template <class T> inline constexpr DType dtype_of{};
+template <> inline constexpr DType dtype_of<float> = DType::f32;
+template <> inline constexpr DType dtype_of<bf16> = DType::bf16;
+template <> inline constexpr DType dtype_of<int32_t> = DType::i32;
+template <> inline constexpr DType dtype_of<uint8_t> = DType::u8;
+template <> inline constexpr DType dtype_of<int64_t> = DType::i64;
+
 constexpr size_t size_of(DType dtype) {
-  switch (dtype) {
-    case DType::f32: return 4;
-    case DType::bf16: return 2;
-    case DType::i32: return 4;
-    case DType::u8: return 1;
-    case DType::i64: return 8;
-  }
-  return 0;
+  constexpr size_t kBytes[] = {sizeof(float), sizeof(bf16), sizeof(int32_t), 1, sizeof(int64_t)};
+  return kBytes[static_cast<size_t>(dtype)];
 }
 
 constexpr std::string_view name_of(DType dtype) {
-  switch (dtype) {
-    case DType::f32: return "float32";
-    case DType::bf16: return "bfloat16";
-    case DType::i32: return "int32";
-    case DType::u8: return "uint8";
-    case DType::i64: return "int64";
-  }
-  return "?";
+  constexpr std::string_view kNames[] = {"float32", "bfloat16", "int32", "uint8", "int64"};
+  return kNames[static_cast<size_t>(dtype)];
 }
 
 constexpr bool is_float(DType dtype) { return dtype == DType::f32 || dtype == DType::bf16; }
-
-template <class T> struct DTypeOf;
-template <> struct DTypeOf<float> { static constexpr DType value = DType::f32; };
-template <> struct DTypeOf<bf16> { static constexpr DType value = DType::bf16; };
-template <> struct DTypeOf<int32_t> { static constexpr DType value = DType::i32; };
-template <> struct DTypeOf<uint8_t> { static constexpr DType value = DType::u8; };
-template <> struct DTypeOf<int64_t> { static constexpr DType value = DType::i64; };
-template <class T> inline constexpr DType dtype_of = DTypeOf<T>::value;
 
 // Calls body.operator()<float>() or body.operator()<bf16>():
 //   dispatch(x.dtype(), [&]<class T>() { kernel(x.data<T>(), y.data<T>()); });

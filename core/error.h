@@ -31,18 +31,14 @@ class Error : public std::runtime_error {
   ExitCode code_;
 };
 
-struct UsageError : Error {
-  explicit UsageError(const std::string& message) : Error(message, ExitCode::usage) {}
+template <ExitCode exit_code>
+struct ErrorWith : Error {
+  explicit ErrorWith(const std::string& message) : Error(message, exit_code) {}
 };
-struct DataError : Error {
-  explicit DataError(const std::string& message) : Error(message, ExitCode::data) {}
-};
-struct NumericError : Error {
-  explicit NumericError(const std::string& message) : Error(message, ExitCode::numeric) {}
-};
-struct OutOfMemory : Error {
-  explicit OutOfMemory(const std::string& message) : Error(message, ExitCode::memory) {}
-};
+using UsageError = ErrorWith<ExitCode::usage>;
+using DataError = ErrorWith<ExitCode::data>;
+using NumericError = ErrorWith<ExitCode::numeric>;
+using OutOfMemory = ErrorWith<ExitCode::memory>;
 
 // Throws E with the formatted message.   fail<DataError>("{}: truncated at byte {}", path, at);
 template <class E = Error, class... Args>
