@@ -31,7 +31,7 @@ MemoryPool::MemoryPool(Allocate allocate, Release release, std::string where, Fr
     : allocate_(std::move(allocate)), release_(std::move(release)), where_(std::move(where)),
       system_free_(std::move(free)), addressable_(addressable) {}
 
-MemoryPool::~MemoryPool() { trim_locked(); }
+MemoryPool::~MemoryPool() { trim(); }
 
 size_t MemoryPool::size_class(size_t bytes) {
   if (bytes <= 4096) {
@@ -54,7 +54,7 @@ void* MemoryPool::allocate(size_t bytes) {
     block = fits() ? allocate_(size) : nullptr;
     if (block == nullptr) {
       const size_t cached = stats_.cached;
-      trim_locked();
+      trim();
       block = fits() ? allocate_(size) : nullptr;
       require<OutOfMemory>(block != nullptr,
                            "out of memory on {}: {} bytes requested, {} in use (peak {}), {} were "
@@ -115,7 +115,7 @@ std::vector<MemoryPool::Block> MemoryPool::take_watched() {
   watched_.clear();
   stats_.peak = std::max(stats_.peak, stats_.in_use);
   if (kept > 0) {
-    give_back_locked(taken);
+    give_back(taken);
     fail("memory pool: {} of the blocks allocated since watch() are still in use", kept);
   }
   return taken;
@@ -123,10 +123,6 @@ std::vector<MemoryPool::Block> MemoryPool::take_watched() {
 
 void MemoryPool::give_back(const std::vector<Block>& blocks) noexcept {
   const std::lock_guard lock(mutex_);
-  give_back_locked(blocks);
-}
-
-void MemoryPool::give_back_locked(const std::vector<Block>& blocks) noexcept {
   for (const auto& [block, size] : blocks) {
     stats_.in_use -= size;
     allow_only(block, size, 0);
@@ -145,10 +141,6 @@ void MemoryPool::keep_or_release(void* block, size_t size) noexcept {
 
 void MemoryPool::trim() {
   const std::lock_guard lock(mutex_);
-  trim_locked();
-}
-
-void MemoryPool::trim_locked() {
   for (auto& [size, blocks] : free_) {
     std::erase_if(blocks, [&](void* block) {
       if (watched_.contains(block)) {

@@ -68,8 +68,6 @@ class MemoryPool {
   static size_t size_class(size_t bytes);
 
  private:
-  void trim_locked();
-  void give_back_locked(const std::vector<Block>& blocks) noexcept;
   void keep_or_release(void* block, size_t size) noexcept;
   void allow_only(void* block, size_t size, size_t bytes) const;
 
@@ -78,7 +76,7 @@ class MemoryPool {
   std::string where_;
   Free system_free_;
   bool addressable_;
-  mutable std::mutex mutex_;
+  mutable std::recursive_mutex mutex_;  // allocate() may trim()
   std::map<size_t, std::vector<void*>> free_;  // by size class
   MemoryStats stats_;
   size_t limit_ = 0;
