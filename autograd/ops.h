@@ -39,9 +39,7 @@ Var conv2d_fused(const Var& x, const Var& w, const Var& bias, const Var& residua
 // Errors: an activation other than identity, relu and leaky_relu with slope >= 0; in training, one
 // value per channel only (its variance is undefined).
 Var batch_norm(const Var& x, const Var& w, const Var& b, Tensor running_mean, Tensor running_var,
-               const BatchNormSpec& spec = {});
-Var batch_norm(const Var& x, const Var& w, const Var& b, const Var& residual, Tensor running_mean,
-               Tensor running_var, const BatchNormSpec& spec = {});
+               const BatchNormSpec& spec = {}, const Var& residual = {});
 // Over the last dimension.   x [..., C]; w, b f32 [C]
 Var layer_norm(const Var& x, const Var& w, const Var& b, const LayerNormSpec& spec = {});
 Var layer_norm(const Var& x, const LayerNormSpec& spec = {});  // no affine map

@@ -5,13 +5,8 @@
 namespace mld {
 
 int Tape::add_node(const char* op, const Tensor& value) {
-  nodes_.push_back({.op = op,
-                    .shape = value.shape(),
-                    .dtype = value.dtype(),
-                    .device = value.device(),
-                    .inputs = {},
-                    .backward = {},
-                    .grad = {}});
+  nodes_.push_back(
+      {.op = op, .shape = value.shape(), .dtype = value.dtype(), .device = value.device()});
   return static_cast<int>(nodes_.size()) - 1;
 }
 

@@ -80,11 +80,11 @@ class Tape {
     Shape shape;
     DType dtype;
     Device device;
-    std::vector<int> inputs;  // slots; -1 for constants
-    Backward backward;        // empty for variables and parameters
-    Tensor grad;
-    Tensor* sink = nullptr;   // parameters
-    bool keep = false;        // variables
+    std::vector<int> inputs{};  // slots; -1 for constants
+    Backward backward{};        // empty for variables and parameters
+    Tensor grad{};
+    Tensor* sink = nullptr;  // parameters
+    bool keep = false;       // variables
   };
 
   int add_node(const char* op, const Tensor& value);

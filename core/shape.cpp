@@ -17,6 +17,12 @@ Shape::Shape(std::span<const int64_t> dims) {
   }
 }
 
+Shape Shape::with(int i, int64_t dim) const {
+  std::array<int64_t, kMaxDims> dims = dims_;
+  dims[static_cast<size_t>(i < 0 ? i + rank_ : i)] = dim;
+  return Shape(std::span<const int64_t>(dims.data(), static_cast<size_t>(rank_)));
+}
+
 std::string Shape::str() const {
   std::string text = "[";
   for (int i = 0; i < rank_; ++i) {

@@ -30,6 +30,8 @@ class Shape {
   // Elements per step of the first dimension (1 for a vector).
   int64_t row() const { return rank_ == 0 || dims_[0] == 0 ? 1 : numel_ / dims_[0]; }
   std::span<const int64_t> dims() const { return {dims_.data(), static_cast<size_t>(rank_)}; }
+  // The same but for dimension i; negative i counts from the end.
+  Shape with(int i, int64_t dim) const;
   std::string str() const;  // "[2, 80, 768]"
 
   bool operator==(const Shape& other) const {

@@ -49,11 +49,9 @@ Tensor Tensor::reshape(const Shape& shape) const {
 Tensor Tensor::rows(int64_t begin, int64_t end) const {
   require(shape_.rank() >= 1 && 0 <= begin && begin <= end && end <= shape_[0],
           "rows: [{}, {}) are not rows of a tensor of shape {}", begin, end, shape_);
-  std::vector<int64_t> dims(shape_.dims().begin(), shape_.dims().end());
-  dims[0] = end - begin;
   Tensor y = *this;
   y.offset_ += static_cast<size_t>(begin * shape_.row()) * size_of(dtype_);
-  y.shape_ = Shape(std::span<const int64_t>(dims));
+  y.shape_ = shape_.with(0, end - begin);
   return y;
 }
 

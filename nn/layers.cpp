@@ -56,11 +56,8 @@ Var BatchNorm2d::operator()(const Var& x, const ActivationSpec& act, const Var& 
   if (training) {
     ++num_batches_tracked.value.data<int64_t>()[0];
   }
-  const Var w = as_input(weight, x), b = as_input(bias, x);
-  if (residual.value.defined()) {
-    return batch_norm(x, w, b, residual, running_mean.value, running_var.value, now);
-  }
-  return batch_norm(x, w, b, running_mean.value, running_var.value, now);
+  return batch_norm(x, as_input(weight, x), as_input(bias, x), running_mean.value,
+                    running_var.value, now, residual);
 }
 
 void BatchNorm2d::each(Visitor& v) {

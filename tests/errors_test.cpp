@@ -97,7 +97,7 @@ TEST_CASE("errors: batch_norm") {
   CHECK_ERROR(batch_norm(x, c, c, mean, Tensor{}), "batch_norm: running_var is undefined");
   CHECK_ERROR(batch_norm(f32({1, 1, 1, 4}), c, c, mean, var),
               "batch_norm: x is [1, 1, 1, 4], training needs more than one value per channel");
-  CHECK_ERROR(batch_norm(x, c, c, f32({2, 3, 3, 5}), mean, var),
+  CHECK_ERROR(batch_norm(x, c, c, mean, var, {}, f32({2, 3, 3, 5})),
               "batch_norm: x is [2, 3, 3, 4], so residual must be too, got [2, 3, 3, 5]");
   CHECK_ERROR(batch_norm(x, c, c, mean, var, {.act = {.kind = Act::sigmoid}}),
               "batch_norm: the activation must be identity, relu or leaky_relu");

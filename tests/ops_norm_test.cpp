@@ -17,8 +17,7 @@ OpCase batch_norm_row(const std::string& what, const Shape& x, const BatchNormSp
               f32(C, uniform(0.5, 2)).constant()},
              [s](auto& v) {
                const Tensor mean = v[3].value.clone(), var = v[4].value.clone();
-               return v.size() > 5 ? batch_norm(v[0], v[1], v[2], v[5], mean, var, s)
-                                   : batch_norm(v[0], v[1], v[2], mean, var, s);
+               return batch_norm(v[0], v[1], v[2], mean, var, s, v.size() > 5 ? v[5] : Var());
              },
              [s](auto& a) {
                Array z = spec::batch_norm(a[0], a[1], a[2], a[3], a[4], s);

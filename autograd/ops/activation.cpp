@@ -1,5 +1,4 @@
 // activation: one function of one element; the named ones are its kinds.
-#include "autograd/ops.h"
 #include "autograd/ops/common.h"
 
 namespace mld {

@@ -1,5 +1,4 @@
 // add: y = a + b; both sides get dy itself.
-#include "autograd/ops.h"
 #include "autograd/ops/common.h"
 
 namespace mld {

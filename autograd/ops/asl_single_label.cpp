@@ -1,6 +1,5 @@
 // asl_single_label: ASL for one label per picture, one loss per picture.
-#include "autograd/ops.h"
-#include "autograd/ops/loss_check.h"
+#include "autograd/ops/common.h"
 
 namespace mld {
 

@@ -1,6 +1,5 @@
 // asymmetric_loss: ASL for several labels per picture, summed (arXiv 2009.14119).
-#include "autograd/ops.h"
-#include "autograd/ops/loss_check.h"
+#include "autograd/ops/common.h"
 
 namespace mld {
 

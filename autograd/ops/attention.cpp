@@ -1,6 +1,5 @@
 // attention: per head y = dropout(softmax(q k^T / sqrt(D/E))) v. Backward recomputes the
 // probabilities from their log-sum-exp, so no [Q, L] matrix is stored.
-#include "autograd/ops.h"
 #include "autograd/ops/common.h"
 
 namespace mld {
@@ -8,13 +7,9 @@ namespace {
 
 void check(const Var& q, const Var& k, const Var& v, const AttentionSpec& spec) {
   const char* op = "attention";
-  const auto check_input = [op](const char* name, const Var& x, const char* layout) {
-    ops::check_values(op, name, x.value);
-    ops::check_rank(op, name, x.value, layout);
-  };
-  check_input("q", q, "[N, Q, D]");
-  check_input("k", k, "[N, L, D]");
-  check_input("v", v, "[N, L, D]");
+  ops::check_values(op, "q", q.value, "[N, Q, D]");
+  ops::check_values(op, "k", k.value, "[N, L, D]");
+  ops::check_values(op, "v", v.value, "[N, L, D]");
   const int64_t N = k.shape()[0], D = k.shape()[2];
   require(v.shape() == k.shape(), "attention: k is {}, so v must be too, got {}", k.shape(),
           v.shape());

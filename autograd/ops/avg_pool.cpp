@@ -1,6 +1,5 @@
 // avg_pool: the mean of each window's real pixels; padding is never counted.
-#include "autograd/ops.h"
-#include "autograd/ops/pool_check.h"
+#include "autograd/ops/common.h"
 
 namespace mld {
 

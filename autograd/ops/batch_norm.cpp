@@ -1,6 +1,5 @@
 // batch_norm: act(w * (x - mean) * rstd + b [+ residual]) in one op, so that training keeps x and y
 // only; the activation's derivative is read off the sign of y.
-#include "autograd/ops.h"
 #include "autograd/ops/common.h"
 
 namespace mld {
@@ -9,8 +8,7 @@ namespace {
 void check(const Var& x, const Var& w, const Var& b, const Var& residual, const Tensor& mean,
            const Tensor& var, const BatchNormSpec& spec) {
   const char* op = "batch_norm";
-  ops::check_values(op, "x", x.value);
-  ops::check_rank(op, "x", x.value, "[N, H, W, C]");
+  ops::check_values(op, "x", x.value, "[N, H, W, C]");
   const int64_t C = x.shape()[3];
   ops::check_f32(op, x.value, "w", w.value, Shape{C});
   ops::check_f32(op, x.value, "b", b.value, Shape{C});
@@ -28,8 +26,8 @@ void check(const Var& x, const Var& w, const Var& b, const Var& residual, const 
 
 }  // namespace
 
-Var batch_norm(const Var& x, const Var& w, const Var& b, const Var& residual, Tensor running_mean,
-               Tensor running_var, const BatchNormSpec& spec) {
+Var batch_norm(const Var& x, const Var& w, const Var& b, Tensor running_mean, Tensor running_var,
+               const BatchNormSpec& spec, const Var& residual) {
   check(x, w, b, residual, running_mean, running_var, spec);
   Tensor y = x.value.like();
   Tensor mean = w.value.like(), rstd = w.value.like();
@@ -44,11 +42,6 @@ Var batch_norm(const Var& x, const Var& w, const Var& b, const Var& residual, Te
     KERNEL(dy.device(), batch_norm_backward)(dy, x, y, w, mean, rstd, spec, dx, dw, db, dresidual);
     return {dx, dw, db, dresidual};
   });
-}
-
-Var batch_norm(const Var& x, const Var& w, const Var& b, Tensor running_mean, Tensor running_var,
-               const BatchNormSpec& spec) {
-  return batch_norm(x, w, b, Var(), std::move(running_mean), std::move(running_var), spec);
 }
 
 }  // namespace mld

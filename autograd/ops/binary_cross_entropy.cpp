@@ -1,6 +1,5 @@
 // binary_cross_entropy: with logits, the mean over batch and classes.
-#include "autograd/ops.h"
-#include "autograd/ops/loss_check.h"
+#include "autograd/ops/common.h"
 
 namespace mld {
 

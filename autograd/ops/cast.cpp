@@ -1,5 +1,4 @@
 // cast: between float32 and bfloat16; the gradient is cast back.
-#include "autograd/ops.h"
 #include "autograd/ops/common.h"
 
 namespace mld {

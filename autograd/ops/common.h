@@ -5,23 +5,29 @@
 #include <algorithm>
 #include <string_view>
 
-#include "autograd/tape.h"
+#include "autograd/ops.h"
 #include "core/kernels.h"
 
 namespace mld::ops {
 
-// x is float32 or bfloat16 and has elements.
-inline void check_values(const char* op, const char* name, const Tensor& x) {
+// x has the dimensions that the layout names: "[N, H, W, C]", or "[..., C]" for one or more.
+inline void check_rank(const char* op, const char* name, const Tensor& x, std::string_view layout) {
+  const auto commas = std::count(layout.begin(), layout.end(), ',');
+  const int rank = x.shape().rank();
+  require(layout.starts_with("[...") ? rank >= commas : rank == commas + 1,
+          "{}: {} must be {}, got {}", op, name, layout, x.shape());
+}
+
+// x is float32 or bfloat16, has elements and, if a layout is given, its dimensions.
+inline void check_values(const char* op, const char* name, const Tensor& x,
+                         std::string_view layout = {}) {
   require(x.defined(), "{}: {} is undefined", op, name);
   require(is_float(x.dtype()), "{}: {} must be float32 or bfloat16, got {}", op, name,
           name_of(x.dtype()));
   require(x.numel() > 0, "{}: {} must not be empty, got shape {}", op, name, x.shape());
-}
-
-// The layout names the dimensions, as in "[N, H, W, C]".
-inline void check_rank(const char* op, const char* name, const Tensor& x, std::string_view layout) {
-  const auto rank = 1 + std::count(layout.begin(), layout.end(), ',');
-  require(x.shape().rank() == rank, "{}: {} must be {}, got {}", op, name, layout, x.shape());
+  if (!layout.empty()) {
+    check_rank(op, name, x, layout);
+  }
 }
 
 // `name` is on x's device.
@@ -62,17 +68,37 @@ inline void check_sign_activation(const char* op, const ActivationSpec& act) {
           "{}: the slope of leaky_relu must not be negative, got {}", op, act.slope);
 }
 
+// Logits and targets are float32 [N, K] on one device.
+inline void check_loss(const char* op, const Var& logits, const Tensor& targets) {
+  check_values(op, "logits", logits.value, "[N, K]");
+  require(logits.dtype() == DType::f32, "{}: logits must be float32, got {} (use cast)", op,
+          name_of(logits.dtype()));
+  require(targets.defined() && targets.dtype() == DType::f32 &&
+              targets.shape() == logits.shape() && targets.device() == logits.device(),
+          "{}: logits are {} on {}, so targets must be float32 of that shape on that device, got "
+          "{} {} on {}", op, logits.shape(), logits.device().str(), name_of(targets.dtype()),
+          targets.shape(), targets.device().str());
+}
+
+// Checks x and the window, and returns y's shape. Padding beyond half a window would let a window
+// lie in padding alone, where neither a maximum nor a mean exists.
+inline Shape pooled_shape(const char* op, const Tensor& x, const PoolSpec& spec) {
+  check_values(op, "x", x, "[N, H, W, C]");
+  require(spec.kernel >= 1 && spec.stride >= 1,
+          "{}: kernel and stride must be positive, got {} and {}", op, spec.kernel, spec.stride);
+  require(spec.pad >= 0 && 2 * spec.pad <= spec.kernel,
+          "{}: pad must be between 0 and half the kernel ({}), got {}", op, spec.kernel, spec.pad);
+  const int64_t H = x.shape()[1], W = x.shape()[2];
+  require(std::min(H, W) + 2 * spec.pad >= spec.kernel,
+          "{}: x is {}, with pad {} it is smaller than the {} x {} window", op, x.shape(), spec.pad,
+          spec.kernel, spec.kernel);
+  return {x.shape()[0], spec.out(H), spec.out(W), x.shape()[3]};
+}
+
 // The matrix view [M, C] of x [..., C].
 inline Tensor as_matrix(const Tensor& x) {
   const int64_t C = x.shape()[-1];
   return x.reshape({x.numel() / C, C});
-}
-
-// x's shape with another last dimension.
-inline Shape with_last(const Shape& shape, int64_t last) {
-  std::vector<int64_t> dims(shape.dims().begin(), shape.dims().end());
-  dims.back() = last;
-  return Shape(std::span<const int64_t>(dims));
 }
 
 // A tensor worth saving for backward only if `wanted`.

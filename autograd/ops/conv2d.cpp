@@ -1,5 +1,4 @@
 // conv2d: cross-correlation with zero padding; conv2d_fused adds what follows it in inference.
-#include "autograd/ops.h"
 #include "autograd/ops/common.h"
 
 namespace mld {
@@ -8,8 +7,7 @@ namespace {
 // Checks the inputs (bias may be undefined) and returns y's shape.
 Shape checked_shape(const char* op, const Var& x, const Var& w, const Var& bias,
                     const Conv2dSpec& spec) {
-  ops::check_values(op, "x", x.value);
-  ops::check_rank(op, "x", x.value, "[N, H, W, C]");
+  ops::check_values(op, "x", x.value, "[N, H, W, C]");
   ops::check_operand(op, x.value, "w", w.value);
   ops::check_rank(op, "w", w.value, "[O, KH, KW, C/groups]");
   require(spec.stride >= 1 && spec.pad >= 0 && spec.dilation >= 1 && spec.groups >= 1,

@@ -1,6 +1,5 @@
 // cross_entropy: against target distributions, the mean over the batch.
-#include "autograd/ops.h"
-#include "autograd/ops/loss_check.h"
+#include "autograd/ops/common.h"
 
 namespace mld {
 

@@ -1,5 +1,4 @@
 // dropout: backward draws the same mask again from its key, so no mask is stored.
-#include "autograd/ops.h"
 #include "autograd/ops/common.h"
 
 namespace mld {

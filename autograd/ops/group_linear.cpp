@@ -1,15 +1,12 @@
 // group_linear: class k = group * g + j reads query `group` only (ML-Decoder, eq. 6).
-#include "autograd/ops.h"
 #include "autograd/ops/common.h"
 
 namespace mld {
 
 Var group_linear(const Var& h, const Var& w, const Var& bias) {
   const char* op = "group_linear";
-  ops::check_values(op, "h", h.value);
-  ops::check_rank(op, "h", h.value, "[N, G, D]");
-  ops::check_values(op, "w", w.value);
-  ops::check_rank(op, "w", w.value, "[G, D, g]");
+  ops::check_values(op, "h", h.value, "[N, G, D]");
+  ops::check_values(op, "w", w.value, "[G, D, g]");
   const int64_t N = h.shape()[0], G = h.shape()[1], D = h.shape()[2], g = w.shape()[2];
   require(w.shape()[0] == G && w.shape()[1] == D,
           "group_linear: h is {}, so w must be [{}, {}, *], got {}", h.shape(), G, D, w.shape());

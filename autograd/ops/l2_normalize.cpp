@@ -1,12 +1,10 @@
 // l2_normalize: rows of length one.
-#include "autograd/ops.h"
 #include "autograd/ops/common.h"
 
 namespace mld {
 
 Var l2_normalize(const Var& x) {
-  ops::check_values("l2_normalize", "x", x.value);
-  require(x.shape().rank() >= 1, "l2_normalize: x must be [..., C], got {}", x.shape());
+  ops::check_values("l2_normalize", "x", x.value, "[..., C]");
   const Tensor rows = ops::as_matrix(x.value);
   Tensor y = x.value.like(), y_rows = ops::as_matrix(y);
   Tensor norm({rows.shape()[0]}, DType::f32, x.device());

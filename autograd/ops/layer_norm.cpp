@@ -1,5 +1,4 @@
 // layer_norm: y = (x - mean) * rstd * w + b over the last dimension; w and b are optional.
-#include "autograd/ops.h"
 #include "autograd/ops/common.h"
 
 namespace mld {
@@ -21,15 +20,10 @@ Var normalized(const Var& x, const Var& w, const Var& b, const LayerNormSpec& sp
   });
 }
 
-void check(const Var& x) {
-  ops::check_values("layer_norm", "x", x.value);
-  require(x.shape().rank() >= 1, "layer_norm: x must be [..., C], got {}", x.shape());
-}
-
 }  // namespace
 
 Var layer_norm(const Var& x, const Var& w, const Var& b, const LayerNormSpec& spec) {
-  check(x);
+  ops::check_values("layer_norm", "x", x.value, "[..., C]");
   const Shape affine{x.shape()[-1]};
   ops::check_f32("layer_norm", x.value, "w", w.value, affine);
   ops::check_f32("layer_norm", x.value, "b", b.value, affine);
@@ -37,7 +31,7 @@ Var layer_norm(const Var& x, const Var& w, const Var& b, const LayerNormSpec& sp
 }
 
 Var layer_norm(const Var& x, const LayerNormSpec& spec) {
-  check(x);
+  ops::check_values("layer_norm", "x", x.value, "[..., C]");
   return normalized(x, Var(), Var(), spec);
 }
 

@@ -1,13 +1,11 @@
 // linear: y = x w^T + bias over the last dimension; linear_relu fuses max(0, y).
-#include "autograd/ops.h"
 #include "autograd/ops/common.h"
 
 namespace mld {
 namespace {
 
 Shape checked_shape(const char* op, const Var& x, const Var& w, const Var& bias) {
-  ops::check_values(op, "x", x.value);
-  require(x.shape().rank() >= 1, "{}: x must be [..., C], got {}", op, x.shape());
+  ops::check_values(op, "x", x.value, "[..., C]");
   ops::check_operand(op, x.value, "w", w.value);
   ops::check_rank(op, "w", w.value, "[O, C]");
   require(w.shape()[1] == x.shape()[-1], "{}: x is {}, so w must be [*, {}], got {}", op, x.shape(),
@@ -18,7 +16,7 @@ Shape checked_shape(const char* op, const Var& x, const Var& w, const Var& bias)
             name_of(bias.dtype()), bias.shape());
     ops::check_device(op, x.value, "bias", bias.value);
   }
-  return ops::with_last(x.shape(), w.shape()[0]);
+  return x.shape().with(-1, w.shape()[0]);
 }
 
 Var apply(const char* op, const Var& x, const Var& w, const Var& bias, const LinearSpec& spec) {

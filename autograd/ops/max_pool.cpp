@@ -1,6 +1,5 @@
 // max_pool: the largest value of each window; backward sends dy to where it was.
-#include "autograd/ops.h"
-#include "autograd/ops/pool_check.h"
+#include "autograd/ops/common.h"
 
 namespace mld {
 

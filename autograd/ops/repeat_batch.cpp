@@ -1,12 +1,10 @@
 // repeat_batch: the same rows for every picture; the gradient is the sum over the pictures.
-#include "autograd/ops.h"
 #include "autograd/ops/common.h"
 
 namespace mld {
 
 Var repeat_batch(const Var& x, int64_t N) {
-  ops::check_values("repeat_batch", "x", x.value);
-  ops::check_rank("repeat_batch", "x", x.value, "[R, D]");
+  ops::check_values("repeat_batch", "x", x.value, "[R, D]");
   require(N > 0, "repeat_batch: N must be positive, got {}", N);
   const int64_t R = x.shape()[0], D = x.shape()[1];
   Tensor y({N, R, D}, x.dtype(), x.device());

@@ -1,5 +1,4 @@
 // scale: y = factor * x.
-#include "autograd/ops.h"
 #include "autograd/ops/common.h"
 
 namespace mld {

@@ -1,12 +1,10 @@
 // scale_channels: one factor per picture and channel (the gate of squeeze-and-excitation).
-#include "autograd/ops.h"
 #include "autograd/ops/common.h"
 
 namespace mld {
 
 Var scale_channels(const Var& x, const Var& gate) {
-  ops::check_values("scale_channels", "x", x.value);
-  ops::check_rank("scale_channels", "x", x.value, "[N, H, W, C]");
+  ops::check_values("scale_channels", "x", x.value, "[N, H, W, C]");
   ops::check_operand("scale_channels", x.value, "gate", gate.value);
   const int64_t N = x.shape()[0], L = x.shape()[1] * x.shape()[2], C = x.shape()[3];
   require(gate.shape() == Shape{N, 1, 1, C},

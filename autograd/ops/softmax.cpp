@@ -1,19 +1,10 @@
 // softmax and log_softmax over the last dimension.
-#include "autograd/ops.h"
 #include "autograd/ops/common.h"
 
 namespace mld {
-namespace {
-
-void check(const char* op, const Var& x) {
-  ops::check_values(op, "x", x.value);
-  require(x.shape().rank() >= 1, "{}: x must be [..., C], got {}", op, x.shape());
-}
-
-}  // namespace
 
 Var softmax(const Var& x) {
-  check("softmax", x);
+  ops::check_values("softmax", "x", x.value, "[..., C]");
   Tensor y = x.value.like(), y_rows = ops::as_matrix(y);
   KERNEL(x.device(), softmax_forward)(ops::as_matrix(x.value), y_rows);
   return record("softmax", y, {x}, [y](const Tensor& dy) -> Grads {
@@ -24,7 +15,7 @@ Var softmax(const Var& x) {
 }
 
 Var log_softmax(const Var& x) {
-  check("log_softmax", x);
+  ops::check_values("log_softmax", "x", x.value, "[..., C]");
   Tensor y = x.value.like(), y_rows = ops::as_matrix(y);
   KERNEL(x.device(), log_softmax_forward)(ops::as_matrix(x.value), y_rows);
   return record("log_softmax", y, {x}, [y](const Tensor& dy) -> Grads {

@@ -1,5 +1,4 @@
 // sum and mean of all elements.
-#include "autograd/ops.h"
 #include "autograd/ops/common.h"
 
 namespace mld {

@@ -1,12 +1,10 @@
 // variance_tokens: the unbiased variance over the positions of a picture.
-#include "autograd/ops.h"
 #include "autograd/ops/common.h"
 
 namespace mld {
 
 Var variance_tokens(const Var& x) {
-  ops::check_values("variance_tokens", "x", x.value);
-  ops::check_rank("variance_tokens", "x", x.value, "[N, L, C]");
+  ops::check_values("variance_tokens", "x", x.value, "[N, L, C]");
   const int64_t N = x.shape()[0], L = x.shape()[1], C = x.shape()[2];
   require(L >= 2, "variance_tokens: x is {}, the unbiased variance needs L >= 2", x.shape());
   Tensor y({N, C}, x.dtype(), x.device()), mean({N, C}, DType::f32, x.device());
