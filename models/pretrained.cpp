@@ -17,24 +17,13 @@ bool under(std::string_view name, std::string_view prefix) {
   return name.starts_with(prefix) && name.size() > prefix.size() && name[prefix.size()] == '.';
 }
 
-// The names in a model's state.
-std::set<std::string> state_names(Module& model) {
-  std::set<std::string> names;
-  for (const auto& [name, p] : parameters(model)) {
-    names.insert(name);
-  }
-  for (const auto& [name, b] : buffers(model)) {
-    names.insert(name);
-  }
-  return names;
-}
-
 // The prefix that programs give the names of a model they wrap ("module.", "model.", "_orig_mod.",
 // "backbone.", "state_dict.model."): the one ending in a dot without which most of the file's names
 // are the model's. "" if they are already.
 std::string wrapper_prefix(Module& model, std::span<const StateView> state) {
   constexpr size_t kDeepest = 4;  // dots
-  const std::set<std::string> known = state_names(model);
+  const auto tensors = state_tensors(model);
+  const std::map<std::string, StateTensor*> known(tensors.begin(), tensors.end());
   std::map<std::string, size_t> fitting;  // prefix -> how many names fit without it
   for (const StateView& view : state) {
     size_t start = 0;
@@ -99,14 +88,6 @@ LoadReport load_pretrained(Classifier& model, std::span<const StateView> state, 
                      "pretrained weights: none of the file's {} tensors fits the model; is the "
                      "file for a {}?", ours.size(), model.spec.backbone);
   return report;
-}
-
-LoadReport load_pretrained(Classifier& model, const StateDict& state, InitPolicy policy) {
-  std::vector<StateView> views;
-  for (const auto& [name, tensor] : state) {
-    views.push_back({name, tensor.shape(), tensor.dtype(), tensor.raw()});
-  }
-  return load_pretrained(model, views, policy);
 }
 
 }  // namespace mld

@@ -32,6 +32,5 @@ std::string our_name(const std::string& published);
 // an initialize()d model; the report says what was left unchanged. Errors: DataError listing what
 // does not fit, two entries for one tensor, or (matching) nothing that fits.
 LoadReport load_pretrained(Classifier& model, std::span<const StateView> state, InitPolicy policy);
-LoadReport load_pretrained(Classifier& model, const StateDict& state, InitPolicy policy);
 
 }  // namespace mld

@@ -1,7 +1,5 @@
 #include "models/resnet.h"
 
-#include "nn/init.h"
-
 namespace mld {
 
 namespace {
@@ -38,9 +36,7 @@ void BasicBlock::each(Visitor& v) {
   v("bn1", bn1);
   v("conv2", conv2);
   v("bn2", bn2);
-  if (downsample) {
-    v("downsample", *downsample);
-  }
+  v("downsample", downsample);
 }
 
 Bottleneck::Bottleneck(int64_t C, int64_t planes, int stride)
@@ -65,9 +61,7 @@ void Bottleneck::each(Visitor& v) {
   v("bn2", bn2);
   v("conv3", conv3);
   v("bn3", bn3);
-  if (downsample) {
-    v("downsample", *downsample);
-  }
+  v("downsample", downsample);
 }
 
 // ---- the network --------------------------------------------------------------------------------
@@ -114,20 +108,7 @@ void ResNet::each(Visitor& v) {
   v("conv1", conv1);
   v("bn1", bn1);
   for (size_t stage = 0; stage < layers.size(); ++stage) {
-    for (size_t i = 0; i < layers[stage].size(); ++i) {
-      v(std::string(kStages[stage]) + "." + std::to_string(i), *layers[stage][i]);
-    }
-  }
-}
-
-void ResNet::reset(RandomStream&) {
-  if (!spec.zero_init_residual) {
-    return;
-  }
-  for (const auto& blocks : layers) {
-    for (const auto& block : blocks) {
-      fill(block->last_norm().weight, 0);
-    }
+    v(kStages[stage], layers[stage]);
   }
 }
 

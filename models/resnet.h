@@ -29,7 +29,6 @@ struct ResNetShortcut : Module {
 // A residual block: y = relu(branch(x) + shortcut(x)).
 struct ResNetBlock : Module {
   virtual Var operator()(const Var& x) = 0;  // [N, H, W, C] -> [N, OH, OW, O]
-  virtual BatchNorm2d& last_norm() = 0;  // of the branch
 };
 
 // 3x3, 3x3.   C -> planes channels; the shortcut is a projection where the shape changes
@@ -44,7 +43,6 @@ struct BasicBlock : ResNetBlock {
   BasicBlock(int64_t C, int64_t planes, int stride = 1);
 
   Var operator()(const Var& x) override;
-  BatchNorm2d& last_norm() override { return bn2; }
   void each(Visitor& v) override;
 };
 
@@ -62,7 +60,6 @@ struct Bottleneck : ResNetBlock {
   Bottleneck(int64_t C, int64_t planes, int stride = 1);
 
   Var operator()(const Var& x) override;
-  BatchNorm2d& last_norm() override { return bn3; }
   void each(Visitor& v) override;
 };
 
@@ -70,9 +67,6 @@ struct ResNetSpec {
   bool bottleneck = false;
   std::array<int, 4> layers{2, 2, 2, 2};  // blocks per stage
   int64_t width = 64;                     // channels of the stem; stages have 1, 2, 4, 8 times it
-  // Starts every block as the identity: the last norm of each branch has weight 0. timm does so,
-  // torchvision does not.
-  bool zero_init_residual = false;
 };
 
 struct ResNet : Backbone {
@@ -86,7 +80,6 @@ struct ResNet : Backbone {
   Var operator()(const Var& images, const Tap& tap = {}) override;
   int64_t features() const override;
   void each(Visitor& v) override;
-  void reset(RandomStream& random) override;  // zero_init_residual; convolutions reset themselves
 };
 
 }  // namespace mld

@@ -60,8 +60,7 @@ void fill_normal(Parameter& p, RandomStream& random, double std) {
   });
 }
 
-void fill(Parameter& p, float value) { p.value = Tensor::full(p.shape, value); }
-void fill(Buffer& b, float value) { b.value = Tensor::full(b.shape, value, b.dtype); }
+void fill(StateTensor& t, float value) { t.value = Tensor::full(t.shape, value, t.dtype); }
 
 void fill_linear_default(Parameter& p, RandomStream& random, int64_t fan_in) {
   fill_uniform(p, random, 1.0 / std::sqrt(static_cast<double>(fan_in)));

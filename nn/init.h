@@ -7,11 +7,10 @@
 
 namespace mld {
 
-// Each gives p (or b) a fresh value on the CPU.
+// Each gives the tensor a fresh value on the CPU.
 void fill_uniform(Parameter& p, RandomStream& random, double bound);  // U(-bound, bound)
 void fill_normal(Parameter& p, RandomStream& random, double std);     // N(0, std^2)
-void fill(Parameter& p, float value);
-void fill(Buffer& b, float value);
+void fill(StateTensor& t, float value);
 
 // PyTorch's default for linear layers and biases: U(-1/sqrt(fan_in), 1/sqrt(fan_in)).
 void fill_linear_default(Parameter& p, RandomStream& random, int64_t fan_in);

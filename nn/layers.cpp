@@ -9,12 +9,11 @@ namespace mld {
 
 // ---- convolution --------------------------------------------------------------------------------
 
-Conv2d::Conv2d(int64_t C, int64_t O, int kernel, Options options)
-    : spec{.stride = options.stride, .pad = options.pad, .groups = options.groups},
-      weight(Shape{O, kernel, kernel, C / options.groups}, Parameter::Layout::conv) {
-  require(C % options.groups == 0 && O % options.groups == 0,
-          "Conv2d: {} and {} channels do not divide into {} groups", C, O, options.groups);
-  if (options.bias) {
+Conv2d::Conv2d(int64_t C, int64_t O, int kernel, const Conv2dSpec& spec_, bool with_bias)
+    : spec(spec_), weight(Shape{O, kernel, kernel, C / spec.groups}, Parameter::Layout::conv) {
+  require(C % spec.groups == 0 && O % spec.groups == 0,
+          "Conv2d: {} and {} channels do not divide into {} groups", C, O, spec.groups);
+  if (with_bias) {
     bias.emplace(Shape{O});
   }
 }
@@ -26,9 +25,7 @@ Var Conv2d::operator()(const Var& x) {
 
 void Conv2d::each(Visitor& v) {
   v("weight", weight);
-  if (bias) {
-    v("bias", *bias);
-  }
+  v("bias", bias);
 }
 
 void Conv2d::reset(RandomStream& random) {
@@ -148,9 +145,7 @@ Var Linear::relu(const Var& x) {
 
 void Linear::each(Visitor& v) {
   v("weight", weight);
-  if (bias) {
-    v("bias", *bias);
-  }
+  v("bias", bias);
 }
 
 void Linear::reset(RandomStream& random) {

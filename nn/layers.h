@@ -13,18 +13,12 @@ namespace mld {
 
 // y = x cross-correlated with weight [+ bias].   [N, H, W, C] -> [N, OH, OW, O]
 struct Conv2d : Module {
-  struct Options {
-    int stride = 1, pad = 0, groups = 1;
-    bool bias = false;
-  };
-
   Conv2dSpec spec;
   Parameter weight;               // [O, KH, KW, C/groups]; OIHW on disk
   std::optional<Parameter> bias;  // [O]
 
-  // A square kernel. Errors: C or O is not a multiple of options.groups.
-  Conv2d(int64_t C, int64_t O, int kernel, Options options);
-  Conv2d(int64_t C, int64_t O, int kernel) : Conv2d(C, O, kernel, Options{}) {}
+  // A square kernel. Errors: C or O is not a multiple of spec.groups.
+  Conv2d(int64_t C, int64_t O, int kernel, const Conv2dSpec& spec = {}, bool with_bias = false);
 
   Var operator()(const Var& x);
 

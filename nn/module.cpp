@@ -2,10 +2,6 @@
 
 namespace mld {
 
-void Module::reset(RandomStream&) {}
-
-// ---- Visitor ------------------------------------------------------------------------------------
-
 std::string Visitor::path(std::string_view name) const {
   if (prefix_.empty() || name.empty()) {
     return prefix_ + std::string(name);
@@ -30,32 +26,32 @@ void Visitor::walk(Module& root, std::string_view prefix) {
   leave(prefix_, root);
 }
 
-void Visitor::parameter(const std::string&, Parameter&) {}
-void Visitor::buffer(const std::string&, Buffer&) {}
-void Visitor::leave(const std::string&, Module&) {}
-
 namespace {
 
 struct Collect : Visitor {
   NamedParameters parameters;
   NamedBuffers buffers;
+  std::vector<std::pair<std::string, StateTensor*>> all;
+  explicit Collect(Module& model) { walk(model); }
   void parameter(const std::string& name, Parameter& p) override {
     parameters.emplace_back(name, &p);
+    all.emplace_back(name, &p);
   }
-  void buffer(const std::string& name, Buffer& b) override { buffers.emplace_back(name, &b); }
+  void buffer(const std::string& name, Buffer& b) override {
+    buffers.emplace_back(name, &b);
+    all.emplace_back(name, &b);
+  }
 };
 
 // Calls a function on every module, children before parents.
 template <class F>
-struct ForModules : Visitor {
-  explicit ForModules(F f_) : f(f_) {}
-  F f;
-  void leave(const std::string& name, Module& module) override { f(name, module); }
-};
-
-template <class F>
 void for_modules(Module& model, F f) {
-  ForModules<F>(f).walk(model);
+  struct Call : Visitor {
+    F f;
+    explicit Call(F f_) : f(f_) {}
+    void leave(const std::string& name, Module& module) override { f(name, module); }
+  };
+  Call(f).walk(model);
 }
 
 // FNV-1a, 64 bits: a name as a number.
@@ -81,16 +77,10 @@ Var as_input(Parameter& p, const Var& x) {
   return Var(p.value, x.tape, -1);
 }
 
-NamedParameters parameters(Module& model) {
-  Collect collect;
-  collect.walk(model);
-  return std::move(collect.parameters);
-}
-
-NamedBuffers buffers(Module& model) {
-  Collect collect;
-  collect.walk(model);
-  return std::move(collect.buffers);
+NamedParameters parameters(Module& model) { return Collect(model).parameters; }
+NamedBuffers buffers(Module& model) { return Collect(model).buffers; }
+std::vector<std::pair<std::string, StateTensor*>> state_tensors(Module& model) {
+  return Collect(model).all;
 }
 
 int64_t count_parameters(Module& model) {
@@ -108,15 +98,10 @@ void initialize(Module& model, uint64_t seed) {
     RandomStream random({seed, hash(name), kInitStream});
     module.reset(random);
   });
-  Collect all;
-  all.walk(model);
-  for (const auto& [name, p] : all.parameters) {
-    require(p->value.defined(), "initialize: no module's reset() gives {} a value", name);
-    p->grad = {};
+  for (const auto& [name, tensor] : state_tensors(model)) {
+    require(tensor->value.defined(), "initialize: no module's reset() gives {} a value", name);
   }
-  for (const auto& [name, b] : all.buffers) {
-    require(b->value.defined(), "initialize: no module's reset() gives {} a value", name);
-  }
+  clear_gradients(model);
 }
 
 void unfold_batch_norm(Module& model) {
@@ -138,18 +123,15 @@ void fold_batch_norm(Module& model) {
 
 void to(Module& model, Device device) {
   unfold_batch_norm(model);
-  Collect all;
-  all.walk(model);
-  for (const auto& [name, p] : all.parameters) {
-    p->value = device.is_meta() ? Tensor(p->shape, DType::f32, device) : p->value.to(device);
-    p->grad = p->grad.to(device);
-  }
-  for (const auto& [name, b] : all.buffers) {
-    if (is_float(b->dtype)) {
-      b->value = device.is_meta() ? Tensor(b->shape, b->dtype, device) : b->value.to(device);
+  for (const auto& [name, t] : state_tensors(model)) {
+    if (is_float(t->dtype)) {
+      t->value = device.is_meta() ? Tensor(t->shape, t->dtype, device) : t->value.to(device);
     } else if (device.is_meta()) {
-      b->value = Tensor::zeros(b->shape, b->dtype);
+      t->value = Tensor::zeros(t->shape, t->dtype);
     }
+  }
+  for (const auto& [name, p] : parameters(model)) {
+    p->grad = p->grad.to(device);
   }
 }
 

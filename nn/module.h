@@ -3,7 +3,8 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
+#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -16,30 +17,30 @@
 
 namespace mld {
 
-// A trained tensor, float32. `value` is undefined until initialize() or load_state() gives it one.
-struct Parameter {
+// A tensor of a module's state. `value` is undefined until initialize() or load_state() gives it
+// one.
+struct StateTensor {
   // How a checkpoint lays the elements out: files keep PyTorch's layout.
   enum class Layout { same, conv };  // conv: OHWI in memory, OIHW on disk
 
-  Shape shape;       // as in memory
-  Tensor value;
-  Tensor grad;       // undefined: zero
-  bool trainable = true;
+  Shape shape;  // as in memory
+  DType dtype = DType::f32;
   Layout layout = Layout::same;
+  Tensor value{};
+};
 
-  Parameter() = default;
+// A trained tensor, float32.
+struct Parameter : StateTensor {
+  Tensor grad;  // undefined: zero
+  bool trainable = true;
+
   explicit Parameter(const Shape& shape_, Layout layout_ = Layout::same)
-      : shape(shape_), layout(layout_) {}
+      : StateTensor{shape_, DType::f32, layout_} {}
 };
 
 // A tensor that is state but not trained: running statistics (f32), batch counters (i64).
-struct Buffer {
-  Shape shape;
-  DType dtype = DType::f32;
-  Tensor value;
-
-  Buffer() = default;
-  explicit Buffer(const Shape& shape_, DType dtype_ = DType::f32) : shape(shape_), dtype(dtype_) {}
+struct Buffer : StateTensor {
+  explicit Buffer(const Shape& shape_, DType dtype_ = DType::f32) : StateTensor{shape_, dtype_} {}
 };
 
 class Visitor;
@@ -53,7 +54,7 @@ struct Module {
   virtual void each(Visitor& v) = 0;
   // Gives this module's own parameters and buffers their initial values (children have theirs
   // already, so a parent may override them). Draws from a stream of its own.
-  virtual void reset(RandomStream& random);
+  virtual void reset(RandomStream&) {}
   // Drops what this module derived from its own values (a folded batch norm).
   virtual void drop_derived() {}
 };
@@ -67,9 +68,15 @@ class Visitor {
   void operator()(std::string_view name, Buffer& b);
   void operator()(std::string_view name, Module& child);
   template <class M>
-  void operator()(std::string_view name, std::vector<M>& children) {  // name.0, name.1, ...
+  void operator()(std::string_view name, std::optional<M>& member) {  // if there is one
+    if (member) {
+      (*this)(name, *member);
+    }
+  }
+  template <class M>  // name.0, name.1, ...
+  void operator()(std::string_view name, std::vector<std::unique_ptr<M>>& children) {
     for (size_t i = 0; i < children.size(); ++i) {
-      (*this)(std::string(name) + "." + std::to_string(i), children[i]);
+      (*this)(std::string(name) + "." + std::to_string(i), *children[i]);
     }
   }
   // Starts the walk at a model; `prefix` goes before every name. A child with an empty name adds
@@ -77,9 +84,9 @@ class Visitor {
   void walk(Module& root, std::string_view prefix = "");
 
  protected:
-  virtual void parameter(const std::string& name, Parameter& p);
-  virtual void buffer(const std::string& name, Buffer& b);
-  virtual void leave(const std::string& name, Module& module);  // after its members
+  virtual void parameter(const std::string& /*name*/, Parameter&) {}
+  virtual void buffer(const std::string& /*name*/, Buffer&) {}
+  virtual void leave(const std::string& /*name*/, Module&) {}  // after its members
 
  private:
   std::string path(std::string_view name) const;
@@ -94,6 +101,8 @@ using NamedBuffers = std::vector<std::pair<std::string, Buffer*>>;
 
 NamedParameters parameters(Module& model);  // in the order of each()
 NamedBuffers buffers(Module& model);
+// Both, in that order.
+std::vector<std::pair<std::string, StateTensor*>> state_tensors(Module& model);
 int64_t count_parameters(Module& model);    // elements, frozen ones included, buffers not
 
 // Initial values for everything, on the CPU: a pure function of the seed and each module's name,
@@ -132,6 +141,7 @@ struct StateView {
   DType dtype = DType::f32;
   const void* data = nullptr;  // aligned for dtype
 };
+std::vector<StateView> views_of(const StateDict& state);
 
 // Copies values in, widening bfloat16; the model's device is kept. A missing "num_batches_tracked"
 // is never an error (old files lack it): the model's stays, or is zero if it had none.

@@ -10,11 +10,14 @@ namespace mld {
 
 namespace {
 
-// [O, H, W, I] in memory, [O, I, H, W] on disk.
-Shape disk_shape(const Parameter& p) {
-  const Shape& s = p.shape;
-  return p.layout == Parameter::Layout::conv ? Shape{s[0], s[3], s[1], s[2]} : s;
+bool is_conv(const StateTensor& t) { return t.layout == StateTensor::Layout::conv; }
+
+// [O, H, W, I] in memory, [O, I, H, W] on disk: the same order of elements for a 1x1 kernel.
+Shape disk_shape(const StateTensor& t) {
+  const Shape& s = t.shape;
+  return is_conv(t) ? Shape{s[0], s[3], s[1], s[2]} : s;
 }
+bool transposed(const StateTensor& t) { return is_conv(t) && t.shape[1] * t.shape[2] > 1; }
 
 // y[b, c, r] = x[b, r, c]
 void transpose_each(const float* x, int64_t B, int64_t R, int64_t C, float* y) {
@@ -50,37 +53,24 @@ Tensor widened(const StateView& view) {
   return y;
 }
 
-Tensor from_disk(const StateView& view, const Parameter& p) {
-  Tensor wide;
-  const void* data = view.data;
-  if (view.dtype == DType::bf16) {
-    wide = widened(view);
-    data = wide.raw();
-  }
-  Tensor y(p.shape);
-  if (p.layout == Parameter::Layout::conv && p.shape[1] * p.shape[2] > 1) {
-    transpose_each(static_cast<const float*>(data), p.shape[0], p.shape[3],
-                   p.shape[1] * p.shape[2], y.data<float>());
+Tensor from_disk(const StateView& view, const StateTensor& t) {
+  const Tensor wide = view.dtype == t.dtype ? Tensor{} : widened(view);
+  const void* data = wide.defined() ? wide.raw() : view.data;
+  Tensor y(t.shape, t.dtype);
+  if (transposed(t)) {
+    transpose_each(static_cast<const float*>(data), t.shape[0], t.shape[3],
+                   t.shape[1] * t.shape[2], y.data<float>());
   } else {
     copy_bytes(data, y.raw(), y.bytes());
   }
   return y;
 }
 
-Tensor from_disk(const StateView& view, const Buffer& b) {
-  if (view.dtype != b.dtype) {
-    return widened(view);
-  }
-  Tensor y(b.shape, b.dtype);
-  copy_bytes(view.data, y.raw(), y.bytes());
-  return y;
-}
-
-Tensor to_disk(const Parameter& p) {
-  const Tensor x = p.value.to(Device{});
-  Tensor y(disk_shape(p));
-  if (p.layout == Parameter::Layout::conv && p.shape[1] * p.shape[2] > 1) {
-    transpose_each(x.data<float>(), p.shape[0], p.shape[1] * p.shape[2], p.shape[3],
+Tensor to_disk(const StateTensor& t) {
+  const Tensor x = t.value.to(Device{});
+  Tensor y(disk_shape(t), t.dtype);
+  if (transposed(t)) {
+    transpose_each(x.data<float>(), t.shape[0], t.shape[1] * t.shape[2], t.shape[3],
                    y.data<float>());
   } else {
     copy_bytes(x.raw(), y.raw(), y.bytes());
@@ -123,17 +113,22 @@ void check(const LoadReport& report) {
 }
 
 // One load: matches the model's names with the file's.
-class Loader : public Visitor {
+class Loader {
  public:
-  explicit Loader(std::span<const StateView> state) {
+  // The report is complete after this; nothing has been written yet.
+  LoadReport match(Module& model, std::span<const StateView> state) {
     for (const StateView& view : state) {
       views_.emplace(view.name, &view);
     }
-  }
-
-  // The report is complete after this; nothing has been written yet.
-  LoadReport match(Module& model, std::span<const StateView> state) {
-    walk(model);
+    for (const auto& [name, t] : state_tensors(model)) {
+      if (!views_.contains(name) && optional_name(name)) {
+        if (!t->value.defined()) {
+          absent_counters_.push_back(t);
+        }
+      } else if (const StateView* view = find(name, disk_shape(*t), t->dtype)) {
+        matched_.emplace_back(t, view);
+      }
+    }
     for (const StateView& view : state) {
       if (views_.contains(view.name)) {  // matched names have been taken out
         report_.unexpected.push_back(printable(view.name));
@@ -143,36 +138,15 @@ class Loader : public Visitor {
   }
 
   void write() {
-    for (const auto& [p, view] : parameters_) {
-      const Device device = p->value.device();
-      p->value = from_disk(*view, *p).to(device);
-      p->grad = {};
+    for (const auto& [t, view] : matched_) {
+      t->value = from_disk(*view, *t).to(t->value.device());
     }
-    for (const auto& [b, view] : buffers_) {
-      const Device device = b->value.device();
-      b->value = from_disk(*view, *b).to(device);
-    }
-    for (Buffer* b : absent_counters_) {
-      b->value = Tensor::zeros(b->shape, b->dtype);
+    for (StateTensor* t : absent_counters_) {
+      t->value = Tensor::zeros(t->shape, t->dtype);
     }
   }
 
  private:
-  void parameter(const std::string& name, Parameter& p) override {
-    if (const StateView* view = find(name, disk_shape(p), DType::f32)) {
-      parameters_.emplace_back(&p, view);
-    }
-  }
-  void buffer(const std::string& name, Buffer& b) override {
-    if (!views_.contains(name) && optional_name(name)) {
-      if (!b.value.defined()) {
-        absent_counters_.push_back(&b);
-      }
-    } else if (const StateView* view = find(name, b.shape, b.dtype)) {
-      buffers_.emplace_back(&b, view);
-    }
-  }
-
   // The file's tensor if it fits; else a line in the report.
   const StateView* find(const std::string& name, const Shape& shape, DType dtype) {
     const auto found = views_.find(name);
@@ -195,53 +169,44 @@ class Loader : public Visitor {
   }
 
   std::unordered_map<std::string, const StateView*> views_;
-  std::vector<std::pair<Parameter*, const StateView*>> parameters_;
-  std::vector<std::pair<Buffer*, const StateView*>> buffers_;
-  std::vector<Buffer*> absent_counters_;
+  std::vector<std::pair<StateTensor*, const StateView*>> matched_;
+  std::vector<StateTensor*> absent_counters_;
   LoadReport report_;
 };
 
 }  // namespace
 
 StateDict state_dict(Module& model) {
-  struct Collect : Visitor {
-    StateDict state;
-    void parameter(const std::string& name, Parameter& p) override {
-      require(p.value.defined(), "state_dict: {} has no value yet", name);
-      state.emplace_back(name, to_disk(p));
-    }
-    void buffer(const std::string& name, Buffer& b) override {
-      require(b.value.defined(), "state_dict: {} has no value yet", name);
-      Tensor copy(b.shape, b.dtype);
-      const Tensor host = b.value.to(Device{});
-      std::memcpy(copy.raw(), host.raw(), copy.bytes());
-      state.emplace_back(name, copy);
-    }
-  };
-  Collect collect;
-  collect.walk(model);
-  return std::move(collect.state);
+  StateDict state;
+  for (const auto& [name, t] : state_tensors(model)) {
+    require(t->value.defined(), "state_dict: {} has no value yet", name);
+    state.emplace_back(name, to_disk(*t));
+  }
+  return state;
+}
+
+std::vector<StateView> views_of(const StateDict& state) {
+  std::vector<StateView> views;
+  for (const auto& [name, tensor] : state) {
+    views.push_back({name, tensor.shape(), tensor.dtype(), tensor.raw()});
+  }
+  return views;
 }
 
 LoadReport load_state(Module& model, std::span<const StateView> state, LoadPolicy policy) {
-  Loader loader(state);
+  Loader loader;
   LoadReport report = loader.match(model, state);
   if (policy == LoadPolicy::strict) {
     check(report);
   }
   unfold_batch_norm(model);
   loader.write();
+  clear_gradients(model);
   return report;
 }
 
 LoadReport load_state(Module& model, const StateDict& state, LoadPolicy policy) {
-  std::vector<StateView> views;
-  std::vector<Tensor> host;  // keeps copies of device tensors alive
-  for (const auto& [name, tensor] : state) {
-    host.push_back(tensor.to(Device{}));
-    views.push_back({name, tensor.shape(), tensor.dtype(), host.back().raw()});
-  }
-  return load_state(model, views, policy);
+  return load_state(model, views_of(state), policy);
 }
 
 }  // namespace mld

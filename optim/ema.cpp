@@ -7,25 +7,18 @@ namespace mld {
 Ema::Ema(Module& model, double decay) : model_(model), decay_(decay) {
   require<UsageError>(0 <= decay && decay < 1, "train.model_ema_decay must be in [0, 1), got {}",
                       decay);
-  for (const auto& [name, p] : parameters(model)) {
-    require(p->value.defined(), "ema: {} has no value; initialize() or load_state() first", name);
-    parameters_.emplace_back(p, p->value.clone());
-  }
-  for (const auto& [name, b] : buffers(model)) {
-    require(b->value.defined(), "ema: {} has no value; initialize() or load_state() first", name);
-    buffers_.emplace_back(b, b->value.clone());
+  for (const auto& [name, t] : state_tensors(model)) {
+    require(t->value.defined(), "ema: {} has no value; initialize() or load_state() first", name);
+    averages_.emplace_back(t, t->value.clone());
   }
 }
 
 void Ema::update() {
   require(!swapped_, "ema: update() called while the model holds the averages");
   std::vector<std::pair<Tensor, Tensor>> floats;
-  for (const auto& [p, average] : parameters_) {
-    floats.emplace_back(average, p->value);
-  }
-  for (const auto& [b, average] : buffers_) {
-    if (is_float(b->dtype)) {
-      floats.emplace_back(average, b->value);
+  for (const auto& [t, average] : averages_) {
+    if (is_float(t->dtype)) {
+      floats.emplace_back(average, t->value);
     }
   }
   update_counters();
@@ -36,19 +29,16 @@ void Ema::update() {
 }
 
 void Ema::update_counters() {
-  for (auto& [b, average] : buffers_) {
-    if (!is_float(b->dtype)) {
-      average = b->value.clone();
+  for (auto& [t, average] : averages_) {
+    if (!is_float(t->dtype)) {
+      average = t->value.clone();
     }
   }
 }
 
 void Ema::swap() {
-  for (auto& [p, average] : parameters_) {
-    std::swap(p->value, average);
-  }
-  for (auto& [b, average] : buffers_) {
-    std::swap(b->value, average);
+  for (auto& [t, average] : averages_) {
+    std::swap(t->value, average);
   }
   swapped_ = !swapped_;
   unfold_batch_norm(model_);

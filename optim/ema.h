@@ -33,8 +33,7 @@ class Ema {
 
   Module& model_;
   double decay_;
-  std::vector<std::pair<Parameter*, Tensor>> parameters_;  // with their averages
-  std::vector<std::pair<Buffer*, Tensor>> buffers_;
+  std::vector<std::pair<StateTensor*, Tensor>> averages_;
   bool swapped_ = false;
 };
 

@@ -134,18 +134,6 @@ TEST_CASE("taps see every stage, and the pooled features") {
   CHECK(seen == expected);
 }
 
-TEST_CASE("zero_init_residual makes every block the identity at first") {
-  ResNet net({.layers = {1, 1, 1, 1}, .width = 8, .zero_init_residual = true});
-  initialize(net, 1);
-  ResNetBlock& block = *net.layers[0][0];
-  const Tensor x = activation(Var(random_tensor({1, 4, 4, 8}, 1)), {.kind = Act::relu}).value;
-  CHECK_EQ(block(Var(x)).value.to_vector(), x.to_vector());
-  ResNet usual({.layers = {1, 1, 1, 1}, .width = 8});
-  initialize(usual, 1);
-  CHECK_NE((*usual.layers[0][0])(Var(x)).value.to_vector(), x.to_vector());
-  CHECK_EQ(net.conv1.weight.value.to_vector(), usual.conv1.weight.value.to_vector());
-}
-
 TEST_CASE("errors: model descriptions and inputs") {
   const auto error = [](ModelSpec spec) {
     try {

@@ -189,7 +189,7 @@ TEST_CASE("Dropout: acts in training on a tape only, every time with another mas
 }
 
 TEST_CASE("Conv2d: bias and output shape") {
-  Conv2d conv(4, 6, 3, {.stride = 2, .pad = 1, .groups = 2, .bias = true});
+  Conv2d conv(4, 6, 3, {.stride = 2, .pad = 1, .groups = 2}, true);
   initialize(conv, 1);
   conv.bias->value = Tensor::full({6}, 100.0f);
   const Var y = conv(Var(Tensor::zeros({1, 5, 7, 4})));

@@ -16,7 +16,7 @@ namespace {
 
 // Two levels, every kind of member.
 struct Inner : Module {
-  Conv2d conv{4, 6, 3, {.stride = 2, .pad = 1, .groups = 2, .bias = true}};
+  Conv2d conv{4, 6, 3, {.stride = 2, .pad = 1, .groups = 2}, true};
   BatchNorm2d norm{6};
   void each(Visitor& v) override {
     v("conv", conv);
@@ -25,7 +25,11 @@ struct Inner : Module {
 };
 struct Outer : Module {
   Inner inner;
-  std::vector<Linear> layers{{3, 2, true}, {2, 1, false}};
+  std::vector<std::unique_ptr<Linear>> layers;
+  Outer() {
+    layers.push_back(std::make_unique<Linear>(3, 2, true));
+    layers.push_back(std::make_unique<Linear>(2, 1, false));
+  }
   LayerNorm unnamed{2};
   void each(Visitor& v) override {
     v("inner", inner);
@@ -64,7 +68,7 @@ TEST_CASE("values: none before initialize(); the same for any number of threads"
   CHECK_ERROR(Error,
               "as_input: a parameter of shape [2, 3] has no value; initialize() the model or "
               "load_state() first",
-              model.layers[0](Var(Tensor::zeros({1, 3}))));
+              (*model.layers[0])(Var(Tensor::zeros({1, 3}))));
   CHECK_ERROR(Error, "state_dict: inner.conv.weight has no value yet", state_dict(model));
 
   const int threads = compute_threads();

@@ -224,7 +224,7 @@ TEST_CASE("clipping: the norm over all tensors; smaller gradients and NaN stay")
 
 // A model: a 1x1 convolution and a norm.
 struct TinyNet : Module {
-  Conv2d conv{2, 3, 1, {.bias = true}};
+  Conv2d conv{2, 3, 1, {}, true};
   BatchNorm2d norm{3};
   void each(Visitor& v) override {
     v("0", conv);

@@ -49,7 +49,7 @@ TEST_CASE("pretrained: timm's names") {
   StateDict state = timm_state(*source);
   REQUIRE(std::any_of(state.begin(), state.end(),
                       [](const auto& e) { return e.first == "fc.duplicate_pooling"; }));
-  load_pretrained(*target, state, InitPolicy::strict);
+  load_pretrained(*target, views_of(state), InitPolicy::strict);
   const Var x(random_tensor({1, 32, 32, 3}, 1));
   CHECK_EQ((*target)(x).value.to_vector(), (*source)(x).value.to_vector());
 
@@ -57,7 +57,7 @@ TEST_CASE("pretrained: timm's names") {
   CHECK_ERROR(DataError,
               "pretrained weights: two tensors map to fc.decoder.duplicate_pooling; remove one of "
               "them",
-              load_pretrained(*target, state, InitPolicy::strict));
+              load_pretrained(*target, views_of(state), InitPolicy::strict));
 }
 
 TEST_CASE("pretrained: prefixes of programs that wrap the model") {
@@ -77,16 +77,16 @@ TEST_CASE("pretrained: prefixes of programs that wrap the model") {
                              "state_dict.ema_model.", "layer1."}) {
     CAPTURE(prefix);
     initialize(*target, 2);
-    load_pretrained(*target, wrapped(prefix), InitPolicy::strict);
+    load_pretrained(*target, views_of(wrapped(prefix)), InitPolicy::strict);
     CHECK_EQ((*target)(x).value.to_vector(), expected);
   }
   // Tensors beside the wrapped model are not part of the model.
   StateDict beside = wrapped("model.");
   beside.emplace_back("loss.weight", Tensor::zeros({5}));
   CHECK_ERROR(DataError, "the weights do not fit the model: 1 unexpected (loss.weight)",
-              load_pretrained(*target, beside, InitPolicy::strict));
+              load_pretrained(*target, views_of(beside), InitPolicy::strict));
   initialize(*target, 2);
-  CHECK_EQ(load_pretrained(*target, beside, InitPolicy::matching).unexpected.size(), 1);
+  CHECK_EQ(load_pretrained(*target, views_of(beside), InitPolicy::matching).unexpected.size(), 1);
   CHECK_EQ((*target)(x).value.to_vector(), expected);
 }
 
@@ -97,7 +97,7 @@ TEST_CASE("pretrained: the backbone policy keeps the head, the matching policy w
   initialize(*target, 2);
   const StateDict published = state_dict(*source);
   const StateDict before = state_dict(*target);
-  const LoadReport report = load_pretrained(*target, published, InitPolicy::backbone);
+  const LoadReport report = load_pretrained(*target, views_of(published), InitPolicy::backbone);
   CHECK_EQ(report.missing.front(), "fc.decoder.duplicate_pooling");
   for (const auto& [name, tensor] : state_dict(*target)) {
     const StateDict& from = name.starts_with("fc.") ? before : published;
@@ -110,12 +110,14 @@ TEST_CASE("pretrained: the backbone policy keeps the head, the matching policy w
   StateDict deeper = published;
   deeper.erase(deeper.begin());  // conv1.weight
   CHECK_ERROR(DataError, "the weights do not fit the model: 1 missing (conv1.weight)",
-              load_pretrained(*target, deeper, InitPolicy::backbone));
-  CHECK_EQ(load_pretrained(*target, deeper, InitPolicy::matching).missing.front(), "conv1.weight");
+              load_pretrained(*target, views_of(deeper), InitPolicy::backbone));
+  const LoadReport rest = load_pretrained(*target, views_of(deeper), InitPolicy::matching);
+  CHECK_EQ(rest.missing.front(), "conv1.weight");
   CHECK_ERROR(DataError,
               "pretrained weights: none of the file's 1 tensors fits the model; is the file for a "
               "resnet18?",
-              load_pretrained(*target, {{"a", Tensor::zeros({1})}}, InitPolicy::matching));
+              load_pretrained(*target, views_of({{"a", Tensor::zeros({1})}}),
+                              InitPolicy::matching));
 }
 
 }  // namespace
