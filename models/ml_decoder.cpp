@@ -7,24 +7,27 @@
 
 namespace mld {
 
-int64_t MlDecoderSpec::queries() const {
+int64_t ml_decoder_queries(const ModelSpec& spec) {
   constexpr int64_t kDefault = 100;
-  return std::min(groups < 0 ? kDefault : groups, classes);
+  return std::min(spec.groups < 0 ? kDefault : spec.groups, spec.classes);
 }
 
 // The published code computes floor(K / G + 0.999), which is one too small for some G > 1000.
-int64_t MlDecoderSpec::group_size() const { return (classes + queries() - 1) / queries(); }
+int64_t ml_decoder_group_size(const ModelSpec& spec) {
+  const int64_t queries = ml_decoder_queries(spec);
+  return (spec.classes + queries - 1) / queries;
+}
 
 // ---- the layer ----------------------------------------------------------------------------------
 
-DecoderLayer::DecoderLayer(const MlDecoderSpec& spec)
-    : multihead_attn(spec.embed_dim, spec.heads, spec.dropout),
+DecoderLayer::DecoderLayer(const ModelSpec& spec, int heads)
+    : multihead_attn(spec.embed_dim, heads, static_cast<float>(spec.dropout)),
       linear1(spec.embed_dim, spec.ffn),
       linear2(spec.ffn, spec.embed_dim),
       norm1(spec.embed_dim),
       norm2(spec.embed_dim),
       norm3(spec.embed_dim),
-      dropout(spec.dropout) {}
+      dropout(static_cast<float>(spec.dropout)) {}
 
 Var DecoderLayer::operator()(const Var& queries, const Var& memory) {
   const int64_t N = memory.shape()[0], G = queries.shape()[0], D = queries.shape()[1];
@@ -57,13 +60,13 @@ void DecoderLayer::each(Visitor& v) {
 
 namespace {
 
-const MlDecoderSpec& checked(const MlDecoderSpec& spec) {
+const ModelSpec& checked(const ModelSpec& spec, int heads) {
   require<UsageError>(spec.classes > 0, "ml_decoder: needs at least one class, got {}",
                       spec.classes);
   require<UsageError>(spec.groups != 0, "ml_decoder: groups must be positive, or -1 for 100");
-  require<UsageError>(spec.heads > 0 && spec.embed_dim > 0 && spec.embed_dim % spec.heads == 0,
+  require<UsageError>(heads > 0 && spec.embed_dim > 0 && spec.embed_dim % heads == 0,
                       "ml_decoder: embed_dim must be a multiple of {} (attention heads), got {}",
-                      spec.heads, spec.embed_dim);
+                      heads, spec.embed_dim);
   require<UsageError>(0 <= spec.dropout && spec.dropout < 1,
                       "ml_decoder: dropout must be in [0, 1), got {}", spec.dropout);
   return spec;
@@ -71,12 +74,12 @@ const MlDecoderSpec& checked(const MlDecoderSpec& spec) {
 
 }  // namespace
 
-MlDecoder::MlDecoder(const MlDecoderSpec& spec_)
-    : spec(checked(spec_)),
-      embed_standart(spec.features, spec.embed_dim),
-      query_embed(Shape{spec.queries(), spec.embed_dim}),
-      layer(spec),
-      duplicate_pooling(Shape{spec.queries(), spec.embed_dim, spec.group_size()}),
+MlDecoder::MlDecoder(const ModelSpec& spec, int64_t features, int heads)
+    : embed_standart(features, checked(spec, heads).embed_dim),
+      query_embed(Shape{ml_decoder_queries(spec), spec.embed_dim}),
+      layer(spec, heads),
+      duplicate_pooling(
+          Shape{ml_decoder_queries(spec), spec.embed_dim, ml_decoder_group_size(spec)}),
       duplicate_pooling_bias(Shape{spec.classes}) {
   query_embed.trainable = spec.query == QueryKind::learnable;
 }

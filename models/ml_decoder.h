@@ -9,19 +9,10 @@
 
 namespace mld {
 
-struct MlDecoderSpec {
-  int64_t features = 2048;   // F: channels of the feature map
-  int64_t classes = 80;      // K
-  int64_t groups = -1;       // G queries; negative: 100; at most `classes`
-  int64_t embed_dim = 768;   // D, a multiple of `heads`
-  int64_t ffn = 2048;
-  int heads = 8;
-  float dropout = 0.1f;
-  QueryKind query = QueryKind::random;
+constexpr int kMlDecoderHeads = 8;  // of its attention
 
-  int64_t queries() const;     // G after these rules
-  int64_t group_size() const;  // g = ceil(K / G): classes per query
-};
+int64_t ml_decoder_queries(const ModelSpec& spec);     // G: spec.groups or 100, at most the classes
+int64_t ml_decoder_group_size(const ModelSpec& spec);  // g = ceil(K / G): classes per query
 
 // t = LN1(q + drop(q));  t = LN2(t + drop(MHA(t, m, m)));  t = LN3(t + drop(FFN(t)))
 struct DecoderLayer : Module {
@@ -30,7 +21,7 @@ struct DecoderLayer : Module {
   LayerNorm norm1, norm2, norm3;
   Dropout dropout;
 
-  explicit DecoderLayer(const MlDecoderSpec& spec);
+  DecoderLayer(const ModelSpec& spec, int heads);
 
   // queries [G, D], memory [N, L, D] -> [N, G, D]
   Var operator()(const Var& queries, const Var& memory);
@@ -39,15 +30,15 @@ struct DecoderLayer : Module {
 
 // Names: decoder.duplicate_pooling, decoder.layers.0.*, decoder.embed_standart.*, ... as published.
 struct MlDecoder : Head {
-  MlDecoderSpec spec;
-  Linear embed_standart;           // F -> D
+  Linear embed_standart;           // features -> D
   Parameter query_embed;           // [G, D]
   DecoderLayer layer;
   Parameter duplicate_pooling;      // [G, D, g]
   Parameter duplicate_pooling_bias;  // [K]
 
-  // Errors: UsageError for an impossible spec (embed_dim not a multiple of heads, no classes).
-  explicit MlDecoder(const MlDecoderSpec& spec);
+  // `features`: channels of the feature map. Errors: UsageError for an impossible spec (embed_dim
+  // not a multiple of heads, no classes).
+  MlDecoder(const ModelSpec& spec, int64_t features, int heads = kMlDecoderHeads);
 
   Var operator()(const Var& x, const Tap& tap = {}) override;
   void each(Visitor& v) override;

@@ -20,9 +20,9 @@ struct ModelSpec {
   std::string backbone = "resnet50";  // see backbones()
   std::string head = "ml_decoder";    // see heads()
   int64_t classes = 0;                // from the data, never set by the user
-  // ml_decoder only, see MlDecoderSpec:
-  int64_t groups = -1;
-  int64_t embed_dim = 768;
+  // ml_decoder only:
+  int64_t groups = -1;      // G queries; negative: 100; at most `classes`
+  int64_t embed_dim = 768;  // D, a multiple of the attention's heads
   int64_t ffn = 2048;
   QueryKind query = QueryKind::random;
   double dropout = 0.1;

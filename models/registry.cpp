@@ -18,13 +18,7 @@ std::unique_ptr<Head> gap(const ModelSpec& spec, int64_t features) {
 }
 
 std::unique_ptr<Head> ml_decoder(const ModelSpec& spec, int64_t features) {
-  return std::make_unique<MlDecoder>(MlDecoderSpec{.features = features,
-                                                   .classes = spec.classes,
-                                                   .groups = spec.groups,
-                                                   .embed_dim = spec.embed_dim,
-                                                   .ffn = spec.ffn,
-                                                   .dropout = static_cast<float>(spec.dropout),
-                                                   .query = spec.query});
+  return std::make_unique<MlDecoder>(spec, features);
 }
 
 constexpr BackboneRow kBackbones[] = {
@@ -37,7 +31,7 @@ constexpr BackboneRow kBackbones[] = {
 
 constexpr HeadRow kHeads[] = {
     {"gap", gap, 0},
-    {"ml_decoder", ml_decoder, MlDecoderSpec{}.heads},
+    {"ml_decoder", ml_decoder, kMlDecoderHeads},
 };
 
 }  // namespace

@@ -44,12 +44,12 @@ TEST_CASE("ML-Decoder: any class count; a class reads its own group only") {
   for (const auto& [classes, groups, queries, size] :
        {std::array<int64_t, 4>{1, -1, 1, 1}, {80, -1, 80, 1}, {1000, -1, 100, 10},
         {7, 3, 3, 3}, {7, 100, 7, 1}, {9605, 200, 200, 49}, {2001, 2000, 2000, 2}}) {
-    const MlDecoderSpec spec{.features = 4, .classes = classes, .groups = groups};
-    CHECK_EQ(spec.queries(), queries);
-    CHECK_EQ(spec.group_size(), size);
+    const ModelSpec spec{.classes = classes, .groups = groups};
+    CHECK_EQ(ml_decoder_queries(spec), queries);
+    CHECK_EQ(ml_decoder_group_size(spec), size);
   }
   // Seven classes in three groups of three: changing group 1's pooling moves classes 3, 4, 5 only.
-  MlDecoder head({.features = 5, .classes = 7, .groups = 3, .embed_dim = 16, .ffn = 8});
+  MlDecoder head({.classes = 7, .groups = 3, .embed_dim = 16, .ffn = 8}, 5);
   initialize(head, 1);
   const Var x(random_tensor({2, 3, 2, 5}, 1));
   const std::vector<float> before = head(x).value.to_vector();
@@ -65,10 +65,10 @@ TEST_CASE("ML-Decoder: any class count; a class reads its own group only") {
 }
 
 TEST_CASE("ML-Decoder: a frozen query gets no gradient; its state fits a learnable one") {
-  MlDecoderSpec spec{.features = 6, .classes = 4, .embed_dim = 16, .ffn = 8, .dropout = 0};
-  MlDecoder frozen(spec);
+  ModelSpec spec{.classes = 4, .embed_dim = 16, .ffn = 8, .dropout = 0};
+  MlDecoder frozen(spec, 6);
   spec.query = QueryKind::learnable;
-  MlDecoder learnable(spec);
+  MlDecoder learnable(spec, 6);
   initialize(frozen, 1);
   load_state(learnable, state_dict(frozen));
   for (MlDecoder* head : {&frozen, &learnable}) {
@@ -83,7 +83,7 @@ TEST_CASE("ML-Decoder: a frozen query gets no gradient; its state fits a learnab
 }
 
 TEST_CASE("ML-Decoder: dropout depends on seed and step only, and is off in evaluation") {
-  MlDecoder head({.features = 6, .classes = 4, .embed_dim = 16, .ffn = 8, .dropout = 0.4f});
+  MlDecoder head({.classes = 4, .embed_dim = 16, .ffn = 8, .dropout = 0.4}, 6);
   initialize(head, 1);
   const Tensor x = random_tensor({2, 2, 2, 6}, 3);
   const auto run = [&](uint64_t seed, uint64_t step) {

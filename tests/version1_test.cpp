@@ -23,9 +23,9 @@ std::filesystem::path version1(const char* name) { return reference::fixture("ve
 struct Narrow : Classifier {
   Narrow()
       : Classifier(std::make_unique<ResNet>(ResNetSpec{.width = 2}),
-                   std::make_unique<MlDecoder>(MlDecoderSpec{.features = 16, .classes = 3,
-                                                             .groups = 2, .embed_dim = 8, .ffn = 8,
-                                                             .query = QueryKind::learnable})) {}
+                   std::make_unique<MlDecoder>(ModelSpec{.classes = 3, .groups = 2, .embed_dim = 8,
+                                                         .ffn = 8, .query = QueryKind::learnable},
+                                               16)) {}
 };
 
 Tensor expected(const char* name) {

@@ -29,21 +29,21 @@ void run_gap(Fixture& fixture) {
   compare_head(fixture, head);
 }
 
-MlDecoderSpec spec_of(const Json& config) {
+MlDecoder head_of(const Json& config) {
   if (integer(config, "zsl", 0) != 0) {
     throw Uncovered{"zero-shot heads are not here yet"};
   }
-  return {.features = integer(config, "initial_num_features", 2048),
-          .classes = integer(config, "num_classes"),
-          .groups = integer(config, "num_of_groups", -1),
-          .embed_dim = integer(config, "decoder_embedding", 768),
-          .ffn = integer(config, "ffn", 2048),
-          .heads = static_cast<int>(integer(config, "heads", 8)),
-          .dropout = static_cast<float>(number(config, "dropout", 0.1))};
+  const ModelSpec spec{.classes = integer(config, "num_classes"),
+                       .groups = integer(config, "num_of_groups", -1),
+                       .embed_dim = integer(config, "decoder_embedding", 768),
+                       .ffn = integer(config, "ffn", 2048),
+                       .dropout = number(config, "dropout", 0.1)};
+  return MlDecoder(spec, integer(config, "initial_num_features", 2048),
+                   static_cast<int>(integer(config, "heads", 8)));
 }
 
 void run_head(Fixture& fixture) {
-  MlDecoder head(spec_of(fixture.config()));
+  MlDecoder head = head_of(fixture.config());
   load_module(fixture, head);
   set_training(head, false);
   compare_head(fixture, head);
@@ -52,7 +52,7 @@ void run_head(Fixture& fixture) {
 // mask/0 .. mask/4 are the keep masks in the order in which the dropout layers draw, the queries'
 // first: [G, N, D], ours are [N, G, D]; the attention's is [N * heads, G, T] in both.
 void run_train_masks(Fixture& fixture) {
-  MlDecoder head(spec_of(fixture.config()));
+  MlDecoder head = head_of(fixture.config());
   load_module(fixture, head);
   set_training(head, true);
   std::vector<std::vector<double>> masks;

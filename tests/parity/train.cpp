@@ -25,14 +25,13 @@ std::unique_ptr<Classifier> make_tiny(Fixture& fixture, float dropout) {
   require<DataError>(layers.size() == 4, "{}: a ResNet has four stages", fixture.name());
   std::copy(layers.begin(), layers.end(), resnet.layers.begin());
   auto backbone = std::make_unique<ResNet>(resnet);
-  auto head = std::make_unique<MlDecoder>(MlDecoderSpec{
-      .features = backbone->features(),
-      .classes = integer(config, "classes"),
-      .groups = integer(config, "num_of_groups", -1),
-      .embed_dim = integer(config, "decoder_embedding", 768),
-      .ffn = integer(config, "ffn",
-                     fill.shape("fc.decoder.layers.0.linear1.weight").at(0)),
-      .dropout = dropout});
+  const ModelSpec spec{.classes = integer(config, "classes"),
+                       .groups = integer(config, "num_of_groups", -1),
+                       .embed_dim = integer(config, "decoder_embedding", 768),
+                       .ffn = integer(config, "ffn",
+                                      fill.shape("fc.decoder.layers.0.linear1.weight").at(0)),
+                       .dropout = dropout};
+  auto head = std::make_unique<MlDecoder>(spec, backbone->features());
   return std::make_unique<Classifier>(std::move(backbone), std::move(head));
 }
 
