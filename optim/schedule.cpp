@@ -15,55 +15,45 @@ double anneal(double a, double b, double f) {
   return b + (a - b) / 2 * (1 + std::cos(std::numbers::pi * f));
 }
 
-// Linear warm-up: from `start` at epoch 0 towards lr at epoch `length`.
-double warm_up(double start, double lr, int64_t epoch, int64_t length) {
-  return start + static_cast<double>(epoch) * (lr - start) / static_cast<double>(length);
+int64_t epoch_of(const Schedule& s, int64_t step) {
+  return step / std::max<int64_t>(s.steps_per_epoch, 1);
 }
 
-}  // namespace
+// From warmup_lr at epoch 0 linearly towards lr at epoch warmup_epochs.
+double warm_up(const Schedule& s, int64_t epoch) {
+  return s.spec.warmup_lr + static_cast<double>(epoch) * (s.lr - s.spec.warmup_lr) /
+                                static_cast<double>(s.spec.warmup_epochs);
+}
 
-Rates OneCycle::at(int64_t step) const {
-  const double e1 = pct_start * static_cast<double>(total_steps) - 1;
-  const double e2 = static_cast<double>(total_steps) - 1;
-  const double t = static_cast<double>(step), first_lr = max_lr / div_factor;
+// OneCycleLR (arXiv 1708.07120 as implemented in PyTorch: two cosine phases, momentum cycled).
+// Step T = epochs * steps_per_epoch is defined too.
+Rates one_cycle(const Schedule& s, int64_t step) {
+  constexpr double kDiv = 25, kFinalDiv = 1e4;  // the first lr is lr / 25, the last 1e4 times less
+  constexpr double kLowest = 0.85, kHighest = 0.95;  // beta1
+  const double T = static_cast<double>(s.epochs * s.steps_per_epoch);
+  const double e1 = s.spec.pct_start * T - 1, e2 = T - 1;
+  const double t = static_cast<double>(step), first_lr = s.lr / kDiv;
   if (t <= e1) {
     const double f = e1 > 0 ? t / e1 : 1;
-    return {anneal(first_lr, max_lr, f), anneal(max_momentum, base_momentum, f)};
+    return {anneal(first_lr, s.lr, f), anneal(kHighest, kLowest, f)};
   }
   const double f = e2 > e1 ? (t - e1) / (e2 - e1) : 1;
-  return {anneal(max_lr, first_lr / final_div_factor, f), anneal(base_momentum, max_momentum, f)};
+  return {anneal(s.lr, first_lr / kFinalDiv, f), anneal(kLowest, kHighest, f)};
 }
 
-double Cosine::at(int64_t epoch) const {
-  if (epoch < warmup_epochs) {
-    return warm_up(warmup_lr, lr, epoch, warmup_epochs);
-  }
-  if (epoch >= epochs) {
-    return min_lr;
-  }
-  return anneal(lr, min_lr, static_cast<double>(epoch) / static_cast<double>(epochs));
-}
-
-namespace {
-
-int64_t epoch_of(const Schedule& schedule, int64_t step) {
-  return step / std::max<int64_t>(schedule.steps_per_epoch, 1);
-}
-
-Rates one_cycle(const Schedule& s, int64_t step) {
-  return OneCycle{.max_lr = s.lr, .total_steps = s.epochs * s.steps_per_epoch,
-                  .pct_start = s.spec.pct_start}.at(step);
-}
-
+// Cosine with warm-up (timm): constant within an epoch; min_lr from `epochs` on (the cool-down).
 Rates cosine(const Schedule& s, int64_t step) {
-  const Cosine cosine{.lr = s.lr, .epochs = s.epochs, .warmup_epochs = s.spec.warmup_epochs,
-                      .warmup_lr = s.spec.warmup_lr, .min_lr = s.spec.min_lr};
-  return {cosine.at(epoch_of(s, step)), s.beta1};
+  const int64_t epoch = epoch_of(s, step);
+  if (epoch < s.spec.warmup_epochs) {
+    return {warm_up(s, epoch), s.beta1};
+  }
+  const double f = static_cast<double>(epoch) / static_cast<double>(s.epochs);
+  return {epoch < s.epochs ? anneal(s.lr, s.spec.min_lr, f) : s.spec.min_lr, s.beta1};
 }
 
 Rates constant(const Schedule& s, int64_t step) {
-  const int64_t epoch = epoch_of(s, step), length = s.spec.warmup_epochs;
-  return {epoch < length ? warm_up(s.spec.warmup_lr, s.lr, epoch, length) : s.lr, s.beta1};
+  const int64_t epoch = epoch_of(s, step);
+  return {epoch < s.spec.warmup_epochs ? warm_up(s, epoch) : s.lr, s.beta1};
 }
 
 constexpr ScheduleRow kSchedules[] = {

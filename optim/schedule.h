@@ -13,26 +13,6 @@ struct Rates {
   double lr = 0, beta1 = 0;
 };
 
-// OneCycleLR (arXiv 1708.07120 as implemented in PyTorch: two cosine phases, momentum cycled).
-struct OneCycle {
-  double max_lr = 1e-4;
-  int64_t total_steps = 1;  // T = epochs * steps per epoch
-  double pct_start = 0.2;
-  double div_factor = 25, final_div_factor = 1e4;   // first lr = max/25, last = first/1e4
-  double base_momentum = 0.85, max_momentum = 0.95;
-
-  Rates at(int64_t step) const;  // step 0 is the first update; step T is defined too
-};
-
-// Cosine with warm-up (timm): constant within an epoch.
-struct Cosine {
-  double lr = 4e-3;
-  int64_t epochs = 300, warmup_epochs = 5;
-  double warmup_lr = 1e-4, min_lr = 1e-6;
-
-  double at(int64_t epoch) const;  // min_lr from `epochs` on (the cool-down)
-};
-
 // Config section [schedule]. The keys are explained in train/config_keys.cpp.
 struct ScheduleSpec {
   std::string name = "onecycle";  // see schedules()

@@ -94,7 +94,7 @@ TEST_CASE("schedules: constant, the shortest cycles, unknown names") {
   CHECK_EQ(schedule.at(99).lr, 0.5);
   for (int64_t T = 1; T <= 12; ++T) {  // e1 and e2 may be zero or negative
     for (int64_t t = 0; t <= T; ++t) {
-      const Rates now = OneCycle{.max_lr = 1, .total_steps = T, .pct_start = 0.25}.at(t);
+      const Rates now = Schedule{.spec = {.pct_start = 0.25}, .lr = 1, .epochs = T}.at(t);
       CHECK(std::isfinite(now.lr));
       CHECK_GE(now.lr, 0);
       CHECK_LE(now.lr, 1);
