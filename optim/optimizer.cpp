@@ -7,9 +7,8 @@
 
 namespace mld {
 
-Optimizer::Optimizer(std::vector<TrainedParameter> trained, std::vector<std::string_view> moments,
-                     float beta2)
-    : beta2_(beta2), trained_(std::move(trained)), names_(std::move(moments)),
+Optimizer::Optimizer(const OptimizerSpec& spec, std::vector<TrainedParameter> trained, float beta2)
+    : beta2_(beta2), trained_(std::move(trained)), names_(optimizer_row(spec).moments),
       moments_(names_.size()) {
   for (const TrainedParameter& t : trained_) {
     const Tensor& value = t.parameter->value;

@@ -55,9 +55,8 @@ class Optimizer {
   const std::vector<TrainedParameter>& trained_parameters() const { return trained_; }
 
  protected:
-  // One moment per name in `moments`, all zero. The parameters must have their values.
-  Optimizer(std::vector<TrainedParameter> trained, std::vector<std::string_view> moments,
-            float beta2);
+  // All moments zero. The parameters must have their values.
+  Optimizer(const OptimizerSpec& spec, std::vector<TrainedParameter> trained, float beta2);
 
   const Tensor& moment(size_t which, size_t parameter) const { return moments_[which][parameter]; }
   // Of trained_parameters()[i]; zeros if undefined.
@@ -68,8 +67,8 @@ class Optimizer {
   int64_t steps_ = 0;
   float beta2_;
   std::vector<TrainedParameter> trained_;
-  std::vector<std::string_view> names_;        // of the moments
-  std::vector<std::vector<Tensor>> moments_;   // [moment][parameter]
+  std::span<const std::string_view> names_;   // of the moments
+  std::vector<std::vector<Tensor>> moments_;  // [moment][parameter]
 };
 
 // The table of optimisers.
@@ -77,9 +76,12 @@ struct OptimizerRow {
   std::string_view name;
   std::unique_ptr<Optimizer> (*make)(const OptimizerSpec& spec,
                                      std::vector<TrainedParameter> trained);
+  std::span<const std::string_view> moments;  // float32 tensors kept for every parameter
   bool momentum;  // Rates::beta1 is optim.momentum, not the first of optim.betas
 };
 std::span<const OptimizerRow> optimizers();
+// Errors: UsageError for an unknown name.
+const OptimizerRow& optimizer_row(const OptimizerSpec& spec);
 
 // An optimiser over decay_groups(model, spec.weight_decay). The model must have its values, on the
 // device where it is trained. Errors: UsageError for an unknown name.

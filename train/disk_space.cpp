@@ -23,7 +23,7 @@ RunBytes run_bytes(Module& model, const Config& config) {
   }
   constexpr int64_t kFloat = 4, kHeader = 160;  // bytes; a header names every tensor twice
   constexpr int64_t kDescription = 16 << 10;    // the config, class names, metrics
-  const int64_t moments = config.optim.name == "sgd" ? 1 : 2;
+  const int64_t moments = std::ssize(optimizer_row(config.optim).moments);
   const int64_t copies = 2 + (config.train.model_ema_decay > 0 ? 1 : 0);  // current, best, average
   RunBytes bytes;
   bytes.weights = (parameters + statistics) * kFloat + tensors * kHeader + kDescription;
