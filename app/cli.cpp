@@ -2,12 +2,11 @@
 
 #include <algorithm>
 #include <charconv>
-#include <memory>
+#include <map>
 
 #include <CLI/CLI.hpp>
 #include <fmt/core.h>
 
-#include "app/cli_help.h"
 #include "app/config_file.h"
 #include "core/error.h"
 #include "data/text.h"
@@ -30,8 +29,8 @@ bool is_override(std::string_view argument) {
 // One command's options. Arguments that are not options come back in order.
 class Options {
  public:
-  explicit Options(std::string_view program)
-      : program_(program), app_(std::string(program)) {
+  Options(std::string_view program, std::string_view help)
+      : program_(program), help_(help), app_(std::string(program)) {
     app_.set_help_flag("-h,--help");
     app_.allow_extras();
     flag("--version", version_);
@@ -47,21 +46,18 @@ class Options {
     app_.add_flag(name, target);
   }
 
-  // The positional arguments. `print` is filled for --help and --version.
+  // The positional arguments. For --help and --version throws the PrintText.
   // Errors: UsageError for unknown options and values that do not fit.
-  std::vector<std::string> parse(std::span<const std::string> arguments, std::string_view help,
-                                 std::optional<PrintText>& print) {
+  std::vector<std::string> parse(std::span<const std::string> arguments) {
     try {
       app_.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
     } catch (const CLI::CallForHelp&) {
-      print = PrintText{std::string(help)};
-      return {};
+      throw PrintText{std::string(help_)};
     } catch (const CLI::ParseError& error) {
       fail<UsageError>("{} (see {} --help)", printable(error.what()), program_);
     }
     if (version_) {
-      print = PrintText{fmt::format("{} {}\n", program_, kVersion)};
-      return {};
+      throw PrintText{fmt::format("{} {}\n", program_, kVersion)};
     }
     return positionals();
   }
@@ -84,38 +80,32 @@ class Options {
     return found;
   }
 
-  std::string_view program_;
+  std::string_view program_, help_;
   CLI::App app_;
   std::vector<std::string> names_ = {"--help"};
   bool version_ = false;
 };
 
-// Splits positional arguments into one file and overrides.
-struct FileAndOverrides {
-  std::string file;
-  std::vector<std::string> overrides;
-};
-
-FileAndOverrides split(const std::vector<std::string>& positionals, std::string_view what) {
-  FileAndOverrides result;
+// Splits positional arguments into one file, which is a `what`, and overrides.
+void split(const std::vector<std::string>& positionals, std::string_view what, std::string& file,
+           std::vector<std::string>& overrides) {
   for (const std::string& argument : positionals) {
     if (is_override(argument)) {
-      result.overrides.push_back(argument);
-    } else if (result.file.empty()) {
-      result.file = argument;
+      overrides.push_back(argument);
+    } else if (file.empty()) {
+      file = argument;
     } else {
       fail<UsageError>("unexpected argument '{}': the {} is '{}' already, and overrides look like "
                        "section.key=value",
-                       printable(argument), what, printable(result.file));
+                       printable(argument), what, printable(file));
     }
   }
-  return result;
 }
 
 MltrainCommand parse_train(std::span<const std::string> arguments) {
   TrainCommand command;
   std::string device, section;
-  Options options("mltrain");
+  Options options("mltrain", kMltrainHelp);
   options.value("--resume", command.resume);
   options.value("--out", command.out);
   options.value("--device", device);
@@ -124,11 +114,7 @@ MltrainCommand parse_train(std::span<const std::string> arguments) {
   options.flag("--quiet", command.quiet);
   const CLI::Option* help_config_option =
       options.value("--help-config", section)->expected(0, 1);
-  std::optional<PrintText> print;
-  const std::vector<std::string> positionals = options.parse(arguments, kMltrainHelp, print);
-  if (print) {
-    return *print;
-  }
+  const std::vector<std::string> positionals = options.parse(arguments);
   if (help_config_option->count() > 0) {
     return PrintText{help_config(section)};
   }
@@ -141,9 +127,7 @@ MltrainCommand parse_train(std::span<const std::string> arguments) {
                         "unknown command '{}'{} (see mltrain --help)", printable(first),
                         did_you_mean(first, commands));
   }
-  FileAndOverrides given = split(positionals, "config");
-  command.config = std::move(given.file);
-  command.overrides = std::move(given.overrides);
+  split(positionals, "config", command.config, command.overrides);
   if (!device.empty()) {
     command.overrides.push_back("device=" + device);
   }
@@ -160,17 +144,10 @@ MltrainCommand parse_train(std::span<const std::string> arguments) {
 MltrainCommand parse_check(std::span<const std::string> arguments) {
   CheckCommand command;
   std::string device;
-  Options options("mltrain check");
+  Options options("mltrain check", kMltrainHelp);
   options.value("--device", device);
-  std::optional<PrintText> print;
-  const std::vector<std::string> positionals = options.parse(arguments, kMltrainHelp, print);
-  if (print) {
-    return *print;
-  }
-  FileAndOverrides given = split(positionals, "config");
-  require<UsageError>(!given.file.empty(), "check: no config given (see mltrain --help)");
-  command.config = std::move(given.file);
-  command.overrides = std::move(given.overrides);
+  split(options.parse(arguments), "config", command.config, command.overrides);
+  require<UsageError>(!command.config.empty(), "check: no config given (see mltrain --help)");
   if (!device.empty()) {
     command.overrides.push_back("device=" + device);
   }
@@ -193,22 +170,19 @@ MltrainCommand parse_shapes_export(std::span<const std::string> arguments) {
   constexpr int64_t kMost = 10'000'000;
   ShapesExportCommand command;
   ShapesExport& o = command.options;
-  Options options("mltrain shapes-export");
-  std::optional<PrintText> print;
-  const std::vector<std::string> positionals = options.parse(arguments, kMltrainHelp, print);
-  if (print) {
-    return *print;
-  }
-  FileAndOverrides given = split(positionals, "folder");
-  require<UsageError>(!given.file.empty(), "shapes-export: no folder given (see mltrain --help)");
-  command.folder = std::move(given.file);
-  for (const std::string& override : given.overrides) {
+  Options options("mltrain shapes-export", kMltrainHelp);
+  std::vector<std::string> overrides;
+  split(options.parse(arguments), "folder", command.folder, overrides);
+  require<UsageError>(!command.folder.empty(),
+                      "shapes-export: no folder given (see mltrain --help)");
+  for (const std::string& override : overrides) {
     const std::string key = override.substr(0, override.find('='));
     const std::string value = override.substr(key.size() + 1);
     if (key == "seed") {
       o.seed = static_cast<uint64_t>(integer(key, value, 0, INT64_MAX));
     } else if (key == "image_size") {
-      o.image_size = static_cast<int>(integer(key, value, 16, 4096));
+      o.image_size = static_cast<int>(integer(key, value, Preprocess::kLeastSize,
+                                               Preprocess::kMostSize));
     } else if (key == "train" || key == "val" || key == "test") {
       (key == "train" ? o.train : key == "val" ? o.val : o.test) = integer(key, value, 0, kMost);
     } else if (key == "jpeg") {
@@ -228,51 +202,27 @@ MltrainCommand parse_shapes_export(std::span<const std::string> arguments) {
   return command;
 }
 
-}  // namespace
-
-MltrainCommand parse_mltrain(std::span<const std::string> arguments) {
-  if (!arguments.empty() && arguments[0] == "check") {
-    return parse_check(arguments.subspan(1));
-  }
-  if (!arguments.empty() && arguments[0] == "shapes-export") {
-    return parse_shapes_export(arguments.subspan(1));
-  }
-  return parse_train(arguments);
-}
-
-namespace {
-
 MlinferCommand parse_eval(std::span<const std::string> arguments) {
   EvalCommand command;
-  Options options("mlinfer eval");
+  Options options("mlinfer eval", kMlinferHelp);
   options.value("--data", command.data);
   options.value("--split", command.split)->check(CLI::IsMember({"train", "val", "test"}));
   options.flag("--json", command.json);
-  std::optional<PrintText> print;
-  const std::vector<std::string> positionals = options.parse(arguments, kMlinferHelp, print);
-  if (print) {
-    return *print;
-  }
-  FileAndOverrides given = split(positionals, "checkpoint");
-  require<UsageError>(!given.file.empty(), "eval: no checkpoint given (see mlinfer --help)");
-  command.checkpoint = std::move(given.file);
-  command.overrides = std::move(given.overrides);
+  split(options.parse(arguments), "checkpoint", command.checkpoint, command.overrides);
+  require<UsageError>(!command.checkpoint.empty(),
+                      "eval: no checkpoint given (see mlinfer --help)");
   return command;
 }
 
 MlinferCommand parse_predict(std::span<const std::string> arguments) {
   PredictCommand command;
-  Options options("mlinfer predict");
+  Options options("mlinfer predict", kMlinferHelp);
   options.value("--top-k", command.top_k)->check(CLI::Range(1, 1'000'000'000));
   options.value("--threshold", command.threshold);
   options.value("--max-pixels", command.max_pixels)->check(CLI::Range(1, 1'000'000'000));
   options.flag("--json", command.json);
   options.flag("--csv", command.csv);
-  std::optional<PrintText> print;
-  std::vector<std::string> positionals = options.parse(arguments, kMlinferHelp, print);
-  if (print) {
-    return *print;
-  }
+  std::vector<std::string> positionals = options.parse(arguments);
   require<UsageError>(!positionals.empty(), "predict: no checkpoint given (see mlinfer --help)");
   require<UsageError>(positionals.size() > 1,
                       "predict: no pictures given after the checkpoint '{}'",
@@ -288,20 +238,17 @@ MlinferCommand parse_predict(std::span<const std::string> arguments) {
 
 MlinferCommand parse_info(std::span<const std::string> arguments) {
   InfoCommand command;
-  Options options("mlinfer info");
+  Options options("mlinfer info", kMlinferHelp);
   options.value("--model", command.model);
   const std::vector<std::string_view> names = names_of(heads());
   std::vector<const CLI::Option*> of_model = {
       options.value("--head", command.head)
           ->check(CLI::IsMember(std::vector<std::string>(names.begin(), names.end()))),
       options.value("--classes", command.classes)->check(CLI::Range(1, 100'000'000)),
-      options.value("--image-size", command.image_size)->check(CLI::Range(16, 4096))};
+      options.value("--image-size", command.image_size)
+          ->check(CLI::Range(Preprocess::kLeastSize, Preprocess::kMostSize))};
   options.flag("--stages", command.stages);
-  std::optional<PrintText> print;
-  const std::vector<std::string> positionals = options.parse(arguments, kMlinferHelp, print);
-  if (print) {
-    return *print;
-  }
+  const std::vector<std::string> positionals = options.parse(arguments);
   require<UsageError>(positionals.size() <= 1, "info: unexpected argument '{}'",
                       positionals.size() > 1 ? printable(positionals[1]) : "");
   require<UsageError>(positionals.empty() == !command.model.empty(),
@@ -316,31 +263,44 @@ MlinferCommand parse_info(std::span<const std::string> arguments) {
   return command;
 }
 
-}  // namespace
-
-MlinferCommand parse_mlinfer(std::span<const std::string> arguments) {
+// For arguments that start with none of the commands.
+MlinferCommand parse_mlinfer_alone(std::span<const std::string> arguments) {
   require<UsageError>(!arguments.empty(),
                       "no command given: eval, predict or info (see mlinfer --help)");
-  const std::string& command = arguments[0];
-  if (command == "eval") {
-    return parse_eval(arguments.subspan(1));
-  }
-  if (command == "predict") {
-    return parse_predict(arguments.subspan(1));
-  }
-  if (command == "info") {
-    return parse_info(arguments.subspan(1));
-  }
-  Options options("mlinfer");
-  std::optional<PrintText> print;
-  const std::vector<std::string> positionals = options.parse(arguments, kMlinferHelp, print);
-  if (print) {
-    return *print;
-  }
-  const std::string name = positionals.empty() ? command : positionals[0];
+  Options options("mlinfer", kMlinferHelp);
+  const std::vector<std::string> positionals = options.parse(arguments);
+  const std::string& name = positionals.empty() ? arguments[0] : positionals[0];
   const std::vector<std::string> commands = {"eval", "predict", "info"};
   fail<UsageError>("unknown command '{}'{}; there are eval, predict and info",
                    printable(name), did_you_mean(name, commands));
+}
+
+template <class Command>
+using Parser = Command (*)(std::span<const std::string> arguments);
+
+// Parses with the parser of the command that the arguments start with, else with `alone`.
+template <class Command>
+Command parse_command(const std::map<std::string_view, Parser<Command>>& commands,
+                      Parser<Command> alone, std::span<const std::string> arguments) {
+  const auto found = arguments.empty() ? commands.end() : commands.find(arguments[0]);
+  try {
+    return found == commands.end() ? alone(arguments) : found->second(arguments.subspan(1));
+  } catch (const PrintText& print) {
+    return print;
+  }
+}
+
+}  // namespace
+
+MltrainCommand parse_mltrain(std::span<const std::string> arguments) {
+  return parse_command<MltrainCommand>(
+      {{"check", parse_check}, {"shapes-export", parse_shapes_export}}, parse_train, arguments);
+}
+
+MlinferCommand parse_mlinfer(std::span<const std::string> arguments) {
+  return parse_command<MlinferCommand>(
+      {{"eval", parse_eval}, {"predict", parse_predict}, {"info", parse_info}},
+      parse_mlinfer_alone, arguments);
 }
 
 std::vector<std::string> arguments_of(int argc, const char* const* argv) {

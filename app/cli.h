@@ -17,6 +17,7 @@
 namespace mld {
 
 inline constexpr std::string_view kVersion = "0.1.0";
+extern const std::string_view kMltrainHelp, kMlinferHelp;
 
 // --help, --help-config, --version: the text to print on stdout before exiting with code 0.
 struct PrintText {

@@ -1,4 +1,5 @@
-#include "app/cli_help.h"
+// The texts of --help.
+#include "app/cli.h"
 
 namespace mld {
 

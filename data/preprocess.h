@@ -15,6 +15,7 @@ enum class Exif {
 constexpr std::array<std::string_view, 2> words_of(Exif) { return {"ignore", "apply"}; }
 
 struct Preprocess {
+  static constexpr int64_t kLeastSize = 16, kMostSize = 4096;
   int64_t image_size = 448;  // pictures become [image_size, image_size]
   ResizeMode resize = ResizeMode::squash;
   Interpolation interpolation = Interpolation::bilinear;

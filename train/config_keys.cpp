@@ -109,7 +109,8 @@ std::vector<Key> data_keys() {
       DATA(train, "the training split; \"\" = the format's usual name").or_path(),
       DATA(val, "the validation split; \"\" = the format's usual name").or_path(),
       DATA(test, "the test split; \"\" = the format's usual name").with(Effect::none),
-      PICTURES(image_size, "side of the square the model sees, pixels").within(16, 4096),
+      PICTURES(image_size, "side of the square the model sees, pixels")
+          .within(Preprocess::kLeastSize, Preprocess::kMostSize),
       PICTURES(resize, "into a square: squash (as published), crop the centre, or pad"),
       PICTURES(interpolation, "interpolation when resizing").one_of({"bilinear", "bicubic"}),
       PICTURES(normalize, "none: values in [0, 1]; imagenet: (values - its mean) / its deviation"),
