@@ -9,6 +9,7 @@
 
 #include "data/text.h"
 #include "models/registry.h"
+#include "train/evaluate.h"
 
 namespace mld {
 namespace {
@@ -102,8 +103,11 @@ void check_contradictions(const Config& c, const GivenKeys& given,
   the.check(c.loss.target_threshold > 0 && !loss.thresholds, {"loss.name", "loss.target_threshold"},
             "loss.target_threshold needs loss.name " +
                 names_where(losses(), &LossRow::thresholds, true));
-  the.check(c.train.best_metric == "top1" && !single, {"task", "train.best_metric"},
-            "train.best_metric top1 needs task single-label; use mAP");
+  const auto metrics = best_metric_names(single);
+  the.check(std::find(metrics.begin(), metrics.end(), c.train.best_metric) == metrics.end(),
+            {"task", "train.best_metric"},
+            fmt::format("train.best_metric {} needs task single-label; use mAP",
+                        c.train.best_metric));
   the.check(c.data.root.empty() && c.data.format != "shapes", {"data.format", "data.root"},
             fmt::format("data.root is missing: data.format {} reads a folder", c.data.format));
   the.check(c.augment.crop_scale && ((*c.augment.crop_scale)[0] > (*c.augment.crop_scale)[1] ||

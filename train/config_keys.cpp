@@ -196,7 +196,7 @@ std::vector<Key> model_keys() {
           .within(0, kAny)
           .with(Effect::none),
       TRAIN(best_metric, "the metric on val that decides which weights are the best")
-          .one_of({"mAP", "mAP_official", "top1", "CF1", "OF1"}),
+          .one_of(best_metric_names(true)),
       TRAIN(deterministic, "same bits in every run; false: a GPU picks its fastest algorithms")
           .with(Effect::none),
       TRAIN(cuda_graph, "on a GPU: capture an update's launches once and replay them")

@@ -78,46 +78,58 @@ Evaluation evaluate(const Scores& scores, const std::vector<std::string>& class_
   return result;
 }
 
-double Evaluation::metric(const std::string& name) const {
-  if (name == "mAP") return present.percent;
-  if (name == "mAP_official") return official.percent;
-  if (name == "CF1") return mlgcn.class_f1;
-  if (name == "OF1") return mlgcn.overall_f1;
-  require<UsageError>(name == "top1" && single_label,
-                      "train.best_metric: \"{}\" is not measured for this task", name);
-  return top1;
-}
-
 // One line per metric: its name in JSON, its value, its description.
 struct NamedMetric {
   const char* key;
   double value;
   const char* meaning;
+  bool selects = false;  // may be train.best_metric
 };
 
 static std::vector<NamedMetric> named_metrics(const Evaluation& e) {
   std::vector<NamedMetric> metrics = {
-      {"mAP", e.present.percent, "over classes with positives"},
-      {"mAP_official", e.official.percent, "the ML-Decoder authors' definition"},
+      {"mAP", e.present.percent, "over classes with positives", true},
+      {"mAP_official", e.official.percent, "the ML-Decoder authors' definition", true},
       {"mAP_voc_11_points", e.voc_11_points.percent, "VOC 2007 devkit"},
       {"mAP_voc_all_points", e.voc_all_points.percent, "VOC 2010 and later"},
       {"CP", e.mlgcn.class_precision, "mean class precision at 0.5"},
       {"CR", e.mlgcn.class_recall, "mean class recall at 0.5"},
-      {"CF1", e.mlgcn.class_f1, "harmonic mean of CP and CR"},
+      {"CF1", e.mlgcn.class_f1, "harmonic mean of CP and CR", true},
       {"CF1_mean", e.validate.class_f1, "mean of the classes' F1"},
       {"OP", e.mlgcn.overall_precision, "overall precision at 0.5"},
       {"OR", e.mlgcn.overall_recall, "overall recall at 0.5"},
-      {"OF1", e.mlgcn.overall_f1, "overall F1 at 0.5"},
+      {"OF1", e.mlgcn.overall_f1, "overall F1 at 0.5", true},
   };
   if (e.has_unknown) {
     metrics.push_back({"mAP_difficult_absent", e.difficult_absent.percent,
                        "mAP with difficult objects counted as absent, not ignored"});
   }
   if (e.single_label) {
-    metrics.push_back({"top1", e.top1, "best score is the label"});
+    metrics.push_back({"top1", e.top1, "best score is the label", true});
     metrics.push_back({"top5", e.top5, "label among the five best"});
   }
   return metrics;
+}
+
+double Evaluation::metric(const std::string& name) const {
+  for (const NamedMetric& metric : named_metrics(*this)) {
+    if (metric.selects && metric.key == name) {
+      return metric.value;
+    }
+  }
+  fail<UsageError>("train.best_metric: \"{}\" is not measured for this task", name);
+}
+
+std::vector<std::string_view> best_metric_names(bool single_label) {
+  Evaluation none;
+  none.single_label = single_label;
+  std::vector<std::string_view> names;
+  for (const NamedMetric& metric : named_metrics(none)) {
+    if (metric.selects) {
+      names.push_back(metric.key);
+    }
+  }
+  return names;
 }
 
 std::string evaluation_text(const Evaluation& e) {

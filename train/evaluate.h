@@ -41,11 +41,11 @@ struct Evaluation {
   double top1 = 0, top5 = 0;
   std::vector<ClassMetrics> classes;
 
-  // A metric by the name train.best_metric uses: "mAP" (over classes with positives),
-  // "mAP_official" (the authors'), "CF1" and "OF1" (ML-GCN's), "top1".
-  // Errors: UsageError for another name.
+  // Errors: UsageError for a name that is none of best_metric_names() for the task.
   double metric(const std::string& name) const;
 };
+// What train.best_metric may be for a task.
+std::vector<std::string_view> best_metric_names(bool single_label);
 
 Evaluation evaluate(const Scores& scores, const std::vector<std::string>& class_names,
                     bool single_label);

@@ -206,21 +206,31 @@ std::vector<Counts> count_above(const Predictions& p, double threshold) {
   });
 }
 
-}  // namespace
-
-PrecisionRecall official_precision_recall(const Predictions& predictions, double threshold) {
+// All but class_f1, which has two definitions.
+PrecisionRecall averages(const std::vector<Counts>& classes) {
   PrecisionRecall result;
   Counts all;
-  const double percent = 100.0 / static_cast<double>(predictions.classes);
-  for (const Counts& counts : count_above(predictions, threshold)) {
+  const double percent = 100.0 / static_cast<double>(classes.size());
+  for (const Counts& counts : classes) {
     result.class_precision += percent * counts.precision();
     result.class_recall += percent * counts.recall();
-    result.class_f1 += percent * harmonic(counts.precision(), counts.recall());
     all += counts;
   }
   result.overall_precision = 100 * all.precision();
   result.overall_recall = 100 * all.recall();
   result.overall_f1 = harmonic(result.overall_precision, result.overall_recall);
+  return result;
+}
+
+}  // namespace
+
+PrecisionRecall official_precision_recall(const Predictions& predictions, double threshold) {
+  const std::vector<Counts> classes = count_above(predictions, threshold);
+  PrecisionRecall result = averages(classes);
+  const double percent = 100.0 / static_cast<double>(classes.size());
+  for (const Counts& counts : classes) {
+    result.class_f1 += percent * harmonic(counts.precision(), counts.recall());
+  }
   return result;
 }
 
@@ -234,19 +244,12 @@ PrecisionRecall mlgcn_precision_recall(const Predictions& predictions, double th
     }
     return predicted;
   };
-  PrecisionRecall result;
-  Counts all;
-  const double percent = 100.0 / static_cast<double>(predictions.classes);
-  for (Counts counts : count_all(predictions, unknown, decide)) {
+  std::vector<Counts> classes = count_all(predictions, unknown, decide);
+  for (Counts& counts : classes) {
     counts.predicted = std::max(counts.predicted, 1.0);
-    result.class_precision += percent * counts.precision();
-    result.class_recall += percent * counts.recall();
-    all += counts;
   }
+  PrecisionRecall result = averages(classes);
   result.class_f1 = harmonic(result.class_precision, result.class_recall);
-  result.overall_precision = 100 * all.precision();
-  result.overall_recall = 100 * all.recall();
-  result.overall_f1 = harmonic(result.overall_precision, result.overall_recall);
   return result;
 }
 
