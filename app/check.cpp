@@ -89,9 +89,8 @@ struct StepCheck {
 
 // Prints the cost of the model and of a step.
 static StepCheck check_step(const Config& config, const RunData& data, Device device) {
-  ModelSpec spec = config.model;
-  const int64_t classes = static_cast<int64_t>(data.splits.train->class_names().size());
-  spec.classes = classes;
+  const ModelSpec& spec = data.model;
+  const int64_t classes = spec.classes;
   const size_t data_bytes = data.bytes();
   const int64_t side = config.preprocess.image_size;
   const ModelSummary summary = model_summary(spec, side, side);
@@ -164,13 +163,11 @@ static void print_unused(const Config& config, std::span<const Dataset* const> s
 }
 
 // Checks the run's initial weights; returns the disk space it will take. Errors: as training's.
-static RunBytes check_start(const Config& config, const Dataset& train) {
-  ModelSpec spec = config.model;
-  spec.classes = static_cast<int64_t>(train.class_names().size());
-  const auto model = make_model(spec);
+static RunBytes check_start(const Config& config, const RunData& data) {
+  const auto model = make_model(data.model);
   if (!config.init.init.empty()) {
     initialize(*model, static_cast<uint64_t>(config.seed));
-    load_start(config, train, *model);
+    load_start(config, *data.splits.train, *model);
   }
   return run_bytes(*model, config);
 }
@@ -199,7 +196,7 @@ ExitCode check_run(const Config& config, Device device) {
     test = open_dataset(options, "test", Purpose::evaluation);
     check_labels(config.task, *test);
   }
-  const RunBytes files = check_start(config, *data.splits.train);
+  const RunBytes files = check_start(config, data);
   const StepCheck step = check_step(config, data, device);
   double decode_seconds = 0;
   int64_t bad = check_split("train", *data.splits.train, config, &decode_seconds);

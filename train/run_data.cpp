@@ -14,14 +14,16 @@ RunData open_run_data(const Config& config) {
   };
   data.train = loader(*data.splits.train, Purpose::training);
   data.val = loader(*data.splits.val, Purpose::evaluation);
+  data.model = config.model;
+  data.model.classes = static_cast<int64_t>(data.splits.train->class_names().size());
   check_labels(config.task, *data.splits.train);
   check_labels(config.task, *data.splits.val);
   return data;
 }
 
 size_t RunData::bytes() const {
-  const auto scores = splits.val->size() * static_cast<int64_t>(splits.train->class_names().size());
-  return static_cast<size_t>(train->cache_bytes() + val->cache_bytes() + Scores::kBytes * scores);
+  return static_cast<size_t>(train->cache_bytes() + val->cache_bytes() +
+                             Scores::kBytes * splits.val->size() * model.classes);
 }
 
 LoadReport load_start(const Config& config, const Dataset& train, Classifier& model) {

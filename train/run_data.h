@@ -14,6 +14,7 @@ namespace mld {
 struct RunData {
   Splits splits;
   std::unique_ptr<Loader> train, val;  // of the splits
+  ModelSpec model;                     // the config's, for the data's classes
 
   // Memory that training keeps or passes through beside batches: both loaders' caches and
   // validation's scores.

@@ -35,9 +35,8 @@ Trainer::Trainer(LoadedConfig config, Device device, RunLog& log, Start start)
   for (const std::string& warning : data_.warnings) {
     log_.warning(warning);
   }
-  const auto classes = static_cast<int64_t>(data_.train->class_names().size());
-  require_memory(config_, classes, device_, data_bytes);
-  start_model(start);
+  require_memory(config_, data.model.classes, device_, data_bytes);
+  start_model(start, data.model);
   to(*model_, device_);
   optimizer_ = make_optimizer(config_.optim, *model_);
   if (config_.train.model_ema_decay > 0) {
@@ -63,9 +62,7 @@ Trainer::Trainer(LoadedConfig config, Device device, RunLog& log, Start start)
 
 // Makes the model and its objective, with initial weights or those of model.init. With the strict
 // policy, one of our checkpoints must have the same classes.
-void Trainer::start_model(Start start) {
-  ModelSpec spec = config_.model;
-  spec.classes = static_cast<int64_t>(data_.train->class_names().size());
+void Trainer::start_model(Start start, const ModelSpec& spec) {
   std::unique_ptr<Classifier> model = make_model(spec);
   initialize(*model, static_cast<uint64_t>(config_.seed));
   if (start == Start::fresh && !config_.init.init.empty()) {

@@ -60,7 +60,7 @@ class Trainer {
   bool validate(EpochReport& report);
   void warn_of_bad_pictures();
 
-  void start_model(Start start);
+  void start_model(Start start, const ModelSpec& spec);
   Checkpoint checkpoint();  // the whole training state, with copies of the tensors
   void save();
   void write_last();
