@@ -49,12 +49,18 @@ void make_absolute(std::string& place, const std::filesystem::path& folder) {
   place = (same ? shorter : whole).native();
 }
 
+// The origin that to_toml() has written behind a value, else "".
+std::string comment_after(const TomlPlace& value) {
+  const size_t at = value.text.find("# ", static_cast<size_t>(value.column - 1 + value.length));
+  return at == std::string::npos ? "" : value.text.substr(at + 2);
+}
+
 // Reads entries into a config and collects all their errors.
 class ConfigReader {
  public:
   // Paths in the text are relative to `folder`; "" is the current one.
-  explicit ConfigReader(std::string file, std::filesystem::path folder = {})
-      : file_(std::move(file)), folder_(std::move(folder)) {}
+  explicit ConfigReader(std::string file, std::filesystem::path folder = {}, bool kept = false)
+      : file_(std::move(file)), folder_(std::move(folder)), kept_(kept) {}
 
   void read_text(std::string_view text);
   void read_override(const std::string& argument);
@@ -69,6 +75,7 @@ class ConfigReader {
 
   std::string file_;
   std::filesystem::path folder_;
+  bool kept_;  // the text's comments are origins
   LoadedConfig loaded_;
   GivenKeys given_;
   std::vector<std::string> problems_;
@@ -123,8 +130,13 @@ void ConfigReader::read_entry(const TomlEntry& entry, const std::string& file) {
     key->set(loaded_.config, where);
   }
   given_[key->full_name()] = {file, entry.value_place, wrong.empty()};
-  loaded_.origins[key->full_name()] =
-      file == kCommandLine ? file : fmt::format("{}:{}", file, entry.value_place.line);
+  std::string origin = kept_ && file != kCommandLine ? comment_after(entry.value_place) : "";
+  if (origin.empty()) {
+    origin = file == kCommandLine ? file : fmt::format("{}:{}", file, entry.value_place.line);
+  }
+  if (origin != kDefault) {
+    loaded_.origins[key->full_name()] = origin;
+  }
 }
 
 void ConfigReader::read_override(const std::string& argument) {
@@ -191,6 +203,11 @@ static LoadedConfig read(ConfigReader reader, std::string_view text,
 LoadedConfig parse_config(std::string_view text, const std::string& file,
                           std::span<const std::string> overrides) {
   return read(ConfigReader(printable(file)), text, overrides);
+}
+
+LoadedConfig parse_kept_config(std::string_view text, const std::string& file,
+                               std::span<const std::string> overrides) {
+  return read(ConfigReader(printable(file), {}, true), text, overrides);
 }
 
 LoadedConfig load_config(const std::filesystem::path& file,

@@ -28,6 +28,10 @@ LoadedConfig load_config(const std::filesystem::path& file,
 LoadedConfig parse_config(std::string_view text, const std::string& file,
                           std::span<const std::string> overrides = {});
 
+// The same from the text that to_toml() has written: origins are those in its comments.
+LoadedConfig parse_kept_config(std::string_view text, const std::string& file,
+                               std::span<const std::string> overrides = {});
+
 // Every key of a section (or of all) with type, default, choices and meaning, as text.
 // Errors: UsageError for an unknown section, with the nearest.
 std::string help_config(std::string_view section = "");

@@ -41,7 +41,7 @@ SavedRun saved_run(const RunFolder& folder) {
 LoadedConfig resumed_config(const TrainCommand& command, const SavedRun& saved,
                             std::string& more_epochs) {
   LoadedConfig given = command.config.empty()
-                           ? parse_config(saved.config, saved.file, command.overrides)
+                           ? parse_kept_config(saved.config, saved.file, command.overrides)
                            : load_config(command.config, command.overrides);
   const Config original = parse_config(saved.config, saved.file).config;
   const std::vector<std::string> differences = agree_for_resume(original, given.config);

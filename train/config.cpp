@@ -38,7 +38,7 @@ std::string to_toml(const Config& config, const Origins& origins, Keys keys) {
     if (keys == Keys::all) {
       const auto origin = origins.find(key.full_name());
       line.resize(std::max(line.size() + 2, kCommentColumn), ' ');
-      line += "# " + (origin == origins.end() ? "default" : printable(origin->second));
+      line += "# " + printable(origin == origins.end() ? kDefault : origin->second);
     }
     text += line + "\n";
   }

@@ -65,6 +65,7 @@ struct Config {
 // Where values come from, by full key ("optim.lr"): "configs/a.toml:12" or "command line". Keys
 // that are not listed have their defaults.
 using Origins = std::map<std::string, std::string>;
+constexpr std::string_view kDefault = "default";  // to_toml()'s word for the origin of these
 
 struct LoadedConfig {
   Config config;
