@@ -17,6 +17,7 @@
 #include "core/kernels.h"
 #include "core/memory.h"
 #include "core/parallel.h"
+#include "data/json_writer.h"
 #include "models/registry.h"
 #include "optim/ema.h"
 #include "optim/optimizer.h"
@@ -127,6 +128,12 @@ double peak_mib(Device device) {
   return static_cast<double>(usage.ru_maxrss) / 1024;
 }
 
+// A line of JSON, whose object is not ended yet.
+void tell(JsonWriter& object) {
+  std::puts(object.end().text().c_str());
+  std::fflush(stdout);
+}
+
 void serve(const std::function<void()>& step, Device device) {
   const auto run = [&](int count) {
     for (int i = 0; i < count; ++i) {
@@ -135,20 +142,18 @@ void serve(const std::function<void()>& step, Device device) {
     backend(device).synchronize(device.index);
   };
   run(3);
-  std::printf("{\"ready\": true, \"version\": \"\"}\n");
-  std::fflush(stdout);
+  tell(JsonWriter().object().member("ready", true).member("version", ""));
   char line[64];
   while (std::fgets(line, sizeof line, stdin) != nullptr) {
     if (std::string(line).starts_with("end")) {
-      std::printf("{\"peak_mib\": %.1f}\n", peak_mib(device));
+      tell(JsonWriter().object().member("peak_mib", rounded(peak_mib(device), 1)));
       return;
     }
     const int count = std::atoi(line);
     const double wall = seconds(), cpu = cpu_seconds();
     run(count);
-    std::printf("{\"wall\": %.9f, \"cpu\": %.9f}\n", (seconds() - wall) / count,
-                (cpu_seconds() - cpu) / count);
-    std::fflush(stdout);
+    const double all_wall = seconds() - wall, all_cpu = cpu_seconds() - cpu;
+    tell(JsonWriter().object().member("wall", all_wall / count).member("cpu", all_cpu / count));
   }
 }
 
