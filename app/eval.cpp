@@ -61,8 +61,7 @@ void use_checkpoint_preprocessing(LoadedConfig& loaded, const CheckpointInfo& in
     const auto found = loaded.origins.find(key);
     return found != loaded.origins.end() && found->second == "command line";
   };
-  Config trained;
-  trained.preprocess = info.preprocess;
+  const Config trained = config_of(info);
   loaded.config.task = info.task;
   for (const Key& key : part_keys(Part::preprocessing)) {
     if (!insisted(key.full_name())) {

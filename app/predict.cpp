@@ -121,10 +121,7 @@ ExitCode predict_command(const PredictCommand& command) {
   const std::vector<fs::path> files = picture_paths(command.pictures);
   LoadedModel loaded = model_from_checkpoint(command.checkpoint);
   fold_batch_norm(*loaded.model);
-  Config config;
-  config.task = loaded.info.task;
-  config.preprocess = loaded.info.preprocess;
-  const std::unique_ptr<Objective> objective = make_objective(config, *loaded.model);
+  const auto objective = make_objective(config_of(loaded.info), *loaded.model);
   if (command.csv) {
     std::printf("file,label,id,score,above\n");
   }

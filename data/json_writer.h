@@ -34,6 +34,14 @@ class JsonWriter {
   // `json` must be valid JSON.
   JsonWriter& raw(std::string_view json);
 
+  JsonWriter& values(const auto& several) {  // an array
+    array();
+    for (const auto& one : several) {
+      value(one);
+    }
+    return end();
+  }
+
   JsonWriter& member(std::string_view name, const auto& what) { return key(name).value(what); }
 
   // The text written; every object and array must have been ended.

@@ -153,6 +153,16 @@ TEST_CASE("errors: damage and strangers are told by file and tensor") {
   CHECK_EQ(CheckpointFile(path).tensors().size(), 2);  // but its tensors can be read
 }
 
+TEST_CASE("numbers of a description are read back to the last bit") {
+  CheckpointInfo info = small_info();
+  RandomStream random({.seed = 5});
+  for (int i = 0; i < 1000; ++i) {
+    info.metrics["mAP"] = 100 * random.uniform();
+    info.model.dropout = 0.9 * random.uniform();
+    REQUIRE(checkpoint_info(to_metadata(info), "file") == info);
+  }
+}
+
 // A small model's file with changed metadata, and what loading it says.
 struct ChangedFile {
   TemporaryFolder folder;

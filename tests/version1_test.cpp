@@ -105,7 +105,7 @@ TEST_CASE("a key that a file's version does not have means what that version did
   std::vector<Key> keys = part_keys(Part::preprocessing);
   Key& resize = *std::find_if(keys.begin(), keys.end(),
                               [](const Key& key) { return key.name == "resize"; });
-  resize.earlier = {{.before = 3, .value = "pad"}, {.before = 2, .value = "crop"}};
+  resize.earlier = {{.before = 2, .value = "crop"}, {.before = 3, .value = "pad"}};
   const auto resize_of = [&](const std::string& json, int version) {
     Config config;
     const std::string file = "FILE";

@@ -124,7 +124,8 @@ void CheckpointFile::verify_metadata() const {
 }
 
 void CheckpointFile::verify_tensors() const {
-  const auto checksums = parse_text_object(get(metadata(), kChecksums, path()), path(), kChecksums);
+  const auto checksums =
+      parse_object<std::string>(get(metadata(), kChecksums, path()), path(), kChecksums);
   const std::vector<std::string>& names = file_.names();
   std::vector<uint32_t> actual(names.size());
   std::atomic<size_t> next = 0;  // tensors differ in size: each thread takes the next one
@@ -194,9 +195,9 @@ StateDict part(const StateDict& all, std::string_view prefix) {
 
 // ---- models -------------------------------------------------------------------------------------
 
-// A Config with the parts of `info` that the key table writes and reads.
-static Config config_of(const CheckpointInfo& info) {
+Config config_of(const CheckpointInfo& info) {
   Config config;
+  config.task = info.task;
   config.model = info.model;
   config.preprocess = info.preprocess;
   return config;
@@ -213,10 +214,7 @@ static std::string part_json(Part part, const Config& config) {
 
 Metadata to_metadata(const CheckpointInfo& info) {
   JsonWriter classes, metrics;
-  classes.array();
-  for (const std::string& name : info.class_names) {
-    classes.value(name);
-  }
+  classes.values(info.class_names);
   metrics.object();
   for (const auto& [name, value] : info.metrics) {
     if (std::isfinite(value)) {
@@ -229,7 +227,7 @@ Metadata to_metadata(const CheckpointInfo& info) {
           {"task", std::string(word(info.task))},
           {"weights", info.weights},
           {"config", info.config},
-          {"classes", classes.end().text()},
+          {"classes", classes.text()},
           {"metrics", metrics.end().text()},
           {"model", part_json(Part::model, config)},
           {"preprocessing", part_json(Part::preprocessing, config)}};
@@ -249,7 +247,7 @@ CheckpointInfo checkpoint_info(const Metadata& metadata, const std::string& file
   info.weights = one_of("weights", {"raw", "ema"});
   info.config = text("config");
   info.class_names = parse_text_array(text("classes"), file, "classes");
-  info.metrics = parse_number_object(text("metrics"), file, "metrics");
+  info.metrics = parse_object<double>(text("metrics"), file, "metrics");
   const int version = format_version(metadata, file);
   Config config;
   read_keys(part_keys(Part::model), {text("model"), file, "model", version}, config);

@@ -80,6 +80,9 @@ struct CheckpointInfo {
   bool operator==(const CheckpointInfo&) const = default;
 };
 
+// The defaults, but for the task and the sections that `info` has.
+Config config_of(const CheckpointInfo& info);
+
 // "model" and "preprocessing" are JSON objects of the config keys that belong to them.
 Metadata to_metadata(const CheckpointInfo& info);
 // A missing key has the default of the file's format version. Errors: DataError naming `file` and

@@ -15,7 +15,9 @@ namespace mld {
 namespace {
 
 // Iterative, so that deeply nested input cannot exhaust the stack.
-constexpr unsigned kFlags = rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag;
+constexpr unsigned kFlags = rapidjson::kParseIterativeFlag |
+                            rapidjson::kParseValidateEncodingFlag |
+                            rapidjson::kParseFullPrecisionFlag;
 
 rapidjson::Document parse(const std::string& json, const std::string& file, const char* field) {
   rapidjson::Document document;
@@ -70,29 +72,27 @@ std::vector<std::string> parse_text_array(const std::string& json, const std::st
   return texts;
 }
 
-std::map<std::string, std::string> parse_text_object(const std::string& json,
-                                                     const std::string& file, const char* field) {
-  std::map<std::string, std::string> texts;
+template <class T>
+std::map<std::string, T> parse_object(const std::string& json, const std::string& file,
+                                      const char* field) {
+  constexpr bool kText = std::is_same_v<T, std::string>;
+  std::map<std::string, T> members;
   for_members(
-      parse(json, file, field), file, field, "text",
-      [](const rapidjson::Value& value) { return value.IsString(); },
+      parse(json, file, field), file, field, kText ? "text" : "number",
+      [](const rapidjson::Value& value) { return kText ? value.IsString() : value.IsNumber(); },
       [&](const std::string& name, const rapidjson::Value& value) {
-        return texts.emplace(name, as_text(value)).second;
+        if constexpr (kText) {
+          return members.emplace(name, as_text(value)).second;
+        } else {
+          return members.emplace(name, value.GetDouble()).second;
+        }
       });
-  return texts;
+  return members;
 }
-
-std::map<std::string, double> parse_number_object(const std::string& json, const std::string& file,
-                                                  const char* field) {
-  std::map<std::string, double> numbers;
-  for_members(
-      parse(json, file, field), file, field, "number",
-      [](const rapidjson::Value& value) { return value.IsNumber(); },
-      [&](const std::string& name, const rapidjson::Value& value) {
-        return numbers.emplace(name, value.GetDouble()).second;
-      });
-  return numbers;
-}
+template std::map<std::string, std::string> parse_object(const std::string&, const std::string&,
+                                                         const char*);
+template std::map<std::string, double> parse_object(const std::string&, const std::string&,
+                                                    const char*);
 
 // ---- config keys --------------------------------------------------------------------------------
 
@@ -118,14 +118,10 @@ void read_keys(const std::vector<Key>& keys, const KeysJson& from, Config& confi
                        key.name, wrong);
   };
   for (const Key& key : keys) {
-    const Key::Earlier* oldest = nullptr;  // the key's meaning in files of this version without it
-    for (const Key::Earlier& earlier : key.earlier) {
-      if (from.version < earlier.before && (oldest == nullptr || earlier.before < oldest->before)) {
-        oldest = &earlier;
-      }
-    }
-    if (oldest != nullptr) {
-      store(key, oldest->value);
+    const auto meant =
+        std::ranges::upper_bound(key.earlier, from.version, {}, &Key::Earlier::before);
+    if (meant != key.earlier.end()) {  // in files of this version, if they lack the key
+      store(key, meant->value);
     }
   }
   std::set<std::string> seen;

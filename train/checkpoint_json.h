@@ -16,10 +16,9 @@ std::string json_object(const std::map<std::string, std::string>& texts);
 // twice or has the wrong type.
 std::vector<std::string> parse_text_array(const std::string& json, const std::string& file,
                                           const char* field);
-std::map<std::string, std::string> parse_text_object(const std::string& json,
-                                                     const std::string& file, const char* field);
-std::map<std::string, double> parse_number_object(const std::string& json, const std::string& file,
-                                                  const char* field);
+template <class T>  // std::string or double
+std::map<std::string, T> parse_object(const std::string& json, const std::string& file,
+                                      const char* field);
 
 // A JSON object of config keys, and the format version of its file.
 struct KeysJson {

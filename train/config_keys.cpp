@@ -7,6 +7,7 @@
 #include "core/table.h"
 #include "data/formats/open.h"
 #include "models/registry.h"
+#include "train/evaluate.h"
 
 namespace mld {
 namespace {
@@ -204,23 +205,10 @@ std::vector<Key> model_keys() {
   };
 }
 
-#undef TOP
-#undef DATA
-#undef PICTURES
-#undef LOADING
-#undef AUGMENT
-#undef INIT
-#undef LOSS
-#undef OPTIM
-#undef SCHEDULE
-#undef TRAIN
-
 // Keys of a checkpoint's model that are not config keys.
 std::vector<Key> hidden_model_keys() {
   return {MODEL(classes, "").within(1, kMaxCount), MODEL(ffn, "").within(1, kMaxCount)};
 }
-
-#undef MODEL
 
 const std::vector<Key>& table() {
   static const std::vector<Key> keys = [] {

@@ -42,7 +42,7 @@ struct Key {
   Effect effect = Effect::results;
   Part part = Part::none;
   bool may_be_path = false;  // a text that may be an absolute path: weight files hold its last name
-  std::vector<Earlier> earlier{};
+  std::vector<Earlier> earlier{};  // oldest first
 
   std::string full_name() const;  // "optim.lr", "seed"
 };

@@ -66,12 +66,9 @@ std::string to_toml_value(const Value& value) {
 }
 
 void write_value(JsonWriter& json, const Value& value) {
-  const auto pair = [&](const Pair& numbers) {
-    json.array().value(numbers[0]).value(numbers[1]).end();
-  };
-  std::visit(Overload{pair,
-                      [&](const std::optional<Pair>& numbers) {
-                        numbers ? pair(*numbers) : void(json.array().end());
+  std::visit(Overload{[&](const Pair& pair) { json.values(pair); },
+                      [&](const std::optional<Pair>& pair) {
+                        pair ? json.values(*pair) : json.array().end();
                       },
                       [&](const auto& plain) { json.value(plain); }},
              value);

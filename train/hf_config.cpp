@@ -1,7 +1,6 @@
 #include "train/hf_config.h"
 
 #include <array>
-#include <span>
 
 #include "data/json_writer.h"
 #include "train/config_keys.h"
@@ -13,12 +12,8 @@ static const char* crop_mode(ResizeMode resize) {
   return kWords[static_cast<size_t>(resize)];
 }
 
-static void write_numbers(JsonWriter& json, std::span<const float> numbers) {
-  json.array();
-  for (const float number : numbers) {
-    json.value(rounded(number));
-  }
-  json.end();
+static std::array<double, 3> rounded(const std::array<float, 3>& numbers) {
+  return {rounded(numbers[0]), rounded(numbers[1]), rounded(numbers[2])};
 }
 
 // How pictures are prepared, in timm's names.
@@ -27,12 +22,10 @@ static void write_pretrained_cfg(JsonWriter& json, const CheckpointInfo& info) {
   const ImageNormSpec norm = image_norm(pictures.normalize);
   const BackboneRow& row = backbone_row(info.model);
   json.object().member("num_classes", info.model.classes);
-  const int64_t side = pictures.image_size;
-  json.key("input_size").array().value(3).value(side).value(side).end();
+  json.key("input_size").values(std::array{int64_t{3}, pictures.image_size, pictures.image_size});
   json.member("interpolation", word(pictures.interpolation)).member("crop_pct", 1.0);
   json.member("crop_mode", crop_mode(pictures.resize));
-  write_numbers(json.key("mean"), norm.mean);
-  write_numbers(json.key("std"), norm.std);
+  json.key("mean").values(rounded(norm.mean)).key("std").values(rounded(norm.std));
   json.member("first_conv", row.first_conv).member("classifier", row.head_name).end();
 }
 
@@ -40,15 +33,10 @@ std::string hf_config_json(const CheckpointInfo& info, int64_t num_features) {
   JsonWriter json(JsonWriter::Style::indented);
   json.object().member("architecture", info.model.backbone);
   json.member("num_classes", info.model.classes).member("num_features", num_features);
-  json.key("label_names").array();
-  for (const std::string& name : info.class_names) {
-    json.value(name);
-  }
-  json.end();
+  json.key("label_names").values(info.class_names);
   write_pretrained_cfg(json.key("pretrained_cfg"), info);
   json.key("mldecoder").object().member("task", word(info.task));
-  Config config;
-  config.model = info.model;
+  const Config config = config_of(info);
   for (const Key& key : part_keys(Part::model)) {
     if (key.name != "backbone" && key.name != "classes") {  // written above
       write_value(json.key(key.name), key.get(config));
