@@ -68,8 +68,9 @@ void warn_of_case(const Dataset& train, std::vector<std::string>& warnings) {
     }
   }
   if (!groups.empty()) {
-    warnings.push_back(fmt::format("class names that differ only in upper and lower case: {}; if they "
-                                   "mean one class, spell them alike", fmt::join(groups, "; ")));
+    warnings.push_back(fmt::format("class names that differ only in upper and lower case: {}; if "
+                                   "they mean one class, spell them alike",
+                                   fmt::join(groups, "; ")));
   }
 }
 
@@ -77,16 +78,16 @@ void warn_of_one_class(const Dataset& train, std::vector<std::string>& warnings)
   if (train.class_names().size() == 1 && pictures_per_class(train)[0] == train.size()) {
     warnings.push_back(fmt::format(
         "there is a single class, '{}', and all {} show it: the model has nothing to learn, and "
-        "every metric will be perfect; add pictures without it or with other classes", printable(train.class_names()[0]),
-        counted(train.size(), "training picture")));
+        "every metric will be perfect; add pictures without it or with other classes",
+        printable(train.class_names()[0]), counted(train.size(), "training picture")));
   }
 }
 
 std::string overlap(int64_t count, const Dataset& other, std::string_view name,
                     const std::string& first) {
-  return fmt::format("{} of {} of {} {} among the training pictures too, such as {}: the results on "
-                     "{} will look better than they are", count, counted(other.size(), "picture"), name,
-                     count == 1 ? "is" : "are", first, name);
+  return fmt::format("{} of {} of {} {} among the training pictures too, such as {}: the results "
+                     "on {} will look better than they are", count,
+                     counted(other.size(), "picture"), name, count == 1 ? "is" : "are", first, name);
 }
 
 void warn_of_same_files(const Dataset& train, const Dataset& val,

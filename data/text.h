@@ -66,8 +66,8 @@ std::string_view without_mark(std::string_view text, const std::string& name);
 std::filesystem::path safe_relative_path(std::string_view path, const std::string& where);
 
 // `relative`, a path that starts from `folder`, with links followed. A path that does not exist is
-// returned as it is: opening it will give the reason. Errors: DataError if it breaks the note's last
-// condition; `root` is the folder the user named.
+// returned as it is: opening it will give the reason. `root` is the folder the user named.
+// Errors: DataError if it breaks the note's last condition.
 std::filesystem::path resolve_below(const std::filesystem::path& root,
                                     const std::filesystem::path& folder,
                                     const std::filesystem::path& relative);

@@ -1,8 +1,4 @@
-// Layouts of folders: words for splits, what is left out, what is refused by name or with the key
-// to set.
-#include <sys/stat.h>
-#include <unistd.h>
-
+// Layouts of folders: words for splits, what is left out, what is refused by name, what to set.
 #include "data/formats/format.h"
 #include "tests/data_files.h"
 
@@ -76,8 +72,8 @@ TEST_CASE("layouts: folders for splits are no classes, whatever word and case th
   CHECK(splits.train->notes()[0].ends_with(": 2 folders of other splits: Test, more"));
   folder.write_picture("Val/5.ppm", 1);
   CHECK(error_of(folder) ==
-        "ROOT/Val: a class or a split? If it is a class, set data.train = \".\", the root; if it is "
-        "a split, give it one folder per class or move it elsewhere");
+        "ROOT/Val: a class or a split? If it is a class, set data.train = \".\", the root; if it "
+        "is a split, give it one folder per class or move it elsewhere");
   folder.write_picture("Valid/cat/6.ppm", 1);
   fs::rename(folder.path() / "Val", folder.path() / "VALIDATION");
   const auto val_error = [&] {
@@ -108,7 +104,12 @@ TEST_CASE("layouts: detection answers for any folder, without an error") {
   boxes.write("labels_train.csv", "path,label\nimages/1.ppm,x\n");
   closed.write_picture("cat/1.ppm", 1);
   closed.write_picture("lost+found/2.ppm", 1);
-  ::chmod((closed.path() / "lost+found").c_str(), 0);  // root may read it nevertheless
+  const fs::path secret[] = {closed.path() / "lost+found", closed.path() / "annotations",
+                             closed.path() / "VOCdevkit", closed.path() / "cifar-100-binary"};
+  for (const fs::path& path : secret) {
+    fs::create_directory(path);
+    fs::permissions(path, fs::perms::none);  // which does not stop root
+  }
   for (const TemporaryFolder* folder : {&boxes, &closed}) {
     for (const DataFormat* format : data_formats()) {
       CAPTURE(format->name);
@@ -118,7 +119,9 @@ TEST_CASE("layouts: detection answers for any folder, without an error") {
     CHECK(format_of(options_for(folder->path())).name == "folder");
   }
   CHECK(error_of(boxes) == kYolo);
-  ::chmod((closed.path() / "lost+found").c_str(), 0700);
+  for (const fs::path& path : secret) {
+    fs::permissions(path, fs::perms::owner_all);
+  }
 }
 
 TEST_CASE("layouts: a class called train") {

@@ -118,7 +118,8 @@ std::optional<CifarFolder> find_cifar(const fs::path& root) {
   for (const char* below : {"", "cifar-10-batches-bin", "cifar-100-binary"}) {
     for (const bool hundred : {false, true}) {
       CifarFolder folder{*below == '\0' ? root : root / below, hundred};
-      if (fs::is_regular_file(folder.path / folder.names_file())) {
+      std::error_code error;
+      if (fs::is_regular_file(folder.path / folder.names_file(), error)) {
         return folder;
       }
     }

@@ -17,15 +17,9 @@ namespace {
 bool is_json(const fs::path& path) { return path.extension() == ".json"; }
 
 std::vector<fs::path> json_files(const fs::path& folder) {
-  std::vector<fs::path> found;
   std::error_code error;
-  if (fs::is_directory(folder, error)) {
-    for (const fs::path& path : sorted_entries(folder)) {
-      if (is_json(path)) {
-        found.push_back(path);
-      }
-    }
-  }
+  std::vector<fs::path> found = sorted_entries(folder, error);
+  std::erase_if(found, [](const fs::path& path) { return !is_json(path); });
   return found;
 }
 

@@ -74,7 +74,7 @@ class ColumnFinder {
   bool has_known_names() const {
     return any([&](size_t c) { return known_name(plain_[c]) != nullptr; });
   }
-  // Among known names, "file.name" is one too, unless it has an ending of pictures or of other rows.
+  // Among known names "file.name" is one too; a path has the ending of pictures or of other rows.
   bool path_in_first(size_t c) const {
     const std::string_view cell = trimmed(first()[c]);
     return looks_like_path(cell) &&

@@ -17,7 +17,7 @@ class CsvReader {
   CsvReader(std::string_view text, const std::string& name, char delimiter = ',');
 
   // The next record; false at the end. `line` counts from 1 and is where the record starts.
-  // Errors: DataError "name:line: ..." for an unfinished quote, text after a closing quote, or more
+  // Errors: DataError "name:line: ..." for an unfinished quote, text after a closing quote, more
   // than a million fields.
   bool next(std::vector<std::string>& fields, int64_t& line);
 

@@ -1,4 +1,4 @@
-// One folder per class: root/train/<class>/*.jpg, root/Validation/<class>/..., or root/<class>/*.jpg.
+// One folder per class: root/train/<class>/*.jpg, root/Valid/<class>/*.jpg, or root/<class>/*.jpg.
 #include <algorithm>
 
 #include "core/error.h"

@@ -20,19 +20,19 @@ constexpr int64_t kMostListBytes = int64_t{1} << 30;
 // The folders with Annotations, ImageSets and JPEGImages: root itself, or all of root/VOC* and
 // root/VOCdevkit/VOC*.
 std::vector<fs::path> devkit_folders(const fs::path& root) {
-  const auto complete = [](const fs::path& folder) {
-    return fs::is_directory(folder / "Annotations") && fs::is_directory(folder / "JPEGImages");
+  std::error_code error;
+  const auto complete = [&](const fs::path& folder) {
+    return fs::is_directory(folder / "Annotations", error) &&
+           fs::is_directory(folder / "JPEGImages", error);
   };
   if (complete(root)) {
     return {root};
   }
   std::vector<fs::path> found;
   for (const fs::path& parent : {root, root / "VOCdevkit"}) {
-    if (fs::is_directory(parent)) {
-      for (const fs::path& folder : sorted_entries(parent)) {
-        if (folder.filename().native().starts_with("VOC") && complete(folder)) {
-          found.push_back(folder);
-        }
+    for (const fs::path& folder : sorted_entries(parent, error)) {
+      if (folder.filename().native().starts_with("VOC") && complete(folder)) {
+        found.push_back(folder);
       }
     }
   }
