@@ -171,12 +171,14 @@ TEST_CASE("csv: columns in any order, named by a header or told by what they hol
   CHECK(parse_label_csv("a,sun,train\nb.png,sea,train\nc.png,sun,train\n", "a.csv").rows.size() ==
         3);
   // A header with dots is one; a row among whose cells is a header's word is not.
-  for (const char* header : {"file.name,label", "img.path,tags", "photo.file,class"}) {
+  for (const char* header : {"file.name,label", "img.path,tags", "photo.file,class",
+                             "image/filename,label"}) {
     CAPTURE(header);
     const LabelCsv csv = parse_label_csv(header + std::string("\na.png,sun\nb.png,sea\n"), "a.csv");
     CHECK(paths(csv) == Strings{"a.png", "b.png"});
     CHECK(csv.classes == Strings{"sea", "sun"});
   }
+  CHECK(parse_label_csv("file.name,label\npics/a,sun\npics/b,sea\n", "a.csv").rows.size() == 2);
   for (const char* rows : {"a.png,label\nb.png,sea\n", "a.dcm,label\nb.dcm,sea\n",
                            "d\\a,label\nd\\b,sea\n"}) {
     CAPTURE(rows);

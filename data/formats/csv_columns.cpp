@@ -18,6 +18,7 @@ class ColumnFinder {
     for (size_t c = 0; c < first().size(); ++c) {
       layout_.names.emplace_back(trimmed(first()[c]));
       plain_.push_back(plain_name(first()[c]));
+      known_names_ = known_names_ || known_name(plain_.back()) != nullptr;
       facts_.push_back(facts_of(sample, c));
     }
     layout_.columns.assign(first().size(), CsvColumn::unused);
@@ -25,11 +26,10 @@ class ColumnFinder {
 
   void find() {
     const bool data_first = any([&](size_t c) { return facts_[c].paths && path_in_first(c); });
-    const bool names = has_known_names();
-    layout_.header = !data_first && names;
+    layout_.header = !data_first && known_names_;
     const size_t path = path_column();
     layout_.columns[path] = CsvColumn::path;
-    if (!data_first && !names) {
+    if (!data_first && !known_names_) {
       layout_.header = !repeats_below(path);
     }
     if (!layout_.header) {
@@ -62,25 +62,24 @@ class ColumnFinder {
     layout_.columns = roles;
     const size_t path = static_cast<size_t>(std::ranges::find(roles, CsvColumn::path) -
                                             roles.begin());
-    const bool names = has_known_names();
-    layout_.header = facts_[path].paths ? !path_in_first(path) && (names || !repeats_below(path))
-                                        : names || layout_.has(CsvColumn::indicator);
+    layout_.header = facts_[path].paths
+                         ? !path_in_first(path) && (known_names_ || !repeats_below(path))
+                         : known_names_ || layout_.has(CsvColumn::indicator);
     check_indicators();
     note_flag();
   }
 
  private:
   const std::vector<std::string>& first() const { return sample_[0].fields; }
-  bool has_known_names() const {
-    return any([&](size_t c) { return known_name(plain_[c]) != nullptr; });
-  }
-  // Among known names "file.name" is one too; a path has the ending of pictures or of other rows.
+  // Among known names "file.name" and "image/file" are names too; a path ends as pictures or other
+  // rows do.
   bool path_in_first(size_t c) const {
     const std::string_view cell = trimmed(first()[c]);
     return looks_like_path(cell) &&
-           (!has_known_names() || is_picture_name(cell) || cell.find_first_of("/\\") != cell.npos ||
+           (!known_names_ || is_picture_name(cell) ||
+            (!facts_[c].endings && cell.find_first_of("/\\") != cell.npos) ||
             std::any_of(sample_.begin() + 1, sample_.end(), [&](const CsvRecord& record) {
-              return trimmed(record.fields[c]).ends_with(cell.substr(cell.rfind('.')));
+              return trimmed(record.fields[c]).ends_with(cell.substr(cell.find_last_of("./\\")));
             }));
   }
 
@@ -197,6 +196,7 @@ class ColumnFinder {
   const std::vector<CsvRecord>& sample_;
   const std::string& name_;
   CsvLayout& layout_;
+  bool known_names_ = false;        // the first record has some
   std::vector<std::string> plain_;  // names of the header; empty ones without a header
   std::vector<ColumnFacts> facts_;
 };
