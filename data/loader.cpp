@@ -344,8 +344,7 @@ void Loader::note_bad(std::span<const int64_t> samples) {
 }
 
 std::vector<BadPicture> Loader::bad_pictures() const {
-  const auto by_sample = std::views::values(bad_);
-  return {by_sample.begin(), by_sample.end()};
+  return {std::views::values(bad_).begin(), std::views::values(bad_).end()};
 }
 
 }  // namespace mld

@@ -86,8 +86,9 @@ void warn_of_one_class(const Dataset& train, std::vector<std::string>& warnings)
 std::string overlap(int64_t count, const Dataset& other, std::string_view name,
                     const std::string& first) {
   return fmt::format("{} of {} of {} {} among the training pictures too, such as {}: the results "
-                     "on {} will look better than they are", count,
-                     counted(other.size(), "picture"), name, count == 1 ? "is" : "are", first, name);
+                     "on {} will look better than they are",
+                     count, counted(other.size(), "picture"), name, count == 1 ? "is" : "are",
+                     first, name);
 }
 
 void warn_of_same_files(const Dataset& train, const Dataset& val,

@@ -55,9 +55,9 @@ TEST_CASE("bad data: no folder, an empty one, none of the formats") {
   CHECK(open_error(folder, "auto") == "ROOT: the folder is empty (data.root)");
   folder.write("readme.txt", "x");
   CHECK(open_error(folder, "auto") ==
-        "ROOT: cannot tell the data's format: looked for annotations/*.json with COCO's lists (coco), "
-        "Annotations and JPEGImages (voc), data.csv or train.csv (csv), batches.meta.txt or "
-        "fine_label_names.txt (cifar), folders of pictures (folder); set data.format");
+        "ROOT: cannot tell the data's format: looked for annotations/*.json with COCO's lists "
+        "(coco), Annotations and JPEGImages (voc), data.csv or train.csv (csv), batches.meta.txt "
+        "or fine_label_names.txt (cifar), folders of pictures (folder); set data.format");
   options.root = folder.path() / "readme.txt";
   CHECK(message_of<DataError>([&] { open_dataset(options, "train"); }, folder.path()) ==
         "ROOT/readme.txt: not a folder (data.root)");

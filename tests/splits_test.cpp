@@ -233,8 +233,8 @@ TEST_CASE("splits: odd splits are warned of in the same words in every format") 
                                    "'red'; if they mean one class, spell them alike", ""});
     CHECK(warnings(write, {{"a1", "red"}, {"b2", "red"}}, {{"c3", "red"}}) ==
           std::vector<std::string>{"there is a single class, 'red', and all 2 training pictures "
-                                   "show it: the model has nothing to learn, and every metric will be "
-                                   "perfect; add pictures without it or with other classes",
+                                   "show it: the model has nothing to learn, and every metric "
+                                   "will be perfect; add pictures without it or with other classes",
                                    ""});
   }
   // Folders cannot have one file in two splits, so the copy is found by its bytes.

@@ -48,15 +48,15 @@ struct TrainingNeeds {
   // Bytes on the device that computes.
   size_t on(Device device) const { return tensors + (device.is_cpu() ? host : 0); }
 };
-// `data`: bytes that the data take, RunData::bytes(). Errors: UsageError, with the setting to change, if a part
-// of a batch is so small that a norm has one value per channel.
+// `data`: bytes that the data take, RunData::bytes(). Errors: UsageError, with the setting to
+// change, if a part of a batch is so small that a norm has one value per channel.
 TrainingNeeds training_needs(const Config& config, int64_t classes, Device device, size_t data);
 
 // The memory that scoring a split takes, without cached pictures.
 size_t scoring_needs(const Config& config, int64_t classes, Device device);
 
-// "" if training fits into `free` bytes of the device and the host's free memory; else a message with predicted and free
-// memory and the largest batch that fits, or the optim.grad_accum_steps that would.
+// "" if training fits into `free` bytes of the device and the host's free memory; else a message
+// with predicted and free memory and the largest batch, or optim.grad_accum_steps, that fits.
 std::string memory_shortage(const Config& config, int64_t classes, Device device, size_t data,
                             size_t free);
 // Errors: OutOfMemory with memory_shortage()'s message for the memory that is free now.

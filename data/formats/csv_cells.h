@@ -15,9 +15,9 @@ struct LabelCell {
   bool bracketed = false;          // `text` stood in brackets
 };
 
-// Reads [a, b], ['a', "b"], ('a',), {'a', 'b'}, set(), ["a", "\u00e9"], 'a', 'b', and printouts such
-// as array(['a', 'b'], dtype='<U5'), [np.str_('a')] and ['a' 'b'] over several lines; in brackets
-// without quotes only commas separate. `where` starts messages.
+// Reads [a, b], ['a', "b"], ('a',), {'a', 'b'}, set(), ["a", "\u00e9"], 'a', 'b', and printouts
+// such as array(['a', 'b'], dtype='<U5'), [np.str_('a')] and ['a' 'b'] over several lines; in
+// brackets without quotes only commas separate. `where` starts messages.
 // Errors: DataError for a quoted list that cannot be read or that leaves labels out ("...").
 LabelCell parse_label_cell(std::string_view cell, const std::string& where);
 

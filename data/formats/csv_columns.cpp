@@ -49,8 +49,8 @@ class ColumnFinder {
     const auto count = [&](CsvColumn role) { return std::ranges::count(roles, role); };
     require<UsageError>(count(CsvColumn::path) == 1 && count(CsvColumn::split) <= 1 &&
                             (count(CsvColumn::labels) > 0) != (count(CsvColumn::indicator) > 0),
-                        "data.columns = \"{}\" needs one path, at most one split, and either labels "
-                        "or class", printable(columns));
+                        "data.columns = \"{}\" needs one path, at most one split, and either "
+                        "labels or class", printable(columns));
     require<DataError>(roles.size() <= first().size(),
                        "{}:{}: {}, but data.columns = \"{}\" names {}", name_, sample_[0].line,
                        counted(static_cast<int64_t>(first().size()), "column"), printable(columns),
@@ -239,7 +239,8 @@ void ColumnFinder::find_labels() {
     unclear(rest.empty() ? "no column holds labels" : "it is not clear which column holds labels");
   }
   if (indicators == 1) {
-    unclear("one column holds 0 and 1: it is one class (class), or 0 and 1 are the labels (labels)");
+    unclear("one column holds 0 and 1: it is one class (class), or 0 and 1 are the labels "
+            "(labels)");
   }
   check_indicators();
 }

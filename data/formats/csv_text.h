@@ -13,7 +13,7 @@ namespace mld {
 // skipped. With a blank as the delimiter, several in a row count as one.
 class CsvReader {
  public:
-  // `text` and `name`, which starts messages, must outlive the reader. Errors: DataError for UTF-16.
+  // `text` and `name`, which starts messages, must outlive the reader. Errors: DataError: UTF-16.
   CsvReader(std::string_view text, const std::string& name, char delimiter = ',');
 
   // The next record; false at the end. `line` counts from 1 and is where the record starts.

@@ -165,12 +165,12 @@ std::unique_ptr<Dataset> open_folder(const DataOptions& options, const std::stri
   const std::vector<std::string>& names = found.names;
   if (names.empty() && split == "train" && options.train.empty() && folder != options.root &&
       has_class_folders(options.root)) {
-    fail<DataError>("{}: no folder per class in it; if 'train' is itself a class beside others, set "
-                    "data.train = \".\", the root", where);
+    fail<DataError>("{}: no folder per class in it; if 'train' is itself a class beside others, "
+                    "set data.train = \".\", the root", where);
   }
   require<DataError>(!names.empty(),
-                     "{}: no pictures, expected one folder per class with pictures in it{}{}", where,
-                     found.left_out.empty() ? "" : "; left out: ", found.left_out.text());
+                     "{}: no pictures, expected one folder per class with pictures in it{}{}",
+                     where, found.left_out.empty() ? "" : "; left out: ", found.left_out.text());
   const ClassList classes(options, names, where);
   std::vector<std::string> unknown;
   std::copy_if(names.begin(), names.end(), std::back_inserter(unknown),

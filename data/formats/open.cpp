@@ -103,7 +103,8 @@ void add_notes_of_unused(const DataOptions& options, const std::string& split, b
 }
 
 // The classes with present or unknown labels in a data set that `names` lacks.
-std::vector<std::string> further_classes(const Dataset& data, const std::vector<std::string>& names) {
+std::vector<std::string> further_classes(const Dataset& data,
+                                         const std::vector<std::string>& names) {
   const std::set<std::string_view> known(names.begin(), names.end());
   std::set<int32_t> further;
   for (int64_t i = 0; i < data.size(); ++i) {

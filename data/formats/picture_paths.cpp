@@ -65,7 +65,8 @@ std::string place_note(const PicturePlace& place) {
 PicturePlace find_pictures(std::span<const fs::path> places,
                            std::span<const std::string> first_paths) {
   static constexpr std::array<const char*, 12> kEndings = {
-      "", ".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG", ".webp", ".bmp", ".tif", ".gif", ".ppm"};
+      "",     ".jpg",  ".jpeg", ".png", ".JPG", ".JPEG",
+      ".PNG", ".webp", ".bmp",  ".tif", ".gif", ".ppm"};
   const std::span<const std::string> paths =
       first_paths.first(std::min(kPicturesTried, first_paths.size()));
   const bool bare = std::ranges::any_of(paths, [](const auto& path) {

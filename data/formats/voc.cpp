@@ -45,9 +45,10 @@ bool has_loose_annotations(const fs::path& root) { return has_file(root / "annot
 fs::path devkit_folder(const fs::path& root) {
   const std::vector<fs::path> found = devkit_folders(root);
   require<DataError>(!found.empty() || !has_loose_annotations(root),
-                     "{}: annotations/ holds VOC's XML files, but VOC data has them in Annotations, "
-                     "the pictures in JPEGImages and lists such as train.txt in ImageSets/Main; "
-                     "name the folders so and write the lists", printable(root.native()));
+                     "{}: annotations/ holds VOC's XML files, but VOC data has them in "
+                     "Annotations, the pictures in JPEGImages and lists such as train.txt in "
+                     "ImageSets/Main; name the folders so and write the lists",
+                     printable(root.native()));
   require<DataError>(!found.empty(),
                      "{}: no VOC data: looked for the folders Annotations and JPEGImages here, in "
                      "VOC* and in VOCdevkit/VOC*",
@@ -68,7 +69,8 @@ struct Listed {
 std::vector<std::string> ids_of_line(std::string_view line) {
   std::vector<std::string> ids = {std::string(line)};
   const size_t blank = line.find_last_of(" \t");
-  const std::string_view last = line.substr(blank == std::string_view::npos ? line.size() : blank + 1);
+  const std::string_view last =
+      line.substr(blank == std::string_view::npos ? line.size() : blank + 1);
   if (last == "1" || last == "0" || last == "-1") {
     ids.emplace_back(trimmed(line.substr(0, blank)));
   }

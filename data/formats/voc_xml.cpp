@@ -75,8 +75,8 @@ std::string to_utf8(std::string_view xml, const std::string& encoding, const std
   const auto none = reinterpret_cast<iconv_t>(-1);
   const iconv_t opened =
       is_character_set(encoding) ? iconv_open("UTF-8", encoding.c_str()) : none;
-  require<DataError>(opened != none, "{}:1: encoding '{}', which cannot be read here; save the file "
-                     "as UTF-8", name, printable(encoding));
+  require<DataError>(opened != none, "{}:1: encoding '{}', which cannot be read here; save the "
+                     "file as UTF-8", name, printable(encoding));
   const std::unique_ptr<void, int (*)(void*)> converter(opened, iconv_close);
   std::string text;
   std::array<char, 4096> buffer;
@@ -112,8 +112,8 @@ std::vector<VocObject> parse_voc(std::string_view bytes, const std::string& name
     const auto line = [&] { return line_of(xml, object.offset_debug()); };
     const std::string_view label = trimmed(object.child("name").text().get());
     require<DataError>(!label.empty(), "{}:{}: object without a <name>", name, line());
-    require<DataError>(is_utf8(label), "{}:{}: the name '{}' is not UTF-8, and the file declares no "
-                       "other encoding; declare it, or save the file as UTF-8", name, line(),
+    require<DataError>(is_utf8(label), "{}:{}: the name '{}' is not UTF-8, and the file declares "
+                       "no other encoding; declare it, or save the file as UTF-8", name, line(),
                        printable(label));
     const std::string_view difficult = trimmed(object.child("difficult").text().get());
     require<DataError>(difficult.empty() || difficult == "0" || difficult == "1",
