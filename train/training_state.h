@@ -25,6 +25,8 @@ struct TrainingState {
   std::string fingerprint;      // of the training and validation data
   std::string picture_sizes;    // see sizes_fingerprint(); "" in files from before it existed
   std::string config;           // the resolved config, TOML
+
+  bool operator==(const TrainingState&) const = default;
 };
 
 // Converts to safetensors metadata and back; numbers are preserved exactly.
