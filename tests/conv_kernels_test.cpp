@@ -161,6 +161,29 @@ TEST_CASE("conv2d: a strided 1x1 over few channels") {
   }
 }
 
+TEST_CASE("conv2d: no epilogue hides NaN") {
+  for (ConvCase k : {ConvCase{{1, 6, 6, 16}, 16, 3, {.pad = 1}}, {{1, 6, 6, 16}, 16, 1, {}}}) {
+    Tensor x = random_tensor(k.x, 1);
+    x.data<float>()[0] = std::nanf("");
+    const Tensor w = random_tensor(k.w(), 2), b = random_tensor({k.O}, 3);
+    const Tensor r = random_tensor(k.y(), 4);
+    for (const ConvAlgorithm algorithm : k.algorithms()) {
+      for (const Act act : {Act::identity, Act::relu, Act::leaky_relu}) {
+        for (const Tensor& residual : {Tensor(), r}) {
+          CAPTURE(describe(k, algorithm));
+          k.spec.act = {.kind = act, .slope = 0.1f};
+          Tensor y = unwritten(k.y());
+          conv2d_forward_with(algorithm, x, w, b, residual, k.spec, y);
+          const std::vector<float> values = y.to_vector();
+          CHECK(std::all_of(values.begin(), values.begin() + k.O,
+                            [](float v) { return std::isnan(v); }));
+          CHECK(std::isfinite(values.back()));
+        }
+      }
+    }
+  }
+}
+
 TEST_CASE("conv2d: a constant weight is packed once and stays right in every use") {
   const ConvCase k{{2, 9, 7, 16}, 32, 3, {.stride = 1, .pad = 1}};
   const ConvCase other{{1, 12, 12, 16}, 32, 3, {.stride = 2, .pad = 1}};

@@ -85,9 +85,8 @@ dnnl::convolution_forward::primitive_desc forward_desc(const Geometry& g, bool b
   if (residual) {
     post.append_binary(dnnl::algorithm::binary_add, Geometry::nhwc(g.p.y));
   }
-  if (act.kind != Act::identity) {
-    const float slope = act.kind == Act::leaky_relu ? act.slope : 0.0f;
-    post.append_eltwise(1.0f, dnnl::algorithm::eltwise_relu, slope, 0.0f);
+  if (act.kind == Act::leaky_relu) {
+    post.append_eltwise(1.0f, dnnl::algorithm::eltwise_relu, act.slope, 0.0f);
   }
   attr.set_post_ops(post);
   const Memory::desc bias_desc =
@@ -202,11 +201,12 @@ void execute(const Plan& plan, Arguments arguments) {
 void forward(bool blocked, const Tensor& x, const Tensor& w, const Tensor& bias,
              const Tensor& residual, const Conv2dSpec& spec, Tensor& y) {
   const Geometry g{{x.shape(), w.shape(), y.shape(), spec}, blocked};
-  if (residual.defined() && !can_fuse_residual(g.p, blocked)) {
+  const bool fused = !residual.defined() || can_fuse_residual(g.p, blocked);
+  if (!fused || spec.act.kind == Act::relu) {  // oneDNN's own ReLU makes NaN zero
     Conv2dSpec linear = spec;
     linear.act = {};
-    forward(blocked, x, w, bias, {}, linear, y);
-    epilogue({}, residual, spec.act, y);
+    forward(blocked, x, w, bias, fused ? residual : Tensor(), linear, y);
+    epilogue({}, fused ? Tensor() : residual, spec.act, y);
     return;
   }
   const auto plan = plan_of(g.key("forward", bias.defined(), residual.defined()), [&] {
