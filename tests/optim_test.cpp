@@ -140,6 +140,18 @@ TEST_CASE("weight decay: matrices only; frozen parameters are left alone") {
   CHECK_EQ(decay, expected);
 }
 
+TEST_CASE("Adam's default eps is 1e-8: a gradient of that size moves half as far") {
+  for (const char* name : {"adam_l2", "adamw"}) {
+    for (const auto& [eps, moved] : {std::pair{0.0, 0.5}, {3e-8, 0.25}}) {
+      Tensors tensors;
+      tensors.add("w", Tensor::full({1}, 1));
+      tensors.members[0].second->grad = Tensor::full({1}, 1e-8f);
+      make_optimizer({.name = name, .weight_decay = 0, .eps = eps}, tensors)->step({1, 0.9});
+      CHECK_EQ(1 - tensors.members[0].second->value.item(), doctest::Approx(moved).epsilon(1e-4));
+    }
+  }
+}
+
 TEST_CASE("an optimiser's saved state continues bit for bit") {
   for (const char* name : {"adam_l2", "adamw", "sgd", "lamb", "lamb_v3"}) {
     CAPTURE(name);
