@@ -8,12 +8,14 @@
 #define TOML_ENABLE_FORMATTERS 0
 // toml++ 3.3 takes a letter such as an unquoted "ö" for unreachable when it asks for white space;
 // the answer is no.
+#if __has_include(<toml++/impl/unicode.h>)  // 3.4 renamed its headers
 #include <toml++/impl/forward_declarations.h>
 #pragma push_macro("TOML_UNREACHABLE")
 #undef TOML_UNREACHABLE
 #define TOML_UNREACHABLE return false
 #include <toml++/impl/unicode.h>
 #pragma pop_macro("TOML_UNREACHABLE")
+#endif
 #include <toml++/toml.h>
 
 #include "data/text.h"

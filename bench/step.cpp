@@ -128,7 +128,7 @@ double peak_mib(Device device) {
   return static_cast<double>(usage.ru_maxrss) / 1024;
 }
 
-// A line of JSON, whose object is not ended yet.
+// Ends the object and prints it on a line of its own.
 void tell(JsonWriter& object) {
   std::puts(object.end().text().c_str());
   std::fflush(stdout);

@@ -27,7 +27,8 @@ struct bf16 {
   }
 };
 
-template <class T> inline constexpr DType dtype_of{};
+template <class T> struct NoElementType;  // incomplete: an error for all but the five below
+template <class T> inline constexpr DType dtype_of = NoElementType<T>::value;
 template <> inline constexpr DType dtype_of<float> = DType::f32;
 template <> inline constexpr DType dtype_of<bf16> = DType::bf16;
 template <> inline constexpr DType dtype_of<int32_t> = DType::i32;

@@ -76,7 +76,7 @@ class MemoryPool {
   std::string where_;
   Free system_free_;
   bool addressable_;
-  mutable std::recursive_mutex mutex_;  // allocate() may trim()
+  mutable std::recursive_mutex mutex_;  // allocate() may trim(), take_watched() gives back
   std::map<size_t, std::vector<void*>> free_;  // by size class
   MemoryStats stats_;
   size_t limit_ = 0;

@@ -33,7 +33,7 @@ std::string html_text(std::string_view text);
 // `count` and a noun: "1 picture", "3 pictures".
 std::string counted(int64_t count, std::string_view noun);
 
-// Names for a message, printable() and comma-separated; after `most` of them "and 7 more".
+// Names for a message, printable() and comma-separated; after `limit` of them "and 7 more".
 std::string name_list(std::span<const std::string> names, size_t limit = 5);
 
 // Insertions, deletions, substitutions and swaps of neighbours that turn a into b (Damerau's

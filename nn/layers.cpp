@@ -11,6 +11,7 @@ namespace mld {
 
 Conv2d::Conv2d(int64_t C, int64_t O, int kernel, const Conv2dSpec& spec_, bool with_bias)
     : spec(spec_), weight(Shape{O, kernel, kernel, C / spec.groups}, Parameter::Layout::conv) {
+  require(spec.act.kind == Act::identity, "Conv2d: the activation belongs to the norm behind it");
   require(C % spec.groups == 0 && O % spec.groups == 0,
           "Conv2d: {} and {} channels do not divide into {} groups", C, O, spec.groups);
   if (with_bias) {

@@ -17,7 +17,7 @@ struct Conv2d : Module {
   Parameter weight;               // [O, KH, KW, C/groups]; OIHW on disk
   std::optional<Parameter> bias;  // [O]
 
-  // A square kernel. Errors: C or O is not a multiple of spec.groups.
+  // A square kernel. Errors: C or O is not a multiple of spec.groups; spec has an activation.
   Conv2d(int64_t C, int64_t O, int kernel, const Conv2dSpec& spec = {}, bool with_bias = false);
 
   Var operator()(const Var& x);

@@ -101,7 +101,7 @@ using NamedBuffers = std::vector<std::pair<std::string, Buffer*>>;
 
 NamedParameters parameters(Module& model);  // in the order of each()
 NamedBuffers buffers(Module& model);
-// Both, in that order.
+// Parameters and buffers, in the order of each().
 std::vector<std::pair<std::string, StateTensor*>> state_tensors(Module& model);
 int64_t count_parameters(Module& model);    // elements, frozen ones included, buffers not
 

@@ -188,6 +188,8 @@ StateDict state_dict(Module& model) {
 std::vector<StateView> views_of(const StateDict& state) {
   std::vector<StateView> views;
   for (const auto& [name, tensor] : state) {
+    require(tensor.device().is_cpu(), "load_state: {} is on {}, expected on the CPU", name,
+            tensor.device().str());
     views.push_back({name, tensor.shape(), tensor.dtype(), tensor.raw()});
   }
   return views;

@@ -8,6 +8,7 @@
 #include "tests/data_files.h"
 #include "tests/reference.h"
 #include "train/checkpoint.h"
+#include "train/training_state.h"
 
 namespace mld {
 namespace {
@@ -239,6 +240,18 @@ TEST_CASE("errors: a model's description that nothing fits") {
   file.state.pop_back();
   CHECK_EQ(file.message(to_metadata(file.info)),
            "FILE: the weights do not fit the model: 1 missing (fc.decoder.query_embed.weight)");
+}
+
+TEST_CASE("a training state is read as it was written, every field") {
+  const TrainingState state{.step = 1, .epoch = 2, .batch = 3, .loss_sum = 0.1,
+                            .validated_step = 5, .raw_metric = 6.25, .ema_metric = 7.5,
+                            .best = {.metric = 8.125, .step = 9, .weights = "ema"},
+                            .finished = true, .history = {1.5, 1.0 / 3}, .bad_train = {10, 11},
+                            .bad_val = {12}, .threads = 13, .fingerprint = "f",
+                            .picture_sizes = "p", .config = "c = 1\n"};
+  const auto metadata = to_metadata(state);
+  CHECK_EQ(metadata.size(), 19);  // with the version
+  CHECK(from_metadata(metadata, "file") == state);
 }
 
 TEST_CASE("errors: starting strictly from a checkpoint of other classes") {

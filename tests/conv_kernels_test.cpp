@@ -168,10 +168,12 @@ TEST_CASE("conv2d: no epilogue hides NaN") {
     const Tensor w = random_tensor(k.w(), 2), b = random_tensor({k.O}, 3);
     const Tensor r = random_tensor(k.y(), 4);
     for (const ConvAlgorithm algorithm : k.algorithms()) {
-      for (const Act act : {Act::identity, Act::relu, Act::leaky_relu}) {
+      for (const ActivationSpec& act :
+           {ActivationSpec{}, {.kind = Act::relu}, {.kind = Act::leaky_relu, .slope = 0.1f},
+            {.kind = Act::leaky_relu, .slope = 0}}) {
         for (const Tensor& residual : {Tensor(), r}) {
           CAPTURE(describe(k, algorithm));
-          k.spec.act = {.kind = act, .slope = 0.1f};
+          k.spec.act = act;
           Tensor y = unwritten(k.y());
           conv2d_forward_with(algorithm, x, w, b, residual, k.spec, y);
           const std::vector<float> values = y.to_vector();

@@ -101,18 +101,6 @@ TEST_CASE("version 1: a training state goes on") {
   check_near(logits(model), "logits_after");
 }
 
-TEST_CASE("a training state is read as it was written, every field") {
-  const TrainingState state{.step = 1, .epoch = 2, .batch = 3, .loss_sum = 0.1,
-                            .validated_step = 5, .raw_metric = 6.25, .ema_metric = 7.5,
-                            .best = {.metric = 8.125, .step = 9, .weights = "ema"},
-                            .finished = true, .history = {1.5, 1.0 / 3}, .bad_train = {10, 11},
-                            .bad_val = {12}, .threads = 13, .fingerprint = "f",
-                            .picture_sizes = "p", .config = "c = 1\n"};
-  const auto metadata = to_metadata(state);
-  CHECK_EQ(metadata.size(), 19);  // with the version
-  CHECK(from_metadata(metadata, "file") == state);
-}
-
 TEST_CASE("a key that a file's version does not have means what that version did") {
   std::vector<Key> keys = part_keys(Part::preprocessing);
   Key& resize = *std::find_if(keys.begin(), keys.end(),

@@ -168,7 +168,7 @@ std::vector<Key> model_keys() {
       LOSS(target_threshold, "bce: targets above this become 1, others 0; 0 = off")
           .within(0, 0.999),
 
-      OPTIM(name, "adam_l2: as published, decay in the gradient; lamb, lamb_v3: timm's new, old")
+      OPTIM(name, "adam_l2: as published, decay in the gradient; lamb: timm's; lamb_v3: older")
           .one_of(names_of(optimizers())),
       OPTIM(lr, "the schedule's largest learning rate").within(0, 1e3),
       OPTIM(weight_decay, "for tensors that are neither 1-D nor biases").within(0, 1e3),

@@ -27,6 +27,11 @@ std::optional<Scores> score_split(Module& model, Objective& objective, Loader& l
     });
     const Tensor scores = objective.scores(outputs);
     result.classes = scores.shape()[-1];
+    if (result.indices.empty()) {  // no second copy while the vectors grow
+      const auto most = static_cast<size_t>(loader.batches_per_epoch() * scores.numel());
+      result.scores.reserve(most);
+      result.targets.reserve(most);
+    }
     const std::vector<float> values = scores.to_vector();
     result.scores.insert(result.scores.end(), values.begin(), values.end());
     const float* targets = batch->targets.data<float>();

@@ -123,7 +123,7 @@ static std::string host_shortage(size_t need, Device device) {
   return need <= free ? "" : fmt::format(
       "out of memory on cpu: training on {} is predicted to take {:.2f} GiB there for pictures, "
       "validation's scores and copies while it saves, {:.2f} GiB are free; make room, or try "
-      "a smaller model or batch", device.str(), gib(need), gib(free));
+      "a smaller model or fewer pictures for validation", device.str(), gib(need), gib(free));
 }
 
 std::string memory_shortage(const Config& config, int64_t classes, Device device, size_t data,

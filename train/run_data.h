@@ -16,8 +16,7 @@ struct RunData {
   std::unique_ptr<Loader> train, val;  // of the splits
   ModelSpec model;                     // the config's, for the data's classes
 
-  // Memory that training keeps or passes through beside batches: both loaders' caches and
-  // validation's scores.
+  // Memory that the data take beside batches: both loaders' caches and validation's scores.
   size_t bytes() const;
 };
 

@@ -77,7 +77,7 @@ ConvAlgorithm choose_algorithm(ConvDirection direction, const ConvProblem& probl
   constexpr int64_t kFewChannels = 8;
   const bool pointwise = problem.w[1] * problem.w[2] == 1;
   if (!avx512 && pointwise && problem.spec.groups == 1 && std::min(C, O) < kFewChannels) {
-    // oneDNN 2.7 reads past so few channels here: its weight gradient is wrong, or never ends.
+    // oneDNN 2.6 reads past so few channels here: its weight gradient is wrong, or never ends.
     return ConvAlgorithm::unfolded;
   }
   if (C < kFewChannels) {
