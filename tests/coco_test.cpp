@@ -192,7 +192,6 @@ TEST_CASE("coco: a JSON file of another kind does not make other data COCO") {
     CHECK(detected(name, names, "notes.txt") == "folder");
     CHECK(detected(name, names, "train.csv") == "csv");
     CHECK(detected(name, records, "notes.txt") == "folder");
-    CHECK(detected(name, "", "notes.txt") == "folder");
     std::string coco = named("a.ppm", "b.ppm");
     CHECK(detected(name, coco, "train.csv") == "coco");
     CHECK(detected(name, "\xEF\xBB\xBF" + coco, "notes.txt") == "coco");
@@ -206,6 +205,57 @@ TEST_CASE("coco: a JSON file of another kind does not make other data COCO") {
     CHECK(detected(name, R"({"classes": ["a"], "labels": {"1": 0}})", "notes.txt") == "coco");
   }
   CHECK(detected("annotations/instances_train.json", "{", "train.csv") == "coco");
+}
+
+TEST_CASE("coco: annotations that cannot be read are an error, not a reason to read folders") {
+  const auto opened = [](const char* name, const std::string& text) {
+    TemporaryFolder folder;
+    folder.write_picture("images/a.ppm", 1);
+    folder.write(name, text);
+    return message_of<DataError>([&] { open_dataset(options_for(folder.path()), "train"); },
+                                 folder.path());
+  };
+  for (const char* name : {"labels.json", "train.json", "annotations/x.json"}) {
+    const std::string where = std::string("ROOT/") + name + ": ";
+    for (const char* text : {"", " \n", "<!DOCTYPE html><html></html>", "gone",
+                             "version https://git-lfs.github.com/spec/v1\noid sha256:00\n"}) {
+      CAPTURE(text);
+      CHECK(opened(name, text).starts_with(where));
+    }
+  }
+  TemporaryFolder links, crowded;
+  links.write_picture("images/a.ppm", 1);
+  fs::create_symlink("away.json", links.path() / "labels.json");
+  CHECK(message_of<DataError>([&] { open_dataset(options_for(links.path()), "train"); },
+                              links.path()) ==
+        "ROOT/labels.json: cannot open: No such file or directory");
+  std::string categories = "{\"categories\": [";
+  for (int i = 0; i < 2000; ++i) {
+    categories += fmt::format("{{\"id\": {}, \"name\": \"class {}\"}}, ", i, i);
+  }
+  crowded.write("labels.json", categories);
+  for (int i = 0; i < 20; ++i) {
+    crowded.write(fmt::format("annotations/{}_train.json", i), "{}");
+  }
+  crowded.write_picture("cat/a.ppm", 1);
+  CHECK(format_of(options_for(crowded.path())).name == "coco");
+  crowded.write("labels.json", "{\"categories\": [{\"id\": 1, \"name\": \"cat\"}]}");
+  CHECK(format_of(options_for(crowded.path())).name == "folder");  // a list of classes
+}
+
+TEST_CASE("coco: categories of one name are one class") {
+  TemporaryFolder folder;
+  folder.write("train/_annotations.coco.json",
+               R"({"images": [{"id": 1, "file_name": "a.ppm"}, {"id": 2, "file_name": "b.ppm"}],
+                   "annotations": [{"image_id": 1, "category_id": 0},
+                                   {"image_id": 2, "category_id": 1}],
+                   "categories": [{"id": 0, "name": "pothole", "supercategory": "none"},
+                                  {"id": 1, "name": "pothole", "supercategory": "pothole"}]})");
+  const auto data = open_dataset(coco_options(folder), "train");
+  CHECK(data->class_names() == Strings{"pothole"});
+  CHECK(count(*data, 0, Label::present) == 2);
+  CHECK(data->notes()[0].ends_with(
+      "json: several categories have one name, each name is one class: pothole"));
 }
 
 TEST_CASE("coco: other programs' JSON is named") {

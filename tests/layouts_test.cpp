@@ -5,6 +5,8 @@
 namespace mld::test {
 namespace {
 
+using Strings = std::vector<std::string>;
+
 std::string error_of(const TemporaryFolder& folder, const std::string& format = "auto") {
   return message_of<DataError>(
       [&] { open_dataset(options_for(folder.path(), format), "train"); }, folder.path());
@@ -40,7 +42,6 @@ TEST_CASE("layouts: exports of boxes are refused by name, whatever the format is
 }
 
 TEST_CASE("layouts: folders for splits are no classes, whatever word and case they are in") {
-  using Strings = std::vector<std::string>;
   for (const auto& [train, val, test] : std::vector<std::array<std::string, 3>>{
            {"train", "valid", "test"}, {"Training", "Validation", "TESTING"},
            {"TRAIN", "dev", "tst"}}) {
@@ -136,6 +137,78 @@ TEST_CASE("layouts: a class called train") {
   options.train = ".";
   CHECK(open_dataset(options, "train")->class_names() ==
         std::vector<std::string>{"car", "person", "train"});
+}
+
+TEST_CASE("layouts: classes beside a class called train that has folders of its own") {
+  TemporaryFolder folder;
+  for (const char* name : {"Bus/1", "Car/2", "Train/electric/3", "Train/steam/4", "Test/Bus/5"}) {
+    folder.write_picture(std::string(name) + ".ppm", name[0] + name[4]);
+  }
+  DataOptions options = options_for(folder.path());
+  const auto taken = open_dataset(options, "train");  // as a split, which is said
+  CHECK(taken->class_names() == Strings{"electric", "steam"});
+  REQUIRE(taken->notes().size() == 1);
+  CHECK(taken->notes()[0].ends_with(": not used, since the training split is Train: Bus, Car"));
+  options.train = ".";
+  const auto all = open_dataset(options, "train");
+  CHECK(all->class_names() == Strings{"Bus", "Car", "Train"});
+  CHECK(all->size() == 4);
+  REQUIRE(all->notes().size() == 1);  // it is still the test split
+  CHECK(all->notes()[0].ends_with(": 1 folder of other splits: Test"));
+  options.test = "Bus";
+  CHECK(open_dataset(options, "train")->class_names() == Strings{"Car", "Test", "Train"});
+}
+
+TEST_CASE("layouts: links to nothing and to themselves are left out and counted") {
+  TemporaryFolder folder;
+  folder.write_picture("cat/1.ppm", 1);
+  folder.write_picture("dog/2.ppm", 2);
+  fs::create_symlink("away", folder.path() / "cow");
+  fs::create_symlink("test", folder.path() / "test");
+  const auto data = open_dataset(options_for(folder.path()), "train");
+  CHECK(data->class_names() == Strings{"cat", "dog"});
+  REQUIRE(data->notes().size() == 1);
+  CHECK(data->notes()[0].ends_with(": left out: 2 a link to nothing (cow, ...)"));
+}
+
+TEST_CASE("layouts: a split that lies deeper in a folder makes that folder no class") {
+  TemporaryFolder folder;
+  for (const char* name : {"cat/1", "dog/2", "holdout/v1/cat/3", "holdout/v1/dog/4"}) {
+    folder.write_picture(std::string(name) + ".ppm", 1);
+  }
+  DataOptions options = options_for(folder.path());
+  options.val = "holdout/v1";
+  const Splits splits = open_splits(options);
+  CHECK(splits.train->class_names() == Strings{"cat", "dog"});
+  CHECK(splits.val->source(0) == "holdout/v1/cat/3.ppm");
+}
+
+TEST_CASE("layouts: without folders per class in it, val/ is no split, so a part of train is") {
+  TemporaryFolder flat, classes;
+  for (int i = 0; i < 8; ++i) {
+    const std::string name = std::to_string(i) + ".ppm";
+    for (const char* place : {"train/cat/", "train/dog/", "val/"}) {
+      flat.write_picture(place + name, i);
+    }
+    for (const char* place : {"valid/", "dev/", "car/"}) {
+      classes.write_picture(place + name, i);
+    }
+  }
+  DataOptions options = options_for(flat.path());
+  CHECK(message_of<DataError>([&] { open_splits(options); }, flat.path()) ==
+        "ROOT/val: no pictures, expected one folder per class with pictures in it; left out: 8 "
+        "outside the class folders (0.ppm, ...)" + kOrAPart);
+  options.val_fraction = 0.25;
+  CHECK(open_splits(options).val->size() == 4);
+  options.val = "val";
+  options.val_fraction = 0;
+  CHECK(message_of<DataError>([&] { open_splits(options); }).find(kOrAPart) == std::string::npos);
+  options = options_for(classes.path());
+  options.train = ".";
+  options.val_fraction = 0.25;
+  const Splits splits = open_splits(options);
+  CHECK(splits.train->class_names() == Strings{"car", "dev", "valid"});
+  CHECK(splits.val->size() == 6);
 }
 
 }  // namespace mld::test

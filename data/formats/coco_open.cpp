@@ -1,6 +1,7 @@
 // A split of a data set that is described by COCO annotation files.
 #include <algorithm>
 #include <fstream>
+#include <set>
 
 #include "core/error.h"
 #include "data/formats/coco.h"
@@ -139,12 +140,13 @@ std::vector<int32_t> category_columns(const CocoAnnotations& coco, const CocoInd
   return columns;
 }
 
-// The names of the categories. They must be a valid class list even if another list is used, since
-// labels are matched by name.
-ClassList category_names(const CocoAnnotations& coco) {
+// The names of the categories, once each. They must be a valid class list even if another list is
+// used, since labels are matched by name. `repeated` gets those of several categories.
+ClassList category_names(const CocoAnnotations& coco, std::vector<std::string>& repeated) {
   std::vector<std::string> names;
+  std::set<std::string_view> known;
   for (const CocoAnnotations::Category& category : coco.categories) {
-    names.push_back(category.name);
+    (known.insert(category.name).second ? names : repeated).push_back(category.name);
   }
   return ClassList({.names = std::move(names)}, coco.name);
 }
@@ -162,7 +164,8 @@ std::unique_ptr<Dataset> open_coco(const DataOptions& options, const std::string
   CocoIndex index = index_coco(coco);
   coco.annotations.clear();
   coco.annotations.shrink_to_fit();
-  const ClassList own = category_names(coco);
+  std::vector<std::string> repeated;
+  const ClassList own = category_names(coco, repeated);
   const ClassList classes(options, own.names(), coco.name);
   const std::vector<int32_t> columns = category_columns(coco, index, classes);
 
@@ -188,6 +191,10 @@ std::unique_ptr<Dataset> open_coco(const DataOptions& options, const std::string
                                coco.name, merged == 1 ? "1 image names"
                                                       : fmt::format("{} images name", merged)));
   }
+  if (!repeated.empty()) {
+    data->add_note(fmt::format("{}: several categories have one name, each name is one class: {}",
+                               coco.name, name_list(repeated)));
+  }
   const std::string note = place_note(place);
   if (!note.empty()) {
     data->add_note(coco.name + ": " + note);
@@ -196,13 +203,15 @@ std::unique_ptr<Dataset> open_coco(const DataOptions& options, const std::string
 }
 
 // Whether a file is named as only COCO's are, or begins like them or like another annotation
-// program's, which opening it will name. Class names in a labels.json do not.
+// program's, which opening it will name. Class names in a labels.json do not. What is no JSON, such as
+// a stand-in for a file that was not fetched or a link to nothing, is taken for COCO: opening it says
+// what is wrong, which reading the folders would hide.
 bool looks_like_coco(const fs::path& json) {
   constexpr size_t kBytes = 65536;
   const std::string name = json.filename().native();
   std::error_code error;
-  if (!fs::is_regular_file(json, error)) {
-    return false;  // a pipe would not end
+  if (!fs::is_regular_file(json, error)) {  // a pipe would not end
+    return !fs::exists(json, error) && fs::is_symlink(fs::symlink_status(json, error));
   }
   if (name.starts_with("instances_") || name == "_annotations.coco.json") {
     return true;
@@ -216,10 +225,15 @@ bool looks_like_coco(const fs::path& json) {
     return start.find(fmt::format("\"{}\"", key)) != std::string::npos;
   };
   const size_t first = start.find_first_not_of(" \t\r\n\xEF\xBB\xBF\xFE\xFF");
+  if (first == std::string::npos || (start[first] != '{' && start[first] != '[')) {
+    return true;
+  }
   const int lists = has("images") + has("annotations") + has("categories");
-  return first != std::string::npos && start[first] == '{' &&
-         (lists > 1 || (lists == 1 && (has("file_name") || has("category_id"))) ||
-          !other_json_program(has).empty());
+  const bool goes_on = file.gcount() == kBytes;  // the other lists may follow
+  const bool described = has("file_name") || has("category_id") ||
+                         (goes_on && (has("supercategory") || (has("id") && has("name"))));
+  return start[first] == '{' &&
+         (lists > 1 || (lists == 1 && described) || !other_json_program(has).empty());
 }
 
 // Looks into the files that are named after a split, or as tools name them.
@@ -228,12 +242,16 @@ bool is_coco(const DataOptions& options) {
     return true;
   }
   constexpr size_t kMost = 16;  // annotations/ may hold one file per picture
-  std::vector<fs::path> found = files_of_split(options.root, "train");
-  std::ranges::copy(json_files(options.root / "annotations"), std::back_inserter(found));
+  const fs::path folder = options.root / "annotations";
+  std::vector<fs::path> found;
   for (const char* name : {"labels.json", "annotations.json", "result.json",
                            "_annotations.coco.json"}) {
     found.push_back(options.root / name);
   }
+  std::ranges::copy(files_of_split(options.root, "train"), std::back_inserter(found));
+  std::ranges::stable_partition(found,
+                                [&](const fs::path& path) { return path.parent_path() != folder; });
+  std::ranges::copy(json_files(folder), std::back_inserter(found));
   found.resize(std::min(found.size(), kMost));
   return std::ranges::any_of(found, looks_like_coco);
 }

@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "data/file.h"
 #include "data/formats/csv.h"
+#include "data/formats/csv_place.h"
 #include "data/formats/file_dataset.h"
 #include "data/formats/format.h"
 #include "data/formats/split_words.h"
@@ -144,27 +145,40 @@ std::string rows_in_no_split(const LabelCsv& csv, const DataOptions& options) {
                                       name_list(words));
 }
 
-// The folder that the paths start from: the root, the list's own, or one that holds the pictures.
-PicturePlace picture_place(const fs::path& root, const fs::path& list, const std::string& split,
-                           const std::vector<LabelCsv::Row>& rows) {
+// The first paths of the rows with the wanted splits.
+std::vector<std::string> first_paths(const LabelCsv& csv, const std::vector<bool>& wanted) {
   std::vector<std::string> first;
-  for (size_t i = 0; i < std::min(rows.size(), kPicturesTried); ++i) {
-    first.push_back(rows[i].path);
-  }
-  const fs::path own = list.parent_path();
-  const fs::path usual[] = {root,         own,           root / "images",
-                            root / split, own / "images", root / "images" / split};
-  const PicturePlace place = find_pictures(usual, first);
-  if (place.found) {
-    return place;
-  }
-  std::vector<fs::path> others = {root};
-  for (const fs::path& entry : sorted_entries(root)) {
-    if (!is_picture_name(entry.filename().native())) {
-      others.push_back(entry);
+  for (const LabelCsv::Row& row : csv.rows) {
+    if (first.size() < kPicturesTried &&
+        (row.split < 0 || wanted[static_cast<size_t>(row.split)])) {
+      first.push_back(row.path);
     }
   }
-  return find_pictures(others, first);
+  return first;
+}
+
+// What must be known about the place of the pictures.
+std::string note_of(const PicturePlace& place, const fs::path& root) {
+  const std::string below = prefix_of(place.folder, root);
+  std::string note;
+  for (const std::string& what : {below.empty() ? "" : "paths start from " + printable(below),
+                                  place_note(place)}) {
+    note += what.empty() ? "" : "; " + what;
+  }
+  return note;
+}
+
+// Whether the training split shares the list and its notes say the same.
+bool train_says_so(const LabelCsv& csv, const DataOptions& options, const CsvChoice& choice,
+                   const std::string& note) {
+  try {
+    const CsvChoice train = choose_csv(options.root, options.train, "train");
+    const std::vector<std::string> first = first_paths(csv, wanted_splits(csv, train, "train"));
+    return train.file == choice.file &&
+           note_of(csv_picture_place(options, train.file, "train", first), options.root) == note;
+  } catch (const DataError&) {
+    return false;  // it is not in this list
+  }
 }
 
 // The labels that the split uses but the class list lacks.
@@ -194,6 +208,12 @@ std::unique_ptr<Dataset> open_csv(const DataOptions& options, const std::string&
                                  WrittenPaths(options.root));
   std::string note = csv.note() + rows_in_no_split(csv, options);
   const std::vector<bool> wanted = wanted_splits(csv, choice, split);
+  const PicturePlace place =
+      csv_picture_place(options, choice.file, split, first_paths(csv, wanted));
+  const std::string place_text = note_of(place, options.root);
+  const bool told = split != "train" && choice.shared && !options.known_classes.empty() &&
+                    place.found && train_says_so(csv, options, choice, place_text);
+  note += place_text;
   std::erase_if(csv.rows, [&](const LabelCsv::Row& row) {
     return row.split >= 0 && !wanted[static_cast<size_t>(row.split)];
   });
@@ -203,12 +223,6 @@ std::unique_ptr<Dataset> open_csv(const DataOptions& options, const std::string&
   std::vector<int32_t> column_of;
   for (const std::string& label : csv.classes) {
     column_of.push_back(classes.column(label));
-  }
-  const PicturePlace place = picture_place(options.root, choice.file, split, csv.rows);
-  const std::string below = prefix_of(place.folder, options.root);
-  for (const std::string& what : {below.empty() ? "" : "paths start from " + printable(below),
-                                  place_note(place)}) {
-    note += what.empty() ? "" : "; " + what;
   }
   SampleList samples(options.unlabelled, split_limit(options, split), name);
   std::vector<LabelEntry> labels;
@@ -229,8 +243,7 @@ std::unique_ptr<Dataset> open_csv(const DataOptions& options, const std::string&
   auto data = std::make_unique<FileDataset>(
       FileDataset::Place{place.folder, options.root, true, options.decode}, classes,
       std::move(samples));
-  // If the training split shares the list, its notes say this already.
-  if (split == "train" || !choice.shared || options.known_classes.empty() || !place.found) {
+  if (!told) {
     data->add_note(std::move(note));
   }
   return data;

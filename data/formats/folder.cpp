@@ -11,18 +11,27 @@ namespace mld {
 namespace fs = std::filesystem;
 namespace {
 
+// A folder below `folder` holds pictures itself.
+bool has_class_folders(const fs::path& folder) {
+  std::error_code error;
+  return std::ranges::any_of(sorted_entries(folder, error), [&](const fs::path& entry) {
+    return !is_hidden(entry) && fs::is_directory(entry, error) && holds_picture(entry);
+  });
+}
+
 // The folder named like the split, in any case: Training, VALID. The very name wins; empty = none.
 fs::path folder_of_split(const fs::path& root, const std::string& split) {
   std::vector<fs::path> found;
   for (const fs::path& entry : sorted_entries(root)) {
-    if (split_of_word(entry.filename().native()) == split && fs::is_directory(entry)) {
+    std::error_code error;
+    if (split_of_word(entry.filename().native()) == split && fs::is_directory(entry, error)) {
       if (entry.filename() == split) {
         return entry;
       }
       found.push_back(entry);
     }
   }
-  if (found.size() > 1) {
+  if (found.size() > 1 && std::ranges::any_of(found, has_class_folders)) {  // else all are classes
     fail<DataError>("{}: several folders for split '{}', {} and {}; name one in data.{}",
                     printable(root.native()), split, printable(found[0].filename().native()),
                     printable(found.back().filename().native()), split);
@@ -76,14 +85,6 @@ void refuse_detection_export(const fs::path& root) {
                      "class", printable(root.native()), name);
 }
 
-// A folder below `folder` holds pictures itself.
-bool has_class_folders(const fs::path& folder) {
-  std::error_code error;
-  return std::ranges::any_of(sorted_entries(folder, error), [&](const fs::path& entry) {
-    return !is_hidden(entry) && fs::is_directory(entry, error) && holds_picture(entry);
-  });
-}
-
 bool is_folder(const DataOptions& options) {
   std::error_code error;
   return !detection_export(options.root).empty() || has_class_folders(options.root) ||
@@ -92,16 +93,43 @@ bool is_folder(const DataOptions& options) {
          });
 }
 
-// Whether a folder in the root belongs to another split, so that it is no class of this one.
+// The folder in the root that is or holds the folder of a split's word; empty for none.
+fs::path first_folder(const fs::path& root, const std::string& word) {
+  std::error_code error;
+  const fs::path below = fs::relative(root / word, root, error);
+  return word.empty() || below.empty() || *below.begin() == ".." ? root / word
+                                                                 : root / *below.begin();
+}
+
+// Whether a folder in the root belongs to another split, so that it is no class of this one. If the
+// user made the root this split, a folder with one of its words is a class of it.
 bool is_other_split(const DataOptions& options, const std::string& split, const fs::path& entry) {
   for (const char* other : {"train", "val", "test"}) {
     std::error_code error;
     const std::string& word = split_option(options, other);
-    if (other != split && !word.empty() && fs::equivalent(options.root / word, entry, error)) {
+    if (other != split && !word.empty() &&
+        fs::equivalent(first_folder(options.root, word), entry, error)) {
       return true;
     }
   }
-  return named_like_split(entry) && has_class_folders(entry);
+  const std::string named = split_of_word(entry.filename().native());
+  const bool given = !split_option(options, split).empty();
+  return !named.empty() && has_class_folders(entry) &&
+         !(given && (named == split || !split_option(options, named).empty()));
+}
+
+// The folders of pictures in the root that no split has, since one of them has its own folder.
+std::vector<std::string> unused_folders(const DataOptions& options) {
+  std::vector<std::string> unused;
+  for (const fs::path& entry : sorted_entries(options.root)) {
+    std::error_code error;
+    if (!is_hidden(entry) && fs::is_directory(entry, error) && !named_like_split(entry) &&
+        !is_other_split(options, "train", entry) &&
+        (holds_picture(entry) || has_class_folders(entry))) {
+      unused.push_back(entry.filename().native());
+    }
+  }
+  return unused;
 }
 
 // What is in the folder of a split.
@@ -120,8 +148,11 @@ Contents contents_of(const fs::path& folder, const DataOptions& options, const s
     if (is_hidden(entry)) {
       continue;
     }
-    if (!fs::is_directory(entry)) {
-      if (is_picture(entry)) {
+    std::error_code error;
+    if (!fs::is_directory(entry, error)) {
+      if (!fs::exists(entry, error)) {
+        found.left_out.add("a link to nothing", name);
+      } else if (is_picture(entry)) {
         found.left_out.add("outside the class folders", name);
       }
     } else if (is_root && is_other_split(options, split, entry)) {
@@ -168,9 +199,13 @@ std::unique_ptr<Dataset> open_folder(const DataOptions& options, const std::stri
     fail<DataError>("{}: no folder per class in it; if 'train' is itself a class beside others, "
                     "set data.train = \".\", the root", where);
   }
-  require<DataError>(!names.empty(),
-                     "{}: no pictures, expected one folder per class with pictures in it{}{}",
-                     where, found.left_out.empty() ? "" : "; left out: ", found.left_out.text());
+  if (names.empty()) {
+    const std::string message = fmt::format(
+        "{}: no pictures, expected one folder per class with pictures in it{}{}", where,
+        found.left_out.empty() ? "" : "; left out: ", found.left_out.text());
+    require<NoSplit>(split == "train" || !split_option(options, split).empty(), "{}", message);
+    fail<DataError>("{}", message);
+  }
   const ClassList classes(options, names, where);
   std::vector<std::string> unknown;
   std::copy_if(names.begin(), names.end(), std::back_inserter(unknown),
@@ -191,6 +226,14 @@ std::unique_ptr<Dataset> open_folder(const DataOptions& options, const std::stri
       data->add_note(fmt::format("{}: {} {}: {}", where,
                                  counted(static_cast<int64_t>(folders->size()), "folder"), what,
                                  name_list(*folders)));
+    }
+  }
+  if (split == "train" && options.train.empty() && folder != options.root) {
+    const std::vector<std::string> unused = unused_folders(options);
+    if (!unused.empty()) {
+      data->add_note(fmt::format("{}: not used, since the training split is {}: {}",
+                                 printable(options.root.native()),
+                                 printable(folder.filename().native()), name_list(unused)));
     }
   }
   return data;
