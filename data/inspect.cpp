@@ -122,6 +122,10 @@ std::vector<std::string> unused_pictures(const std::filesystem::path& root,
       used.insert(split->file(i));
     }
   }
+  std::error_code error;
+  if (sorted_entries(root, error); error) {
+    return {};  // it need not be listed to open what is in it
+  }
   LeftOut left_out;
   std::vector<std::string> pictures = list_pictures(root, root, left_out);
   std::erase_if(pictures, [&](const std::string& picture) {

@@ -55,7 +55,15 @@ std::vector<std::string> list_pictures(const fs::path& folder, const fs::path& b
   while (!folders.empty()) {
     const fs::path current = std::move(folders.back());
     folders.pop_back();
-    for (const fs::path& entry : sorted_entries(current)) {
+    std::error_code closed;
+    const std::vector<fs::path> entries = sorted_entries(current, closed);
+    if (closed) {
+      require<DataError>(current != base, "{}: cannot list the folder: {}",
+                         printable(base.native()), closed.message());
+      left_out.add("a folder that cannot be listed", current.lexically_relative(base).native());
+      continue;
+    }
+    for (const fs::path& entry : entries) {
       std::error_code error;
       const std::string name = entry.lexically_relative(base).native();
       if (is_hidden(entry)) {

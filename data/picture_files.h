@@ -28,7 +28,7 @@ class LeftOut {
 // gets the rest. A picture is a file with a picture's extension, in any case, or with another
 // extension or none if its content begins like a picture. Hidden files and folders (._x, .DS_Store,
 // .git) are skipped. Links to files are followed, links to folders are not: they may form a cycle.
-// Errors: DataError for a folder that cannot be listed.
+// Errors: DataError if `base` cannot be listed; other such folders are left out.
 std::vector<std::string> list_pictures(const std::filesystem::path& folder,
                                        const std::filesystem::path& base, LeftOut& left_out);
 

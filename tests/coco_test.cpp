@@ -163,6 +163,9 @@ TEST_CASE("coco: where tools put the annotation file") {
   };
   CHECK(with("train.json", "images/"));
   CHECK(with("train_coco.json", "images/"));
+  CHECK(with("TRAIN.JSON", "images/"));
+  CHECK(with("annotations/instances_Train.json", "images/"));
+  CHECK(with("annotations/train_annotations.json", "images/"));
   CHECK(with("annotations/instances_train2017.json", "train2017/"));
   CHECK(with("annotations/instances_default.json", "images/"));       // CVAT
   CHECK(with("result.json", "images/"));                              // Label Studio
@@ -174,6 +177,15 @@ TEST_CASE("coco: where tools put the annotation file") {
   CHECK(message_of<DataError>([&] { open_dataset(coco_options(folder), "val"); }, folder.path()) ==
         "ROOT: no COCO annotations for split 'val': looked for annotations/instances_val*.json, "
         "found labels.json; name the file in data.val" + kOrAPart);
+  folder.write("annotations/instances_Test.json", named("a.ppm", "b.ppm"));
+  folder.write("val_results.json", "[]");
+  folder.write("val.json", named("a.ppm", "b.ppm"));
+  CHECK(open_dataset(coco_options(folder), "val")->size() == 2);  // the very name
+  fs::remove(folder.path() / "val.json");
+  fs::remove(folder.path() / "val_results.json");
+  CHECK(message_of<DataError>([&] { open_dataset(coco_options(folder), "val"); }, folder.path()) ==
+        "ROOT: no COCO annotations for split 'val': looked for annotations/instances_val*.json, "
+        "found annotations/instances_Test.json, labels.json; name the file in data.val" + kOrAPart);
 }
 
 TEST_CASE("coco: a JSON file of another kind does not make other data COCO") {

@@ -130,6 +130,8 @@ TEST_CASE("csv: the splits' lists, by the usual names") {
   CHECK(with("train_labels.csv", "labels-validation.csv") == both);
   CHECK(with("train/_classes.csv", "valid/_classes.csv") == both);
   CHECK(with("train/metadata.csv", "val/metadata.csv") == both);
+  CHECK(with("TRAIN.CSV", "Val_Labels.Tsv") == both);
+  CHECK(with("Train.TXT", "VALID.TXT") == both);
 
   TemporaryFolder folder;
   folder.write_picture("a.ppm", 1);
@@ -158,8 +160,8 @@ TEST_CASE("csv: lists are found without data.format") {
     return format_of(options).name;
   };
   const std::string text = "path,label\na.ppm,sun\n";
-  for (const char* list : {"data.csv", "train.tsv", "valid.csv", "train_labels.csv",
-                           "train/_classes.csv"}) {
+  for (const char* list : {"data.csv", "DATA.CSV", "Train.TSV", "train.tsv", "valid.csv",
+                           "train_labels.csv", "train/_classes.csv"}) {
     CAPTURE(list);
     CHECK(found(list, text, "train/a.ppm") == (std::string(list) == "train_labels.csv" ? "folder"
                                                                                      : "csv"));

@@ -278,6 +278,21 @@ TEST_CASE("csv: one column per class") {
   CHECK(error_of("path,sun,sun\na.png,1,0\n") == "a.csv:1: class 'sun' is listed twice");
 }
 
+TEST_CASE("csv: a header may hold slashes") {
+  const auto rows = [](const std::string& text) {
+    const LabelCsv csv = parse_label_csv(text, "a.csv");
+    return std::pair(csv.layout.header, csv.rows.size());
+  };
+  const std::pair<bool, size_t> header = {true, 2}, none = {false, 3};
+  CHECK(rows("image/id,label\na/1.png,cat\na/2.png,dog\n") == header);
+  CHECK(rows("image/id,label\na/1,cat\na/2,dog\n") == header);
+  CHECK(rows("image,animal/breed\n1.png,cat/manx\n2.png,dog/pug\n") == header);
+  CHECK(parse_label_csv("Image,Date (dd/mm/yyyy),label\n1.png,01/02/2020,cat\n"
+                        "2.png,03/04/2021,dog\n", "a.csv").classes == Strings{"cat", "dog"});
+  CHECK(rows("a/1,photo\na/2,drawing\na/3,photo\n") == none);  // a class of that name
+  CHECK(rows("1.png,image\n2.png,drawing\n3.png,image\n") == none);
+}
+
 TEST_CASE("csv: rows of one picture are merged within a split") {
   const LabelCsv csv = parse_label_csv(
       "path,label,split\na.png,sun,train\nb.png,sea,train\n./a.png,sea,train\na.png,sun,val\n",

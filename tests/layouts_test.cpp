@@ -159,6 +159,23 @@ TEST_CASE("layouts: classes beside a class called train that has folders of its 
   CHECK(open_dataset(options, "train")->class_names() == Strings{"Car", "Test", "Train"});
 }
 
+TEST_CASE("layouts: what may have been meant instead of folders as classes is said") {
+  TemporaryFolder folder;
+  folder.write_picture("images/1.ppm", 1);
+  folder.write_picture("Masks/1.ppm", 2);
+  folder.write("tags.csv", "path,label\n1.ppm,sun\n");
+  folder.write("classes.json", "{\"0\": \"sun\"}");
+  const auto notes = open_dataset(options_for(folder.path()), "train")->notes();
+  const std::string root = folder.path().native();
+  CHECK(notes == Strings{
+      root + ": classes.json in this folder is not read; data.format = \"coco\" reads it",
+      root + ": tags.csv in this folder is not read; data.format = \"csv\" reads it",
+      root + ": each folder is taken for a class: Masks, images; such folders usually hold the "
+             "pictures of all classes"});
+  folder.write_picture("sun/1.ppm", 3);
+  CHECK(open_dataset(options_for(folder.path(), "folder"), "train")->notes().empty());
+}
+
 TEST_CASE("layouts: links to nothing and to themselves are left out and counted") {
   TemporaryFolder folder;
   folder.write_picture("cat/1.ppm", 1);

@@ -50,6 +50,41 @@ TEST_CASE("list_pictures: by ending or content, below folders, the rest counted 
   CHECK(LeftOut().empty());
 }
 
+TEST_CASE("list_pictures: folders that cannot be listed are left out, unless one was asked for") {
+  const TemporaryFolder folder;
+  for (const char* name : {"cat/1.ppm", "dog/2.ppm", "dog/closed/3.ppm", "lost+found/4.ppm"}) {
+    folder.write_picture(name, 1);
+  }
+  const fs::path closed[] = {folder.path() / "dog/closed", folder.path() / "lost+found"};
+  for (const fs::path& path : closed) {
+    fs::permissions(path, fs::perms::none);
+  }
+  const uid_t user = ::geteuid();
+  REQUIRE((user != 0 || ::seteuid(65534) == 0));  // root could list them
+  std::unique_ptr<Dataset> data;
+  std::vector<std::string> unused, alone;
+  const std::string opened = message_of<DataError>([&] {
+    data = open_dataset(options_for(folder.path()), "train");
+    const std::vector<const Dataset*> splits = {data.get()};
+    unused = unused_pictures(folder.path(), splits);
+    alone = unused_pictures(closed[1], splits);
+  });
+  LeftOut left_out;
+  const std::string asked = message_of<DataError>(
+      [&] { list_pictures(closed[1], closed[1], left_out); }, folder.path());
+  REQUIRE((user != 0 || ::seteuid(0) == 0));
+  for (const fs::path& path : closed) {
+    fs::permissions(path, fs::perms::owner_all);
+  }
+  REQUIRE(opened == "no error");
+  CHECK(data->size() == 2);
+  CHECK(data->notes()[0].ends_with(
+      ": left out: 2 a folder that cannot be listed (dog/closed, ...)"));
+  CHECK(unused.empty());
+  CHECK(alone.empty());
+  CHECK(asked == "ROOT/lost+found: cannot list the folder: Permission denied");
+}
+
 TEST_CASE("training, check and predict see the same pictures") {
   const TemporaryFolder folder;
   fill(folder);

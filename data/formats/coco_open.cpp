@@ -15,7 +15,7 @@ namespace mld {
 namespace fs = std::filesystem;
 namespace {
 
-bool is_json(const fs::path& path) { return path.extension() == ".json"; }
+bool is_json(const fs::path& path) { return lower_case(path.extension().native()) == ".json"; }
 
 std::vector<fs::path> json_files(const fs::path& folder) {
   std::error_code error;
@@ -25,18 +25,20 @@ std::vector<fs::path> json_files(const fs::path& folder) {
 }
 
 // The files of one split: annotations/instances_train2017.json, train.json, and in the split's own
-// folder Roboflow's _annotations.coco.json, FiftyOne's labels.json or annotations.json.
+// folder Roboflow's _annotations.coco.json, FiftyOne's labels.json or annotations.json; if there is
+// none, train_annotations.json and the like.
 std::vector<fs::path> files_of_split(const fs::path& root, const std::string& split) {
-  std::vector<fs::path> found;
-  for (const fs::path& path : json_files(root / "annotations")) {
-    const std::string stem = path.stem().string();
-    if (stem.starts_with("instances_" + split) || split_of_word(stem) == split) {
-      found.push_back(path);
-    }
-  }
-  for (const fs::path& path : json_files(root)) {
-    if (split_in_name(path.stem().native()) == split) {
-      found.push_back(path);
+  std::vector<fs::path> found, further;
+  for (const fs::path& folder : {root / "annotations", root}) {
+    for (const fs::path& path : json_files(folder)) {
+      const std::string stem = path.stem().native();
+      const bool in_name = split_in_name(stem) == split;
+      if (split_of_word(stem) == split || (in_name && stem.starts_with("instances_")) ||
+          (folder != root && stem.starts_with("instances_" + split))) {
+        found.push_back(path);
+      } else if (in_name) {
+        further.push_back(path);
+      }
     }
   }
   for (const fs::path& folder : sorted_entries(root)) {
@@ -50,7 +52,7 @@ std::vector<fs::path> files_of_split(const fs::path& root, const std::string& sp
       }
     }
   }
-  return found;
+  return found.empty() ? further : found;
 }
 
 // Files that name no split: annotations/instances_default.json, labels.json, result.json.
@@ -78,14 +80,16 @@ fs::path annotation_file(const fs::path& root, const std::string& word, const st
                                                                        : folder / (word + ".json");
   }
   std::vector<fs::path> found = files_of_split(root, split);
-  std::vector<std::string> others;
-  if (found.empty()) {
+  if (found.empty() && split == "train") {
     const std::vector<fs::path> whole = files_of_no_split(root);
-    for (const fs::path& path : whole) {
-      others.push_back(path.lexically_relative(root).native());
-    }
-    if (split == "train" && whole.size() == 1) {
+    if (whole.size() == 1) {
       found = whole;
+    }
+  }
+  std::vector<std::string> others;
+  for (const fs::path& place : {folder, root}) {
+    for (const fs::path& path : found.empty() ? json_files(place) : std::vector<fs::path>()) {
+      others.push_back(path.lexically_relative(root).native());
     }
   }
   require<NoSplit>(!found.empty(),
@@ -203,9 +207,9 @@ std::unique_ptr<Dataset> open_coco(const DataOptions& options, const std::string
 }
 
 // Whether a file is named as only COCO's are, or begins like them or like another annotation
-// program's, which opening it will name. Class names in a labels.json do not. What is no JSON, such as
-// a stand-in for a file that was not fetched or a link to nothing, is taken for COCO: opening it says
-// what is wrong, which reading the folders would hide.
+// program's, which opening it will name. Class names in a labels.json do not. What is no JSON, such
+// as a stand-in for a file that was not fetched or a link to nothing, is taken for COCO: opening it
+// says what is wrong, which reading the folders would hide.
 bool looks_like_coco(const fs::path& json) {
   constexpr size_t kBytes = 65536;
   const std::string name = json.filename().native();

@@ -20,7 +20,11 @@ class ColumnFinder {
       plain_.push_back(plain_name(first()[c]));
       known_names_ = known_names_ || known_name(plain_.back()) != nullptr;
       facts_.push_back(facts_of(sample, c));
+      path_name_ = path_name_ || (facts_[c].paths && names_path(first()[c]));
     }
+    path_name_ = path_name_ && std::ranges::none_of(first(), [](const std::string& cell) {
+      return is_picture_name(trimmed(cell));
+    });
     layout_.columns.assign(first().size(), CsvColumn::unused);
   }
 
@@ -71,11 +75,18 @@ class ColumnFinder {
 
  private:
   const std::vector<std::string>& first() const { return sample_[0].fields; }
+  // Whether a cell names paths, such as "Image/ID".
+  static bool names_path(std::string_view cell) {
+    std::string plain = plain_name(cell);
+    std::erase(plain, '/');
+    const KnownName* known = known_name(plain);
+    return known != nullptr && known->column == CsvColumn::path && known->sure;
+  }
   // Among known names "file.name" and "image/file" are names too; a path ends as pictures or other
   // rows do.
   bool path_in_first(size_t c) const {
     const std::string_view cell = trimmed(first()[c]);
-    return looks_like_path(cell) &&
+    return !path_name_ && looks_like_path(cell) &&
            (!known_names_ || is_picture_name(cell) ||
             (!facts_[c].endings && cell.find_first_of("/\\") != cell.npos) ||
             std::any_of(sample_.begin() + 1, sample_.end(), [&](const CsvRecord& record) {
@@ -197,6 +208,7 @@ class ColumnFinder {
   const std::string& name_;
   CsvLayout& layout_;
   bool known_names_ = false;        // the first record has some
+  bool path_name_ = false;          // and the name of a column of paths, so it is a header
   std::vector<std::string> plain_;  // names of the header; empty ones without a header
   std::vector<ColumnFacts> facts_;
 };

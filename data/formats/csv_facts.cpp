@@ -9,15 +9,8 @@
 
 namespace mld {
 
-static std::string lower(std::string_view text) {
-  std::string result(text);
-  std::transform(result.begin(), result.end(), result.begin(),
-                 [](unsigned char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
-  return result;
-}
-
 std::string plain_name(std::string_view text) {
-  std::string plain = lower(text);
+  std::string plain = lower_case(text);
   std::erase_if(plain, [](char c) { return std::string_view(" \t\r\n_-.").find(c) !=
                                            std::string_view::npos; });
   return plain;
@@ -93,7 +86,7 @@ ColumnFacts facts_of(const std::vector<CsvRecord>& sample, size_t column) {
 }
 
 std::optional<int> indicator_value(std::string_view cell) {
-  const std::string plain = lower(trimmed(cell));
+  const std::string plain = lower_case(trimmed(cell));
   if (plain.empty() || plain == "0" || plain == "0.0" || plain == "0." || plain == "false") {
     return 0;
   }

@@ -24,8 +24,11 @@ struct CsvChoice {
   bool shared = true;  // by several splits, which a column distinguishes
 };
 
+// A file's ending, in small letters.
+std::string ending_of(const fs::path& path) { return lower_case(path.extension().native()); }
+
 bool is_list(const fs::path& path) {
-  return path.extension() == ".csv" || path.extension() == ".tsv";
+  return ending_of(path) == ".csv" || ending_of(path) == ".tsv";
 }
 
 // The list in a split's own folder: Roboflow's _classes.csv, metadata.csv, or the only one.
@@ -61,9 +64,10 @@ std::optional<fs::path> own_list(const fs::path& root, const std::string& split)
       if (list) {
         found.push_back(*list);
       }
-    } else if (stem == split && (is_list(path) || path.extension() == ".txt")) {
+    } else if (stem == split && (is_list(path) || ending_of(path) == ".txt")) {
       return path;
-    } else if (is_list(path) && split_in_name(stem) == split) {
+    } else if ((is_list(path) && split_in_name(stem) == split) ||
+               (ending_of(path) == ".txt" && split_of_word(stem) == split)) {
       found.push_back(path);
     }
   }
@@ -73,7 +77,7 @@ std::optional<fs::path> own_list(const fs::path& root, const std::string& split)
 }
 
 CsvChoice choose_csv(const fs::path& root, const std::string& word, const std::string& split) {
-  if (!word.empty() && (is_list(word) || fs::path(word).extension() == ".txt")) {
+  if (!word.empty() && (is_list(word) || ending_of(word) == ".txt")) {
     return {root / word, "", false};
   }
   std::error_code error;
@@ -83,9 +87,9 @@ CsvChoice choose_csv(const fs::path& root, const std::string& word, const std::s
                        "the list itself in data.{}", printable((root / word).native()), split);
     return {*list, "", false};
   }
-  for (const char* whole : {"data.csv", "data.tsv"}) {
-    if (fs::exists(root / whole, error)) {
-      return {root / whole, word, true};
+  for (const fs::path& path : sorted_entries(root)) {
+    if (is_list(path) && lower_case(path.stem().native()) == "data") {
+      return {path, word, true};
     }
   }
   const std::optional<fs::path> own = own_list(root, split);
@@ -252,7 +256,7 @@ std::unique_ptr<Dataset> open_csv(const DataOptions& options, const std::string&
 // A text file whose lines hold more than a path.
 bool is_text_list(const fs::path& path) {
   std::error_code error;
-  if (path.extension() != ".txt" || !fs::is_regular_file(path, error)) {
+  if (ending_of(path) != ".txt" || !fs::is_regular_file(path, error)) {
     return false;  // a pipe would not end
   }
   std::ifstream file(path);
@@ -275,7 +279,7 @@ bool is_csv(const DataOptions& options) {
     const std::string stem = path.stem().native();
     const bool split = !split_of_word(stem).empty();
     std::error_code error;
-    if ((is_list(path) && (stem == "data" || split)) || (split && is_text_list(path)) ||
+    if ((is_list(path) && (lower_case(stem) == "data" || split)) || (split && is_text_list(path)) ||
         (split && (fs::exists(path / "_classes.csv", error) ||
                    fs::exists(path / "metadata.csv", error)))) {
       return true;

@@ -1,5 +1,7 @@
 // One folder per class: root/train/<class>/*.jpg, root/Valid/<class>/*.jpg, or root/<class>/*.jpg.
 #include <algorithm>
+#include <map>
+#include <set>
 
 #include "core/error.h"
 #include "data/formats/file_dataset.h"
@@ -187,6 +189,32 @@ void add_in_turn(Contents& found, const ClassList& classes, SampleList& samples)
   }
 }
 
+// Says what may have been meant instead of folders as classes.
+void add_doubts(const DataOptions& options, const std::vector<std::string>& classes,
+                Dataset& data) {
+  const std::string root = printable(options.root.native());
+  std::map<std::string, std::vector<std::string>> lists;  // by format
+  for (const fs::path& entry : sorted_entries(options.root)) {
+    const std::string ending = lower_case(entry.extension().native());
+    if (options.format == "auto" && (ending == ".csv" || ending == ".tsv" || ending == ".json")) {
+      lists[ending == ".json" ? "coco" : "csv"].push_back(entry.filename().native());
+    }
+  }
+  for (const auto& [format, names] : lists) {
+    data.add_note(fmt::format("{}: {} in this folder {} not read; data.format = \"{}\" reads {}",
+                              root, name_list(names), names.size() == 1 ? "is" : "are", format,
+                              names.size() == 1 ? "it" : "them"));
+  }
+  static const std::set<std::string> kNoClasses = {"images", "masks", "labels", "annotations",
+                                                   "data",   "img",   "pics"};
+  if (std::ranges::all_of(classes, [](const std::string& name) {
+        return kNoClasses.contains(lower_case(name));
+      })) {
+    data.add_note(fmt::format("{}: each folder is taken for a class: {}; such folders usually hold "
+                              "the pictures of all classes", root, name_list(classes)));
+  }
+}
+
 std::unique_ptr<Dataset> open_folder(const DataOptions& options, const std::string& split,
                                      Purpose) {
   refuse_detection_export(options.root);
@@ -227,6 +255,9 @@ std::unique_ptr<Dataset> open_folder(const DataOptions& options, const std::stri
                                  counted(static_cast<int64_t>(folders->size()), "folder"), what,
                                  name_list(*folders)));
     }
+  }
+  if (split == "train") {
+    add_doubts(options, names, *data);
   }
   if (split == "train" && options.train.empty() && folder != options.root) {
     const std::vector<std::string> unused = unused_folders(options);

@@ -8,6 +8,13 @@
 
 namespace mld {
 
+std::string lower_case(std::string_view text) {
+  std::string lower(text);
+  std::transform(lower.begin(), lower.end(), lower.begin(),
+                 [](unsigned char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
+  return lower;
+}
+
 std::string split_of_word(std::string_view word) {
   static constexpr std::array<std::pair<std::string_view, std::string_view>, 11> kWords = {
       {{"train", "train"},
@@ -21,9 +28,7 @@ std::string split_of_word(std::string_view word) {
        {"test", "test"},
        {"testing", "test"},
        {"tst", "test"}}};
-  std::string plain(trimmed(word));
-  std::transform(plain.begin(), plain.end(), plain.begin(),
-                 [](unsigned char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
+  const std::string plain = lower_case(trimmed(word));
   for (const auto& [known, split] : kWords) {
     if (plain == known) {
       return std::string(split);

@@ -6,6 +6,9 @@
 
 namespace mld {
 
+// Capital letters of ASCII made small.
+std::string lower_case(std::string_view text);
+
 // "train", "val" or "test" for a word such as "Training", "valid" or "dev"; "" for others.
 std::string split_of_word(std::string_view word);
 
