@@ -42,8 +42,8 @@ class Rehearsal {
 // The peak memory of a run, in bytes, and its work.
 struct TrainingNeeds {
   size_t tensors = 0;   // on the model's device: values, gradients, moments, activations, copies
-  size_t host = 0;      // on the host beside them: `data` and batches; with another device also what
-                        // saving copies
+  size_t host = 0;      // on the host beside them: `data` and batches; with another device also
+                        // what saving copies
   int64_t macs = 0;     // of one update
 
   // Bytes on the device that computes.
