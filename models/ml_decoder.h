@@ -3,9 +3,7 @@
 #pragma once
 
 #include "models/backbone.h"
-#include "models/model_spec.h"
-#include "nn/attention.h"
-#include "nn/layers.h"
+#include "models/decoder_layer.h"
 
 namespace mld {
 
@@ -13,20 +11,6 @@ constexpr int kMlDecoderHeads = 8;  // of its attention
 
 int64_t ml_decoder_queries(const ModelSpec& spec);     // G: spec.groups or 100, at most the classes
 int64_t ml_decoder_group_size(const ModelSpec& spec);  // g = ceil(K / G): classes per query
-
-// t = LN1(q + drop(q));  t = LN2(t + drop(MHA(t, m, m)));  t = LN3(t + drop(FFN(t)))
-struct DecoderLayer : Module {
-  MultiheadAttention multihead_attn;
-  Linear linear1, linear2;
-  LayerNorm norm1, norm2, norm3;
-  Dropout dropout;
-
-  DecoderLayer(const ModelSpec& spec, int heads);
-
-  // queries [G, D], memory [N, L, D] -> [N, G, D]
-  Var operator()(const Var& queries, const Var& memory);
-  void each(Visitor& v) override;
-};
 
 // Names: decoder.duplicate_pooling, decoder.layers.0.*, decoder.embed_standart.*, ... as published.
 struct MlDecoder : Head {

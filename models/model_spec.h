@@ -20,11 +20,11 @@ struct ModelSpec {
   std::string backbone = "resnet50";  // see backbones()
   std::string head = "ml_decoder";    // see heads()
   int64_t classes = 0;                // from the data, never set by the user
-  // ml_decoder only:
-  int64_t groups = -1;      // G queries; negative: 100; at most `classes`
+  // Heads with a decoder layer:
+  int64_t groups = -1;      // ml_decoder: G queries; negative: 100; at most `classes`
   int64_t embed_dim = 768;  // D, a multiple of the attention's heads
   int64_t ffn = 2048;
-  QueryKind query = QueryKind::random;
+  QueryKind query = QueryKind::random;  // ml_decoder
   double dropout = 0.1;
 
   bool operator==(const ModelSpec&) const = default;

@@ -3,6 +3,7 @@
 #include "models/gap_head.h"
 #include "models/ml_decoder.h"
 #include "models/resnet.h"
+#include "models/transformer_decoder.h"
 
 namespace mld {
 
@@ -21,6 +22,10 @@ std::unique_ptr<Head> ml_decoder(const ModelSpec& spec, int64_t features) {
   return std::make_unique<MlDecoder>(spec, features);
 }
 
+std::unique_ptr<Head> transformer_decoder(const ModelSpec& spec, int64_t features) {
+  return std::make_unique<TransformerDecoder>(spec, features);
+}
+
 constexpr BackboneRow kBackbones[] = {
     {"resnet18", resnet<false, 2, 2, 2, 2>, "fc", "conv1", Normalize::imagenet},
     {"resnet34", resnet<false, 3, 4, 6, 3>, "fc", "conv1", Normalize::imagenet},
@@ -32,6 +37,7 @@ constexpr BackboneRow kBackbones[] = {
 constexpr HeadRow kHeads[] = {
     {"gap", gap, 0},
     {"ml_decoder", ml_decoder, kMlDecoderHeads},
+    {"transformer_decoder", transformer_decoder, kTransformerDecoderHeads},
 };
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "models/ml_decoder.h"
 #include "models/registry.h"
 #include "models/resnet.h"
+#include "models/transformer_decoder.h"
 #include "nn/init.h"
 #include "reference.h"
 
@@ -99,10 +100,42 @@ TEST_CASE("ML-Decoder: dropout depends on seed and step only, and is off in eval
   CHECK_NE(run(1, 1), plain);
 }
 
+TEST_CASE("transformer decoder: classes read each other's queries, and their own pooling only") {
+  TransformerDecoder head({.classes = 5, .embed_dim = 16, .ffn = 8, .dropout = 0.4}, 6);
+  initialize(head, 1);
+  const Var x(random_tensor({2, 3, 2, 6}, 1));
+  const std::vector<float> before = head(x).value.to_vector();
+  const auto changed = [&] {
+    std::vector<bool> classes;
+    const std::vector<float> after = head(x).value.to_vector();
+    for (size_t k = 0; k < 5; ++k) {
+      classes.push_back(before[k] != after[k]);
+    }
+    return classes;
+  };
+  head.pool_weight.value.data<float>()[2 * 16] *= 2;
+  CHECK_EQ(changed(), std::vector<bool>{false, false, true, false, false});
+  head.pool_weight.value.data<float>()[2 * 16] /= 2;
+  head.query_embed.value.data<float>()[2 * 16] += 3;
+  CHECK_EQ(changed(), std::vector<bool>(5, true));
+
+  set_training(head, true);
+  const auto run = [&](uint64_t seed) {
+    Tape tape({.seed = seed, .step = 1});
+    const Var logits = head(tape.constant(x.value));
+    tape.backward(sum(logits));
+    CHECK(head.query_embed.grad.defined());
+    clear_gradients(head);
+    return logits.value.to_vector();
+  };
+  CHECK_EQ(run(1), run(1));
+  CHECK_NE(run(1), run(2));
+}
+
 // ---- whole models -------------------------------------------------------------------------------
 
 TEST_CASE("a folded model computes the same, in float32 and bfloat16") {
-  for (const char* head : {"gap", "ml_decoder"}) {
+  for (const char* head : {"gap", "ml_decoder", "transformer_decoder"}) {
     CAPTURE(head);
     const auto model = make_model({.backbone = "resnet18", .head = head, .classes = 6,
                                    .embed_dim = 32, .ffn = 64});

@@ -147,12 +147,13 @@ std::vector<Key> data_keys() {
 std::vector<Key> model_keys() {
   return {
       MODEL(backbone, "the feature extractor").one_of(names_of(backbones())),
-      MODEL(head, "gap: average pooling and one linear layer").one_of(names_of(heads())),
+      MODEL(head, "gap: average pooling; transformer_decoder: one query per class")
+          .one_of(names_of(heads())),
       MODEL(groups, "ml_decoder: queries; -1 = 100; at most one per class").within(-1, 1e6),
-      MODEL(embed_dim, "ml_decoder: width, a multiple of its 8 attention heads")
+      MODEL(embed_dim, "decoders: width, a multiple of their 8 attention heads")
           .within(8, 65536),
       MODEL(query, "ml_decoder: queries fixed at random, or learned"),
-      MODEL(dropout, "ml_decoder: dropout inside the decoder layer").within(0, 0.99),
+      MODEL(dropout, "decoders: dropout inside the decoder layer").within(0, 0.99),
       INIT(init, "a checkpoint or run folder to start from; \"\" = from scratch")
           .with(Effect::place),
       INIT(init_policy, "tensors of init to use: all, all of the backbone, or those that match"),

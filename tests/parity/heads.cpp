@@ -1,6 +1,8 @@
-// mldecoder/gap, mldecoder/head, mldecoder/train_masks: logits and gradients of classifier heads.
+// mldecoder/gap, mldecoder/head, mldecoder/train_masks, mldecoder/transformer_decoder: logits and
+// gradients of classifier heads.
 #include "models/gap_head.h"
 #include "models/ml_decoder.h"
+#include "models/transformer_decoder.h"
 #include "tests/parity/fixture.h"
 #include "tests/parity/float64.h"
 #include "tests/parity/modules.h"
@@ -64,12 +66,27 @@ void run_train_masks(Fixture& fixture) {
   compare_head(fixture, head);
 }
 
+void run_transformer_decoder(Fixture& fixture) {
+  const Json& config = fixture.config();
+  const ModelSpec spec{.head = "transformer_decoder",
+                       .classes = integer(config, "num_classes"),
+                       .embed_dim = integer(config, "decoder_embedding", 768),
+                       .ffn = integer(config, "ffn", 2048)};
+  TransformerDecoder head(spec, integer(config, "initial_num_features", 2048),
+                          static_cast<int>(integer(config, "heads", 8)));
+  load_module(fixture, head);
+  set_training(head, false);
+  compare_head(fixture, head);
+}
+
 }  // namespace
 
 const std::vector<Kind>& head_kinds() {
   static const std::vector<Kind> kinds{{"mldecoder/gap", run_gap, true},
                                        {"mldecoder/head", run_head, true},
-                                       {"mldecoder/train_masks", run_train_masks, true}};
+                                       {"mldecoder/train_masks", run_train_masks, true},
+                                       {"mldecoder/transformer_decoder", run_transformer_decoder,
+                                        true}};
   return kinds;
 }
 
