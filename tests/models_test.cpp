@@ -180,7 +180,7 @@ TEST_CASE("errors: model descriptions and inputs") {
            "model.backbone: unknown name \"resnet51\"; known are resnet18, resnet34, resnet50, "
            "resnet101, resnet152");
   CHECK_EQ(error({.head = "fc", .classes = 2}),
-           "model.head: unknown name \"fc\"; known are gap, ml_decoder");
+           "model.head: unknown name \"fc\"; known are gap, ml_decoder, transformer_decoder");
   CHECK_EQ(error({.classes = 0}), "model: needs at least one class, got 0");
   CHECK_EQ(error({.classes = 2, .embed_dim = 300}),
            "ml_decoder: embed_dim must be a multiple of 8 (attention heads), got 300");
