@@ -54,6 +54,8 @@ class MLDecoder(nn.Module):
 
 
 def build(backbone, head, classes, groups):
+    if not hasattr(torchvision.models, backbone):
+        return build_timm(backbone, head, classes, groups)
     model = getattr(torchvision.models, backbone)()
     features = model.fc.in_features
     if head == "gap":
@@ -61,6 +63,19 @@ def build(backbone, head, classes, groups):
         return model
     body = nn.Sequential(*list(model.children())[:-2])  # without pooling and classifier
     return nn.Sequential(body, MLDecoder(classes, features, groups))
+
+
+def build_timm(backbone, head, classes, groups):
+    import timm  # only where torchvision does not have the network
+    names = {"efficientnet_lite": "tf_efficientnet_lite"}
+    name = next((backbone.replace(ours, theirs) for ours, theirs in names.items()
+                 if backbone.startswith(ours)), backbone)
+    model = timm.create_model(name, num_classes=classes)
+    if head == "gap":
+        return model
+    features = model.num_features
+    model.reset_classifier(0, "")  # the feature map
+    return nn.Sequential(model, MLDecoder(classes, features, groups))
 
 
 def asymmetric_loss(logits, targets, gamma_neg=4, clip=0.05, eps=1e-8):
@@ -74,9 +89,11 @@ def asymmetric_loss(logits, targets, gamma_neg=4, clip=0.05, eps=1e-8):
 
 
 def averager(model, decay=0.9997):
-    """Moves a copy of every tensor, running statistics included, towards the model's; counters are
-    copied. In as few calls as PyTorch has."""
-    tensors = list(model.state_dict().values())
+    """Two functions. The first moves a copy of every tensor, running statistics included, towards
+    the model's (counters are copied), in as few calls as PyTorch has; the second gives the copies
+    as a state dict."""
+    state = model.state_dict()
+    tensors = list(state.values())
     floats = [t for t in tensors if t.is_floating_point()]
     counters = [t for t in tensors if not t.is_floating_point()]
     averages, copies = [t.clone() for t in floats], [t.clone() for t in counters]
@@ -90,7 +107,12 @@ def averager(model, decay=0.9997):
         for copy, counter in zip(copies, counters):
             copy.copy_(counter)
 
-    return update
+    def result():
+        floating, counting = iter(averages), iter(copies)
+        return {name: next(floating if t.is_floating_point() else counting)
+                for name, t in state.items()}
+
+    return update, result
 
 
 def make_step(args):
@@ -107,7 +129,7 @@ def make_step(args):
         targets = (torch.rand(args.batch, args.classes) < 0.05).float()
         trained = [p for p in model.parameters() if p.requires_grad]
         optimizer = torch.optim.Adam(trained, 1e-5, fused=args.device == "cuda" or None)
-        update_average = averager(model)
+        update_average, _ = averager(model)
         if args.device == "cuda":  # a step uploads its batch, as ours does
             pixels, targets = pixels.pin_memory(), targets.pin_memory()
         if args.form == "compiled":
