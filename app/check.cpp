@@ -1,7 +1,6 @@
 #include "app/check.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <memory>
 #include <optional>
@@ -10,46 +9,49 @@
 #include <vector>
 
 #include "app/class_table.h"
+#include "app/program.h"
 #include "core/kernels.h"
 #include "core/memory.h"
 #include "data/formats/format.h"
 #include "data/split_warnings.h"
 #include "data/text.h"
 #include "models/summary.h"
+#include "train/checkpoint.h"
 #include "train/disk_space.h"
 #include "train/memory.h"
 #include "train/objective.h"
 #include "train/run_data.h"
+#include "train/run_log.h"
 
 namespace mld {
 
 static void print_count(const PictureCount& pictures, const char* what) {
   if (pictures.count > 0) {
-    std::printf("  %s %s, such as %s\n", counted(pictures.count, "picture").c_str(), what,
-                printable(pictures.example).c_str());
+    print(stdout, "  {} {}, such as {}\n", counted(pictures.count, "picture"), what,
+          printable(pictures.example));
   }
 }
 
 static void print_split(const char* name, const Dataset& data, const DatasetReport& report) {
-  std::printf("%s: %s, %.2f labels each\n", name, counted(report.samples, "picture").c_str(),
-              report.labels_per_sample());
+  print(stdout, "{}: {}, {:.2f} labels each\n", name, counted(report.samples, "picture"),
+        report.labels_per_sample());
   for (const std::string& note : data.notes()) {
-    std::printf("  %s\n", note.c_str());
+    print(stdout, "  {}\n", note);
   }
   if (report.largest_side > 0) {
-    std::printf("  sides from %d to %d pixels\n", report.smallest_side, report.largest_side);
+    print(stdout, "  sides from {} to {} pixels\n", report.smallest_side, report.largest_side);
   }
-  std::fputs(class_table(report.class_names, report.positives).c_str(), stdout);
+  print(stdout, "{}", class_table(report.class_names, report.positives));
   for (size_t n = 0; n < report.label_histogram.size(); ++n) {
     if (report.label_histogram[n] > 0) {
-      std::printf("  %zu labels: %ld\n", n, static_cast<long>(report.label_histogram[n]));
+      print(stdout, "  {} labels: {}\n", n, report.label_histogram[n]);
     }
   }
   print_count(report.turned, "turned by EXIF (data.exif = \"apply\" or \"ignore\")");
   print_count(report.transparent, "with transparency (data.background is the colour under it)");
   print_count(report.damaged, "damaged outside the pixels and used anyway");
   for (const BadPicture& bad : report.bad) {
-    std::printf("  bad picture: %s\n", printable(bad.error).c_str());
+    print(stdout, "  bad picture: {}\n", printable(bad.error));
   }
 }
 
@@ -72,9 +74,9 @@ static double estimated_step(const Config& config, int64_t classes, Device devic
   Rehearsal run(small, classes, device);
   const auto seconds = [&](int64_t images) {
     run.update(images, small.preprocess.image_size);  // warm-up: fills caches for this shape
-    const auto start = std::chrono::steady_clock::now();
+    const double start = monotonic_seconds();
     run.update(images, small.preprocess.image_size);
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    return monotonic_seconds() - start;
   };
   const double few = seconds(kFew), more = seconds(kMore);
   const double picture = std::clamp((more - few) / (kMore - kFew), 0.0, more / kMore);
@@ -94,24 +96,23 @@ static StepCheck check_step(const Config& config, const RunData& data, Device de
   const size_t data_bytes = data.bytes();
   const int64_t side = config.preprocess.image_size;
   const ModelSummary summary = model_summary(spec, side, side);
-  std::printf("model: %s + %s, %ld classes, %.2f M parameters, %.3f GMAC a picture\n",
-              spec.backbone.c_str(), spec.head.c_str(), static_cast<long>(classes),
-              static_cast<double>(summary.total.parameters) / 1e6,
-              static_cast<double>(summary.total.macs) / 1e9);
+  print(stdout, "model: {} + {}, {} classes, {:.2f} M parameters, {:.3f} GMAC a picture\n",
+        spec.backbone, spec.head, classes, static_cast<double>(summary.total.parameters) / 1e6,
+        static_cast<double>(summary.total.macs) / 1e9);
   const TrainingNeeds needs = training_needs(config, classes, device, data_bytes);
-  std::printf("memory: %.2f GiB on %s are predicted for training with train.batch_size = %ld, "
-              "%.2f GiB for scoring\n", static_cast<double>(needs.on(device)) / 0x1p30,
-              device.str().c_str(), static_cast<long>(config.train.batch_size),
-              static_cast<double>(scoring_needs(config, classes, device)) / 0x1p30);
+  print(stdout, "memory: {:.2f} GiB on {} are predicted for training with train.batch_size = {}, "
+        "{:.2f} GiB for scoring\n", static_cast<double>(needs.on(device)) / 0x1p30, device.str(),
+        config.train.batch_size,
+        static_cast<double>(scoring_needs(config, classes, device)) / 0x1p30);
   const std::string shortage = memory_shortage(config, classes, device, data_bytes,
                                                memory_pool(device).free_bytes());
   if (!shortage.empty()) {
-    std::printf("%s\n", shortage.c_str());
+    print(stdout, "{}\n", shortage);
   }
   std::fflush(stdout);
   const double seconds = estimated_step(config, classes, device, needs.macs);
-  std::printf("step: about %.0f ms (estimated from smaller ones by multiply-adds)\n",
-              seconds * 1e3);
+  print(stdout, "step: about {:.0f} ms (estimated from smaller ones by multiply-adds)\n",
+        seconds * 1e3);
   std::fflush(stdout);
   return {seconds, shortage.empty()};
 }
@@ -130,8 +131,8 @@ static void print_estimate(const Config& config, const RunData& data, double ste
       data.train->cache_bytes() > 0 ? 0 : decode * pictures / usable_processors();
   const double epoch = (static_cast<double>(steps) + validations) * step + loading;
   const int64_t epochs = all_epochs(config.schedule, config.train.epochs);
-  std::printf("estimate: %ld steps an epoch, %.1f minutes an epoch, %.1f minutes in all\n",
-              static_cast<long>(steps), epoch / 60, epoch / 60 * static_cast<double>(epochs));
+  print(stdout, "estimate: {} steps an epoch, {:.1f} minutes an epoch, {:.1f} minutes in all\n",
+        steps, epoch / 60, epoch / 60 * static_cast<double>(epochs));
 }
 
 // Prints a split; returns its bad pictures if they are more than the config allows, else 0.
@@ -156,9 +157,8 @@ static void print_unused(const Config& config, std::span<const Dataset* const> s
   }
   const std::vector<std::string> unused = unused_pictures(options.root, splits);
   if (!unused.empty()) {
-    std::printf("%s below data.root used by no split: %s\n",
-                counted(static_cast<int64_t>(unused.size()), "picture").c_str(),
-                printable(name_list(unused)).c_str());
+    print(stdout, "{} below data.root used by no split: {}\n",
+          counted(std::ssize(unused), "picture"), printable(name_list(unused)));
   }
 }
 
@@ -167,7 +167,7 @@ static RunBytes check_start(const Config& config, const RunData& data) {
   const auto model = make_model(data.model);
   if (!config.init.init.empty()) {
     initialize(*model, static_cast<uint64_t>(config.seed));
-    load_start(config, *data.splits.train, *model);
+    init_from_checkpoint(*model, config.init, data.splits.train->class_names());
   }
   return run_bytes(*model, config);
 }
@@ -181,7 +181,7 @@ static void print_warnings(const Splits& splits, const Dataset* test) {
   }
   for (const std::string& warning : warnings) {
     if (!warning.empty()) {
-      std::printf("warning: %s\n", warning.c_str());
+      print(stdout, "warning: {}\n", warning);
     }
   }
 }
@@ -211,15 +211,15 @@ ExitCode check_run(const Config& config, Device device) {
   }
   print_unused(config, splits);
   if (bad > 0) {
-    std::printf("%s: more than data.on_bad_image and data.max_bad_fraction allow\n",
-                counted(bad, "bad picture").c_str());
+    print(stdout, "{}: more than data.on_bad_image and data.max_bad_fraction allow\n",
+          counted(bad, "bad picture"));
     return ExitCode::data;
   }
   print_estimate(config, data, step.seconds, decode_seconds);
   const std::optional<int64_t> free = free_disk_bytes("runs");
-  std::printf("disk: the run's files take up to %.0f MiB%s\n",
-              static_cast<double>(files.most()) / (1 << 20),
-              free ? fmt::format("; {} MiB are free in runs/", *free >> 20).c_str() : "");
+  print(stdout, "disk: the run's files take up to {:.0f} MiB{}\n",
+        static_cast<double>(files.most()) / (1 << 20),
+        free ? fmt::format("; {} MiB are free in runs/", *free >> 20) : "");
   return step.fits ? ExitCode::ok : ExitCode::memory;
 }
 

@@ -19,8 +19,6 @@
 #include "core/parallel.h"
 #include "data/json_writer.h"
 #include "models/registry.h"
-#include "optim/ema.h"
-#include "optim/optimizer.h"
 #include "train/objective.h"
 #include "train/training_step.h"
 
@@ -50,19 +48,15 @@ Options parse(int argc, char** argv) {
 
 // An update as a run makes it, again and again on one batch.
 struct Training {
-  std::unique_ptr<Model> model;
-  std::unique_ptr<Objective> objective;
-  std::unique_ptr<Optimizer> optimizer;
-  std::unique_ptr<Ema> average;
-  std::unique_ptr<TrainingStep> step;
+  Learner learner;
   Batch batch;
   int64_t updates = 0;
   size_t queued = 0;
 
   void update() {
-    step->queue(batch, {.lr = 1e-5, .beta1 = 0.9}, updates++);
-    for (++queued; queued > step->lag(); --queued) {
-      step->result();
+    learner.step->queue(batch, {.lr = 1e-5, .beta1 = 0.9}, updates++);
+    for (++queued; queued > learner.step->lag(); --queued) {
+      learner.step->result();
     }
   }
 };
@@ -84,37 +78,28 @@ Batch noise(int64_t N, int64_t S, int64_t K) {
 // As the programs run it: from raw pixels, with the recipe's loss, optimiser and average.
 std::function<void()> make_step(const Options& options, Device device) {
   const auto number = [&](const char* name) { return std::stol(options.at(name)); };
-  auto training = std::make_shared<Training>();
-  training->model = make_model({.backbone = options.at("--backbone"),
-                                .head = options.at("--head"),
-                                .classes = number("--classes"),
-                                .groups = number("--groups"),
-                                .embed_dim = number("--embed")});
-  Model& model = *training->model;
-  initialize(model, 1);
-  to(model, device);
+  std::unique_ptr<Model> model = make_model({.backbone = options.at("--backbone"),
+                                             .head = options.at("--head"),
+                                             .classes = number("--classes"),
+                                             .groups = number("--groups"),
+                                             .embed_dim = number("--embed")});
+  initialize(*model, 1);
   Config config;
   config.optim.weight_decay = 0;
   config.train.precision = options.at("--dtype") == "bf16" ? DType::bf16 : DType::f32;
   config.train.cuda_graph = options.at("--graph") == "yes";
-  training->objective = make_objective(config, model);
-  training->batch = noise(number("--batch"), number("--size"), number("--classes"));
+  const Batch batch = noise(number("--batch"), number("--size"), number("--classes"));
   if (options.at("--mode") == "infer") {
     require<UsageError>(options.at("--graph") == "no", "bench_step: only training is captured");
-    set_training(model, false);
-    fold_batch_norm(model);
-    return [training, pixels = training->batch.images.to(device)] {
-      training->objective->outputs(pixels);
-    };
+    const std::shared_ptr<Model> kept = std::move(model);
+    to(*kept, device);
+    fold_batch_norm(*kept);
+    const std::shared_ptr<Objective> objective = make_objective(config, *kept);
+    return [kept, objective, pixels = batch.images.to(device)] { objective->outputs(pixels); };
   }
-  set_training(model, true);
-  training->optimizer = make_optimizer(config.optim, model);
-  training->average = std::make_unique<Ema>(model, config.train.model_ema_decay);
-  training->step = std::make_unique<TrainingStep>(
-      update_spec(config), device,
-      TrainingStep::Members{.model = model, .objective = *training->objective,
-                            .optimizer = *training->optimizer,
-                            .average = training->average.get()});
+  const std::shared_ptr<Training> training(
+      new Training{.learner = {config, device, std::move(model)}, .batch = batch});
+  set_training(*training->learner.model, true);
   return [training] { training->update(); };
 }
 

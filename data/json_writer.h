@@ -42,6 +42,14 @@ class JsonWriter {
     return end();
   }
 
+  JsonWriter& members(const auto& pairs) {  // an object
+    object();
+    for (const auto& [name, one] : pairs) {
+      member(name, one);
+    }
+    return end();
+  }
+
   JsonWriter& member(std::string_view name, const auto& what) { return key(name).value(what); }
 
   // The text written; every object and array must have been ended.

@@ -262,7 +262,7 @@ TEST_CASE("errors: starting strictly from a checkpoint of other classes") {
   initialize(*model, 1);
   save_model(path, state_dict(*model), info);
   const auto start = [&](InitPolicy policy, const std::vector<std::string>& names) {
-    return data_error(path, [&] { init_from_checkpoint(*model, path, policy, names); });
+    return data_error(path, [&] { init_from_checkpoint(*model, {path, policy}, names); });
   };
   const std::vector<std::string> renamed = {"cat", "ein \"Hund\"", "bird"};
   CHECK_EQ(start(InitPolicy::strict, info.class_names), "no DataError");
@@ -313,12 +313,12 @@ TEST_CASE("starting from another program's file: float16, float64 and odd alignm
   }
   const auto target = make_model({.backbone = "resnet18", .head = "gap", .classes = 2});
   initialize(*target, 2);
-  const LoadReport report = init_from_checkpoint(*target, path, InitPolicy::matching, {});
+  const LoadReport report = init_from_checkpoint(*target, {path, InitPolicy::matching}, {});
   CHECK_EQ(report.unexpected, std::vector<std::string>{"pad"});
   CHECK(report.missing.empty());
   const Var x(Tensor::full({1, 33, 33, 3}, 0.5f));
   CHECK_EQ((*target)(x).value.to_vector(), (*source)(x).value.to_vector());
-  CHECK_EQ(data_error(path, [&] { init_from_checkpoint(*target, path, InitPolicy::strict, {}); }),
+  CHECK_EQ(data_error(path, [&] { init_from_checkpoint(*target, {path, InitPolicy::strict}, {}); }),
            "FILE: the weights do not fit the model: 1 unexpected (pad)");
 }
 

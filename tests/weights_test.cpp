@@ -46,7 +46,7 @@ std::string start_from(const fs::path& path, const fs::path& root) {
   const auto model = make_model(small());
   initialize(*model, 1);
   return message_of<DataError>(
-      [&] { init_from_checkpoint(*model, path, InitPolicy::strict, {"a", "b"}); }, root);
+      [&] { init_from_checkpoint(*model, {path, InitPolicy::strict}, {"a", "b"}); }, root);
 }
 
 Tensor& tensor_of(StateDict& state, const std::string& name) {

@@ -83,7 +83,7 @@ void save_checkpoint(const std::filesystem::path& path, const Checkpoint& checkp
   Metadata metadata = checkpoint.metadata;
   metadata.insert_or_assign("format", std::string(kFormat));
   metadata.insert_or_assign("format_version", std::to_string(kVersion));
-  metadata.insert_or_assign(kChecksums, json_object(checksums));
+  metadata.insert_or_assign(kChecksums, JsonWriter().members(checksums).text());
   metadata.insert_or_assign(kMetadataChecksum, hex(metadata_checksum(metadata)));
   write_file_atomically(path, [&](const ByteSink& sink) {
     write_safetensors(checkpoint.tensors, metadata, sink);
@@ -309,18 +309,18 @@ static void check_classes(const std::vector<std::string>& ours,
   }
 }
 
-LoadReport init_from_checkpoint(Classifier& model, const std::filesystem::path& path,
-                                InitPolicy policy, const std::vector<std::string>& class_names) {
-  CheckpointFile file(weights_file(path));
+LoadReport init_from_checkpoint(Classifier& model, const InitSpec& spec,
+                                const std::vector<std::string>& class_names) {
+  CheckpointFile file(weights_file(spec.init));
   if (file.ours()) {
     require_model(file);
   }
-  if (file.ours() && policy == InitPolicy::strict) {
+  if (file.ours() && spec.init_policy == InitPolicy::strict) {
     check_classes(checkpoint_info(file.metadata(), file.path()).class_names, class_names,
                   file.path());
   }
   return naming(file.path(), [&] {
-    LoadReport report = load_pretrained(model, file.tensors(), policy);
+    LoadReport report = load_pretrained(model, file.tensors(), spec.init_policy);
     check_weights(model);
     return report;
   });

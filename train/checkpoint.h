@@ -106,11 +106,11 @@ LoadedModel model_from_checkpoint(const std::filesystem::path& path);
 // The info alone, without reading the tensors. Errors: as model_from_checkpoint.
 CheckpointInfo read_checkpoint_info(const std::filesystem::path& path);
 
-// Initialises a model from a checkpoint, ours or another program's (see load_pretrained).
-// Errors: as CheckpointFile, load_pretrained and check_weights; with InitPolicy::strict also
-// DataError if our checkpoint's classes differ from `class_names`, if only in their order (names
-// the first difference).
-LoadReport init_from_checkpoint(Classifier& model, const std::filesystem::path& path,
-                                InitPolicy policy, const std::vector<std::string>& class_names);
+// Loads a checkpoint, ours or another program's, into a model after initialize() (see
+// load_pretrained). Errors: as CheckpointFile, load_pretrained and check_weights; with
+// InitPolicy::strict also DataError if our checkpoint's classes differ from `class_names`, if only
+// in their order (names the first difference).
+LoadReport init_from_checkpoint(Classifier& model, const InitSpec& spec,
+                                const std::vector<std::string>& class_names);
 
 }  // namespace mld

@@ -7,7 +7,6 @@
 #include <rapidjson/error/en.h>
 
 #include "core/error.h"
-#include "data/json_writer.h"
 #include "data/text.h"
 
 namespace mld {
@@ -48,15 +47,6 @@ void for_members(const rapidjson::Document& document, const std::string& file, c
 }
 
 }  // namespace
-
-std::string json_object(const std::map<std::string, std::string>& texts) {
-  JsonWriter json;
-  json.object();
-  for (const auto& [name, text] : texts) {
-    json.member(name, text);
-  }
-  return json.end().text();
-}
 
 std::vector<std::string> parse_text_array(const std::string& json, const std::string& file,
                                           const char* field) {

@@ -9,10 +9,7 @@
 
 namespace mld {
 
-// {"name": "text", ...} in key order.
-std::string json_object(const std::map<std::string, std::string>& texts);
-
-// Errors of all functions: DataError naming `file` and `field` if the JSON is malformed, has a name
+// Errors of all: DataError naming `file` and `field` if the JSON is malformed, has a name
 // twice or has the wrong type.
 std::vector<std::string> parse_text_array(const std::string& json, const std::string& file,
                                           const char* field);

@@ -6,10 +6,16 @@
 
 namespace mld {
 
-static std::unique_ptr<Model> empty_model(const Config& config, int64_t classes) {
+// On meta, where nothing is computed, the model has no values.
+static std::unique_ptr<Model> model_without_data(const Config& config, int64_t classes,
+                                                 Device device) {
   ModelSpec spec = config.model;
   spec.classes = classes;
-  return make_model(spec);
+  std::unique_ptr<Model> model = make_model(spec);
+  if (!device.is_meta()) {
+    initialize(*model, static_cast<uint64_t>(config.seed));
+  }
+  return model;
 }
 
 // Runs evaluation's forward pass and scores on empty pictures.
@@ -22,39 +28,26 @@ static void score_empty(Model& model, Objective& objective, Device device, int64
 // ---- a rehearsal --------------------------------------------------------------------------------
 
 Rehearsal::Rehearsal(const Config& config, int64_t classes, Device device)
-    : config_(config), device_(device), model_(empty_model(config, classes)),
-      objective_(make_objective(config, *model_)) {
-  if (!device.is_meta()) {
-    initialize(*model_, static_cast<uint64_t>(config.seed));
-  }
-  to(*model_, device);
-  optimizer_ = make_optimizer(config.optim, *model_);
-  if (config.train.model_ema_decay > 0) {
-    average_.emplace(*model_, config.train.model_ema_decay);
-  }
-  step_ = std::make_unique<TrainingStep>(
-      update_spec(config_), device_,
-      TrainingStep::Members{.model = *model_, .objective = *objective_, .optimizer = *optimizer_,
-                            .average = average_ ? &*average_ : nullptr});
-}
+    : device_(device), learner_(config, device, model_without_data(config, classes, device)) {}
 
 void Rehearsal::update(int64_t images, int64_t side) {
   const Device host = device_.is_meta() ? kMeta : Device{};
-  set_training(*model_, true);
-  step_->queue({.images = Tensor::full({images, side, side, 3}, 127, DType::u8, host),
-                .targets = Tensor::zeros({images, model_->spec.classes}, DType::f32, host)},
-               {.lr = 0, .beta1 = 0.9}, 0);
+  set_training(model(), true);
+  learner_.step->queue(
+      {.images = Tensor::full({images, side, side, 3}, 127, DType::u8, host),
+       .targets = Tensor::zeros({images, model().spec.classes}, DType::f32, host)},
+      {.lr = 0, .beta1 = 0.9}, 0);
   if (!device_.is_meta()) {
-    step_->result();
+    learner_.step->result();
   }
 }
 
 void Rehearsal::score(int64_t images, int64_t side) {
   std::optional<Ema::Scope> averaged;
-  if (average_) {
-    averaged.emplace(*average_);
+  if (learner_.average) {
+    averaged.emplace(*learner_.average);
   }
-  score_empty(*model_, *objective_, device_, images, side);
+  score_empty(model(), *learner_.objective, device_, images, side);
 }
 
 // ---- what a run takes ---------------------------------------------------------------------------
@@ -109,7 +102,7 @@ TrainingNeeds training_needs(const Config& config, int64_t classes, Device devic
 size_t scoring_needs(const Config& config, int64_t classes, Device device) {
   const int64_t N = config.train.batch_size, S = config.preprocess.image_size;
   meta::Meter meter(device);
-  const auto model = empty_model(config, classes);
+  const auto model = model_without_data(config, classes, kMeta);
   to(*model, kMeta);
   score_empty(*model, *make_objective(config, *model), kMeta, N, S);
   return meter.held() + libraries(device) + (device.is_cpu() ? loaded_batches(config) : 0);

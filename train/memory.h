@@ -2,41 +2,28 @@
 // backend (core/meta).
 #pragma once
 
-#include <memory>
-#include <optional>
 #include <string>
 
-#include "models/model.h"
-#include "optim/ema.h"
-#include "optim/optimizer.h"
 #include "train/config.h"
-#include "train/objective.h"
 #include "train/training_step.h"
 
 namespace mld {
 
-// A model with everything its updates need, to run updates without data.
+// Runs updates and scoring without data.
 class Rehearsal {
  public:
   // On kMeta nothing is computed; elsewhere the model has initial values.
   Rehearsal(const Config& config, int64_t classes, Device device);
-  Rehearsal(const Rehearsal&) = delete;
-  Rehearsal& operator=(const Rehearsal&) = delete;
 
   // One update with `images` empty pictures of `side` pixels; waits for its end.
   void update(int64_t images, int64_t side);
   // Scores pictures as validation does; with the averaged model, if there is one.
   void score(int64_t images, int64_t side);
-  Model& model() { return *model_; }
+  Model& model() { return *learner_.model; }
 
  private:
-  const Config& config_;
   Device device_;
-  std::unique_ptr<Model> model_;
-  std::unique_ptr<Objective> objective_;
-  std::unique_ptr<Optimizer> optimizer_;
-  std::optional<Ema> average_;
-  std::unique_ptr<TrainingStep> step_;
+  Learner learner_;
 };
 
 // The peak memory of a run, in bytes, and its work.

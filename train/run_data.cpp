@@ -1,6 +1,5 @@
 #include "train/run_data.h"
 
-#include "train/checkpoint.h"
 #include "train/evaluate.h"
 #include "train/objective.h"
 
@@ -24,11 +23,6 @@ RunData open_run_data(const Config& config) {
 size_t RunData::bytes() const {
   return static_cast<size_t>(train->cache_bytes() + val->cache_bytes() +
                              Scores::kBytes * splits.val->size() * model.classes);
-}
-
-LoadReport load_start(const Config& config, const Dataset& train, Classifier& model) {
-  return init_from_checkpoint(model, config.init.init, config.init.init_policy,
-                              train.class_names());
 }
 
 }  // namespace mld

@@ -6,7 +6,7 @@
 
 #include "data/formats/open.h"
 #include "data/loader.h"
-#include "models/registry.h"
+#include "models/model_spec.h"
 #include "train/config.h"
 
 namespace mld {
@@ -23,9 +23,5 @@ struct RunData {
 // Opens the data and checks the settings against it. Errors: DataError for data that cannot be
 // used, UsageError for settings that do not fit it.
 RunData open_run_data(const Config& config);
-
-// Loads model.init, which must not be empty, into a model after initialize().
-// Errors: as init_from_checkpoint.
-LoadReport load_start(const Config& config, const Dataset& train, Classifier& model);
 
 }  // namespace mld

@@ -17,63 +17,54 @@
 namespace mld {
 
 Trainer::Trainer(LoadedConfig config, Device device, RunLog& log, Start start)
-    : loaded_(std::move(config)), device_(device), log_(log),
+    : loaded_(std::move(config)), device_(device), log_(log), data_(open_data()),
+      learner_(config_, device_, start_model(start)),
       best_([this](const std::string& weights) {
-        return weights == "ema" ? ema_->state() : state_dict(*model_);
+        return weights == "ema" ? learner_.average->state() : state_dict(model());
       }) {
-  backend(device_).set_deterministic(config_.train.deterministic);
-  RunData data = open_run_data(config_);
-  const size_t data_bytes = data.bytes();
-  data_ = std::move(data.splits);
-  train_loader_ = std::move(data.train);
-  val_loader_ = std::move(data.val);
-  for (const Dataset* split : {data_.train.get(), data_.val.get()}) {
-    for (const std::string& note : split->notes()) {
-      log_.message(note);
-    }
-  }
-  for (const std::string& warning : data_.warnings) {
-    log_.warning(warning);
-  }
-  require_memory(config_, data.model.classes, device_, data_bytes);
-  start_model(start, data.model);
-  to(*model_, device_);
-  optimizer_ = make_optimizer(config_.optim, *model_);
-  if (config_.train.model_ema_decay > 0) {
-    ema_.emplace(*model_, config_.train.model_ema_decay);
-  }
-  step_ = std::make_unique<TrainingStep>(
-      update_spec(config_), device_,
-      TrainingStep::Members{.model = *model_, .objective = *objective_, .optimizer = *optimizer_,
-                            .average = ema_ ? &*ema_ : nullptr});
   schedule_ = {.spec = config_.schedule,
                .lr = config_.optim.lr,
                .beta1 = config_.optim.beta1(),
                .epochs = config_.train.epochs,
-               .steps_per_epoch = train_loader_->batches_per_epoch()};
+               .steps_per_epoch = data_.train->batches_per_epoch()};
   state_.threads = compute_threads();
   const auto of_both = [this](uint64_t (*hash)(const Dataset&)) {
-    return fmt::format("{:016x}-{:016x}", hash(*data_.train), hash(*data_.val));
+    return fmt::format("{:016x}-{:016x}", hash(*data_.splits.train), hash(*data_.splits.val));
   };
   state_.fingerprint = of_both(fingerprint);
   state_.picture_sizes = of_both(sizes_fingerprint);
   state_.config = to_toml(config_, loaded_.origins);
 }
 
-// Makes the model and its objective, with initial weights or those of model.init. With the strict
-// policy, one of our checkpoints must have the same classes.
-void Trainer::start_model(Start start, const ModelSpec& spec) {
-  std::unique_ptr<Classifier> model = make_model(spec);
+RunData Trainer::open_data() {
+  backend(device_).set_deterministic(config_.train.deterministic);  // fails without such a device
+  RunData data = open_run_data(config_);
+  for (const Dataset* split : {data.splits.train.get(), data.splits.val.get()}) {
+    for (const std::string& note : split->notes()) {
+      log_.message(note);
+    }
+  }
+  for (const std::string& warning : data.splits.warnings) {
+    log_.warning(warning);
+  }
+  return data;
+}
+
+// With initial weights or those of model.init. With the strict policy, one of our checkpoints must
+// have the same classes.
+std::unique_ptr<Model> Trainer::start_model(Start start) {
+  require_memory(config_, data_.model.classes, device_, data_.bytes());
+  std::unique_ptr<Classifier> model = make_model(data_.model);
   initialize(*model, static_cast<uint64_t>(config_.seed));
   if (start == Start::fresh && !config_.init.init.empty()) {
-    const LoadReport report = load_start(config_, *data_.train, *model);
+    const LoadReport report =
+        init_from_checkpoint(*model, config_.init, data_.splits.train->class_names());
     log_.message(fmt::format("{}: {} tensors of the model keep their initial values, {} of the "
                              "file are not used", config_.init.init,
                              report.missing.size() + report.mismatched.size(),
                              report.unexpected.size() + report.mismatched.size()));
   }
-  model_ = std::move(model);
-  objective_ = make_objective(config_, *model_);
+  return model;
 }
 
 void Trainer::open(const RunFolder& folder) {
@@ -84,11 +75,11 @@ void Trainer::open(const RunFolder& folder) {
     log_.open(folder_, 0);
   }
   write_file_atomically(folder_.hf_config(),
-                        hf_config_json(info("raw"), model_->features()));
+                        hf_config_json(info("raw"), model().features()));
 }
 
 ExitCode Trainer::run() {
-  last_save_ = std::chrono::steady_clock::now();
+  last_save_ = monotonic_seconds();
   while (state_.epoch < epochs()) {
     if (const ExitCode code = run_epoch(); code != ExitCode::ok) {
       return code;
@@ -98,12 +89,12 @@ ExitCode Trainer::run() {
 }
 
 ExitCode Trainer::run_epoch() {
-  set_training(*model_, true);
-  train_loader_->start(state_.epoch, state_.batch);
-  while (const auto batch = train_loader_->next()) {
+  set_training(model(), true);
+  data_.train->start(state_.epoch, state_.batch);
+  while (const auto batch = data_.train->next()) {
     start_update(*batch);
-    take_results(step_->lag());
-    const bool last = state_.batch == train_loader_->batches_per_epoch();
+    take_results(learner_.step->lag());
+    const bool last = state_.batch == data_.train->batches_per_epoch();
     const bool stop = stop_requested();  // called once, since a signal may come at any time
     if (stop || (!last && save_is_due())) {
       take_results(0);
@@ -127,13 +118,13 @@ void Trainer::start_update(const Batch& batch) {
   const Rates now = schedule_.at(state_.step);
   std::string reason;
   try {
-    step_->queue(batch, now, state_.step);
+    learner_.step->queue(batch, now, state_.step);
   } catch (const OutOfMemory& error) {
     reason = error.what();
   }  // the step's memory is free again
   if (!reason.empty()) {
     take_results(0);
-    const int64_t fits = step_->fitting_part(batch);
+    const int64_t fits = learner_.step->fitting_part(batch);
     fail<OutOfMemory>("step {}: {}; {}; the last save is kept", state_.step, reason,
                       fits > 0 ? fmt::format("{} pictures at a time fit: train.batch_size = {}",
                                              fits, fits * config_.optim.grad_accum_steps)
@@ -142,7 +133,7 @@ void Trainer::start_update(const Batch& batch) {
   ++state_.batch;
   ++state_.step;
   queued_.push_back({.epoch = state_.epoch, .epochs = epochs(), .batch = state_.batch,
-                        .batches = train_loader_->batches_per_epoch(), .step = state_.step,
+                        .batches = data_.train->batches_per_epoch(), .step = state_.step,
                         .images = batch.images.shape()[0], .lr = now.lr});
 }
 
@@ -153,7 +144,7 @@ void Trainer::take_results(size_t still_queued) {
   while (queued_.size() > still_queued) {
     StepReport report = queued_.front();
     queued_.pop_front();
-    const TrainingStep::Result result = step_->result();
+    const TrainingStep::Result result = learner_.step->result();
     require<NumericError>(std::isfinite(result.loss),
                           "step {}: the loss is {}; the last save is kept. Try a lower optim.lr or "
                           "optim.clip_grad = 1", report.step - 1, result.loss);
@@ -169,13 +160,15 @@ void Trainer::take_results(size_t still_queued) {
 
 // nullopt if a signal came in the meantime. `weights`, which the model holds, is for messages.
 std::optional<Evaluation> Trainer::evaluate_now(const char* weights) try {
-  const std::optional<Scores> scores = score_split(*model_, *objective_, *val_loader_, device_,
-                                                   stop_requested);
+  Objective& objective = *learner_.objective;
+  const std::optional<Scores> scores =
+      score_split(model(), objective, *data_.val, device_, stop_requested);
   if (!scores) {
     return std::nullopt;
   }
-  Evaluation result = evaluate(*scores, data_.val->class_names(), objective_->one_label());
-  result.skipped = static_cast<int64_t>(val_loader_->bad_pictures().size());
+  Evaluation result =
+      evaluate(*scores, data_.splits.val->class_names(), objective.one_label());
+  result.skipped = static_cast<int64_t>(data_.val->bad_pictures().size());
   return result;
 } catch (const NumericError& error) {
   fail<NumericError>("step {}, validation of the {} weights: {}; the last save is kept",
@@ -184,13 +177,13 @@ std::optional<Evaluation> Trainer::evaluate_now(const char* weights) try {
 
 // Evaluates the model and its average and records both. False if a signal came in the meantime.
 bool Trainer::validate(EpochReport& report) {
-  step_->release();  // validation needs the memory
+  learner_.step->release();  // validation needs the memory
   report.raw = evaluate_now("raw");
-  if (report.raw && ema_) {
-    const Ema::Scope scope(*ema_);
+  if (report.raw && learner_.average) {
+    const Ema::Scope scope(*learner_.average);
     report.average = evaluate_now("averaged");
   }
-  if (!report.raw || (ema_ && !report.average)) {
+  if (!report.raw || (learner_.average && !report.average)) {
     return false;
   }
   const std::string& name = config_.train.best_metric;
@@ -210,7 +203,7 @@ bool Trainer::validate(EpochReport& report) {
 // Validates and moves on to the next epoch. If a signal comes during validation, returns false and
 // leaves the state as it was, at the end of the epoch's batches.
 bool Trainer::finish_epoch() {
-  const int64_t batches = train_loader_->batches_per_epoch(), next = state_.epoch + 1;
+  const int64_t batches = data_.train->batches_per_epoch(), next = state_.epoch + 1;
   EpochReport report{.epoch = state_.epoch, .epochs = epochs(), .step = state_.step,
                      .loss = state_.loss_sum / static_cast<double>(batches),
                      .lr = schedule_.at(state_.step - 1).lr,
@@ -246,20 +239,19 @@ void Trainer::warn_of_bad_pictures() {
                                counted(static_cast<int64_t>(bad.size()), "bad picture"), list));
     }
   };
-  const std::map<int64_t, std::string>& damage = train_loader_->harmless_damage();
+  const std::map<int64_t, std::string>& damage = data_.train->harmless_damage();
   if (damage.size() > damage_reported_) {
     damage_reported_ = damage.size();
     log_.warning(fmt::format("train: {} damaged outside the pixels and used anyway, such as {}",
                              counted(static_cast<int64_t>(damage.size()), "picture"),
                              damage.begin()->second));
   }
-  tell("train", *train_loader_, state_.bad_train);
-  tell("val", *val_loader_, state_.bad_val);
+  tell("train", *data_.train, state_.bad_train);
+  tell("val", *data_.val, state_.bad_val);
 }
 
 bool Trainer::save_is_due() const {
-  const std::chrono::duration<double> since = std::chrono::steady_clock::now() - last_save_;
-  return since.count() >= config_.train.checkpoint_minutes * 60;
+  return monotonic_seconds() - last_save_ >= config_.train.checkpoint_minutes * 60;
 }
 
 }  // namespace mld

@@ -5,22 +5,17 @@
 // optimiser; save() writes all of it, so a killed and resumed run gives the same bits.
 #pragma once
 
-#include <chrono>
 #include <deque>
 #include <memory>
 #include <optional>
 
 #include "core/error.h"
-#include "data/formats/open.h"
-#include "data/loader.h"
-#include "train/objective.h"
-#include "optim/ema.h"
-#include "optim/optimizer.h"
 #include "train/best_weights.h"
 #include "train/checkpoint.h"
 #include "train/config.h"
 #include "train/disk_space.h"
 #include "train/evaluate.h"
+#include "train/run_data.h"
 #include "train/run_folder.h"
 #include "train/run_log.h"
 #include "train/training_state.h"
@@ -40,7 +35,7 @@ class Trainer {
   Trainer(LoadedConfig config, Device device, RunLog& log, Start start);
 
   // The size of the run's files.
-  RunBytes bytes_on_disk() const { return run_bytes(*model_, config_); }
+  RunBytes bytes_on_disk() const { return run_bytes(model(), config_); }
 
   // Sets the folder to save to; continues from its saved state if it has one.
   // Errors: DataError for a state that cannot be read or does not fit the data.
@@ -60,7 +55,8 @@ class Trainer {
   bool validate(EpochReport& report);
   void warn_of_bad_pictures();
 
-  void start_model(Start start, const ModelSpec& spec);
+  RunData open_data();
+  std::unique_ptr<Model> start_model(Start start);
   Checkpoint checkpoint();  // the whole training state, with copies of the tensors
   void save();
   void write_last();
@@ -68,6 +64,7 @@ class Trainer {
   void resume();
   CheckpointInfo info(const std::string& weights) const;
 
+  Model& model() const { return *learner_.model; }
   int64_t epochs() const { return all_epochs(config_.schedule, config_.train.epochs); }
   bool save_is_due() const;
 
@@ -77,19 +74,14 @@ class Trainer {
   RunLog& log_;
   RunFolder folder_;
 
-  Splits data_;
-  std::unique_ptr<Loader> train_loader_, val_loader_;
-  std::unique_ptr<Model> model_;
-  std::unique_ptr<Objective> objective_;
-  std::unique_ptr<Optimizer> optimizer_;
-  std::optional<Ema> ema_;
-  std::unique_ptr<TrainingStep> step_;
+  RunData data_;
+  Learner learner_;
   std::deque<StepReport> queued_;  // of updates whose results have not been taken yet
   BestWeights best_;
   Schedule schedule_;
   TrainingState state_;
   size_t damage_reported_ = 0;  // pictures with harmless damage that was warned about
-  std::chrono::steady_clock::time_point last_save_;
+  double last_save_ = 0;        // by monotonic_seconds()
 };
 
 // Whether the weight files of a folder are undamaged and belong to its saved state (after a kill

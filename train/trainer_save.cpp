@@ -14,10 +14,10 @@ namespace mld {
 static constexpr const char* kStep = "step";  // among a weight file's metrics
 
 CheckpointInfo Trainer::info(const std::string& weights) const {
-  CheckpointInfo info{.model = model_->spec,
+  CheckpointInfo info{.model = model().spec,
                       .preprocess = config_.preprocess,
                       .task = config_.task,
-                      .class_names = data_.train->class_names(),
+                      .class_names = data_.splits.train->class_names(),
                       .weights = weights,
                       .metrics = {{kStep, static_cast<double>(state_.step)}},
                       .config = to_toml(config_, {}, Keys::portable)};
@@ -30,10 +30,10 @@ CheckpointInfo Trainer::info(const std::string& weights) const {
 
 Checkpoint Trainer::checkpoint() {
   Checkpoint state{.tensors = {}, .metadata = to_metadata(state_)};
-  append(state.tensors, "model", state_dict(*model_));
-  append(state.tensors, "optimizer", optimizer_->state());
-  if (ema_) {
-    append(state.tensors, "ema", ema_->state());
+  append(state.tensors, "model", state_dict(model()));
+  append(state.tensors, "optimizer", learner_.optimizer->state());
+  if (learner_.average) {
+    append(state.tensors, "ema", learner_.average->state());
   }
   append(state.tensors, "best", best_.kept());
   return state;
@@ -45,10 +45,10 @@ void Trainer::save() {
   if (state_.best.step == state_.step) {
     write_best();
   }
-  last_save_ = std::chrono::steady_clock::now();
+  last_save_ = monotonic_seconds();
 }
 
-void Trainer::write_last() { save_model(folder_.last(), state_dict(*model_), info("raw")); }
+void Trainer::write_last() { save_model(folder_.last(), state_dict(model()), info("raw")); }
 
 void Trainer::write_best() {
   CheckpointInfo best = info(state_.best.weights);
@@ -85,11 +85,11 @@ void Trainer::resume() {
                      "{}: the run was trained on other data (fingerprint {}, now {}); point "
                      "data.root at the same pictures and labels, or start a new run",
                      file, state.fingerprint, state_.fingerprint);
-  load_state(*model_, part(saved.tensors, "model"));
-  to(*model_, device_);
-  optimizer_->load_state(part(saved.tensors, "optimizer"));
-  if (ema_) {
-    ema_->load_state(part(saved.tensors, "ema"));
+  load_state(model(), part(saved.tensors, "model"));
+  to(model(), device_);
+  learner_.optimizer->load_state(part(saved.tensors, "optimizer"));
+  if (learner_.average) {
+    learner_.average->load_state(part(saved.tensors, "ema"));
   }
   best_.restore(state.best, part(saved.tensors, "best"));
   const TrainingState now = std::exchange(state_, state);
@@ -97,8 +97,8 @@ void Trainer::resume() {
   state_.threads = now.threads;
   state_.picture_sizes = now.picture_sizes;
   state_.finished = state_.epoch >= epochs();  // not if it has been made longer
-  train_loader_->note_bad(state_.bad_train);
-  val_loader_->note_bad(state_.bad_val);
+  data_.train->note_bad(state_.bad_train);
+  data_.val->note_bad(state_.bad_val);
   log_.open(folder_, state_.step);
   if (state.threads != now.threads) {
     log_.warning(fmt::format("the run used {} compute threads, now {}: results stay right, but not "

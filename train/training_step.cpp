@@ -91,6 +91,19 @@ TrainingStep::Result TrainingStep::result() {
   return result;
 }
 
+Learner::Learner(const Config& config, Device device, std::unique_ptr<Model> model_)
+    : model(std::move(model_)), objective(make_objective(config, *model)) {
+  to(*model, device);
+  optimizer = make_optimizer(config.optim, *model);
+  if (config.train.model_ema_decay > 0) {
+    average.emplace(*model, config.train.model_ema_decay);
+  }
+  step.emplace(update_spec(config), device,
+               TrainingStep::Members{.model = *model, .objective = *objective,
+                                     .optimizer = *optimizer,
+                                     .average = average ? &*average : nullptr});
+}
+
 // ---- the captured update ------------------------------------------------------------------------
 
 void TrainingStep::capture(const Inputs& inputs) {

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "core/step_queue.h"
@@ -90,6 +91,20 @@ class TrainingStep {
   Inputs graph_inputs_;  // declared before graph_, which is destroyed first
   std::vector<Counter> counters_;
   std::unique_ptr<CapturedWork> graph_;
+};
+
+// A model with all that its updates need, as the config says.
+struct Learner {
+  // Moves the model to the device.
+  Learner(const Config& config, Device device, std::unique_ptr<Model> model);
+  Learner(const Learner&) = delete;
+  Learner& operator=(const Learner&) = delete;
+
+  std::unique_ptr<Model> model;
+  std::unique_ptr<Objective> objective;
+  std::unique_ptr<Optimizer> optimizer;
+  std::optional<Ema> average;  // unless train.model_ema_decay = 0
+  std::optional<TrainingStep> step;
 };
 
 }  // namespace mld
