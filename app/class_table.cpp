@@ -12,12 +12,7 @@ namespace mld {
 
 static std::string histogram_bar(int64_t count, int64_t largest) {
   constexpr int64_t kWidth = 30;
-  const int64_t length = largest > 0 ? (count * kWidth + largest - 1) / largest : 0;
-  std::string bar;
-  for (int64_t i = 0; i < length; ++i) {
-    bar += "▇";
-  }
-  return bar;
+  return fmt::format("{:▇<{}}", "", largest > 0 ? (count * kWidth + largest - 1) / largest : 0);
 }
 
 std::string class_table(std::span<const std::string> names, std::span<const int64_t> counts) {

@@ -26,31 +26,21 @@ bool is_override(std::string_view argument) {
                      });
 }
 
-// One command's options. Arguments that are not options come back in order.
-class Options {
+// One command's options.
+class Options : public CLI::App {
  public:
   Options(std::string_view program, std::string_view help)
-      : program_(program), help_(help), app_(std::string(program)) {
-    app_.set_help_flag("-h,--help");
-    app_.allow_extras();
-    flag("--version", version_);
+      : CLI::App(std::string(program)), program_(program), help_(help) {
+    set_help_flag("-h,--help");
+    allow_extras();
+    add_flag("--version", version_);
   }
 
-  template <class T>
-  CLI::Option* value(const std::string& name, T& target) {
-    names_.push_back(name);
-    return app_.add_option(name, target);
-  }
-  void flag(const std::string& name, bool& target) {
-    names_.push_back(name);
-    app_.add_flag(name, target);
-  }
-
-  // The positional arguments. For --help and --version throws the PrintText.
+  // Arguments that are not options, in order. For --help and --version throws the PrintText.
   // Errors: UsageError for unknown options and values that do not fit.
-  std::vector<std::string> parse(std::span<const std::string> arguments) {
+  std::vector<std::string> positionals(std::span<const std::string> arguments) {
     try {
-      app_.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
+      parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
     } catch (const CLI::CallForHelp&) {
       throw PrintText{std::string(help_)};
     } catch (const CLI::ParseError& error) {
@@ -59,20 +49,13 @@ class Options {
     if (version_) {
       throw PrintText{fmt::format("{} {}\n", program_, kVersion)};
     }
-    return positionals();
-  }
-
- private:
-  std::vector<std::string> positionals() const {
     std::vector<std::string> found;
     bool only_positionals = false;
-    for (const std::string& argument : app_.remaining()) {
+    for (const std::string& argument : remaining()) {
       if (!only_positionals && argument == "--") {
         only_positionals = true;
       } else if (!only_positionals && argument.size() > 1 && argument[0] == '-') {
-        const std::string name = argument.substr(0, argument.find('='));
-        fail<UsageError>("unknown option {}{} (see {} --help)", printable(name),
-                         did_you_mean(name, names_), program_);
+        refuse(argument.substr(0, argument.find('=')));
       } else {
         found.push_back(argument);
       }
@@ -80,9 +63,17 @@ class Options {
     return found;
   }
 
+ private:
+  [[noreturn]] void refuse(const std::string& name) const {
+    std::vector<std::string> names;
+    for (const CLI::Option* option : get_options()) {
+      names.push_back(option->get_name());
+    }
+    fail<UsageError>("unknown option {}{} (see {} --help)", printable(name),
+                     did_you_mean(name, names), program_);
+  }
+
   std::string_view program_, help_;
-  CLI::App app_;
-  std::vector<std::string> names_ = {"--help"};
   bool version_ = false;
 };
 
@@ -106,15 +97,15 @@ MltrainCommand parse_train(std::span<const std::string> arguments) {
   TrainCommand command;
   std::string device, section;
   Options options("mltrain", kMltrainHelp);
-  options.value("--resume", command.resume);
-  options.value("--out", command.out);
-  options.value("--device", device);
-  options.flag("--overwrite", command.overwrite);
-  options.flag("--print-config", command.print_config);
-  options.flag("--quiet", command.quiet);
+  options.add_option("--resume", command.resume);
+  options.add_option("--out", command.out);
+  options.add_option("--device", device);
+  options.add_flag("--overwrite", command.overwrite);
+  options.add_flag("--print-config", command.print_config);
+  options.add_flag("--quiet", command.quiet);
   const CLI::Option* help_config_option =
-      options.value("--help-config", section)->expected(0, 1);
-  const std::vector<std::string> positionals = options.parse(arguments);
+      options.add_option("--help-config", section)->expected(0, 1);
+  const std::vector<std::string> positionals = options.positionals(arguments);
   if (help_config_option->count() > 0) {
     return PrintText{help_config(section)};
   }
@@ -145,8 +136,8 @@ MltrainCommand parse_check(std::span<const std::string> arguments) {
   CheckCommand command;
   std::string device;
   Options options("mltrain check", kMltrainHelp);
-  options.value("--device", device);
-  split(options.parse(arguments), "config", command.config, command.overrides);
+  options.add_option("--device", device);
+  split(options.positionals(arguments), "config", command.config, command.overrides);
   require<UsageError>(!command.config.empty(), "check: no config given (see mltrain --help)");
   if (!device.empty()) {
     command.overrides.push_back("device=" + device);
@@ -172,7 +163,7 @@ MltrainCommand parse_shapes_export(std::span<const std::string> arguments) {
   ShapesExport& o = command.options;
   Options options("mltrain shapes-export", kMltrainHelp);
   std::vector<std::string> overrides;
-  split(options.parse(arguments), "folder", command.folder, overrides);
+  split(options.positionals(arguments), "folder", command.folder, overrides);
   require<UsageError>(!command.folder.empty(),
                       "shapes-export: no folder given (see mltrain --help)");
   for (const std::string& override : overrides) {
@@ -205,10 +196,10 @@ MltrainCommand parse_shapes_export(std::span<const std::string> arguments) {
 MlinferCommand parse_eval(std::span<const std::string> arguments) {
   EvalCommand command;
   Options options("mlinfer eval", kMlinferHelp);
-  options.value("--data", command.data);
-  options.value("--split", command.split)->check(CLI::IsMember({"train", "val", "test"}));
-  options.flag("--json", command.json);
-  split(options.parse(arguments), "checkpoint", command.checkpoint, command.overrides);
+  options.add_option("--data", command.data);
+  options.add_option("--split", command.split)->check(CLI::IsMember({"train", "val", "test"}));
+  options.add_flag("--json", command.json);
+  split(options.positionals(arguments), "checkpoint", command.checkpoint, command.overrides);
   require<UsageError>(!command.checkpoint.empty(),
                       "eval: no checkpoint given (see mlinfer --help)");
   return command;
@@ -217,12 +208,12 @@ MlinferCommand parse_eval(std::span<const std::string> arguments) {
 MlinferCommand parse_predict(std::span<const std::string> arguments) {
   PredictCommand command;
   Options options("mlinfer predict", kMlinferHelp);
-  options.value("--top-k", command.top_k)->check(CLI::Range(1, 1'000'000'000));
-  options.value("--threshold", command.threshold);
-  options.value("--max-pixels", command.max_pixels)->check(CLI::Range(1, 1'000'000'000));
-  options.flag("--json", command.json);
-  options.flag("--csv", command.csv);
-  std::vector<std::string> positionals = options.parse(arguments);
+  options.add_option("--top-k", command.top_k)->check(CLI::Range(1, 1'000'000'000));
+  options.add_option("--threshold", command.threshold);
+  options.add_option("--max-pixels", command.max_pixels)->check(CLI::Range(1, 1'000'000'000));
+  options.add_flag("--json", command.json);
+  options.add_flag("--csv", command.csv);
+  std::vector<std::string> positionals = options.positionals(arguments);
   require<UsageError>(!positionals.empty(), "predict: no checkpoint given (see mlinfer --help)");
   require<UsageError>(positionals.size() > 1,
                       "predict: no pictures given after the checkpoint '{}'",
@@ -239,16 +230,16 @@ MlinferCommand parse_predict(std::span<const std::string> arguments) {
 MlinferCommand parse_info(std::span<const std::string> arguments) {
   InfoCommand command;
   Options options("mlinfer info", kMlinferHelp);
-  options.value("--model", command.model);
+  options.add_option("--model", command.model);
   const std::vector<std::string_view> names = names_of(heads());
   std::vector<const CLI::Option*> of_model = {
-      options.value("--head", command.head)
+      options.add_option("--head", command.head)
           ->check(CLI::IsMember(std::vector<std::string>(names.begin(), names.end()))),
-      options.value("--classes", command.classes)->check(CLI::Range(1, 100'000'000)),
-      options.value("--image-size", command.image_size)
+      options.add_option("--classes", command.classes)->check(CLI::Range(1, 100'000'000)),
+      options.add_option("--image-size", command.image_size)
           ->check(CLI::Range(Preprocess::kLeastSize, Preprocess::kMostSize))};
-  options.flag("--stages", command.stages);
-  const std::vector<std::string> positionals = options.parse(arguments);
+  options.add_flag("--stages", command.stages);
+  const std::vector<std::string> positionals = options.positionals(arguments);
   require<UsageError>(positionals.size() <= 1, "info: unexpected argument '{}'",
                       positionals.size() > 1 ? printable(positionals[1]) : "");
   require<UsageError>(positionals.empty() == !command.model.empty(),
@@ -268,7 +259,7 @@ MlinferCommand parse_mlinfer_alone(std::span<const std::string> arguments) {
   require<UsageError>(!arguments.empty(),
                       "no command given: eval, predict or info (see mlinfer --help)");
   Options options("mlinfer", kMlinferHelp);
-  const std::vector<std::string> positionals = options.parse(arguments);
+  const std::vector<std::string> positionals = options.positionals(arguments);
   const std::string& name = positionals.empty() ? arguments[0] : positionals[0];
   const std::vector<std::string> commands = {"eval", "predict", "info"};
   fail<UsageError>("unknown command '{}'{}; there are eval, predict and info",
@@ -301,10 +292,6 @@ MlinferCommand parse_mlinfer(std::span<const std::string> arguments) {
   return parse_command<MlinferCommand>(
       {{"eval", parse_eval}, {"predict", parse_predict}, {"info", parse_info}},
       parse_mlinfer_alone, arguments);
-}
-
-std::vector<std::string> arguments_of(int argc, const char* const* argv) {
-  return {argv + std::min(argc, 1), argv + argc};
 }
 
 }  // namespace mld

@@ -77,7 +77,4 @@ using MlinferCommand = std::variant<PrintText, EvalCommand, PredictCommand, Info
 // As parse_mltrain.
 MlinferCommand parse_mlinfer(std::span<const std::string> arguments);
 
-// argv from argv[1] on, for the parse functions.
-std::vector<std::string> arguments_of(int argc, const char* const* argv);
-
 }  // namespace mld

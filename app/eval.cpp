@@ -1,6 +1,5 @@
 // mlinfer eval: the metrics of a checkpoint on a split.
 #include <algorithm>
-#include <cstdio>
 #include <filesystem>
 
 #include "app/config_file.h"
@@ -72,7 +71,7 @@ void use_checkpoint_preprocessing(LoadedConfig& loaded, const CheckpointInfo& in
 
 }  // namespace
 
-ExitCode eval_command(const EvalCommand& command) {
+ExitCode execute(const EvalCommand& command) {
   LoadedModel loaded = model_from_checkpoint(command.checkpoint);
   LoadedConfig data = data_config(command, loaded.info);
   use_checkpoint_preprocessing(data, loaded.info);
@@ -92,13 +91,13 @@ ExitCode eval_command(const EvalCommand& command) {
       evaluate(*scores, loaded.info.class_names, objective->one_label());
   result.skipped = static_cast<int64_t>(loader.bad_pictures().size());
   for (const BadPicture& bad : loader.bad_pictures()) {
-    std::fprintf(stderr, "mlinfer: skipped: %s\n", printable(bad.error).c_str());
+    print(stderr, "mlinfer: skipped: {}\n", printable(bad.error));
   }
   if (command.json) {
-    std::printf("%s\n", evaluation_json(result).c_str());
+    print(stdout, "{}\n", evaluation_json(result));
   } else {
-    std::printf("%s on %s: %s", printable(command.checkpoint).c_str(),
-                printable(command.split).c_str(), evaluation_text(result).c_str());
+    print(stdout, "{} on {}: {}", printable(command.checkpoint), printable(command.split),
+          evaluation_text(result));
   }
   return ExitCode::ok;
 }

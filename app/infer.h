@@ -8,13 +8,13 @@ namespace mld {
 
 // Evaluates a checkpoint on a split. Errors: DataError for a checkpoint or data that cannot be
 // read, or if their classes differ.
-ExitCode eval_command(const EvalCommand& command);
+ExitCode execute(const EvalCommand& command);
 
 // Labels pictures. If a picture cannot be read, names it on stderr, labels the others and returns
 // ExitCode::data.
-ExitCode predict_command(const PredictCommand& command);
+ExitCode execute(const PredictCommand& command);
 
 // Describes a checkpoint, or the model with a given name.
-ExitCode info_command(const InfoCommand& command);
+ExitCode execute(const InfoCommand& command);
 
 }  // namespace mld

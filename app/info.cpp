@@ -1,8 +1,8 @@
 // mlinfer info: the content of a checkpoint, or the cost of a model.
 #include <algorithm>
-#include <cstdio>
 
 #include "app/infer.h"
+#include "app/program.h"
 #include "data/text.h"
 #include "models/summary.h"
 #include "train/checkpoint.h"
@@ -15,63 +15,57 @@ static std::string shape_text(const Shape& shape) {
 }
 
 static void print_cost(const meta::Line& cost, size_t width) {
-  std::printf("%-*s  %-18s %12ld %10.3f %12.2f\n", static_cast<int>(width), cost.name.c_str(),
-              shape_text(cost.out).c_str(), static_cast<long>(cost.parameters),
-              static_cast<double>(cost.macs) / 1e6, static_cast<double>(cost.activations) / 0x1p20);
+  print(stdout, "{:<{}}  {:<18} {:>12} {:>10.3f} {:>12.2f}\n", cost.name, width,
+        shape_text(cost.out), cost.parameters, static_cast<double>(cost.macs) / 1e6,
+        static_cast<double>(cost.activations) / 0x1p20);
 }
 
 static void print_summary(const ModelSpec& spec, int64_t image_size, bool stages) {
   const ModelSummary summary = model_summary(spec, image_size, image_size);
   const meta::Line& total = summary.total;
-  std::printf("model       %s + %s, %ld classes\n", spec.backbone.c_str(), spec.head.c_str(),
-              static_cast<long>(spec.classes));
-  std::printf("input       [N, %ld, %ld, 3]\n", static_cast<long>(image_size),
-              static_cast<long>(image_size));
-  std::printf("parameters  %ld (%.2f M), %ld trained\n", static_cast<long>(total.parameters),
-              static_cast<double>(total.parameters) / 1e6, static_cast<long>(summary.trainable));
-  std::printf("GMACs       %.3f a picture\n", static_cast<double>(total.macs) / 1e9);
-  std::printf("memory      %.1f MiB to score one picture, %.1f MiB of them parameters\n\n",
-              static_cast<double>(summary.peak) / 0x1p20,
-              static_cast<double>(total.parameters) * sizeof(float) / 0x1p20);
+  print(stdout, "model       {} + {}, {} classes\n", spec.backbone, spec.head, spec.classes);
+  print(stdout, "input       [N, {0}, {0}, 3]\n", image_size);
+  print(stdout, "parameters  {} ({:.2f} M), {} trained\n", total.parameters,
+        static_cast<double>(total.parameters) / 1e6, summary.trainable);
+  print(stdout, "GMACs       {:.3f} a picture\n", static_cast<double>(total.macs) / 1e9);
+  print(stdout, "memory      {:.1f} MiB to score one picture, {:.1f} MiB of them parameters\n\n",
+        static_cast<double>(summary.peak) / 0x1p20,
+        static_cast<double>(total.parameters) * sizeof(float) / 0x1p20);
   const std::vector<meta::Line>& rows = stages ? summary.stages : summary.layers;
   size_t width = total.name.size();
   for (const meta::Line& row : rows) {
     width = std::max(width, row.name.size());
   }
-  std::printf("%-*s  %-18s %12s %10s %12s\n", static_cast<int>(width), stages ? "stage" : "layer",
-              "output", "parameters", "MMACs", "output MiB");
+  print(stdout, "{:<{}}  {:<18} {:>12} {:>10} {:>12}\n", stages ? "stage" : "layer", width,
+        "output", "parameters", "MMACs", "output MiB");
   for (const meta::Line& row : rows) {
     print_cost(row, width);
   }
   print_cost(total, width);
 }
 
-ExitCode info_command(const InfoCommand& command) {
+ExitCode execute(const InfoCommand& command) {
   if (command.checkpoint.empty()) {
     print_summary({.backbone = command.model, .head = command.head, .classes = command.classes},
                   command.image_size, command.stages);
     return ExitCode::ok;
   }
   const CheckpointInfo info = read_checkpoint_info(command.checkpoint);
-  std::printf("checkpoint  %s\n", printable(command.checkpoint).c_str());
-  const auto text = [](auto value) { return std::string(word(value)); };
+  print(stdout, "checkpoint  {}\n", printable(command.checkpoint));
   const Preprocess& p = info.preprocess;
-  std::printf("task        %s, %s weights\n", text(info.task).c_str(), info.weights.c_str());
-  std::printf("pictures    %ld px, %s, %s, normalize %s\n", static_cast<long>(p.image_size),
-              text(p.resize).c_str(), text(p.interpolation).c_str(), text(p.normalize).c_str());
+  print(stdout, "task        {}, {} weights\n", word(info.task), info.weights);
+  print(stdout, "pictures    {} px, {}, {}, normalize {}\n", p.image_size, word(p.resize),
+        word(p.interpolation), word(p.normalize));
   if (p.exif == Exif::apply || p.background) {
-    std::printf("            exif %s, background %s\n", text(p.exif).c_str(),
-                p.background ? colour_text(p.background).c_str() : "none");
+    print(stdout, "            exif {}, background {}\n", word(p.exif),
+          p.background ? colour_text(p.background) : "none");
   }
   for (const auto& [name, value] : info.metrics) {
-    std::printf("%-11s %g\n", printable(name).c_str(), value);
+    print(stdout, "{:<11} {:g}\n", printable(name), value);
   }
   print_summary(info.model, p.image_size, command.stages);
-  std::printf("\nclasses     ");
-  for (size_t i = 0; i < info.class_names.size(); ++i) {
-    std::printf("%s%s", i ? ", " : "", printable(info.class_names[i]).c_str());
-  }
-  std::printf("\n\n%s\n", printable_lines(info.config).c_str());
+  print(stdout, "\nclasses     {}\n\n{}\n",
+        name_list(info.class_names, info.class_names.size()), printable_lines(info.config));
   return ExitCode::ok;
 }
 

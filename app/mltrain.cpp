@@ -1,5 +1,4 @@
 // mltrain: trains a classifier, checks a data set, exports the built-in one.
-#include <cstdio>
 #include <filesystem>
 
 #include "app/check.h"
@@ -80,7 +79,7 @@ RunFolder make_run_folder(const LoadedConfig& config, const TrainCommand& comman
   return folder;
 }
 
-ExitCode train(const TrainCommand& command) {
+ExitCode execute(const TrainCommand& command) {
   install_stop_handlers();  // first, so that a signal while a large state is read also gives 75
   const bool resuming = !command.resume.empty();
   std::string more_epochs;
@@ -90,15 +89,15 @@ ExitCode train(const TrainCommand& command) {
     const SavedRun saved = saved_run(folder);
     config = resumed_config(command, saved, more_epochs);
     if (saved.finished && more_epochs.empty() && !command.print_config) {
-      std::fprintf(stderr, "%s: this run is finished; to go on: train.epochs=%ld or more\n",
-                   command.resume.c_str(), static_cast<long>(config.config.train.epochs + 1));
+      print(stderr, "{}: this run is finished; to go on: train.epochs={} or more\n",
+            command.resume, config.config.train.epochs + 1);
       return ExitCode::ok;
     }
   } else {
     config = load_config(command.config, command.overrides);
   }
   if (command.print_config) {
-    std::fputs(to_toml(config.config, config.origins).c_str(), stdout);
+    print(stdout, "{}", to_toml(config.config, config.origins));
     return ExitCode::ok;
   }
   use_threads(config.config.threads);
@@ -137,25 +136,24 @@ LoadedConfig config_to_check(const CheckCommand& command) {
   return parse_config("", command.config, overrides);
 }
 
-ExitCode run(const std::vector<std::string>& arguments) {
-  const MltrainCommand command = parse_mltrain(arguments);
-  if (const auto* text = std::get_if<PrintText>(&command)) {
-    std::fputs(text->text.c_str(), stdout);
-    return ExitCode::ok;
-  }
-  if (const auto* check = std::get_if<CheckCommand>(&command)) {
-    const LoadedConfig config = config_to_check(*check);
-    use_threads(config.config.threads);
-    return check_run(config.config, parse_device(config.config.device));
-  }
-  if (const auto* shapes = std::get_if<ShapesExportCommand>(&command)) {
-    export_shapes(shapes->folder, shapes->options);
-    return ExitCode::ok;
-  }
-  return train(std::get<TrainCommand>(command));
+ExitCode execute(const CheckCommand& command) {
+  const LoadedConfig config = config_to_check(command);
+  use_threads(config.config.threads);
+  return check_run(config.config, parse_device(config.config.device));
+}
+
+ExitCode execute(const ShapesExportCommand& command) {
+  export_shapes(command.folder, command.options);
+  return ExitCode::ok;
 }
 
 }  // namespace
 }  // namespace mld
 
-int main(int, char** argv) { return mld::run_program("mltrain", argv, mld::run); }
+int main(int argc, char** argv) {
+  using namespace mld;
+  return run_program("mltrain", argc, argv, [](const std::vector<std::string>& arguments) {
+    return std::visit([](const auto& command) { return execute(command); },
+                      parse_mltrain(arguments));
+  });
+}

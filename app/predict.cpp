@@ -1,6 +1,5 @@
 // mlinfer predict: the labels of pictures.
 #include <algorithm>
-#include <cstdio>
 #include <filesystem>
 #include <numeric>
 
@@ -35,8 +34,7 @@ std::vector<fs::path> picture_paths(const std::vector<std::string>& given) {
     require<DataError>(!found.empty(), "{}: no picture in this folder{}{}", printable(name),
                        left_out.empty() ? "" : "; left out: ", left_out.text());
     if (!left_out.empty()) {
-      std::fprintf(stderr, "mlinfer: %s: left out: %s\n", printable(name).c_str(),
-                   left_out.text().c_str());
+      print(stderr, "mlinfer: {}: left out: {}\n", printable(name), left_out.text());
     }
     for (const std::string& picture : found) {
       pictures.push_back(fs::path(name) / picture);
@@ -71,8 +69,8 @@ std::vector<Prediction> choose(const float* scores, int64_t K, const PredictComm
   return chosen;
 }
 
-void print(const fs::path& file, const std::vector<Prediction>& labels,
-           const std::vector<std::string>& names, const PredictCommand& command) {
+void print_labels(const fs::path& file, const std::vector<Prediction>& labels,
+                  const std::vector<std::string>& names, const PredictCommand& command) {
   const auto name = [&](const Prediction& p) { return names[static_cast<size_t>(p.id)]; };
   if (command.json) {
     JsonWriter json;
@@ -81,21 +79,20 @@ void print(const fs::path& file, const std::vector<Prediction>& labels,
       json.object().member("name", name(p)).member("id", p.id).member("score", rounded(p.score));
       json.member("above", p.above).end();
     }
-    std::printf("%s\n", json.end().end().text().c_str());
+    print(stdout, "{}\n", json.end().end().text());
     return;
   }
   if (command.csv) {
     for (const Prediction& p : labels) {
-      std::printf("%s,%s,%ld,%.6f,%d\n", csv_field(file.native()).c_str(),
-                  csv_field(name(p)).c_str(), static_cast<long>(p.id), static_cast<double>(p.score),
-                  p.above ? 1 : 0);
+      print(stdout, "{},{},{},{:.6f},{:d}\n", csv_field(file.native()), csv_field(name(p)), p.id,
+            p.score, p.above);
     }
     return;
   }
-  std::printf("%s\n", printable(file.native()).c_str());
+  print(stdout, "{}\n", printable(file.native()));
   for (const Prediction& p : labels) {
-    std::printf("  %5.1f %% %c %s\n", 100.0 * static_cast<double>(p.score), p.above ? '*' : ' ',
-                printable(name(p)).c_str());
+    print(stdout, "  {:5.1f} % {} {}\n", 100.0 * static_cast<double>(p.score),
+          p.above ? '*' : ' ', printable(name(p)));
   }
 }
 
@@ -116,14 +113,14 @@ std::vector<float> scores_of(Objective& objective, const std::vector<Image>& pic
 
 }  // namespace
 
-ExitCode predict_command(const PredictCommand& command) {
+ExitCode execute(const PredictCommand& command) {
   use_threads(0);
   const std::vector<fs::path> files = picture_paths(command.pictures);
   LoadedModel loaded = model_from_checkpoint(command.checkpoint);
   fold_batch_norm(*loaded.model);
   const auto objective = make_objective(config_of(loaded.info), *loaded.model);
   if (command.csv) {
-    std::printf("file,label,id,score,above\n");
+    print(stdout, "file,label,id,score,above\n");
   }
   ExitCode code = ExitCode::ok;
   std::vector<Image> pictures;
@@ -135,8 +132,8 @@ ExitCode predict_command(const PredictCommand& command) {
     const std::vector<float> scores = scores_of(*objective, pictures, names);
     const int64_t K = loaded.info.model.classes;
     for (size_t i = 0; i < names.size(); ++i) {
-      print(names[i], choose(&scores[i * static_cast<size_t>(K)], K, command),
-            loaded.info.class_names, command);
+      print_labels(names[i], choose(&scores[i * static_cast<size_t>(K)], K, command),
+                   loaded.info.class_names, command);
     }
     pictures.clear();
     names.clear();
@@ -147,13 +144,13 @@ ExitCode predict_command(const PredictCommand& command) {
     try {
       const Image picture = load_image(file, decode);
       if (!picture.facts.damage.empty()) {
-        std::fprintf(stderr, "mlinfer: %s: damaged outside its pixels, which are used: %s\n",
-                     printable(file.native()).c_str(), printable(picture.facts.damage).c_str());
+        print(stderr, "mlinfer: {}: damaged outside its pixels, which are used: {}\n",
+              printable(file.native()), printable(picture.facts.damage));
       }
       pictures.push_back(to_square(picture, loaded.info.preprocess));
       names.push_back(file);
     } catch (const DataError& error) {
-      std::fprintf(stderr, "mlinfer: %s\n", printable_lines(error.what()).c_str());
+      print(stderr, "mlinfer: {}\n", printable_lines(error.what()));
       code = ExitCode::data;
     }
     if (static_cast<int64_t>(pictures.size()) == kBatch) {

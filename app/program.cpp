@@ -2,13 +2,13 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
 #include <new>
 
-#include "app/cli.h"
 #include "app/progress.h"
 #include "core/parallel.h"
 #include "data/loader.h"
@@ -34,15 +34,16 @@ static int report(const char* name, const char* message, ExitCode code) {
   return static_cast<int>(code);
 }
 
-int run_program(const char* name, char** argv,
+ExitCode execute(const PrintText& print) {
+  std::fputs(print.text.c_str(), stdout);
+  return ExitCode::ok;
+}
+
+int run_program(const char* name, int argc, char** argv,
                 const std::function<ExitCode(const std::vector<std::string>&)>& body) {
   restart_with_passive_waiting(argv);
-  int argc = 0;
-  while (argv[argc] != nullptr) {
-    ++argc;
-  }
   try {
-    const ExitCode code = body(arguments_of(argc, argv));
+    const ExitCode code = body({argv + std::min(argc, 1), argv + argc});
     if (std::fflush(stdout) != 0) {
       return report(name, "standard output cannot be written", ExitCode::failure);
     }

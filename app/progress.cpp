@@ -15,7 +15,7 @@
 namespace mld {
 namespace {
 
-constexpr double kRedrawSeconds = 0.1;
+constexpr double kRedrawSeconds = 0.1, kLineSeconds = 30;  // between two drawings
 constexpr double kMemory = 0.98;  // decay per step: averages over about the last 50 steps
 
 bool environment(const char* name) {
@@ -38,8 +38,7 @@ std::string cut(const std::string& text, size_t columns) {
 // "[#####-----]"
 std::string bar(double fraction, int cells) {
   const int full = std::clamp(static_cast<int>(fraction * cells), 0, cells);
-  return "[" + std::string(static_cast<size_t>(full), '#') +
-         std::string(static_cast<size_t>(cells - full), '-') + "]";
+  return fmt::format("[{:-<{}}]", std::string(static_cast<size_t>(full), '#'), cells);
 }
 
 }  // namespace
@@ -61,10 +60,27 @@ std::string colored(std::string_view text, int ansi, const TerminalStyle& style)
   return style.color ? fmt::format("\x1b[{}m{}\x1b[0m", ansi, text) : std::string(text);
 }
 
-Progress::Progress(const TerminalStyle& style, Write write, Clock clock, double interval)
-    : style_(style), write_(std::move(write)), clock_(std::move(clock)), interval_(interval) {}
+Progress::Progress(const TerminalStyle& style, bool quiet, Write write, Clock clock)
+    : style_(style), quiet_(quiet), write_(std::move(write)), clock_(std::move(clock)) {}
+
+void Progress::note(const Note& note) {
+  const std::string text = printable_lines(note.text);
+  if (note.kind == Note::Kind::warning) {
+    print(colored("warning:", 33, style_) + " " + text);
+  } else if (!quiet_) {
+    print(text);
+  }
+}
+
+void Progress::epoch(const EpochReport& report) {
+  print(epoch_line(report));
+  last_step_ = -1;  // what comes until the next step is not training time
+}
 
 void Progress::step(const StepReport& report) {
+  if (quiet_) {
+    return;
+  }
   const double now = clock_();
   if (last_step_ >= 0) {
     steps_ = kMemory * steps_ + 1;
@@ -72,7 +88,7 @@ void Progress::step(const StepReport& report) {
     seconds_ = kMemory * seconds_ + (now - last_step_);
   }
   last_step_ = now;
-  if (now - last_drawn_ < (style_.terminal ? kRedrawSeconds : interval_)) {
+  if (now - last_drawn_ < (style_.terminal ? kRedrawSeconds : kLineSeconds)) {
     return;
   }
   last_drawn_ = now;
@@ -91,8 +107,6 @@ void Progress::print(std::string_view text) {
   line_shown_ = false;
   last_drawn_ = style_.terminal ? -1e9 : last_drawn_;  // redraw below at the next step
 }
-
-void Progress::pause() { last_step_ = -1; }
 
 std::string Progress::describe(const StepReport& report) const {
   const double fraction = static_cast<double>(report.batch) /
@@ -114,44 +128,13 @@ double Progress::eta_seconds(const StepReport& report) const {
   return steps_ > 0 ? static_cast<double>(left) * seconds_ / steps_ : -1;
 }
 
-namespace {
-
 // A write to a closed pipe fails silently: the run goes on.
-void write_stderr(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stderr); }
-
-class TerminalSink : public LogSink {
- public:
-  explicit TerminalSink(bool quiet)
-      : quiet_(quiet), style_(stderr_style()), progress_(style_, write_stderr, monotonic_seconds) {}
-
-  void note(const Note& note) override {
-    const std::string text = printable_lines(note.text);
-    if (note.kind == Note::Kind::warning) {
-      progress_.print(colored("warning:", 33, style_) + " " + text);
-    } else if (!quiet_) {
-      progress_.print(text);
-    }
-  }
-  void step(const StepReport& report) override {
-    if (!quiet_) {
-      progress_.step(report);
-    }
-  }
-  void epoch(const EpochReport& report) override {
-    progress_.print(epoch_line(report));
-    progress_.pause();
-  }
-
- private:
-  bool quiet_;
-  TerminalStyle style_;
-  Progress progress_;
-};
-
-}  // namespace
+static void write_stderr(std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), stderr);
+}
 
 std::unique_ptr<LogSink> terminal_sink(bool quiet) {
-  return std::make_unique<TerminalSink>(quiet);
+  return std::make_unique<Progress>(stderr_style(), quiet, write_stderr, monotonic_seconds);
 }
 
 }  // namespace mld

@@ -23,32 +23,31 @@ TerminalStyle stderr_style();
 // Text in one of the basic colours (ANSI 31 red, 32 green, 33 yellow, 1 bold) if colours are on.
 std::string colored(std::string_view text, int ansi, const TerminalStyle& style);
 
-// Draws StepReports. Not thread-safe.
-class Progress {
+// Progress, messages and a line per epoch; quiet: warnings and the epochs' lines only. Validation
+// and saving, between an epoch's line and the next step, do not count as training time.
+class Progress : public LogSink {
  public:
   using Write = std::function<void(std::string_view)>;
   using Clock = std::function<double()>;  // seconds, never backwards
 
-  // interval: seconds between lines if they cannot be redrawn.
-  Progress(const TerminalStyle& style, Write write, Clock clock, double interval = 30);
+  Progress(const TerminalStyle& style, bool quiet, Write write, Clock clock);
 
-  // Counts a step and draws if it is time.
-  void step(const StepReport& report);
-  // Writes lines of text, replacing a progress line on the terminal.
-  void print(std::string_view text);
-  // The time until the next step (validation, saving) does not count as training time.
-  void pause();
+  void note(const Note& note) override;
+  void step(const StepReport& report) override;  // draws if it is time
+  void epoch(const EpochReport& report) override;
 
   double images_per_second() const { return seconds_ > 0 ? images_ / seconds_ : 0; }
 
  private:
+  // Writes lines of text, replacing a progress line on the terminal.
+  void print(std::string_view text);
   std::string describe(const StepReport& report) const;
   double eta_seconds(const StepReport& report) const;
 
   TerminalStyle style_;
+  bool quiet_;
   Write write_;
   Clock clock_;
-  double interval_;
   double last_step_ = -1;      // its time; negative: paused
   double last_drawn_ = -1e9;
   // Recent steps, pictures and seconds, older ones with less weight.
@@ -56,7 +55,7 @@ class Progress {
   bool line_shown_ = false;
 };
 
-// Progress, messages and a line per epoch on stderr; quiet: warnings and the epochs' lines only.
+// A Progress on stderr.
 std::unique_ptr<LogSink> terminal_sink(bool quiet);
 
 }  // namespace mld

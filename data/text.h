@@ -1,8 +1,10 @@
 // Strings from outside: UTF-8 checks, escaping for each kind of output, nearest names, safe paths.
 #pragma once
 
+#include <charconv>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -49,6 +51,15 @@ std::string did_you_mean(std::string_view name, std::span<const std::string> can
 
 // Text without leading and trailing blanks (space, tab, carriage return, line feed).
 std::string_view trimmed(std::string_view text);
+
+// The number that all of the text is, as by std::from_chars; nullopt for any other text.
+template <class T>
+std::optional<T> number_of(std::string_view text) {
+  T value{};
+  const auto result = std::from_chars(text.data(), text.data() + text.size(), value);
+  const bool whole = result.ec == std::errc() && result.ptr == text.data() + text.size();
+  return whole ? std::optional(value) : std::nullopt;
+}
 
 // Text without a UTF-8 byte order mark. `name` starts the message. Errors: DataError for UTF-16 and
 // UTF-32, recognised by byte order marks or zero bytes.

@@ -27,7 +27,7 @@ struct Run {
   mld::Progress progress;
 
   explicit Run(const mld::TerminalStyle& style)
-      : progress(style, [this](std::string_view text) { written += text; },
+      : progress(style, false, [this](std::string_view text) { written += text; },
                  [this] { return now; }) {}
 
   void steps(int64_t first, int64_t last, double seconds) {
@@ -63,10 +63,10 @@ TEST_CASE("on a terminal: one line redrawn within the width, messages above it")
   const size_t last = run.written.rfind('\r');
   CHECK(run.written.size() - last - 4 == 39);  // without \r and the clearing sequence
   run.written.clear();
-  run.progress.print("a message");
+  run.progress.note({.text = "a message"});
   CHECK(run.written == "\r\x1b[Ka message\n");
   run.written.clear();
-  run.progress.print("another");
+  run.progress.note({.text = "another"});
   CHECK(run.written == "another\n");
   run.steps(4, 4, 0.001);
   CHECK(run.written.find("epoch 2/3") != std::string::npos);  // redrawn immediately
@@ -78,7 +78,7 @@ TEST_CASE("on a terminal: one line redrawn within the width, messages above it")
 TEST_CASE("validation does not slow the rate down") {
   Run run({.terminal = false, .color = false, .width = 80});
   run.steps(1, 10, 0.5);
-  run.progress.pause();
+  run.progress.epoch({});
   run.now += 1000;
   run.steps(11, 20, 0.5);
   CHECK(run.progress.images_per_second() == doctest::Approx(32.0));

@@ -122,17 +122,26 @@ TEST_CASE("log.jsonl is cut back to a step") {
 }
 
 TEST_CASE("events are valid JSON whatever is in them") {
-  const std::string line = mld::json_object(
-      {{"text", "a\"b\n\x1b\xff"}, {"nan", std::numeric_limits<double>::quiet_NaN()},
-       {"small", 1e-300}, {"count", int64_t{-3}}, {"yes", true}});
-  CHECK(line.find('\n') == std::string::npos);
-  rapidjson::Document document;
-  document.Parse<rapidjson::kParseValidateEncodingFlag>(line.c_str());
-  REQUIRE_FALSE(document.HasParseError());
-  CHECK(document["nan"].IsNull());
-  CHECK(document["small"].GetDouble() == 1e-300);
-  CHECK(document["count"].GetInt64() == -3);
-  CHECK(document["yes"].GetBool());
+  const TemporaryFolder folder;
+  const mld::RunFolder run{folder.path()};
+  mld::RunLog log;
+  log.open(run, 3);
+  log.message("a\"b\n\x1b\xff");
+  log.step({.epoch = 1, .step = 4, .loss = std::numeric_limits<double>::quiet_NaN(),
+            .lr = 1e-300});
+  const std::vector<std::string> lines = lines_of(read_file(run.events()));
+  REQUIRE(lines.size() == 3);  // the first is the start
+  const auto parsed = [](const std::string& line) {
+    rapidjson::Document document;
+    document.Parse<rapidjson::kParseValidateEncodingFlag>(line.c_str());
+    REQUIRE_FALSE(document.HasParseError());
+    return document;
+  };
+  CHECK_EQ(parsed(lines[1])["text"].GetString(), std::string("a\"b\n\x1b\\xff"));
+  CHECK_EQ(parsed(lines[1])["step"].GetInt64(), 3);
+  CHECK_EQ(parsed(lines[2])["epoch"].GetInt64(), 2);
+  CHECK(parsed(lines[2])["loss"].IsNull());
+  CHECK_EQ(parsed(lines[2])["lr"].GetDouble(), 1e-300);
 }
 
 TEST_CASE("every sink hears every event, in order; the folder's also what was said before it") {

@@ -1,7 +1,5 @@
 #include "train/disk_space.h"
 
-#include <sys/statvfs.h>
-
 #include "core/error.h"
 #include "data/text.h"
 
@@ -11,22 +9,20 @@ namespace fs = std::filesystem;
 constexpr int64_t kMiB = 1 << 20;
 
 RunBytes run_bytes(Module& model, const Config& config) {
-  int64_t parameters = 0, trained = 0, statistics = 0, tensors = 0;
-  for (const auto& [name, p] : mld::parameters(model)) {
-    parameters += p->shape.numel();
-    trained += p->trainable ? p->shape.numel() : 0;
+  int64_t elements = 0, trained = 0, tensors = 0;
+  for (const auto& [name, state] : state_tensors(model)) {
+    elements += state->shape.numel();
     ++tensors;
   }
-  for (const auto& [name, b] : buffers(model)) {
-    statistics += b->shape.numel();
-    ++tensors;
+  for (const auto& [name, p] : parameters(model)) {
+    trained += p->trainable ? p->shape.numel() : 0;
   }
   constexpr int64_t kFloat = 4, kHeader = 160;  // bytes; a header names every tensor twice
   constexpr int64_t kDescription = 16 << 10;    // the config, class names, metrics
   const int64_t moments = std::ssize(optimizer_row(config.optim).moments);
   const int64_t copies = 2 + (config.train.model_ema_decay > 0 ? 1 : 0);  // current, best, average
   RunBytes bytes;
-  bytes.weights = (parameters + statistics) * kFloat + tensors * kHeader + kDescription;
+  bytes.weights = elements * kFloat + tensors * kHeader + kDescription;
   bytes.state = copies * bytes.weights + moments * (trained * kFloat + tensors * kHeader);
   return bytes;
 }
@@ -37,11 +33,9 @@ std::optional<int64_t> free_disk_bytes(fs::path folder) {
   while (!fs::exists(folder, error) && folder.has_relative_path()) {
     folder = folder.parent_path();
   }
-  struct statvfs status {};
-  if (::statvfs(folder.c_str(), &status) != 0 || status.f_blocks == 0) {
-    return std::nullopt;
-  }
-  return static_cast<int64_t>(status.f_bavail * status.f_frsize);
+  const fs::space_info space = fs::space(folder, error);
+  return error || space.capacity == 0 ? std::nullopt
+                                      : std::optional(static_cast<int64_t>(space.available));
 }
 
 void require_disk_space(const RunBytes& bytes, const RunFolder& folder) {

@@ -41,9 +41,9 @@ bool is_variance(std::string_view name) { return name.ends_with("running_var"); 
                                        : "weights must be finite numbers");
 }
 
-using NamedTensor = std::pair<std::string, Tensor>;
+}  // namespace
 
-void check(const std::vector<NamedTensor>& tensors) {
+void check_weights(const StateDict& tensors) {
   std::atomic<size_t> next = 0;  // tensors differ in size: each thread takes the next one
   std::vector<char> bad(tensors.size());
   parallel_for(compute_threads(), 1, [&](int64_t, int64_t) {
@@ -60,20 +60,13 @@ void check(const std::vector<NamedTensor>& tensors) {
   }
 }
 
-}  // namespace
-
 void check_weights(Module& model) {
-  std::vector<NamedTensor> tensors;
-  for (const auto& [name, p] : parameters(model)) {
-    tensors.emplace_back(name, p->value);
+  StateDict tensors;
+  for (const auto& [name, state] : state_tensors(model)) {
+    tensors.emplace_back(name, state->value);
   }
-  for (const auto& [name, b] : buffers(model)) {
-    tensors.emplace_back(name, b->value);
-  }
-  check(tensors);
+  check_weights(tensors);
 }
-
-void check_weights(const StateDict& state) { check(state); }
 
 void check_outputs(std::span<const float> logits, int64_t classes,
                    const std::function<std::string(int64_t row)>& name) {

@@ -6,14 +6,13 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <cmath>
 #include <cstring>
 #include <ctime>
 #include <functional>
 #include <optional>
 
-#include <fmt/core.h>
+#include <fmt/chrono.h>
 #include <rapidjson/document.h>
 
 #include "data/file.h"
@@ -55,21 +54,9 @@ std::string_view csv_part(std::string_view line, size_t i) {
   return line.substr(0, line.find_first_of(",\r"));
 }
 
-std::optional<int64_t> integer(std::string_view text) {
-  int64_t value = 0;
-  const auto result = std::from_chars(text.data(), text.data() + text.size(), value);
-  const bool whole = result.ec == std::errc() && result.ptr == text.data() + text.size();
-  return whole ? std::optional(value) : std::nullopt;
-}
-
 // "2024-05-01T12:34:56Z"
 std::string timestamp() {
-  const std::time_t now = std::time(nullptr);
-  std::tm parts{};
-  ::gmtime_r(&now, &parts);
-  char text[32];
-  std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return text;
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
 }
 
 // A file that only grows, one whole line per write: a kill leaves at most one partial last line.
@@ -134,40 +121,44 @@ class CsvSink : public LineSink {
 class JsonSink : public LineSink {
  public:
   JsonSink(const std::filesystem::path& path, int64_t step) : LineSink(path) {
-    event("start", step, {});
+    event("start", step, [](JsonWriter&) {});
   }
   void note(const Note& note) override {
-    event(name_of(note.kind), note.step, {{"text", note.text}});
+    event(name_of(note.kind), note.step,
+          [&](JsonWriter& json) { json.member("text", note.text); });
   }
   void step(const StepReport& report) override {
     constexpr double kSecondsBetween = 1;
     const double now = monotonic_seconds();
     if (now - last_step_ >= kSecondsBetween || report.batch == report.batches) {
       last_step_ = now;
-      event("step", report.step,
-            {{"epoch", report.epoch + 1}, {"loss", report.loss}, {"lr", report.lr}});
+      event("step", report.step, [&](JsonWriter& json) { write_epoch(report, json); });
     }
   }
   void epoch(const EpochReport& report) override {
-    JsonMembers members = {{"epoch", report.epoch + 1}, {"loss", report.loss}, {"lr", report.lr},
-                           {"metric", report.metric}, {"validated", report.raw.has_value()}};
-    if (report.raw) {
-      members.emplace_back("raw", report.raw->metric(report.metric));
-    }
-    if (report.average) {
-      members.emplace_back("ema", report.average->metric(report.metric));
-    }
-    members.emplace_back("best", report.best);
-    members.emplace_back("seconds", report.seconds);
-    event("epoch", report.step, members);
+    event("epoch", report.step, [&](JsonWriter& json) {
+      write_epoch(report, json);
+      json.member("metric", report.metric).member("validated", report.raw.has_value());
+      if (report.raw) {
+        json.member("raw", report.raw->metric(report.metric));
+      }
+      if (report.average) {
+        json.member("ema", report.average->metric(report.metric));
+      }
+      json.member("best", report.best).member("seconds", report.seconds);
+    });
   }
 
  private:
-  void event(const char* kind, int64_t step, const JsonMembers& more) {
-    JsonMembers members = {{"event", kind}, {"step", step}};
-    members.insert(members.end(), more.begin(), more.end());
-    members.emplace_back("time", timestamp());
-    append(json_object(members));
+  // Of an epoch, or of a step in it.
+  static void write_epoch(const auto& report, JsonWriter& json) {
+    json.member("epoch", report.epoch + 1).member("loss", report.loss).member("lr", report.lr);
+  }
+  void event(const char* kind, int64_t step, const auto& write_more) {
+    JsonWriter json;
+    json.object().member("event", kind).member("step", step);
+    write_more(json);
+    append(json.member("time", timestamp()).end().text());
   }
 
   double last_step_ = -1e9;
@@ -224,7 +215,7 @@ void cut_csv(const std::filesystem::path& path, int64_t step) {
       require<DataError>(column.has_value(), "{}: no column named step", path.string());
       return true;
     }
-    const std::optional<int64_t> value = integer(csv_part(line, *column));
+    const auto value = number_of<int64_t>(csv_part(line, *column));
     return value && *value <= step;
   });
 }
@@ -240,15 +231,6 @@ void cut_jsonl(const std::filesystem::path& path, int64_t step) {
     return member == document.MemberEnd() ||
            (member->value.IsInt64() && member->value.GetInt64() <= step);
   });
-}
-
-std::string json_object(const JsonMembers& members) {
-  JsonWriter json;
-  json.object();
-  for (const auto& [name, value] : members) {
-    std::visit([&, key = name](const auto& plain) { json.member(key, plain); }, value);
-  }
-  return json.end().text();
 }
 
 }  // namespace mld

@@ -4,10 +4,6 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
-#include <string>
-#include <string_view>
-#include <utility>
-#include <variant>
 #include <vector>
 
 #include "train/run_log.h"
@@ -26,12 +22,5 @@ void cut_csv(const std::filesystem::path& path, int64_t step);
 // The same for lines of JSON objects: everything from the first line on that is incomplete or
 // whose member "step" exceeds `step`. Lines without the member stay.
 void cut_jsonl(const std::filesystem::path& path, int64_t step);
-
-// A value in an event. Numbers that are not finite are written as null.
-using JsonValue = std::variant<std::string, double, int64_t, bool>;
-using JsonMembers = std::vector<std::pair<std::string_view, JsonValue>>;
-
-// {"name": value, ...} on one line, in the order given; all text is escaped.
-std::string json_object(const JsonMembers& members);
 
 }  // namespace mld

@@ -1,11 +1,11 @@
 #include "train/training_state.h"
 
-#include <charconv>
 #include <string_view>
 
 #include <fmt/ranges.h>
 
 #include "core/error.h"
+#include "data/text.h"
 
 namespace mld {
 namespace {
@@ -50,9 +50,10 @@ struct FieldReader {
   }
   template <class T>
   void read(std::string_view text, T& field) const {
-    const auto result = std::from_chars(text.data(), text.data() + text.size(), field);
-    require<DataError>(result.ec == std::errc{} && result.ptr == text.data() + text.size(),
-                       "{}: field \"{}\" holds \"{}\", expected a number", file, key, text);
+    const std::optional<T> number = number_of<T>(text);
+    require<DataError>(number.has_value(), "{}: field \"{}\" holds \"{}\", expected a number", file,
+                       key, text);
+    field = *number;
   }
   template <class T>
   void read(std::string_view rest, std::vector<T>& field) const {

@@ -1,5 +1,4 @@
 // COCO's ids: integers, numbers with a decimal point, texts.
-#include <charconv>
 #include <cmath>
 
 #include "core/error.h"
@@ -10,17 +9,12 @@ namespace mld {
 
 std::optional<int64_t> CocoAnnotations::id_of_number(std::string_view text) {
   constexpr double kExact = 9007199254740992;  // 2^53
-  const char* end = text.data() + text.size();
-  int64_t value = 0;
-  const auto whole = std::from_chars(text.data(), end, value);
-  if (whole.ec == std::errc() && whole.ptr == end) {
-    return value >= kLeastId ? std::optional(value) : std::nullopt;
+  if (const auto whole = number_of<int64_t>(text)) {
+    return *whole >= kLeastId ? whole : std::nullopt;
   }
-  double real = 0;
-  const auto decimal = std::from_chars(text.data(), end, real);
-  const bool exact = decimal.ec == std::errc() && decimal.ptr == end && std::abs(real) <= kExact;
-  return exact && real == std::floor(real) ? std::optional(static_cast<int64_t>(real))
-                                           : std::nullopt;
+  const auto real = number_of<double>(text);
+  const bool exact = real && std::abs(*real) <= kExact && *real == std::floor(*real);
+  return exact ? std::optional(static_cast<int64_t>(*real)) : std::nullopt;
 }
 
 int64_t CocoAnnotations::id_of(std::string_view text) {
