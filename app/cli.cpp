@@ -1,7 +1,6 @@
 #include "app/cli.h"
 
 #include <algorithm>
-#include <charconv>
 #include <map>
 
 #include <CLI/CLI.hpp>
@@ -93,7 +92,8 @@ void split(const std::vector<std::string>& positionals, std::string_view what, s
   }
 }
 
-MltrainCommand parse_train(std::span<const std::string> arguments) {
+MltrainCommand parse_train(std::span<const std::string> arguments,
+                           const std::vector<std::string>& commands) {
   TrainCommand command;
   std::string device, section;
   Options options("mltrain", kMltrainHelp);
@@ -111,7 +111,6 @@ MltrainCommand parse_train(std::span<const std::string> arguments) {
   }
   if (!positionals.empty()) {
     const std::string& first = positionals[0];
-    const std::vector<std::string> commands = {"check", "shapes-export"};
     const bool bare = first.find_first_of("./=") == std::string::npos;
     require<UsageError>(!bare || first != "init", "init is not available in this version");
     require<UsageError>(!bare || nearest_name(first, commands).empty(),
@@ -147,14 +146,11 @@ MltrainCommand parse_check(std::span<const std::string> arguments) {
 
 // Parses all of `text` as an integer in a range. Errors: UsageError.
 int64_t integer(const std::string& key, const std::string& text, int64_t low, int64_t high) {
-  int64_t value = 0;
-  const char* end = text.data() + text.size();
-  const auto result = std::from_chars(text.data(), end, value);
-  require<UsageError>(result.ec == std::errc() && result.ptr == end && value >= low &&
-                          value <= high,
+  const auto value = number_of<int64_t>(text);
+  require<UsageError>(value && *value >= low && *value <= high,
                       "shapes-export: {}: expected an integer from {} to {}, got '{}'", key,
                       low, high, printable(text));
-  return value;
+  return *value;
 }
 
 MltrainCommand parse_shapes_export(std::span<const std::string> arguments) {
@@ -255,30 +251,35 @@ MlinferCommand parse_info(std::span<const std::string> arguments) {
 }
 
 // For arguments that start with none of the commands.
-MlinferCommand parse_mlinfer_alone(std::span<const std::string> arguments) {
+MlinferCommand parse_mlinfer_alone(std::span<const std::string> arguments,
+                                   const std::vector<std::string>& commands) {
   require<UsageError>(!arguments.empty(),
                       "no command given: eval, predict or info (see mlinfer --help)");
   Options options("mlinfer", kMlinferHelp);
   const std::vector<std::string> positionals = options.positionals(arguments);
   const std::string& name = positionals.empty() ? arguments[0] : positionals[0];
-  const std::vector<std::string> commands = {"eval", "predict", "info"};
   fail<UsageError>("unknown command '{}'{}; there are eval, predict and info",
                    printable(name), did_you_mean(name, commands));
 }
 
+// Parses with the parser of the command that the arguments start with, else with `alone`, which
+// gets the commands' names.
 template <class Command>
-using Parser = Command (*)(std::span<const std::string> arguments);
-
-// Parses with the parser of the command that the arguments start with, else with `alone`.
-template <class Command>
-Command parse_command(const std::map<std::string_view, Parser<Command>>& commands,
-                      Parser<Command> alone, std::span<const std::string> arguments) {
+Command parse_command(
+    const std::map<std::string, Command (*)(std::span<const std::string>)>& commands,
+    Command (*alone)(std::span<const std::string>, const std::vector<std::string>& commands),
+    std::span<const std::string> arguments) try {
   const auto found = arguments.empty() ? commands.end() : commands.find(arguments[0]);
-  try {
-    return found == commands.end() ? alone(arguments) : found->second(arguments.subspan(1));
-  } catch (const PrintText& print) {
-    return print;
+  if (found != commands.end()) {
+    return found->second(arguments.subspan(1));
   }
+  std::vector<std::string> names;
+  for (const auto& [name, parse] : commands) {
+    names.push_back(name);
+  }
+  return alone(arguments, names);
+} catch (const PrintText& print) {
+  return print;
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 #include "app/toml_reader.h"
 
 #include <algorithm>
-#include <tuple>
 
 #define TOML_HEADER_ONLY 1
 #define TOML_EXCEPTIONS 0  // parse() returns the error
@@ -85,29 +84,24 @@ GivenValue convert(const toml::node& value) {
 
 TomlDocument flatten(const toml::table& root, const Places& places) {
   TomlDocument document;
-  const auto add = [&](const std::string& section, const toml::table& table) {
-    for (const auto& [key, value] : table) {
-      if (!section.empty() || !value.is_table()) {
-        document.entries.push_back({section, std::string(key.str()), convert(value),
-                                    places.at(key.source()), places.at(value.source())});
-      }
-    }
+  const auto add = [&](const std::string& section, const toml::key& key, const toml::node& value) {
+    document.entries.push_back({section, std::string(key.str()), convert(value),
+                                places.at(key.source()), places.at(value.source())});
   };
-  add("", root);
   for (const auto& [key, value] : root) {
-    if (const toml::table* table = value.as_table()) {
-      document.sections.push_back({std::string(key.str()), places.at(key.source())});
-      add(std::string(key.str()), *table);
+    const toml::table* table = value.as_table();
+    if (table == nullptr) {
+      add("", key, value);
+      continue;
+    }
+    const std::string section(key.str());
+    document.sections.push_back({section, places.at(key.source())});
+    for (const auto& [inner, inner_value] : *table) {
+      add(section, inner, inner_value);
     }
   }
-  const auto earlier = [](const TomlPlace& a, const TomlPlace& b) {
-    return std::tie(a.line, a.column) < std::tie(b.line, b.column);
-  };
-  std::sort(document.sections.begin(), document.sections.end(),
-            [&](const auto& a, const auto& b) { return earlier(a.place, b.place); });
-  std::sort(document.entries.begin(), document.entries.end(), [&](const auto& a, const auto& b) {
-    return earlier(a.value_place, b.value_place);
-  });
+  std::ranges::sort(document.sections, {}, &TomlSection::place);
+  std::ranges::sort(document.entries, {}, &TomlEntry::value_place);
   return document;
 }
 
@@ -129,18 +123,15 @@ std::optional<size_t> line_of_many_dots(std::string_view text) {
 }  // namespace
 
 TomlDocument read_toml(std::string_view text) {
-  TomlDocument document;
   const Places places(text);
   if (const std::optional<size_t> line = line_of_many_dots(text)) {
     const toml::source_position start{static_cast<toml::source_index>(*line), 1};
-    document.problem = TomlProblem{"too many dots in one line", places.at({start, start, nullptr})};
-    return document;
+    return {{}, {}, TomlProblem{"too many dots in one line", places.at({start, start, nullptr})}};
   }
   const toml::parse_result result = toml::parse(text);
   if (!result) {
     const toml::parse_error& error = result.error();
-    document.problem = TomlProblem{printable(error.description()), places.at(error.source())};
-    return document;
+    return {{}, {}, TomlProblem{printable(error.description()), places.at(error.source())}};
   }
   return flatten(result.table(), places);
 }

@@ -1,6 +1,7 @@
 // Reads TOML text as a flat list of values with their places. Only this uses the TOML library.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -16,6 +17,8 @@ struct TomlPlace {
   int64_t line = 1, column = 1;  // from 1, in bytes
   int64_t length = 1;
   std::string text;  // the whole line
+
+  auto operator<=>(const TomlPlace&) const = default;
 };
 
 struct TomlEntry {

@@ -62,6 +62,15 @@ int64_t SafeTensor::numel() const {
   return static_cast<int64_t>(checked_numel(shape).value_or(0));
 }
 
+std::optional<DType> SafeTensor::same_dtype() const {
+  for (const DType type : {DType::f32, DType::bf16, DType::i32, DType::i64, DType::u8}) {
+    if (dtype == stored_dtype(type)) {
+      return type;
+    }
+  }
+  return std::nullopt;
+}
+
 std::vector<double> SafeTensor::to_doubles() const {
   std::vector<double> values(static_cast<size_t>(numel()));
   double* out = values.data();
@@ -90,14 +99,12 @@ Tensor SafeTensor::to_tensor() const {
                      "safetensors: a tensor of {} dimensions, at most {} are supported",
                      shape.size(), Shape::kMaxDims);
   const Shape dims{std::span<const int64_t>(shape)};
-  for (const DType type : {DType::f32, DType::bf16, DType::i32, DType::i64, DType::u8}) {
-    if (dtype == stored_dtype(type)) {
-      Tensor tensor(dims, type);
-      if (!bytes.empty()) {
-        std::memcpy(tensor.raw(), bytes.data(), bytes.size());
-      }
-      return tensor;
+  if (const std::optional<DType> same = same_dtype()) {
+    Tensor tensor(dims, *same);
+    if (!bytes.empty()) {
+      std::memcpy(tensor.raw(), bytes.data(), bytes.size());
     }
+    return tensor;
   }
   Tensor tensor(dims, dtype == "BOOL" ? DType::u8 : DType::f32);
   if (dtype == "BOOL") {

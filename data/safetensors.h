@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -26,6 +27,8 @@ struct SafeTensor {
   std::span<const uint8_t> bytes;
 
   int64_t numel() const;
+  // The type of a Tensor that has the same elements, if there is one.
+  std::optional<DType> same_dtype() const;
   // The elements widened to double (F16, BF16, F32, F64, integers, BOOL), host order.
   std::vector<double> to_doubles() const;
   // As a CPU tensor: F32, BF16, I32, I64, U8 keep their type, F16 and F64 become float32, BOOL

@@ -91,8 +91,9 @@ TEST_CASE("the two definitions of CF1 differ, thresholds are strict and not") {
 
 TEST_CASE("ties in top-k and F1 at K go to the lower class") {
   const std::vector<float> scores = {1, 1, 0, 1, 1, 0};
-  CHECK(mld::top_k_accuracy(scores, std::vector<int64_t>{0, 1}, 3, 1) == doctest::Approx(50.0));
-  CHECK(mld::top_k_accuracy(scores, std::vector<int64_t>{0, 1}, 3, 2) == doctest::Approx(100.0));
+  const Owned single = {scores, {P, A, A, A, P, A}, 3};
+  CHECK(mld::top_k_accuracy(single.view(), 1) == doctest::Approx(50.0));
+  CHECK(mld::top_k_accuracy(single.view(), 2) == doctest::Approx(100.0));
   const Owned owned = {scores, {P, A, A, A, A, A}, 3};
   CHECK(mld::f1_at_k(owned.view(), 1, true).precision == doctest::Approx(50.0));
   CHECK(mld::f1_at_k(owned.view(), 1, false).precision == doctest::Approx(100.0));
@@ -101,9 +102,10 @@ TEST_CASE("ties in top-k and F1 at K go to the lower class") {
 TEST_CASE("NaN scores and sizes that disagree are errors") {
   const Owned nan = {{0.5f, std::numeric_limits<float>::quiet_NaN()}, {P, A}, 2};
   CHECK_THROWS_AS(mld::official_map(nan.view()), mld::NumericError);
-  CHECK_THROWS_AS(mld::top_k_accuracy(nan.scores, std::vector<int64_t>{0}, 2, 1),
-                  mld::NumericError);
+  CHECK_THROWS_AS(mld::top_k_accuracy(nan.view(), 1), mld::NumericError);
   const Owned uneven = {{0.5f, 0.5f, 0.5f}, {P, A, A}, 2};
   CHECK_THROWS_AS(mld::official_map(uneven.view()), mld::Error);
-  CHECK_THROWS_AS(mld::top_k_accuracy(uneven.scores, std::vector<int64_t>{3}, 3, 1), mld::Error);
+  CHECK_THROWS_AS(mld::top_k_accuracy(uneven.view(), 1), mld::Error);
+  const Owned unlabelled = {{0.5f, 0.5f}, {A, A}, 2};
+  CHECK_THROWS_AS(mld::top_k_accuracy(unlabelled.view(), 1), mld::Error);
 }

@@ -148,23 +148,13 @@ void CheckpointFile::verify_tensors() const {
 }
 
 std::vector<StateView> CheckpointFile::tensors() {
-  const auto readable = [](const SafeTensor& entry) -> std::optional<DType> {
-    const auto aligned = [&](DType dtype) {
-      return reinterpret_cast<uintptr_t>(entry.bytes.data()) % size_of(dtype) == 0
-                 ? std::optional(dtype) : std::nullopt;
-    };
-    if (entry.shape.size() > Shape::kMaxDims) return std::nullopt;
-    if (entry.dtype == "F32") return aligned(DType::f32);
-    if (entry.dtype == "BF16") return aligned(DType::bf16);
-    if (entry.dtype == "I64") return aligned(DType::i64);
-    if (entry.dtype == "I32") return aligned(DType::i32);
-    if (entry.dtype == "U8") return DType::u8;
-    return std::nullopt;
-  };
   std::vector<StateView> views;
   for (const std::string& name : file_.names()) {
     const SafeTensor& entry = file_.at(name);
-    if (const std::optional<DType> dtype = readable(entry)) {
+    const std::optional<DType> dtype = entry.same_dtype();
+    const bool aligned =
+        dtype && reinterpret_cast<uintptr_t>(entry.bytes.data()) % size_of(*dtype) == 0;
+    if (aligned && entry.shape.size() <= Shape::kMaxDims) {
       views.push_back({name, Shape(std::span(entry.shape)), *dtype, entry.bytes.data()});
       continue;
     }

@@ -48,16 +48,6 @@ std::optional<Scores> score_split(Module& model, Objective& objective, Loader& l
   return result;
 }
 
-// The label of each sample; see Objective::one_label().
-static std::vector<int64_t> single_labels(const Scores& scores) {
-  std::vector<int64_t> labels;
-  for (size_t n = 0; n < scores.indices.size(); ++n) {
-    const Label* row = &scores.targets[n * static_cast<size_t>(scores.classes)];
-    labels.push_back(std::find(row, row + scores.classes, Label::present) - row);
-  }
-  return labels;
-}
-
 Evaluation evaluate(const Scores& scores, const std::vector<std::string>& class_names,
                     bool single_label) {
   const Predictions predictions = scores.predictions();
@@ -76,9 +66,8 @@ Evaluation evaluate(const Scores& scores, const std::vector<std::string>& class_
   result.classes = class_table(predictions, class_names, kThreshold);
   result.single_label = single_label;
   if (single_label) {
-    const std::vector<int64_t> labels = single_labels(scores);
-    result.top1 = top_k_accuracy(scores.scores, labels, scores.classes, 1);
-    result.top5 = top_k_accuracy(scores.scores, labels, scores.classes, 5);
+    result.top1 = top_k_accuracy(predictions, 1);
+    result.top5 = top_k_accuracy(predictions, 5);
   }
   return result;
 }

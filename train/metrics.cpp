@@ -43,10 +43,6 @@ Ranking ranking_of(const Predictions& p, int64_t k, Unknown unknown) {
   return ranking;
 }
 
-int64_t count_positives(const Ranking& ranking) {
-  return std::count(ranking.begin(), ranking.end(), true);
-}
-
 // Mean precision at the positives, 1 / (n + epsilon) of their sum.
 double rank_ap(const Ranking& ranking, double epsilon) {
   double sum = 0;
@@ -104,7 +100,8 @@ MeanAp mean_ap(const Predictions& p, Unknown unknown, bool only_present, Ap&& ap
     for (int64_t k = begin; k < end; ++k) {
       const Ranking ranking = ranking_of(p, k, unknown);
       result.ap[static_cast<size_t>(k)] = ap_of(ranking);
-      result.positives[static_cast<size_t>(k)] = count_positives(ranking);
+      result.positives[static_cast<size_t>(k)] =
+          std::count(ranking.begin(), ranking.end(), true);
     }
   });
   result.without_positives =
@@ -145,12 +142,6 @@ namespace {
 struct Counts {
   double correct = 0, predicted = 0, positives = 0;
 
-  Counts& operator+=(const Counts& other) {
-    correct += other.correct;
-    predicted += other.predicted;
-    positives += other.positives;
-    return *this;
-  }
   double precision() const { return predicted > 0 ? correct / predicted : 0.0; }
   double recall() const { return positives > 0 ? correct / positives : 0.0; }
 };
@@ -170,20 +161,6 @@ std::vector<size_t> highest(std::span<const float> scores, size_t k) {
   return order;
 }
 
-// Adds one picture's decisions, predicted[k] for every class, to the counts.
-void count_image(std::span<const Label> targets, const std::vector<bool>& predicted,
-                 Unknown unknown, std::vector<Counts>& counts) {
-  for (size_t k = 0; k < targets.size(); ++k) {
-    if (targets[k] == Label::unknown && unknown == Unknown::skip) {
-      continue;
-    }
-    const bool positive = targets[k] == Label::present;
-    counts[k].positives += positive;
-    counts[k].predicted += predicted[k];
-    counts[k].correct += positive && predicted[k];
-  }
-}
-
 // Counts per class; decide(scores of a picture) gives its predictions.
 template <class Decide>
 std::vector<Counts> count_all(const Predictions& p, Unknown unknown, Decide&& decide) {
@@ -191,8 +168,16 @@ std::vector<Counts> count_all(const Predictions& p, Unknown unknown, Decide&& de
   const auto classes = static_cast<size_t>(p.classes);
   std::vector<Counts> counts(classes);
   for (size_t at = 0; at < p.scores.size(); at += classes) {
-    count_image(p.targets.subspan(at, classes), decide(p.scores.subspan(at, classes)), unknown,
-                counts);
+    const std::vector<bool> predicted = decide(p.scores.subspan(at, classes));
+    for (size_t k = 0; k < classes; ++k) {
+      const Label target = p.targets[at + k];
+      if (target == Label::unknown && unknown == Unknown::skip) {
+        continue;
+      }
+      counts[k].positives += target == Label::present;
+      counts[k].predicted += predicted[k];
+      counts[k].correct += target == Label::present && predicted[k];
+    }
   }
   return counts;
 }
@@ -214,7 +199,9 @@ PrecisionRecall averages(const std::vector<Counts>& classes) {
   for (const Counts& counts : classes) {
     result.class_precision += percent * counts.precision();
     result.class_recall += percent * counts.recall();
-    all += counts;
+    all.correct += counts.correct;
+    all.predicted += counts.predicted;
+    all.positives += counts.positives;
   }
   result.overall_precision = 100 * all.precision();
   result.overall_recall = 100 * all.recall();
@@ -276,28 +263,12 @@ F1AtK f1_at_k(const Predictions& predictions, int k, bool keep_empty) {
   return result;
 }
 
-double top_k_accuracy(std::span<const float> scores, std::span<const int64_t> targets,
-                      int64_t classes, int k) {
-  require(classes > 0 && scores.size() == targets.size() * static_cast<size_t>(classes),
-          "top_k_accuracy: {} scores for {} targets and {} classes", scores.size(), targets.size(),
-          classes);
-  int64_t correct = 0;
-  for (size_t i = 0; i < targets.size(); ++i) {
-    require(targets[i] >= 0 && targets[i] < classes,
-            "top_k_accuracy: target {} of sample {} is not one of {} classes", targets[i], i,
-            classes);
-    const auto row = scores.subspan(i * static_cast<size_t>(classes), static_cast<size_t>(classes));
-    const auto target = static_cast<size_t>(targets[i]);
-    int64_t before = 0;  // classes ranked before the target
-    for (size_t c = 0; c < row.size(); ++c) {
-      require<NumericError>(!std::isnan(row[c]),
-                            "top_k_accuracy: the score of sample {}, class {}, is NaN", i, c);
-      before += row[c] > row[target] || (row[c] == row[target] && c < target);
-    }
-    correct += before < k;
-  }
-  const double samples = std::max(1.0, static_cast<double>(targets.size()));
-  return 100.0 * static_cast<double>(correct) / samples;
+double top_k_accuracy(const Predictions& predictions, int k) {
+  const auto labels =
+      std::count(predictions.targets.begin(), predictions.targets.end(), Label::present);
+  require(labels == predictions.samples(), "top_k_accuracy: {} labels for {} samples", labels,
+          predictions.samples());
+  return f1_at_k(predictions, k, true).recall;
 }
 
 std::vector<ClassMetrics> class_table(const Predictions& predictions,

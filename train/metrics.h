@@ -80,10 +80,9 @@ struct F1AtK {
 // first. K beyond the number of classes means all of them, but precision still divides by K.
 F1AtK f1_at_k(const Predictions& predictions, int k, bool keep_empty);
 
-// The percentage of samples whose class is among the k highest scores; ties go to the lower index.
-// scores [N, K], targets [N] in 0..K-1.
-double top_k_accuracy(std::span<const float> scores, std::span<const int64_t> targets,
-                      int64_t classes, int k);
+// The percentage of samples, each with one label, whose class is among the k highest scores: with
+// one label a picture, the recall of the k highest labels. Ties as there.
+double top_k_accuracy(const Predictions& predictions, int k);
 
 // One line of the per-class table; all values fractions.
 struct ClassMetrics {

@@ -131,11 +131,16 @@ void run_voc(Fixture& fixture) {
 
 void run_topk(Fixture& fixture) {
   const Array logits = fixture.array("logits"), targets = fixture.array("targets");
-  const std::vector<float> scores(logits.values.begin(), logits.values.end());
-  const std::vector<int64_t> labels(targets.values.begin(), targets.values.end());
-  const int64_t K = logits.shape.at(1);
-  fixture.compare("top1_top5", vector_of({top_k_accuracy(scores, labels, K, 1),
-                                          top_k_accuracy(scores, labels, K, 5)}));
+  Sample s;
+  s.classes = logits.shape.at(1);
+  s.scores.assign(logits.values.begin(), logits.values.end());
+  s.targets.assign(s.scores.size(), Label::absent);
+  for (size_t i = 0; i < targets.values.size(); ++i) {
+    s.targets.at(i * static_cast<size_t>(s.classes) + static_cast<size_t>(targets.values[i])) =
+        Label::present;
+  }
+  fixture.compare("top1_top5",
+                  vector_of({top_k_accuracy(s.view(), 1), top_k_accuracy(s.view(), 5)}));
 }
 
 // prf_top<K>: pooled precision, recall, F1 at K; pictures without positives count too.
