@@ -19,6 +19,10 @@ namespace {
 
 constexpr std::string_view kCommandLine = "command line";
 
+bool is_section(std::string_view name) {
+  return std::ranges::count(config_sections(), name) > 0;
+}
+
 // "did you mean" for a key: the nearest name in its section, else the same name in another section,
 // else the nearest full name.
 std::string key_suggestion(const std::string& section, const std::string& name) {
@@ -89,18 +93,16 @@ void ConfigReader::read_text(std::string_view text) {
     readable_ = false;
     return;
   }
-  std::vector<std::string> known(config_sections().begin(), config_sections().end());
-  std::vector<std::string> unknown;
+  const std::vector<std::string> known(config_sections().begin(), config_sections().end());
   for (const TomlSection& section : document.sections) {
-    if (std::find(known.begin(), known.end(), section.name) == known.end()) {
-      unknown.push_back(section.name);
+    if (!is_section(section.name)) {
       problem(file_, section.place,
               fmt::format("unknown section [{}]{}", printable(section.name),
                           did_you_mean(section.name, known)));
     }
   }
   for (const TomlEntry& entry : document.entries) {
-    if (std::find(unknown.begin(), unknown.end(), entry.section) == unknown.end()) {
+    if (entry.section.empty() || is_section(entry.section)) {
       read_entry(entry, file_);
     }
   }
@@ -109,16 +111,12 @@ void ConfigReader::read_text(std::string_view text) {
 void ConfigReader::read_entry(const TomlEntry& entry, const std::string& file) {
   const Key* key = find_key(entry.section, entry.name);
   if (key == nullptr) {
-    const auto sections = config_sections();
-    const bool is_section =
-        entry.section.empty() &&
-        std::find(sections.begin(), sections.end(), entry.name) != sections.end();
     problem(file, entry.key_place,
-            is_section ? fmt::format("'{0}' is a section: write [{0}] and its keys below",
-                                     entry.name)
-                       : fmt::format("unknown key '{}'{}{}", printable(entry.name),
-                                     entry.section.empty() ? "" : " in [" + entry.section + "]",
-                                     key_suggestion(entry.section, entry.name)));
+            entry.section.empty() && is_section(entry.name)
+                ? fmt::format("'{0}' is a section: write [{0}] and its keys below", entry.name)
+                : fmt::format("unknown key '{}'{}{}", printable(entry.name),
+                              entry.section.empty() ? "" : " in [" + entry.section + "]",
+                              key_suggestion(entry.section, entry.name)));
     return;
   }
   const std::string wrong = assign(*key, entry.value, loaded_.config);

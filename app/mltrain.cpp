@@ -1,6 +1,8 @@
 // mltrain: trains a classifier, checks a data set, exports the built-in one.
 #include <filesystem>
 
+#include <fmt/ranges.h>
+
 #include "app/check.h"
 #include "app/cli.h"
 #include "app/config_file.h"
@@ -44,13 +46,9 @@ LoadedConfig resumed_config(const TrainCommand& command, const SavedRun& saved,
                            : load_config(command.config, command.overrides);
   const Config original = parse_config(saved.config, saved.file).config;
   const std::vector<std::string> differences = agree_for_resume(original, given.config);
-  std::string list;
-  for (const std::string& line : differences) {
-    list += "\n  " + line;
-  }
   require<UsageError>(differences.empty(),
-                      "{}: a run must be resumed with its own settings:{}\nchange these back, or "
-                      "start a new run", command.resume, list);
+                      "{}: a run must be resumed with its own settings:\n  {}\nchange these back, "
+                      "or start a new run", command.resume, fmt::join(differences, "\n  "));
   const int64_t before = original.train.epochs, epochs = given.config.train.epochs;
   if (epochs > before) {
     more_epochs = fmt::format(

@@ -23,18 +23,6 @@ bool environment(const char* name) {
   return value != nullptr && *value != '\0';
 }
 
-// The first `columns` characters of UTF-8 text, or all.
-std::string cut(const std::string& text, size_t columns) {
-  size_t seen = 0;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const bool starts = (static_cast<unsigned char>(text[i]) & 0xC0) != 0x80;
-    if (starts && ++seen > columns) {
-      return text.substr(0, i);
-    }
-  }
-  return text;
-}
-
 // "[#####-----]"
 std::string bar(double fraction, int cells) {
   const int full = std::clamp(static_cast<int>(fraction * cells), 0, cells);
@@ -95,7 +83,8 @@ void Progress::step(const StepReport& report) {
   const std::string text = describe(report);
   if (style_.terminal) {
     // Carriage return, the line, then clear the rest of the previous one.
-    write_("\r" + cut(text, static_cast<size_t>(std::max(style_.width - 1, 10))) + "\x1b[K");
+    const auto columns = static_cast<size_t>(std::max(style_.width - 1, 10));
+    write_("\r" + text.substr(0, bytes_of_first(columns, text)) + "\x1b[K");
     line_shown_ = true;
   } else {
     write_(text + "\n");

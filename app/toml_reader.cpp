@@ -46,14 +46,7 @@ class Places {
 
  private:
   static int64_t byte_of(std::string_view line, size_t column) {
-    size_t byte = 0;
-    for (size_t before = 1; before < column && byte < line.size(); ++before) {
-      ++byte;
-      while (byte < line.size() && (static_cast<unsigned char>(line[byte]) & 0xC0) == 0x80) {
-        ++byte;
-      }
-    }
-    return static_cast<int64_t>(byte);
+    return static_cast<int64_t>(bytes_of_first(std::max<size_t>(column, 1) - 1, line));
   }
 
   std::vector<std::string_view> lines_;

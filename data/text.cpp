@@ -197,6 +197,18 @@ std::string did_you_mean(std::string_view name, std::span<const std::string> can
   return nearest.empty() ? "" : fmt::format(", did you mean '{}'?", printable(nearest));
 }
 
+size_t bytes_of_first(size_t count, std::string_view text) {
+  const auto inside = [&](size_t at) {  // a code point
+    return at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80;
+  };
+  size_t bytes = 0;
+  for (; count > 0 && bytes < text.size(); --count) {
+    for (++bytes; inside(bytes); ++bytes) {
+    }
+  }
+  return bytes;
+}
+
 std::string_view trimmed(std::string_view text) {
   constexpr std::string_view kBlanks = " \t\r\n";
   const size_t begin = text.find_first_not_of(kBlanks);

@@ -49,6 +49,9 @@ std::string nearest_name(std::string_view name, std::span<const std::string> can
 // ", did you mean 'person'?" or "".
 std::string did_you_mean(std::string_view name, std::span<const std::string> candidates);
 
+// The length in bytes of the first `count` code points of UTF-8 text; all of it if it has fewer.
+size_t bytes_of_first(size_t count, std::string_view text);
+
 // Text without leading and trailing blanks (space, tab, carriage return, line feed).
 std::string_view trimmed(std::string_view text);
 

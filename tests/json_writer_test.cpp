@@ -1,5 +1,7 @@
 // JSON text: structure, numbers, texts of any bytes.
 #include <limits>
+#include <map>
+#include <string>
 
 #include <doctest/doctest.h>
 
@@ -19,6 +21,11 @@ TEST_CASE("json: one line, and indented") {
   CHECK(write(line) == R"({"name": "a \"b\"\n", "n": 3, "ok": true, "list": [0.5, -1, )"
                        R"({"x": "\\xff"}], "none": {}, "raw": [1, 2]})");
   CHECK(write(indented).starts_with("{\n  \"name\": \"a \\\"b\\\"\\n\",\n  \"n\": 3,\n"));
+}
+
+TEST_CASE("json: an object of pairs") {
+  const std::map<std::string, int> pairs = {{"b", 2}, {"a", 1}};
+  CHECK(JsonWriter().members(pairs).text() == R"({"a": 1, "b": 2})");
 }
 
 TEST_CASE("json: numbers read back as they were; what JSON does not have is null") {

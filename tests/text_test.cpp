@@ -60,6 +60,18 @@ TEST_CASE("text: counts and lists") {
   CHECK(trimmed(" \n").empty());
 }
 
+TEST_CASE("text: whole numbers, and the first code points") {
+  CHECK_EQ(number_of<int64_t>("-12"), std::optional<int64_t>(-12));
+  CHECK_EQ(number_of<double>("1e-3"), std::optional<double>(1e-3));
+  for (const char* text : {"", "12 ", " 12", "+12", "1.5", "9223372036854775808"}) {
+    CHECK_FALSE(number_of<int64_t>(text));
+  }
+  CHECK_EQ(bytes_of_first(0, "ä"), 0);
+  CHECK_EQ(bytes_of_first(1, "äb"), 2);
+  CHECK_EQ(bytes_of_first(2, "äb▁"), 3);
+  CHECK_EQ(bytes_of_first(9, "äb▁"), 6);
+}
+
 TEST_CASE("text: paths stay below the folder") {
   CHECK(safe_relative_path("a/b.jpg", "list:1") == fs::path("a/b.jpg"));
   CHECK(safe_relative_path("a/..b..jpg", "list:1") == fs::path("a/..b..jpg"));

@@ -1,7 +1,6 @@
 #include "train/log_files.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -68,10 +67,6 @@ class LineSink : public LogSink {
   }
 
  protected:
-  bool empty() const {
-    struct stat status {};
-    return ::fstat(file_.get(), &status) == 0 && status.st_size == 0;
-  }
   void append(std::string_view line) {
     const std::string text = std::string(line) + "\n";
     const ssize_t written = ::write(file_.get(), text.data(), text.size());
@@ -104,7 +99,7 @@ class TextSink : public LineSink {
 class CsvSink : public LineSink {
  public:
   explicit CsvSink(const std::filesystem::path& path) : LineSink(path) {
-    if (empty()) {
+    if (std::filesystem::file_size(path) == 0) {
       append("epoch,step,loss,lr,metric,val_raw,val_ema,best,seconds");
     }
   }

@@ -43,28 +43,27 @@ Ranking ranking_of(const Predictions& p, int64_t k, Unknown unknown) {
   return ranking;
 }
 
-// Mean precision at the positives, 1 / (n + epsilon) of their sum.
-double rank_ap(const Ranking& ranking, double epsilon) {
-  double sum = 0;
-  int64_t positives = 0;
-  for (size_t i = 0; i < ranking.size(); ++i) {
-    if (ranking[i]) {
-      ++positives;
-      sum += static_cast<double>(positives) / static_cast<double>(i + 1);
-    }
-  }
-  return positives == 0 ? 0.0 : sum / (static_cast<double>(positives) + epsilon);
-}
-
-// envelope[j]: the largest precision at any rank with at least j + 1 positives found. Precision
-// only rises at a positive, so ranks of positives suffice.
-std::vector<double> precision_envelope(const Ranking& ranking) {
+// The precision at the rank of every positive.
+std::vector<double> precisions(const Ranking& ranking) {
   std::vector<double> precision;
   for (size_t i = 0; i < ranking.size(); ++i) {
     if (ranking[i]) {
       precision.push_back(static_cast<double>(precision.size() + 1) / static_cast<double>(i + 1));
     }
   }
+  return precision;
+}
+
+// Mean precision at the positives, 1 / (n + epsilon) of their sum.
+double rank_ap(const std::vector<double>& precision, double epsilon = 0) {
+  const double sum = std::accumulate(precision.begin(), precision.end(), 0.0);
+  return precision.empty() ? 0.0 : sum / (static_cast<double>(precision.size()) + epsilon);
+}
+
+// envelope[j]: the largest precision at any rank with at least j + 1 positives found. Precision
+// only rises at a positive, so ranks of positives suffice.
+std::vector<double> precision_envelope(const Ranking& ranking) {
+  std::vector<double> precision = precisions(ranking);
   for (size_t j = precision.size(); j-- > 1;) {
     precision[j - 1] = std::max(precision[j - 1], precision[j]);
   }
@@ -82,11 +81,7 @@ double voc_ap_11_points(const Ranking& ranking) {
   return sum / 11.0;
 }
 
-double voc_ap_all_points(const Ranking& ranking) {
-  const std::vector<double> envelope = precision_envelope(ranking);
-  const double sum = std::accumulate(envelope.begin(), envelope.end(), 0.0);
-  return envelope.empty() ? 0.0 : sum / static_cast<double>(envelope.size());
-}
+double voc_ap_all_points(const Ranking& ranking) { return rank_ap(precision_envelope(ranking)); }
 
 // AP of every class; the mean over all of them or over those with positives.
 template <class Ap>
@@ -112,7 +107,7 @@ MeanAp mean_ap(const Predictions& p, Unknown unknown, bool only_present, Ap&& ap
   return result;
 }
 
-double official_ap(const Ranking& ranking) { return rank_ap(ranking, 1e-8); }
+double official_ap(const Ranking& ranking) { return rank_ap(precisions(ranking), 1e-8); }
 
 }  // namespace
 
@@ -125,7 +120,8 @@ MeanAp map_present(const Predictions& predictions) {
 }
 
 MeanAp mlgcn_map(const Predictions& predictions, Unknown unknown) {
-  return mean_ap(predictions, unknown, true, [](const Ranking& r) { return rank_ap(r, 0.0); });
+  return mean_ap(predictions, unknown, true,
+                 [](const Ranking& ranking) { return rank_ap(precisions(ranking)); });
 }
 
 MeanAp voc_map_11_points(const Predictions& predictions, Unknown unknown) {
