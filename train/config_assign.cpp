@@ -28,24 +28,21 @@ std::string expected(const Key& key, const Value& current) {
   return text;
 }
 
-bool in_range(const Key& key, double value) {
-  return std::isfinite(value) && value >= key.minimum && value <= key.maximum;
+bool fits(const Key& key, const std::string& text) {
+  return (key.choices.empty() || std::ranges::count(key.choices, text) > 0) &&
+         (!key.colour || colour_of(text));
 }
+bool fits(const Key& key, double number) {
+  return std::isfinite(number) && number >= key.minimum && number <= key.maximum;
+}
+bool fits(const Key& key, int64_t number) { return fits(key, static_cast<double>(number)); }
+bool fits(const Key&, bool) { return true; }
 
 // Each returns a value of the key's type, or nullopt if the given value is not acceptable.
-std::optional<Value> accept(const Key& key, const GivenValue& given, const std::string&) {
-  const auto* text = std::get_if<std::string>(&given);
-  const bool known = text != nullptr &&
-                     (key.choices.empty() || std::find(key.choices.begin(), key.choices.end(),
-                                                       *text) != key.choices.end());
-  const bool fits = known && (!key.colour || colour_of(*text));
-  return fits ? std::optional<Value>(*text) : std::nullopt;
-}
-
-std::optional<Value> accept(const Key& key, const GivenValue& given, int64_t) {
-  const auto* integer = std::get_if<int64_t>(&given);
-  const bool good = integer != nullptr && in_range(key, static_cast<double>(*integer));
-  return good ? std::optional<Value>(*integer) : std::nullopt;
+template <class T>  // text, an integer, true or false
+std::optional<Value> accept(const Key& key, const GivenValue& given, const T&) {
+  const T* same = std::get_if<T>(&given);
+  return same != nullptr && fits(key, *same) ? std::optional<Value>(*same) : std::nullopt;
 }
 
 std::optional<Value> accept(const Key& key, const GivenValue& given, double) {
@@ -55,18 +52,13 @@ std::optional<Value> accept(const Key& key, const GivenValue& given, double) {
   } else if (const auto* integer = std::get_if<int64_t>(&given)) {
     number = static_cast<double>(*integer);
   }
-  return in_range(key, number) ? std::optional<Value>(number) : std::nullopt;
-}
-
-std::optional<Value> accept(const Key&, const GivenValue& given, bool) {
-  const auto* flag = std::get_if<bool>(&given);
-  return flag != nullptr ? std::optional<Value>(*flag) : std::nullopt;
+  return fits(key, number) ? std::optional<Value>(number) : std::nullopt;
 }
 
 std::optional<Value> accept(const Key& key, const GivenValue& given, const Pair&) {
   const auto* numbers = std::get_if<std::vector<double>>(&given);
-  const bool good = numbers != nullptr && numbers->size() == 2 && in_range(key, (*numbers)[0]) &&
-                    in_range(key, (*numbers)[1]);
+  const bool good = numbers != nullptr && numbers->size() == 2 && fits(key, (*numbers)[0]) &&
+                    fits(key, (*numbers)[1]);
   return good ? std::optional<Value>(Pair{(*numbers)[0], (*numbers)[1]}) : std::nullopt;
 }
 
