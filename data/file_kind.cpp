@@ -13,8 +13,8 @@ using namespace std::string_view_literals;
 constexpr size_t kLooked = 512;
 
 constexpr std::string_view kPyTorch =
-    "is a PyTorch file (.pth, .pt, .bin); convert it once with Python, see \"Weights of other "
-    "programs\" in docs/formats.md";
+    "is a PyTorch file (.pth, .pt, .bin); a training can start from it (model.init), and mlinfer "
+    "export makes a checkpoint of it";
 
 struct Kind {
   std::string_view begin, what;
@@ -41,8 +41,7 @@ bool has(std::string_view text, std::string_view part, size_t offset = 0) {
   return text.size() >= offset && text.substr(offset).starts_with(part);
 }
 
-// Pickle, protocol 2 to 5, as torch.save wrote it before version 1.6: the protocol, then a number
-// or a container.
+// Pickle, protocol 2 to 5: the protocol, then a number or a container.
 bool is_pickle(std::string_view text) {
   return text.size() > 2 && text[0] == '\x80' && text[1] >= 2 && text[1] <= 5 &&
          "\x8a\x95}](c"sv.find(text[2]) != std::string_view::npos;
@@ -86,8 +85,10 @@ std::string other_file_kind(std::span<const uint8_t> bytes) {
                          text.find(".format_version") != std::string_view::npos;
     return std::string(pytorch ? kPyTorch : "is a zip archive; unpack it first");
   }
-  if (is_pickle(text)) {
-    return std::string(kPyTorch);
+  if (is_pickle(text)) {  // torch.save's begins with this number, since before version 1.6
+    const bool pytorch = text.substr(0, 32).find("\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"sv) !=
+                         std::string_view::npos;
+    return std::string(pytorch ? kPyTorch : "is a pickle (Python), but none of torch.save");
   }
   if (const std::string stand_in = stand_in_kind(bytes); !stand_in.empty()) {
     return stand_in;

@@ -26,12 +26,13 @@ TEST_CASE("files that are no weights are called what they are") {
     return message_of<DataError>([&] { SafeTensorsFile(folder.path() / "x"); }, folder.path());
   };
   const std::string padding(600, '\0');
-  const char* pytorch = "ROOT/x: is a PyTorch file (.pth, .pt, .bin); convert it once with Python, "
-                        "see \"Weights of other programs\" in docs/formats.md";
+  const char* pytorch = "ROOT/x: is a PyTorch file (.pth, .pt, .bin); a training can start from it "
+                        "(model.init), and mlinfer export makes a checkpoint of it";
   CHECK_EQ(kind("PK\x03\x04\x14\0\0\0\0\0model_best/data.pkl"s + padding), pytorch);
   CHECK_EQ(kind("PK\x03\x04\0\0\x08\x08\0\0\0\0archive/.format_version"s + padding), pytorch);
   CHECK_EQ(kind("\x80\x02\x8a\nl\xfc\x9c\x46\xf9 j\xa8P\x19.\x80\x02M"s), pytorch);  // torch < 1.6
-  CHECK_EQ(kind("\x80\x04\x95\x13\0\0\0\0\0\0\0}\x94."s), pytorch);
+  CHECK_EQ(kind("\x80\x04\x95\x13\0\0\0\0\0\0\0}\x94."s),
+           "ROOT/x: is a pickle (Python), but none of torch.save");
   CHECK_EQ(kind("PK\x03\x04\x14\0\0\0\0\0pictures/a.jpg"s + padding),
            "ROOT/x: is a zip archive; unpack it first");
   CHECK(kind(kLfs).starts_with("ROOT/x: is a Git LFS pointer, not the file it stands for"));

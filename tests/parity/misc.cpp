@@ -1,10 +1,12 @@
-// misc/operators (operators.cpp) and misc/safetensors.
+// misc/operators (operators.cpp), misc/safetensors and misc/pth_*.
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
 
 #include "core/error.h"
+#include "data/pth.h"
 #include "tests/parity/fixture.h"
 #include "tests/parity/kinds.h"
 
@@ -99,11 +101,67 @@ void run_safetensors(Fixture& fixture) {
   }
 }
 
+// The files in the manifest that have this kind.
+std::vector<std::filesystem::path> files_of_kind(const Fixture& fixture, std::string_view kind) {
+  const rapidjson::Document manifest = read_json(fixture.dir() / "manifest.json");
+  std::vector<std::filesystem::path> found;
+  for (const auto& [name, entry] : member(manifest, "files").GetObject()) {
+    if (text(entry, "kind", "") == kind) {
+      found.push_back(fixture.dir() / name.GetString());
+    }
+  }
+  return found;
+}
+
+// The .pth holds the tensors of misc/pth_expected: names in order, types, shapes, bytes.
+void compare_pth(Fixture& fixture, const std::filesystem::path& path,
+                 const std::filesystem::path& expected_path) {
+  const PthFile file(path);
+  const SafeTensorsFile expected(expected_path);
+  std::vector<std::string> names;
+  for (const auto& [name, tensor] : file.tensors()) {
+    names.push_back(name);
+    const SafeTensor& wanted = expected.at(name);
+    const bool same = tensor.dtype == wanted.dtype && tensor.shape == wanted.shape &&
+                      std::equal(tensor.bytes.begin(), tensor.bytes.end(), wanted.bytes.begin(),
+                                 wanted.bytes.end());
+    fixture.record(name, same ? 0 : 1, 0);
+  }
+  fixture.expect(names == expected.names(), "its tensors' names are not the expected ones");
+}
+
+void run_pth(Fixture& fixture) {
+  const auto all = files_of_kind(fixture, "misc/pth_expected");
+  fixture.expect(!all.empty(), "no entry of kind misc/pth_expected to compare with");
+  for (const auto& expected : all) {
+    compare_pth(fixture, fixture.dir() / fixture.name(), expected);
+  }
+}
+
+// The other way round: nothing in the expected file is left out.
+void run_pth_expected(Fixture& fixture) {
+  bool any = false;
+  for (const char* kind : {"misc/pth_zip", "misc/pth_legacy", "misc/pth_flat"}) {
+    for (const auto& file : files_of_kind(fixture, kind)) {
+      compare_pth(fixture, file, fixture.dir() / fixture.name());
+      any = true;
+    }
+  }
+  fixture.expect(any, "no entry of a .pth kind to compare with");
+  for (const std::string& key : fixture.keys()) {
+    fixture.ignore(key, "compared with each .pth");
+  }
+}
+
 }  // namespace
 
 const std::vector<Kind>& misc_kinds() {
   static const std::vector<Kind> kinds{{"misc/operators", run_operators},
-                                       {"misc/safetensors", run_safetensors}};
+                                       {"misc/safetensors", run_safetensors},
+                                       {"misc/pth_zip", run_pth},
+                                       {"misc/pth_legacy", run_pth},
+                                       {"misc/pth_flat", run_pth},
+                                       {"misc/pth_expected", run_pth_expected}};
   return kinds;
 }
 
