@@ -16,12 +16,12 @@
 #include "data/split_warnings.h"
 #include "data/text.h"
 #include "models/summary.h"
-#include "train/checkpoint.h"
 #include "train/disk_space.h"
 #include "train/memory.h"
 #include "train/objective.h"
 #include "train/run_data.h"
 #include "train/run_log.h"
+#include "train/start_weights.h"
 
 namespace mld {
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include <CLI/CLI.hpp>
 #include <fmt/core.h>
@@ -9,6 +10,7 @@
 #include "app/config_file.h"
 #include "core/error.h"
 #include "data/text.h"
+#include "models/naming.h"
 #include "models/registry.h"
 
 namespace mld {
@@ -223,6 +225,22 @@ MlinferCommand parse_predict(std::span<const std::string> arguments) {
   return command;
 }
 
+MlinferCommand parse_export(std::span<const std::string> arguments) {
+  ExportCommand command;
+  std::string format = "safetensors";
+  Options options("mlinfer export", kMlinferHelp);
+  const std::vector<std::string_view> names = names_of(naming_schemes());
+  options.add_option("--format", format)->check(CLI::IsMember({"safetensors"}));
+  options.add_option("--naming", command.naming)
+      ->check(CLI::IsMember(std::set<std::string>(names.begin(), names.end())));
+  options.add_option("--out", command.out);
+  options.add_option("--classes", command.classes);
+  split(options.positionals(arguments), "checkpoint", command.checkpoint, command.overrides);
+  require<UsageError>(!command.checkpoint.empty(),
+                      "export: no checkpoint given (see mlinfer --help)");
+  return command;
+}
+
 MlinferCommand parse_info(std::span<const std::string> arguments) {
   InfoCommand command;
   Options options("mlinfer info", kMlinferHelp);
@@ -254,11 +272,11 @@ MlinferCommand parse_info(std::span<const std::string> arguments) {
 MlinferCommand parse_mlinfer_alone(std::span<const std::string> arguments,
                                    const std::vector<std::string>& commands) {
   require<UsageError>(!arguments.empty(),
-                      "no command given: eval, predict or info (see mlinfer --help)");
+                      "no command given: eval, predict, export or info (see mlinfer --help)");
   Options options("mlinfer", kMlinferHelp);
   const std::vector<std::string> positionals = options.positionals(arguments);
   const std::string& name = positionals.empty() ? arguments[0] : positionals[0];
-  fail<UsageError>("unknown command '{}'{}; there are eval, predict and info",
+  fail<UsageError>("unknown command '{}'{}; there are eval, predict, export and info",
                    printable(name), did_you_mean(name, commands));
 }
 
@@ -291,7 +309,10 @@ MltrainCommand parse_mltrain(std::span<const std::string> arguments) {
 
 MlinferCommand parse_mlinfer(std::span<const std::string> arguments) {
   return parse_command<MlinferCommand>(
-      {{"eval", parse_eval}, {"predict", parse_predict}, {"info", parse_info}},
+      {{"eval", parse_eval},
+       {"predict", parse_predict},
+       {"export", parse_export},
+       {"info", parse_info}},
       parse_mlinfer_alone, arguments);
 }
 

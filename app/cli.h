@@ -72,7 +72,16 @@ struct InfoCommand {
   bool stages = false;                                         // a line per stage, not per layer
 };
 
-using MlinferCommand = std::variant<PrintText, EvalCommand, PredictCommand, InfoCommand>;
+struct ExportCommand {
+  std::string checkpoint;  // ours, or another program's weights
+  std::string naming = "mldecoder";
+  std::string out;                     // "" = beside the checkpoint
+  std::string classes;                 // a file of class names, or ""
+  std::vector<std::string> overrides;  // what another program's weights do not say
+};
+
+using MlinferCommand =
+    std::variant<PrintText, EvalCommand, PredictCommand, ExportCommand, InfoCommand>;
 
 // As parse_mltrain.
 MlinferCommand parse_mlinfer(std::span<const std::string> arguments);

@@ -38,6 +38,15 @@ const std::string_view kMlinferHelp = R"(Uses trained image classifiers.
       --top-k N              show the N best labels instead; those below T are marked so
       --max-pixels N         read pictures of up to N pixels (default 67108864)
       --json | --csv         one JSON line per picture | CSV
+  mlinfer export CHECKPOINT [options]                 the weights under another program's names
+  mlinfer export WEIGHTS [key=value ...] [options]    another program's weights, also a .pth, as a
+                             checkpoint; keys are the config's: data.image_size, data.normalize,
+                             data.resize, task, model.backbone
+      --naming NAME          mldecoder (default: a checkpoint for mlinfer), official, timm,
+                             torchvision, sdl, efficientnet_pytorch
+      --format safetensors   the only one
+      --classes FILE         class names, one a line
+      --out FILE             (default: beside the checkpoint)
   mlinfer info CHECKPOINT [--stages]                  what a checkpoint holds, and of its model:
   mlinfer info --model NAME [options]                 shape, parameters and cost of every layer
       --stages               a line per stage, not per layer

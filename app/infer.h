@@ -1,4 +1,4 @@
-// The three commands of mlinfer. Results go to stdout.
+// The commands of mlinfer. Results go to stdout.
 #pragma once
 
 #include "app/cli.h"
@@ -13,6 +13,11 @@ ExitCode execute(const EvalCommand& command);
 // Labels pictures. If a picture cannot be read, names it on stderr, labels the others and returns
 // ExitCode::data.
 ExitCode execute(const PredictCommand& command);
+
+// Writes a checkpoint's weights under another program's names, or another program's weights as a
+// checkpoint; prints the new file's path. Errors: DataError for a file that cannot be read,
+// UsageError for a naming that the model does not have.
+ExitCode execute(const ExportCommand& command);
 
 // Describes a checkpoint, or the model with a given name.
 ExitCode execute(const InfoCommand& command);

@@ -1,34 +1,52 @@
 #include "models/pretrained.h"
 
 #include <algorithm>
-#include <array>
 #include <map>
 #include <set>
+#include <unordered_map>
+
+#include "models/naming.h"
 
 namespace mld {
 
 namespace {
 
-// timm keeps these directly under the head, the ML-Decoder repository under "decoder.".
-constexpr std::array<std::string_view, 4> kMovedByTimm{
-    "embed_standart.", "query_embed.", "duplicate_pooling", "wordvec_proj."};
-
 bool under(std::string_view name, std::string_view prefix) {
   return name.starts_with(prefix) && name.size() > prefix.size() && name[prefix.size()] == '.';
 }
 
+// A state under our names. Values that are stored otherwise are converted and kept here.
+struct OurState {
+  std::string_view naming = "mldecoder";
+  std::string prefix{};
+  std::vector<StateView> views{};
+  std::vector<Transform> transforms{};  // of each view, not yet undone
+  std::vector<Tensor> kept{};
+};
+
+using OurNames = std::unordered_map<std::string, std::pair<std::string, Transform>>;
+
+// Their name -> ours.
+OurNames names_under(const NamingScheme& scheme, std::span<const std::string> ours) {
+  const std::vector<ForeignName> theirs = foreign_names(scheme, ours);
+  OurNames names;
+  for (size_t i = 0; i < ours.size(); ++i) {
+    names.emplace(theirs[i].name, std::pair(ours[i], theirs[i].transform));
+  }
+  return names;
+}
+
 // The prefix that programs give the names of a model they wrap ("module.", "model.", "_orig_mod.",
 // "backbone.", "state_dict.model."): the one ending in a dot without which most of the file's names
-// are the model's. "" if they are already.
-std::string wrapper_prefix(Module& model, std::span<const StateView> state) {
+// are known; and how many are.
+std::pair<std::string, size_t> wrapper_prefix(const OurNames& known,
+                                              std::span<const StateView> state) {
   constexpr size_t kDeepest = 4;  // dots
-  const auto tensors = state_tensors(model);
-  const std::map<std::string, StateTensor*> known(tensors.begin(), tensors.end());
-  std::map<std::string, size_t> fitting;  // prefix -> how many names fit without it
+  std::map<std::string, size_t> fitting;
   for (const StateView& view : state) {
     size_t start = 0;
     for (size_t dots = 0; dots <= kDeepest && start != std::string::npos; ++dots) {
-      if (known.contains(our_name(view.name.substr(start)))) {
+      if (known.contains(view.name.substr(start))) {
         ++fitting[view.name.substr(0, start)];
       }
       const size_t dot = view.name.find('.', start);
@@ -38,56 +56,188 @@ std::string wrapper_prefix(Module& model, std::span<const StateView> state) {
   const auto best = std::max_element(  // the first, hence shortest, of equals
       fitting.begin(), fitting.end(),
       [](const auto& a, const auto& b) { return a.second < b.second; });
-  return best == fitting.end() ? "" : best->first;
+  if (best == fitting.end()) {
+    return {};
+  }
+  return *best;
+}
+
+// The state under the names of the model, whose backbone is called `backbone`: with the naming and
+// the prefix that make most names known. Unknown names stay, without the prefix.
+OurState under_our_names(Module& model, std::string_view backbone,
+                         std::span<const StateView> state) {
+  std::vector<std::string> ours;
+  for (const auto& [name, tensor] : state_tensors(model)) {
+    ours.push_back(name);
+  }
+  OurState best;
+  OurNames names;
+  size_t most = 0;
+  for (const NamingScheme* scheme : schemes_of(backbone)) {
+    OurNames known = names_under(*scheme, ours);
+    auto [prefix, found] = wrapper_prefix(known, state);
+    if (found > most || names.empty()) {
+      most = found;
+      best.naming = scheme->name;
+      best.prefix = std::move(prefix);
+      names = std::move(known);
+    }
+  }
+  for (const StateView& view : state) {
+    if (is_constant(view.name)) {
+      continue;
+    }
+    const bool wrapped = view.name.starts_with(best.prefix);
+    std::string name = wrapped ? view.name.substr(best.prefix.size()) : view.name;
+    const auto known = names.find(name);
+    best.transforms.push_back(known == names.end() ? Transform::none : known->second.second);
+    best.views.push_back({known == names.end() ? std::move(name) : known->second.first, view.shape,
+                          view.dtype, view.data});
+  }
+  return best;
+}
+
+// Whether everything that does not fit belongs to the head.
+bool only_head(const LoadReport& report, const std::string& head) {
+  const auto of_head = [&](const std::string& name) { return under(name, head); };
+  return std::all_of(report.missing.begin(), report.missing.end(), of_head) &&
+         std::all_of(report.unexpected.begin(), report.unexpected.end(), of_head) &&
+         std::all_of(report.mismatched.begin(), report.mismatched.end(), of_head);
+}
+
+// What to try when the report's misfits are an error: "" or "; ...".
+std::string advice(const Classifier& model, const LoadReport& report,
+                   std::span<const StateView> state) {
+  if (only_head(report, model.head_name)) {
+    return "; model.init_policy = \"backbone\" leaves the head out";
+  }
+  const NearestBackbone nearest = nearest_backbone(state);
+  return nearest.name.empty() || nearest.name == model.spec.backbone
+             ? ""
+             : fmt::format("; the file looks like a {} ({} of its {} tensors fit)", nearest.name,
+                           nearest.found, nearest.of);
+}
+
+std::string listed(const char* what, const std::vector<std::string>& names) {
+  constexpr size_t kShown = 12;
+  std::string text = names.empty() ? "" : std::string("; ") + what + ": ";
+  for (size_t i = 0; i < std::min(names.size(), kShown); ++i) {
+    text += (i > 0 ? ", " : "") + names[i];
+  }
+  return text + (names.size() > kShown ? fmt::format(" and {} more", names.size() - kShown) : "");
+}
+
+// The shape of a tensor in the state; rank 0 if it is not there.
+Shape shape_in(const OurState& state, const std::string& name) {
+  const auto found = std::find_if(state.views.begin(), state.views.end(),
+                                  [&](const StateView& view) { return view.name == name; });
+  return found == state.views.end() ? Shape{} : found->shape;
+}
+
+// Reads the sizes of the spec's head from the state. False if the state has another head.
+bool read_head(ModelSpec& spec, std::span<const StateView> state) {
+  spec.classes = 1;
+  spec.groups = 1;
+  const auto model = make_model(spec);
+  const OurState ours = under_our_names(*model, spec.backbone, state);
+  const auto shape_of = [&](const std::string& name) {
+    return shape_in(ours, model->head_name + "." + name);
+  };
+  if (spec.head == "ml_decoder") {
+    const Shape pooling = shape_of("decoder.duplicate_pooling");  // [G, D, g]
+    const Shape bias = shape_of("decoder.duplicate_pooling_bias");  // [K]
+    const Shape ffn = shape_of("decoder.layers.0.linear1.weight");  // [ffn, D]
+    if (pooling.rank() != 3 || bias.rank() != 1 || ffn.rank() != 2) {
+      return false;
+    }
+    spec.groups = pooling[0];
+    spec.embed_dim = pooling[1];
+    spec.classes = bias[0];
+    spec.ffn = ffn[0];
+    return true;
+  }
+  const Shape weight = shape_of(state_tensors(*model->head).front().first);  // [K, C]
+  spec.classes = weight.rank() == 2 ? weight[0] : 0;
+  return spec.head == "gap" && weight.rank() == 2;
 }
 
 }  // namespace
 
-std::string our_name(const std::string& published) {
-  std::string name = published;
-  if (name.ends_with(".filt")) {
-    return {};
-  }
-  for (const BackboneRow& backbone : backbones()) {
-    for (const std::string_view moved : kMovedByTimm) {
-      if (under(name, backbone.head_name) &&
-          name.substr(backbone.head_name.size() + 1).starts_with(moved)) {
-        return name.insert(backbone.head_name.size() + 1, "decoder.");
-      }
-    }
-  }
-  return name;
+std::string PretrainedReport::text() const {
+  std::vector<std::string> unchanged = missing;
+  unchanged.insert(unchanged.end(), mismatched.begin(), mismatched.end());
+  return fmt::format("{} tensors loaded (names of {}{}){}{}", loaded, naming,
+                     prefix.empty() ? "" : ", after a prefix", listed("unchanged", unchanged),
+                     listed("not used", unexpected));
 }
 
-LoadReport load_pretrained(Classifier& model, std::span<const StateView> state, InitPolicy policy) {
-  std::vector<StateView> ours;
-  std::set<std::string> seen;
-  const std::string prefix = wrapper_prefix(model, state);
-  for (const StateView& view : state) {
-    const bool wrapped = view.name.starts_with(prefix);
-    std::string name = our_name(wrapped ? view.name.substr(prefix.size()) : view.name);
-    if (name.empty() || (policy == InitPolicy::backbone && under(name, model.head_name))) {
-      continue;
-    }
-    require<DataError>(seen.insert(name).second,
-                       "pretrained weights: two tensors map to {}; remove one of them", name);
-    ours.push_back({std::move(name), view.shape, view.dtype, view.data});
+PretrainedReport load_pretrained(Classifier& model, std::span<const StateView> state,
+                                 InitPolicy policy) {
+  OurState ours = under_our_names(model, model.spec.backbone, state);
+  std::set<std::string_view> seen;
+  for (const StateView& view : ours.views) {
+    require<DataError>(seen.insert(view.name).second,
+                       "pretrained weights: two tensors map to {}; remove one of them", view.name);
   }
-  if (policy == InitPolicy::strict) {
-    return load_state(model, ours);
+  undo_transforms(ours.views, ours.transforms, ours.kept);
+  const bool all = policy != InitPolicy::backbone;
+  if (!all) {
+    std::erase_if(ours.views, [&](const StateView& v) { return under(v.name, model.head_name); });
   }
-  if (policy == InitPolicy::backbone) {
-    LoadReport report = load_state(*model.backbone, ours);
-    for (const auto& [name, p] : parameters(*model.head)) {
+  Module& target = all ? static_cast<Module&>(model) : *model.backbone;
+  const LoadReport match = match_state(target, ours.views);
+  const std::string wrong = misfits(match);
+  const size_t fitting = ours.views.size() - match.unexpected.size() - match.mismatched.size();
+  if (policy == InitPolicy::matching) {
+    require<DataError>(fitting > 0, "pretrained weights: none of the file's {} tensors fits the "
+                       "model, a {}{}", ours.views.size(), model.spec.backbone,
+                       advice(model, match, state));
+  } else {
+    require<DataError>(wrong.empty(), "the weights do not fit the model: {}{}", wrong,
+                       wrong.empty() ? "" : advice(model, match, state));
+  }
+  PretrainedReport report{load_state(target, ours.views, LoadPolicy::matching), fitting,
+                          ours.naming, ours.prefix};
+  if (!all) {
+    for (const auto& [name, tensor] : state_tensors(*model.head)) {
       report.missing.push_back(model.head_name + "." + name);
     }
-    return report;
   }
-  const LoadReport report = load_state(model, ours, LoadPolicy::matching);
-  require<DataError>(report.unexpected.size() + report.mismatched.size() < ours.size(),
-                     "pretrained weights: none of the file's {} tensors fits the model; is the "
-                     "file for a {}?", ours.size(), model.spec.backbone);
   return report;
+}
+
+NearestBackbone nearest_backbone(std::span<const StateView> state) {
+  NearestBackbone nearest;
+  double best = 0.5;
+  for (const BackboneRow& row : backbones()) {
+    const std::unique_ptr<Backbone> backbone = row.make();
+    const OurState ours = under_our_names(*backbone, row.name, state);
+    const size_t of = state_tensors(*backbone).size();
+    const LoadReport match = match_state(*backbone, ours.views);
+    const size_t found = of - match.missing.size() - match.mismatched.size();
+    const double share = static_cast<double>(found) / static_cast<double>(of);
+    if (share > best || (share == best && found > nearest.found)) {
+      best = share;
+      nearest = {row.name, found, of};
+    }
+  }
+  return nearest;
+}
+
+ModelSpec model_of(std::span<const StateView> state, std::string_view backbone) {
+  const NearestBackbone nearest = backbone.empty() ? nearest_backbone(state) : NearestBackbone{};
+  require<DataError>(!backbone.empty() || !nearest.name.empty(),
+                     "the weights fit none of the backbones {}",
+                     fmt::join(names_of(backbones()), ", "));
+  ModelSpec spec{.backbone = std::string(backbone.empty() ? nearest.name : backbone)};
+  for (const HeadRow& head : heads()) {
+    spec.head = head.name;
+    if (read_head(spec, state)) {
+      return spec;
+    }
+  }
+  fail<DataError>("the weights of a {}, but with none of the heads {}", spec.backbone,
+                  fmt::join(names_of(heads()), ", "));
 }
 
 }  // namespace mld

@@ -1,8 +1,9 @@
-// Starting from other people's weights: the only file that knows names other than ours.
+// Starting from other people's weights, under any of the names in models/naming.h.
 #pragma once
 
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "models/registry.h"
 
@@ -23,14 +24,34 @@ struct InitSpec {
   InitPolicy init_policy = InitPolicy::strict;
 };
 
-// Our name for a published one; empty for entries that are not part of our state (fixed blur
-// kernels). Known: torchvision's and timm's ResNets with timm's ML-Decoder head.
-std::string our_name(const std::string& published);
+// What was loaded, and what not. `missing` and `mismatched` tensors of the model are unchanged.
+struct PretrainedReport : LoadReport {
+  size_t loaded = 0;        // tensors of the model
+  std::string_view naming;  // the names found in the file: "mldecoder", "timm", ...
+  std::string prefix;       // before all names: "module."
+
+  // "318 tensors loaded (timm's names); unchanged: fc.weight, fc.bias; not used: head.weight"
+  std::string text() const;
+};
 
 // Loads a state with any known names, also under a common prefix from a program that wrapped the
 // model (DataParallel's "module.", torch.compile's "_orig_mod."). Policies other than strict need
-// an initialize()d model; the report says what was left unchanged. Errors: DataError listing what
-// does not fit, two entries for one tensor, or (matching) nothing that fits.
-LoadReport load_pretrained(Classifier& model, std::span<const StateView> state, InitPolicy policy);
+// an initialize()d model. Errors: DataError listing what does not fit, and naming the policy that
+// would do or the backbone that the file is for; two entries for one tensor; (matching) nothing
+// that fits.
+PretrainedReport load_pretrained(Classifier& model, std::span<const StateView> state,
+                                 InitPolicy policy);
+
+// The backbone whose tensors the state has.
+struct NearestBackbone {
+  std::string_view name;  // "": no backbone has half of its tensors there
+  size_t found = 0, of = 0;  // tensors of the backbone that fit by name and shape, and all
+};
+NearestBackbone nearest_backbone(std::span<const StateView> state);
+
+// The model that a state belongs to, from its names and shapes; `backbone` may be "": the nearest.
+// Errors: DataError if no backbone is near, or the head is none of ours; UsageError for an unknown
+// backbone.
+ModelSpec model_of(std::span<const StateView> state, std::string_view backbone = "");
 
 }  // namespace mld

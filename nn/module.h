@@ -143,6 +143,11 @@ struct StateView {
 };
 std::vector<StateView> views_of(const StateDict& state);
 
+// What load_state() would find, without loading anything.
+LoadReport match_state(Module& model, std::span<const StateView> state);
+// "2 missing (a, b); 1 unexpected (c)"; "" if everything fits.
+std::string misfits(const LoadReport& report);
+
 // Copies values in, widening bfloat16; the model's device is kept. A missing "num_batches_tracked"
 // is never an error (old files lack it): the model's stays, or is zero if it had none.
 // Errors (strict): DataError listing the missing, unexpected and mis-shaped names.

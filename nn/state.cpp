@@ -99,19 +99,6 @@ std::string listed(const char* what, const std::vector<std::string>& names) {
   return text + (names.size() > kShown ? ", ...)" : ")");
 }
 
-void check(const LoadReport& report) {
-  std::string text;
-  const auto add = [&text](const char* what, const std::vector<std::string>& names) {
-    if (!names.empty()) {
-      text += (text.empty() ? "" : "; ") + listed(what, names);
-    }
-  };
-  add("missing", report.missing);
-  add("unexpected", report.unexpected);
-  add("of another shape", report.mismatched);
-  require<DataError>(text.empty(), "the weights do not fit the model: {}", text);
-}
-
 // One load: matches the model's names with the file's.
 class Loader {
  public:
@@ -195,12 +182,28 @@ std::vector<StateView> views_of(const StateDict& state) {
   return views;
 }
 
+LoadReport match_state(Module& model, std::span<const StateView> state) {
+  return Loader().match(model, state);
+}
+
+std::string misfits(const LoadReport& report) {
+  std::string text;
+  const auto add = [&text](const char* what, const std::vector<std::string>& names) {
+    if (!names.empty()) {
+      text += (text.empty() ? "" : "; ") + listed(what, names);
+    }
+  };
+  add("missing", report.missing);
+  add("unexpected", report.unexpected);
+  add("of another shape", report.mismatched);
+  return text;
+}
+
 LoadReport load_state(Module& model, std::span<const StateView> state, LoadPolicy policy) {
   Loader loader;
   LoadReport report = loader.match(model, state);
-  if (policy == LoadPolicy::strict) {
-    check(report);
-  }
+  const std::string wrong = policy == LoadPolicy::strict ? misfits(report) : "";
+  require<DataError>(wrong.empty(), "the weights do not fit the model: {}", wrong);
   unfold_batch_norm(model);
   loader.write();
   clear_gradients(model);

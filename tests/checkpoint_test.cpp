@@ -7,7 +7,7 @@
 #include "models/registry.h"
 #include "tests/data_files.h"
 #include "tests/reference.h"
-#include "train/checkpoint.h"
+#include "train/start_weights.h"
 #include "train/training_state.h"
 
 namespace mld {

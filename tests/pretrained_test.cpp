@@ -37,13 +37,6 @@ StateDict timm_state(Module& model) {
 }
 
 TEST_CASE("pretrained: timm's names") {
-  CHECK_EQ(our_name("fc.embed_standart.weight"), "fc.decoder.embed_standart.weight");
-  CHECK_EQ(our_name("fc.query_embed.weight"), "fc.decoder.query_embed.weight");
-  CHECK_EQ(our_name("fc.duplicate_pooling_bias"), "fc.decoder.duplicate_pooling_bias");
-  CHECK_EQ(our_name("fc.decoder.layers.0.norm1.bias"), "fc.decoder.layers.0.norm1.bias");
-  CHECK_EQ(our_name("layer1.0.bn1.weight"), "layer1.0.bn1.weight");
-  CHECK_EQ(our_name("body.layer2.0.conv1.1.filt"), "");
-
   const auto source = make_model(small_decoder(5)), target = make_model(small_decoder(5));
   initialize(*source, 1);
   StateDict state = timm_state(*source);
@@ -114,8 +107,7 @@ TEST_CASE("pretrained: the backbone policy keeps the head, the matching policy w
   const LoadReport rest = load_pretrained(*target, views_of(deeper), InitPolicy::matching);
   CHECK_EQ(rest.missing.front(), "conv1.weight");
   CHECK_ERROR(DataError,
-              "pretrained weights: none of the file's 1 tensors fits the model; is the file for a "
-              "resnet18?",
+              "pretrained weights: none of the file's 1 tensors fits the model, a resnet18",
               load_pretrained(*target, views_of({{"a", Tensor::zeros({1})}}),
                               InitPolicy::matching));
 }

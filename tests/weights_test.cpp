@@ -9,9 +9,9 @@
 #include "models/registry.h"
 #include "tests/data_files.h"
 #include "tests/reference.h"
-#include "train/checkpoint.h"
 #include "train/finite.h"
 #include "train/run_folder.h"
+#include "train/start_weights.h"
 
 namespace mld {
 namespace {

@@ -58,18 +58,6 @@ int format_version(const Metadata& metadata, const std::string& file) {
                   "that wrote it", file, printable(text), kVersion);
 }
 
-// Rethrows a model's errors as errors of the file it came from.
-template <class F>
-auto naming(const std::string& file, F&& f) {
-  try {
-    return f();
-  } catch (const OutOfMemory&) {
-    throw;
-  } catch (const Error& error) {
-    fail<DataError>("{}: {}", file, error.what());
-  }
-}
-
 }  // namespace
 
 // ---- named tensors with checksums ---------------------------------------------------------------
@@ -100,11 +88,17 @@ Checkpoint load_checkpoint(const std::filesystem::path& path) {
     std::memcpy(tensor.raw(), view.data, tensor.bytes());
     checkpoint.tensors.emplace_back(view.name, tensor);
   }
-  naming(file.path(), [&] { check_weights(checkpoint.tensors); });
+  in_file(file.path(), [&] { check_weights(checkpoint.tensors); });
   return checkpoint;
 }
 
-CheckpointFile::CheckpointFile(const std::filesystem::path& path, Verify verify) : file_(path) {
+CheckpointFile::CheckpointFile(const std::filesystem::path& path, Verify verify)
+    : path_(path.string()) {
+  if (is_pth(path)) {
+    pth_.emplace(path);
+    return;
+  }
+  file_.emplace(path);
   const auto format = metadata().find("format");
   ours_ = format != metadata().end() && format->second == kFormat;
   if (ours_) {
@@ -113,6 +107,11 @@ CheckpointFile::CheckpointFile(const std::filesystem::path& path, Verify verify)
       verify_tensors();
     }
   }
+}
+
+const Metadata& CheckpointFile::metadata() const {
+  static const Metadata none;
+  return file_ ? file_->metadata() : none;
 }
 
 void CheckpointFile::verify_metadata() const {
@@ -126,12 +125,12 @@ void CheckpointFile::verify_metadata() const {
 void CheckpointFile::verify_tensors() const {
   const auto checksums =
       parse_object<std::string>(get(metadata(), kChecksums, path()), path(), kChecksums);
-  const std::vector<std::string>& names = file_.names();
+  const std::vector<std::string>& names = file_->names();
   std::vector<uint32_t> actual(names.size());
   std::atomic<size_t> next = 0;  // tensors differ in size: each thread takes the next one
   parallel_for(compute_threads(), 1, [&](int64_t, int64_t) {
     for (size_t i = next++; i < names.size(); i = next++) {
-      actual[i] = crc32c(file_.at(names[i]).bytes);
+      actual[i] = crc32c(file_->at(names[i]).bytes);
     }
   });
   for (size_t i = 0; i < names.size(); ++i) {
@@ -149,19 +148,27 @@ void CheckpointFile::verify_tensors() const {
 
 std::vector<StateView> CheckpointFile::tensors() {
   std::vector<StateView> views;
-  for (const std::string& name : file_.names()) {
-    const SafeTensor& entry = file_.at(name);
+  const auto add = [&](const std::string& name, const SafeTensor& entry) {
     const std::optional<DType> dtype = entry.same_dtype();
     const bool aligned =
         dtype && reinterpret_cast<uintptr_t>(entry.bytes.data()) % size_of(*dtype) == 0;
     if (aligned && entry.shape.size() <= Shape::kMaxDims) {
       views.push_back({name, Shape(std::span(entry.shape)), *dtype, entry.bytes.data()});
-      continue;
+      return;
     }
-    const Tensor tensor = naming(path() + ": tensor " + printable(name),
-                                 [&] { return entry.to_tensor(); });
+    const Tensor tensor = in_file(path() + ": tensor " + printable(name),
+                                  [&] { return entry.to_tensor(); });
     converted_.push_back(tensor);
     views.push_back({name, tensor.shape(), tensor.dtype(), tensor.raw()});
+  };
+  if (pth_) {
+    for (const auto& [name, entry] : pth_->tensors()) {
+      add(name, entry);
+    }
+  } else {
+    for (const std::string& name : file_->names()) {
+      add(name, file_->at(name));
+    }
   }
   return views;
 }
@@ -256,11 +263,11 @@ void save_model(const std::filesystem::path& path, const StateDict& state,
   save_checkpoint(path, {.tensors = state, .metadata = to_metadata(info)});
 }
 
-// Refuses a file without a model before its metadata are read as a model's.
-static void require_model(const CheckpointFile& file) {
+void require_model(const CheckpointFile& file) {
   require<DataError>(file.ours(), "{}: holds weights, but is no checkpoint of mldecoder (its "
                      "metadata do not say format = {}), so classes and pictures' size are unknown; "
-                     "it can start a training: model.init", file.path(), kFormat);
+                     "it can start a training (model.init), and mlinfer export makes a checkpoint "
+                     "of it", file.path(), kFormat);
   require<DataError>(!is_training_state(file.metadata()),
                      "{}: is a run's training state; its weights are in best.safetensors and "
                      "last.safetensors beside it", file.path());
@@ -270,7 +277,7 @@ LoadedModel model_from_checkpoint(const std::filesystem::path& path) {
   CheckpointFile file(weights_file(path));
   require_model(file);
   LoadedModel loaded{.info = checkpoint_info(file.metadata(), file.path()), .model = nullptr};
-  naming(file.path(), [&] {
+  in_file(file.path(), [&] {
     loaded.model = make_model(loaded.info.model);
     load_state(*loaded.model, file.tensors());
     check_weights(*loaded.model);
@@ -282,38 +289,8 @@ CheckpointInfo read_checkpoint_info(const std::filesystem::path& path) {
   const CheckpointFile file(weights_file(path), Verify::metadata_only);
   require_model(file);
   CheckpointInfo info = checkpoint_info(file.metadata(), file.path());
-  naming(file.path(), [&] { return make_model(info.model); });  // checks the description
+  in_file(file.path(), [&] { return make_model(info.model); });  // checks the description
   return info;
-}
-
-static void check_classes(const std::vector<std::string>& ours,
-                          const std::vector<std::string>& data, const std::string& checkpoint) {
-  constexpr const char* kAdvice = "model.init_policy = \"backbone\" leaves the head out";
-  require<DataError>(ours.size() == data.size(),
-                     "{}: the checkpoint has {} classes, the data {}; {}", checkpoint, ours.size(),
-                     data.size(), kAdvice);
-  for (size_t i = 0; i < ours.size(); ++i) {
-    require<DataError>(ours[i] == data[i],
-                       "{}: class {} is '{}' in the checkpoint and '{}' in the data; {}",
-                       checkpoint, i, printable(ours[i]), printable(data[i]), kAdvice);
-  }
-}
-
-LoadReport init_from_checkpoint(Classifier& model, const InitSpec& spec,
-                                const std::vector<std::string>& class_names) {
-  CheckpointFile file(weights_file(spec.init));
-  if (file.ours()) {
-    require_model(file);
-  }
-  if (file.ours() && spec.init_policy == InitPolicy::strict) {
-    check_classes(checkpoint_info(file.metadata(), file.path()).class_names, class_names,
-                  file.path());
-  }
-  return naming(file.path(), [&] {
-    LoadReport report = load_pretrained(model, file.tensors(), spec.init_policy);
-    check_weights(model);
-    return report;
-  });
 }
 
 }  // namespace mld

@@ -5,17 +5,31 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "core/error.h"
+#include "data/pth.h"
 #include "data/safetensors.h"
-#include "models/pretrained.h"
 #include "models/registry.h"
 #include "train/config.h"
 
 namespace mld {
 
 using Metadata = std::map<std::string, std::string>;
+
+// f(), with its errors as errors of the file it reads: DataError starting with the file's name.
+template <class F>
+auto in_file(const std::string& file, F&& f) {
+  try {
+    return f();
+  } catch (const OutOfMemory&) {
+    throw;
+  } catch (const Error& error) {
+    fail<DataError>("{}: {}", file, error.what());
+  }
+}
 
 // ---- named tensors with checksums ---------------------------------------------------------------
 
@@ -38,15 +52,17 @@ enum class Verify {
   metadata_only,  // the header: for callers that do not read the tensors
 };
 
-// A checkpoint mapped into memory, ours or another program's; tensors are read in place.
+// A checkpoint mapped into memory, ours or another program's (safetensors or PyTorch's .pth);
+// tensors are read in place.
 class CheckpointFile {
  public:
   // Errors: as load_checkpoint, but another program's file is accepted (ours() is false).
   explicit CheckpointFile(const std::filesystem::path& path, Verify verify = Verify::checksums);
 
   bool ours() const { return ours_; }
-  const Metadata& metadata() const { return file_.metadata(); }
-  const std::string& path() const { return file_.path(); }
+  const Metadata& metadata() const;  // none in a .pth
+  const std::string& path() const { return path_; }
+  const PthFile* pth() const { return pth_ ? &*pth_ : nullptr; }  // null for safetensors
   // All tensors in file order, valid while the object lives. float16 and float64 become float32.
   // Errors: DataError for a type or rank that our models do not have.
   std::vector<StateView> tensors();
@@ -55,7 +71,9 @@ class CheckpointFile {
   void verify_metadata() const;
   void verify_tensors() const;
 
-  SafeTensorsFile file_;
+  std::string path_;
+  std::optional<SafeTensorsFile> file_;  // one of these two
+  std::optional<PthFile> pth_;
   bool ours_ = false;
   std::vector<Tensor> converted_;  // tensors that could not be read in place
 };
@@ -106,11 +124,7 @@ LoadedModel model_from_checkpoint(const std::filesystem::path& path);
 // The info alone, without reading the tensors. Errors: as model_from_checkpoint.
 CheckpointInfo read_checkpoint_info(const std::filesystem::path& path);
 
-// Loads a checkpoint, ours or another program's, into a model after initialize() (see
-// load_pretrained). Errors: as CheckpointFile, load_pretrained and check_weights; with
-// InitPolicy::strict also DataError if our checkpoint's classes differ from `class_names`, if only
-// in their order (names the first difference).
-LoadReport init_from_checkpoint(Classifier& model, const InitSpec& spec,
-                                const std::vector<std::string>& class_names);
+// Refuses a file without a model of ours before its metadata are read as a model's. Errors: DataError.
+void require_model(const CheckpointFile& file);
 
 }  // namespace mld

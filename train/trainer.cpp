@@ -12,6 +12,7 @@
 #include "train/hf_config.h"
 #include "train/memory.h"
 #include "train/run_data.h"
+#include "train/start_weights.h"
 #include "train/stop_signal.h"
 
 namespace mld {
@@ -57,12 +58,9 @@ std::unique_ptr<Model> Trainer::start_model(Start start) {
   std::unique_ptr<Classifier> model = make_model(data_.model);
   initialize(*model, static_cast<uint64_t>(config_.seed));
   if (start == Start::fresh && !config_.init.init.empty()) {
-    const LoadReport report =
+    const PretrainedReport report =
         init_from_checkpoint(*model, config_.init, data_.splits.train->class_names());
-    log_.message(fmt::format("{}: {} tensors of the model keep their initial values, {} of the "
-                             "file are not used", config_.init.init,
-                             report.missing.size() + report.mismatched.size(),
-                             report.unexpected.size() + report.mismatched.size()));
+    log_.message(config_.init.init + ": " + report.text());
   }
   return model;
 }

@@ -1,0 +1,81 @@
+#include "train/start_weights.h"
+
+#include "data/text.h"
+#include "train/finite.h"
+#include "train/run_folder.h"
+
+namespace mld {
+
+static void check_classes(const std::vector<std::string>& file,
+                          const std::vector<std::string>& data, const std::string& checkpoint) {
+  constexpr const char* kAdvice = "model.init_policy = \"backbone\" leaves the head out";
+  require<DataError>(file.size() == data.size(),
+                     "{}: the checkpoint has {} classes, the data {}; {}", checkpoint, file.size(),
+                     data.size(), kAdvice);
+  for (size_t i = 0; i < file.size(); ++i) {
+    require<DataError>(file[i] == data[i],
+                       "{}: class {} is '{}' in the checkpoint and '{}' in the data; {}",
+                       checkpoint, i, printable(file[i]), printable(data[i]), kAdvice);
+  }
+}
+
+PretrainedReport init_from_checkpoint(Classifier& model, const InitSpec& spec,
+                                      const std::vector<std::string>& class_names) {
+  CheckpointFile file(weights_file(spec.init));
+  if (file.ours()) {
+    require_model(file);
+  }
+  if (spec.init_policy == InitPolicy::strict) {
+    if (file.ours()) {
+      check_classes(checkpoint_info(file.metadata(), file.path()).class_names, class_names,
+                    file.path());
+    } else if (file.pth() != nullptr && !file.pth()->class_names().empty()) {
+      check_classes(file.pth()->class_names(), class_names, file.path());
+    }
+  }
+  return in_file(file.path(), [&] {
+    PretrainedReport report = load_pretrained(model, file.tensors(), spec.init_policy);
+    check_weights(model);
+    return report;
+  });
+}
+
+// Names for the model's classes. Errors: DataError for too few or too many.
+static std::vector<std::string> names_for(const CheckpointFile& file, const ForeignInfo& info,
+                                          int64_t classes) {
+  std::vector<std::string> names = info.class_names;
+  if (names.empty() && file.pth() != nullptr) {
+    names = file.pth()->class_names();
+  }
+  if (names.empty()) {
+    for (int64_t i = 0; i < classes; ++i) {
+      names.push_back(std::to_string(i));
+    }
+  }
+  require<DataError>(static_cast<int64_t>(names.size()) == classes,
+                     "{}: {} class names for a model of {} classes", file.path(), names.size(),
+                     classes);
+  return names;
+}
+
+LoadedModel model_from_weights(const std::filesystem::path& path, const ForeignInfo& info) {
+  CheckpointFile file(weights_file(path));
+  LoadedModel loaded;
+  loaded.info.preprocess = info.preprocess;
+  loaded.info.task = info.task;
+  in_file(file.path(), [&] {
+    const std::vector<StateView> state = file.tensors();
+    loaded.info.model = model_of(state, info.backbone);
+    auto model = make_model(loaded.info.model);
+    load_pretrained(*model, state, InitPolicy::strict);
+    check_weights(*model);
+    loaded.model = std::move(model);
+  });
+  if (!info.own_normalize) {
+    loaded.info.preprocess.normalize = backbone_row(loaded.info.model).trained_with;
+  }
+  loaded.info.class_names = names_for(file, info, loaded.info.model.classes);
+  return loaded;
+}
+
+}  // namespace mld
