@@ -35,7 +35,9 @@ std::vector<std::string> read_names(const std::string& file) {
 
 // The settings that another program's file does not hold, from the command line.
 ForeignInfo foreign_info(const ExportCommand& command) {
-  const LoadedConfig given = parse_config("", "command line", command.overrides);
+  std::vector<std::string> keys = {"data.format=shapes"};  // no data is wanted
+  keys.insert(keys.end(), command.overrides.begin(), command.overrides.end());
+  const LoadedConfig given = parse_config("", "command line", keys);
   const auto insisted = [&](const char* key) {
     const auto found = given.origins.find(key);
     return found != given.origins.end() && found->second == "command line";
@@ -52,6 +54,7 @@ ForeignInfo foreign_info(const ExportCommand& command) {
 }
 
 LoadedModel load(const ExportCommand& command, const fs::path& file) {
+  const ForeignInfo info = foreign_info(command);  // errors of the command line come first
   const bool ours = CheckpointFile(file, Verify::metadata_only).ours();
   require<UsageError>(!ours || (command.overrides.empty() && command.classes.empty()),
                       "export: {} has its own settings and classes; they cannot be given",
@@ -59,7 +62,7 @@ LoadedModel load(const ExportCommand& command, const fs::path& file) {
   if (ours) {
     return model_from_checkpoint(file);
   }
-  LoadedModel loaded = model_from_weights(file, foreign_info(command));
+  LoadedModel loaded = model_from_weights(file, info);
   const auto text = [](auto value) { return std::string(word(value)); };
   const Preprocess& p = loaded.info.preprocess;
   std::fprintf(stderr, "mlinfer: %s: a %s with the head %s, %ld classes; %s; pictures %ld px, %s, "

@@ -87,8 +87,8 @@ class Reader {
     require<DataError>((get<uint16_t>(fixed, 8) & 1) == 0, "{}: its entry {} is encrypted", file_,
                        quoted_name(name));
     require<DataError>(get<uint16_t>(fixed, 10) == 0,
-                       "{}: its entry {} is compressed, as torch.save never does; unpack it and "
-                       "store it plainly", file_, quoted_name(name));
+                       "{}: its entry {} is compressed, which torch.save never does (but "
+                       "torch.jit.save: TorchScript is not read)", file_, quoted_name(name));
   }
 
   std::span<const uint8_t> content(std::span<const uint8_t> fixed, std::span<const uint8_t> extra,

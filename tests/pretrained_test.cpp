@@ -22,6 +22,12 @@ ModelSpec small_decoder(int64_t classes) {
           .ffn = 8};
 }
 
+std::unique_ptr<Classifier> make_model_with_values() {
+  auto model = make_model(small_decoder(5));
+  initialize(*model, 1);
+  return model;
+}
+
 // As timm saves the same model.
 StateDict timm_state(Module& model) {
   StateDict state = state_dict(model);
@@ -42,7 +48,8 @@ TEST_CASE("pretrained: timm's names") {
   StateDict state = timm_state(*source);
   REQUIRE(std::any_of(state.begin(), state.end(),
                       [](const auto& e) { return e.first == "fc.duplicate_pooling"; }));
-  load_pretrained(*target, views_of(state), InitPolicy::strict);
+  CHECK_EQ(load_pretrained(*target, views_of(state), InitPolicy::strict).text(),
+           "139 tensors loaded (names of timm)");
   const Var x(random_tensor({1, 32, 32, 3}, 1));
   CHECK_EQ((*target)(x).value.to_vector(), (*source)(x).value.to_vector());
 
@@ -110,6 +117,61 @@ TEST_CASE("pretrained: the backbone policy keeps the head, the matching policy w
               "pretrained weights: none of the file's 1 tensors fits the model, a resnet18",
               load_pretrained(*target, views_of({{"a", Tensor::zeros({1})}}),
                               InitPolicy::matching));
+}
+
+TEST_CASE("pretrained: the error names the policy, or the backbone, that the file is for") {
+  const auto model = make_model({.backbone = "resnet34", .head = "gap", .classes = 5});
+  const auto load = [&](const StateDict& state, InitPolicy policy) {
+    initialize(*model, 2);
+    return load_pretrained(*model, views_of(state), policy);
+  };
+  const auto other = [](const char* backbone, int64_t classes) {
+    const auto source = make_model({.backbone = backbone, .head = "gap", .classes = classes});
+    initialize(*source, 1);
+    return state_dict(*source);
+  };
+  const StateDict more_classes = other("resnet34", 7);
+  CHECK_ERROR(DataError,
+              "the weights do not fit the model: 2 of another shape (fc.weight: [7, 512] in the "
+              "file, [5, 512] in the model, fc.bias: [7] in the file, [5] in the model); "
+              "model.init_policy = \"backbone\" leaves the head out",
+              load(more_classes, InitPolicy::strict));
+  const PretrainedReport report = load(more_classes, InitPolicy::backbone);
+  CHECK_EQ(report.text(),
+           "216 tensors loaded (names of mldecoder); unchanged: fc.weight, fc.bias");
+  const StateDict deeper = other("resnet50", 5);
+  for (const InitPolicy policy : {InitPolicy::strict, InitPolicy::backbone}) {
+    try {
+      load(deeper, policy);
+      FAIL("accepted");
+    } catch (const DataError& error) {
+      const std::string message = error.what();
+      CAPTURE(message);
+      CHECK(message.ends_with("; the file looks like a resnet50 (318 of its 318 tensors fit)"));
+    }
+  }
+  CHECK_EQ(nearest_backbone(views_of(other("resnet18", 3))).name, "resnet18");
+  CHECK_EQ(nearest_backbone(views_of(other("resnet101", 3))).name, "resnet101");
+  CHECK_EQ(nearest_backbone(views_of({{"a", Tensor::zeros({1})}})).name, "");
+}
+
+TEST_CASE("pretrained: a state's model is known from its names and shapes") {
+  for (const ModelSpec& spec : {small_decoder(5), ModelSpec{.backbone = "resnet34", .head = "gap",
+                                                            .classes = 7}}) {
+    const auto model = make_model(spec);
+    initialize(*model, 1);
+    const ModelSpec found = model_of(views_of(timm_state(*model)));
+    CHECK_EQ(found.backbone, spec.backbone);
+    CHECK_EQ(found.head, spec.head);
+    CHECK_EQ(found.classes, spec.classes);
+    const auto again = make_model(found);
+    load_pretrained(*again, views_of(timm_state(*model)), InitPolicy::strict);
+  }
+  StateDict headless = state_dict(*make_model_with_values());
+  std::erase_if(headless, [](const auto& entry) { return entry.first.starts_with("fc."); });
+  CHECK_ERROR(DataError,
+              "the weights of a resnet18, but with none of the heads gap, ml_decoder",
+              model_of(views_of(headless)));
 }
 
 }  // namespace
