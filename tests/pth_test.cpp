@@ -155,7 +155,7 @@ TEST_CASE("pth: what could run code is refused, by name") {
 
 TEST_CASE("pth: malformed pickles") {
   for (const char* code : {"t", "u", "a", "s", "R", "b", "Q", "\x85", "(u", "h\x01", "}s", "cx",
-                           "K\x01)R", "}(K\x01u", "K\x01Q", "K\x01NNa", "X\xff\xff\xff\xff",
+                           "K\x01)R", "NN(\x86", "}(K\x01u", "K\x01Q", "K\x01NNa", "X\xff\xff\xff\xff",
                            "\x8b\xff\xff\xff\xff"}) {
     CAPTURE(code);
     const std::string message = error_of(zip_pth("\x80\x02"s + code, {}));
