@@ -169,9 +169,13 @@ TEST_CASE("pretrained: a state's model is known from its names and shapes") {
   }
   StateDict headless = state_dict(*make_model_with_values());
   std::erase_if(headless, [](const auto& entry) { return entry.first.starts_with("fc."); });
-  CHECK_ERROR(DataError,
-              "the weights of a resnet18, but with none of the heads gap, ml_decoder",
-              model_of(views_of(headless)));
+  try {
+    model_of(views_of(headless));
+    FAIL("accepted");
+  } catch (const DataError& error) {
+    CHECK(std::string(error.what()).starts_with(
+        "the weights of a resnet18, but with none of the heads gap, ml_decoder"));
+  }
 }
 
 }  // namespace
