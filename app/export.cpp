@@ -5,6 +5,7 @@
 
 #include "app/config_file.h"
 #include "app/infer.h"
+#include "app/program.h"
 #include "data/file.h"
 #include "data/text.h"
 #include "models/naming.h"
@@ -63,14 +64,11 @@ LoadedModel load(const ExportCommand& command, const fs::path& file) {
     return model_from_checkpoint(file);
   }
   LoadedModel loaded = model_from_weights(file, info);
-  const auto text = [](auto value) { return std::string(word(value)); };
   const Preprocess& p = loaded.info.preprocess;
-  std::fprintf(stderr, "mlinfer: %s: a %s with the head %s, %ld classes; %s; pictures %ld px, %s, "
-               "%s, normalize %s\n", printable(file.native()).c_str(),
-               loaded.info.model.backbone.c_str(), loaded.info.model.head.c_str(),
-               static_cast<long>(loaded.info.model.classes), text(loaded.info.task).c_str(),
-               static_cast<long>(p.image_size), text(p.resize).c_str(),
-               text(p.interpolation).c_str(), text(p.normalize).c_str());
+  print(stderr, "mlinfer: {}: a {} with the head {}, {} classes; {}; pictures {} px, {}, {}, "
+                "normalize {}\n", printable(file.native()), loaded.info.model.backbone,
+        loaded.info.model.head, loaded.info.model.classes, word(loaded.info.task), p.image_size,
+        word(p.resize), word(p.interpolation), word(p.normalize));
   return loaded;
 }
 
@@ -105,7 +103,7 @@ ExitCode execute(const ExportCommand& command) {
       write_safetensors(theirs, {{"format", "pt"}}, sink);  // what safetensors.torch looks for
     });
   }
-  std::printf("%s\n", printable(out.native()).c_str());
+  print(stdout, "{}\n", printable(out.native()));
   return ExitCode::ok;
 }
 

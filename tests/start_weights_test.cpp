@@ -57,7 +57,7 @@ TEST_CASE("a .pth starts a model; its class names must be the data's") {
   }
   write_pth(path, state, {"cat", "dog"});
   const auto start = [&](InitPolicy policy, const std::vector<std::string>& names) {
-    return message_of<DataError>([&] { init_from_checkpoint(*target, path, policy, names); },
+    return message_of<DataError>([&] { init_from_checkpoint(*target, {path, policy}, names); },
                                  folder.path());
   };
   CHECK_EQ(start(InitPolicy::strict, {"cat", "dog"}), "no error");
