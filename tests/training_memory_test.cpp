@@ -135,8 +135,8 @@ TEST_CASE("a shortage is told with what would fit") {
   }
   REQUIRE(parts <= 64);
   CHECK(needed(64, parts / 2) > some);
-  CHECK_EQ(advice(some),
-           fmt::format("train.batch_size = 24 fits, and so does optim.grad_accum_steps = {}", parts));
+  CHECK_EQ(advice(some), fmt::format("train.batch_size = 24 fits, and so does "
+                                     "optim.grad_accum_steps = {}", parts));
   CHECK(needed(25, 1) > some);
   config.optim.grad_accum_steps = 2;
   CHECK_EQ(advice(needed(24, 2)), "train.batch_size = 24 fits");
