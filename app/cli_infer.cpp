@@ -1,0 +1,113 @@
+// The command line of mlinfer.
+#include <set>
+
+#include "app/cli_options.h"
+#include "core/error.h"
+#include "data/text.h"
+#include "models/naming.h"
+#include "models/registry.h"
+
+namespace mld {
+namespace {
+
+MlinferCommand parse_eval(std::span<const std::string> arguments) {
+  EvalCommand command;
+  Options options("mlinfer eval", kMlinferHelp);
+  options.add_option("--data", command.data);
+  options.add_option("--split", command.split)->check(CLI::IsMember({"train", "val", "test"}));
+  options.add_flag("--json", command.json);
+  split(options.positionals(arguments), "checkpoint", command.checkpoint, command.overrides);
+  require<UsageError>(!command.checkpoint.empty(),
+                      "eval: no checkpoint given (see mlinfer --help)");
+  return command;
+}
+
+MlinferCommand parse_predict(std::span<const std::string> arguments) {
+  PredictCommand command;
+  Options options("mlinfer predict", kMlinferHelp);
+  options.add_option("--top-k", command.top_k)->check(CLI::Range(1, 1'000'000'000));
+  options.add_option("--threshold", command.threshold);
+  options.add_option("--max-pixels", command.max_pixels)->check(CLI::Range(1, 1'000'000'000));
+  options.add_flag("--json", command.json);
+  options.add_flag("--csv", command.csv);
+  std::vector<std::string> positionals = options.positionals(arguments);
+  require<UsageError>(!positionals.empty(), "predict: no checkpoint given (see mlinfer --help)");
+  require<UsageError>(positionals.size() > 1,
+                      "predict: no pictures given after the checkpoint '{}'",
+                      printable(positionals[0]));
+  require<UsageError>(!command.json || !command.csv, "predict: give --json or --csv, not both");
+  const double threshold = command.threshold.value_or(0);
+  require<UsageError>(threshold >= 0 && threshold <= 1,  // not NaN either
+                      "predict: --threshold must be a score from 0 to 1, got {}", threshold);
+  command.checkpoint = positionals[0];
+  command.pictures.assign(positionals.begin() + 1, positionals.end());
+  return command;
+}
+
+MlinferCommand parse_export(std::span<const std::string> arguments) {
+  ExportCommand command;
+  std::string format = "safetensors";
+  Options options("mlinfer export", kMlinferHelp);
+  const std::vector<std::string_view> names = names_of(naming_schemes());
+  options.add_option("--format", format)->check(CLI::IsMember({"safetensors"}));
+  options.add_option("--naming", command.naming)
+      ->check(CLI::IsMember(std::set<std::string>(names.begin(), names.end())));
+  options.add_option("--out", command.out);
+  options.add_option("--classes", command.classes);
+  split(options.positionals(arguments), "checkpoint", command.checkpoint, command.overrides);
+  require<UsageError>(!command.checkpoint.empty(),
+                      "export: no checkpoint given (see mlinfer --help)");
+  return command;
+}
+
+MlinferCommand parse_info(std::span<const std::string> arguments) {
+  InfoCommand command;
+  Options options("mlinfer info", kMlinferHelp);
+  options.add_option("--model", command.model);
+  const std::vector<std::string_view> names = names_of(heads());
+  std::vector<const CLI::Option*> of_model = {
+      options.add_option("--head", command.head)
+          ->check(CLI::IsMember(std::vector<std::string>(names.begin(), names.end()))),
+      options.add_option("--classes", command.classes)->check(CLI::Range(1, 100'000'000)),
+      options.add_option("--image-size", command.image_size)
+          ->check(CLI::Range(Preprocess::kLeastSize, Preprocess::kMostSize))};
+  options.add_flag("--stages", command.stages);
+  const std::vector<std::string> positionals = options.positionals(arguments);
+  require<UsageError>(positionals.size() <= 1, "info: unexpected argument '{}'",
+                      positionals.size() > 1 ? printable(positionals[1]) : "");
+  require<UsageError>(positionals.empty() == !command.model.empty(),
+                      "info: give a checkpoint or --model NAME{}",
+                      positionals.empty() ? "" : ", not both");
+  for (const CLI::Option* option : of_model) {
+    require<UsageError>(positionals.empty() || option->count() == 0,
+                        "info: {} needs --model NAME; a checkpoint has its own",
+                        option->get_name());
+  }
+  command.checkpoint = positionals.empty() ? "" : positionals[0];
+  return command;
+}
+
+// For arguments that start with none of the commands.
+MlinferCommand parse_mlinfer_alone(std::span<const std::string> arguments,
+                                   const std::vector<std::string>& commands) {
+  require<UsageError>(!arguments.empty(),
+                      "no command given: eval, predict, export or info (see mlinfer --help)");
+  Options options("mlinfer", kMlinferHelp);
+  const std::vector<std::string> positionals = options.positionals(arguments);
+  const std::string& name = positionals.empty() ? arguments[0] : positionals[0];
+  fail<UsageError>("unknown command '{}'{}; there are eval, predict, export and info",
+                   printable(name), did_you_mean(name, commands));
+}
+
+}  // namespace
+
+MlinferCommand parse_mlinfer(std::span<const std::string> arguments) {
+  return parse_command<MlinferCommand>(
+      {{"eval", parse_eval},
+       {"predict", parse_predict},
+       {"export", parse_export},
+       {"info", parse_info}},
+      parse_mlinfer_alone, arguments);
+}
+
+}  // namespace mld
