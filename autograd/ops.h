@@ -23,6 +23,9 @@ Var repeat_batch(const Var& x, int64_t N);
 Var transpose(const Var& x);                // [B, M, C] -> [B, C, M]
 // Rows [begin, end) of the first dimension, sharing memory.   [R, ...] -> [end - begin, ...]
 Var rows(const Var& x, int64_t begin, int64_t end);
+// Blocks of pixels as channels, in the order (row, column, channel of x). Errors: sides that are
+// not multiples of block.   [N, H, W, C] -> [N, H/block, W/block, block^2 C]
+Var space_to_depth(const Var& x, int block);
 
 // ---- convolution and normalisation --------------------------------------------------------------
 // Cross-correlation.   x [N, H, W, C], w [O, KH, KW, C/groups], bias f32 [O] or none
@@ -34,7 +37,8 @@ Var conv2d(const Var& x, const Var& w, const Var& bias, const Conv2dSpec& spec =
 Var conv2d_fused(const Var& x, const Var& w, const Var& bias, const Var& residual,
                  const Conv2dSpec& spec);
 
-// act(w * (x - mean) * rstd + b [+ residual]).   x, residual [N, H, W, C]; w, b f32 [C]
+// act(w * (x - mean) * rstd + b [+ residual]); with spec.abs_scale |w| + eps for w.
+//   x, residual [N, H, W, C]; w, b f32 [C]
 //   running_mean, running_var f32 [C]: updated in training, used otherwise
 // Errors: an activation other than identity, relu and leaky_relu with slope >= 0; in training, one
 // value per channel only (its variance is undefined).
@@ -50,6 +54,9 @@ Var l2_normalize(const Var& x);                                // rows of [..., 
 // padded input; max_pool: a kernel beyond 16.
 Var max_pool(const Var& x, const PoolSpec& spec);
 Var avg_pool(const Var& x, const PoolSpec& spec);  // padding is never counted
+// Blurred by [1, 2, 1] / 4 along both axes with a reflected border, every second pixel kept.
+// Errors: a side of one pixel.   [N, H, W, C] -> [N, (H+1)/2, (W+1)/2, C]
+Var blur_pool(const Var& x);
 Var global_avg_pool(const Var& x);                 // [N, H, W, C] -> [N, 1, 1, C]
 Var mean_tokens(const Var& x);                     // [N, L, C] -> [N, C]
 Var variance_tokens(const Var& x);                 // unbiased, [N, L, C] -> [N, C]; L >= 2

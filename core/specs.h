@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 
+#include "core/host_device.h"
 #include "core/random.h"
 #include "core/tensor.h"
 
@@ -26,12 +27,19 @@ struct Conv2dSpec {
   }
 };
 
-// y = act(gamma * (x - mean) * rstd + beta [+ residual]); act is identity, relu or leaky_relu.
+// y = act(scale(w) * (x - mean) * rstd + b [+ residual]); act is identity, relu or leaky_relu.
 struct BatchNormSpec {
   bool training = true;    // batch statistics (and update the running ones), else running ones
   float eps = 1e-5f;
   float momentum = 0.1f;   // running <- (1 - momentum) * running + momentum * batch
   ActivationSpec act{};
+  // In-place activated batch norm (arXiv 1712.02616): the scale is |w| + eps. Its derivative at
+  // w = 0 is 1, not 0: residual branches start there and could not leave it otherwise.
+  bool abs_scale = false;
+  MLD_HOST_DEVICE float scale(float w) const {
+    return abs_scale ? (w < 0 ? -w : w) + eps : w;
+  }
+  MLD_HOST_DEVICE float scale_slope(float w) const { return abs_scale && w < 0 ? -1.0f : 1.0f; }
 };
 
 struct PoolSpec {

@@ -98,11 +98,13 @@ __global__ void __launch_bounds__(256) running_kernel(int64_t C, Statistics out)
   }
 }
 
-// y = act((x - mean) rstd w + b [+ residual]).   x, residual (or null), y [M, C]; the rest [C]
+// y = act((x - mean) rstd scale(w) + b [+ residual]).   x, residual (or null), y [M, C]; the rest
+//   [C]
 template <class T, int V, bool kResidual>
 __global__ void __launch_bounds__(kChannelThreads)
     apply_kernel(const T* x, const T* residual, const float* w, const float* b, const float* mean,
-                 const float* rstd, float slope, int64_t M, int64_t C, int across, T* y) {
+                 const float* rstd, BatchNormSpec spec, float slope, int64_t M, int64_t C,
+                 int across, T* y) {
   const ChannelPlace at(M, across, V);
   if (at.c >= C) {
     return;
@@ -111,7 +113,7 @@ __global__ void __launch_bounds__(kChannelThreads)
 #pragma unroll
   for (int i = 0; i < V; ++i) {
     mu[i] = mean[at.c + i];
-    scale[i] = rstd[at.c + i] * w[at.c + i];
+    scale[i] = rstd[at.c + i] * spec.scale(w[at.c + i]);
     offset[i] = b[at.c + i];
   }
   for (int64_t m = at.begin; m < at.end; m += at.step) {
@@ -156,8 +158,8 @@ void batch_norm_forward(const Tensor& x, const Tensor& w, const Tensor& b, const
       const ChannelGrid grid = apply_grid(M, C, V);
       launch(added != nullptr ? apply_kernel<T, V, true> : apply_kernel<T, V, false>,
              dim3(grid.tiles, grid.splits), kChannelThreads, 0, x.data<T>(), added, w.data<float>(),
-             b.data<float>(), mean.data<float>(), rstd.data<float>(), slope, M, C, grid.across,
-             y.data<T>());
+             b.data<float>(), mean.data<float>(), rstd.data<float>(), spec, slope, M, C,
+             grid.across, y.data<T>());
     });
   });
 }

@@ -1,5 +1,6 @@
 // Batch norm's gradient: one pass for two sums per channel, one for dx. With dz = dy * act'(y),
-//   db = sum dz,  dw = sum dz xhat,  dx = w rstd (dz - mean(dz) - xhat mean(dz xhat)),
+//   db = sum dz,  dw = scale'(w) sum dz xhat,
+//   dx = scale(w) rstd (dz - mean(dz) - xhat mean(dz xhat)),
 // where the means are absent when the statistics were fixed.
 #include "core/kernels.h"
 #include "cuda/batch_norm.cuh"
@@ -21,12 +22,13 @@ __device__ inline void load_dz(const T* dy, const T* y, float slope, float (&dz)
   }
 }
 
-// Sums of dz and dz xhat.
+// Sums of dz and scale'(w) dz xhat.
 template <class T, bool kAct>
 struct GradientTerms {
   static constexpr int kSums = 2;
   const T *dy, *x, *y;
-  const float *mean, *rstd;
+  const float *w, *mean, *rstd;
+  BatchNormSpec spec;
   float slope;
   int64_t C;
 
@@ -40,7 +42,7 @@ struct GradientTerms {
 #pragma unroll
     for (int i = 0; i < V; ++i) {
       norm.mean[i] = mean[c + i];
-      norm.rstd[i] = rstd[c + i];
+      norm.rstd[i] = rstd[c + i] * spec.scale_slope(w[c + i]);
     }
     return norm;
   }
@@ -63,8 +65,9 @@ struct GradientTerms {
 template <class T, int V, bool kAct>
 __global__ void __launch_bounds__(kChannelThreads)
     input_gradient_kernel(const T* dy, const T* x, const T* y, const float* w, const float* mean,
-                          const float* rstd, const float* dw, const float* db, float slope,
-                          float share, int64_t M, int64_t C, int across, T* dx, T* dresidual) {
+                          const float* rstd, const float* dw, const float* db,
+                          BatchNormSpec spec, float slope, float share, int64_t M, int64_t C,
+                          int across, T* dx, T* dresidual) {
   const ChannelPlace at(M, across, V);
   if (at.c >= C) {
     return;
@@ -75,9 +78,10 @@ __global__ void __launch_bounds__(kChannelThreads)
   for (int i = 0; i < V; ++i) {
     const float r = rstd[at.c + i];
     mu[i] = mean[at.c + i];
-    factor[i] = w[at.c + i] * r;
+    const float gamma = w[at.c + i];
+    factor[i] = spec.scale(gamma) * r;
     offset[i] = db[at.c + i] * share;
-    tilt[i] = dw[at.c + i] * share * r;
+    tilt[i] = spec.scale_slope(gamma) * dw[at.c + i] * share * r;  // the slope's square is 1
   }
   for (int64_t m = at.begin; m < at.end; m += at.step) {
     const int64_t i0 = m * C + at.c;
@@ -105,16 +109,16 @@ void batch_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& y, con
   const float share = spec.training ? 1.0f / static_cast<float>(M) : 0.0f;
   const auto run = [&]<class T, bool kAct>() {
     const T *pdy = dy.data<T>(), *px = x.data<T>(), *py = y.data<T>();
-    const GradientTerms<T, kAct> terms{pdy, px, py, mean.data<float>(), rstd.data<float>(), slope,
-                                       C};
+    const GradientTerms<T, kAct> terms{pdy, px, py, w.data<float>(), mean.data<float>(),
+                                       rstd.data<float>(), spec, slope, C};
     channel_sums<T>(terms, M, C, {pdy, px, py}, {db.data<float>(), dw.data<float>()});
     T* added = dresidual.defined() ? dresidual.data<T>() : nullptr;
     with_width<T>(C, {pdy, px, py, dx.raw(), added}, [&]<int V>() {
       const ChannelGrid grid = apply_grid(M, C, V);
       launch(input_gradient_kernel<T, V, kAct>, dim3(grid.tiles, grid.splits), kChannelThreads, 0,
              pdy, px, py, w.data<float>(), mean.data<float>(), rstd.data<float>(),
-             dw.data<float>(), db.data<float>(), slope, share, M, C, grid.across, dx.data<T>(),
-             added);
+             dw.data<float>(), db.data<float>(), spec, slope, share, M, C, grid.across,
+             dx.data<T>(), added);
     });
   };
   dispatch(x.dtype(), [&]<class T>() {

@@ -34,6 +34,12 @@ TEST_CASE("errors: movement") {
   CHECK_ERROR(repeat_batch(f32({2}), 3), "repeat_batch: x must be [R, D], got [2]");
   CHECK_ERROR(repeat_batch(f32({2, 3}), 0), "repeat_batch: N must be positive, got 0");
   CHECK_ERROR(transpose(f32({2, 3})), "transpose: x must be [B, M, C], got [2, 3]");
+  CHECK_ERROR(space_to_depth(f32({1, 8, 6, 3}), 4),
+              "space_to_depth: x is [1, 8, 6, 3], but height and width must be multiples of 4");
+  CHECK_ERROR(space_to_depth(f32({1, 8, 6, 3}), 0),
+              "space_to_depth: block must be positive, got 0");
+  CHECK_ERROR(space_to_depth(f32({8, 6, 3}), 4),
+              "space_to_depth: x must be [N, H, W, C], got [8, 6, 3]");
   CHECK_ERROR(sum(ints({2})), "sum: x must be float32 or bfloat16, got int32");
   CHECK_ERROR(mean(f32({0})), "mean: x must not be empty, got shape [0]");
 }
@@ -131,6 +137,11 @@ TEST_CASE("errors: pooling and channels") {
               "avg_pool: kernel and stride must be positive, got 2 and 0");
   CHECK_ERROR(avg_pool(x, {.kernel = 6}),
               "avg_pool: x is [1, 5, 6, 2], with pad 0 it is smaller than the 6 x 6 window");
+  CHECK_ERROR(blur_pool(f32({1, 5, 1, 2})),
+              "blur_pool: x is [1, 5, 1, 2], but a reflected border needs two rows and two "
+              "columns");
+  CHECK_ERROR(blur_pool(ints({1, 4, 4, 2})),
+              "blur_pool: x must be float32 or bfloat16, got int32");
   CHECK_ERROR(global_avg_pool(f32({2, 3})), "global_avg_pool: x must be [N, H, W, C], got [2, 3]");
   CHECK_ERROR(mean_tokens(f32({2, 3})), "mean_tokens: x must be [N, L, C], got [2, 3]");
   CHECK_ERROR(variance_tokens(f32({2, 1, 3})),

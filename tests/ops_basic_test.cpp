@@ -13,6 +13,12 @@ OpCase unary(const std::string& name, const Input& x, Var (*ours)(const Var&), A
           [act](auto& a) { return spec::activation(a[0], {.kind = act}); }};
 }
 
+OpCase space_to_depth_row(const std::string& what, const Shape& x, int block) {
+  return {"space_to_depth, " + what, {{x, uniform(-2, 2)}},
+          [block](auto& v) { return space_to_depth(v[0], block); },
+          [block](auto& a) { return spec::space_to_depth(a[0], block); }};
+}
+
 std::vector<OpCase> movement_rows() {
   return {
       {"reshape", {{2, 3, 4}}, [](auto& v) { return reshape(v[0], {6, 4}); },
@@ -35,6 +41,11 @@ std::vector<OpCase> movement_rows() {
        [](auto& v) { return transpose(v[0]); }, [](auto& a) { return spec::transpose(a[0]); }},
       {"transpose, more than a cache line", {{2, 33, 18}}, [](auto& v) { return transpose(v[0]); },
        [](auto& a) { return spec::transpose(a[0]); }},
+      space_to_depth_row("the stem's", {2, 8, 12, 3}, 4),
+      space_to_depth_row("one block, one channel", {1, 4, 4, 1}, 4),
+      space_to_depth_row("blocks of one", {2, 3, 5, 2}, 1),
+      space_to_depth_row("blocks of three, 8 channels", {2, 3, 6, 8}, 3),
+      space_to_depth_row("enough for several threads", {3, 64, 60, 12}, 4),
       {"rows", {{5, 3}}, [](auto& v) { return rows(v[0], 1, 3); },
        [](auto& a) { return spec::rows(a[0], 1, 3); }},
       {"rows, overlapping", {{4, 3}},

@@ -47,6 +47,12 @@ std::vector<OpCase> batch_norm_rows() {
       batch_norm_row("residual", {2, 3, 4, 5}, {}, true),
       batch_norm_row("residual, relu", {2, 3, 4, 5}, {.act = relu}, true),
       batch_norm_row("residual, leaky relu, one channel", {3, 2, 3, 1}, {.act = leaky}, true),
+      batch_norm_row("scale |w| + eps", {2, 3, 4, 9}, {.abs_scale = true}),
+      batch_norm_row("scale |w| + eps, large eps", {2, 3, 4, 9}, {.eps = 0.5f, .abs_scale = true}),
+      batch_norm_row("scale |w| + eps, leaky relu, enough for several threads", {4, 40, 41, 12},
+                     {.act = leaky, .abs_scale = true}),
+      batch_norm_row("scale |w| + eps, running statistics, residual, relu", {2, 3, 4, 9},
+                     {.training = false, .act = relu, .abs_scale = true}, true),
       batch_norm_row("running statistics", {2, 3, 4, 5}, {.training = false}),
       batch_norm_row("running statistics, one pixel", {1, 1, 1, 3}, {.training = false}),
       batch_norm_row("running statistics, relu", {2, 3, 4, 5}, {.training = false, .act = relu}),
@@ -105,6 +111,29 @@ TEST_CASE("batch norm updates its running statistics in training only") {
     batch_norm(cast(Var(x), dtype), w, b, mean, var, {.training = false});
     CHECK(mean.item() == mean_before);
     CHECK(var.item() == var_before);
+  }
+}
+
+TEST_CASE("a scale of |w| + eps is eps at w = 0, where its derivative is +1") {
+  for (const Device device : devices()) {
+    const auto on_device = [&](const std::vector<float>& values) {
+      return Tensor::from({static_cast<int64_t>(values.size())}, values).to(device);
+    };
+    Tape tape;
+    const Tensor x = on_device({1, 1, 1, 3, 3, 3}).reshape({2, 1, 1, 3});  // -1 and 1, normalised
+    const Var w = tape.variable(on_device({0.0f, -0.0f, -2.0f}));
+    const Var b = tape.variable(on_device({0, 0, 0}));
+    Tensor mean = on_device({0, 0, 0}), var = on_device({1, 1, 1});
+    const Var y = batch_norm(tape.constant(x), w, b, mean, var,
+                             {.eps = 1e-5f, .abs_scale = true});
+    const std::vector<float> out = y.value.to(Device{}).to_vector();
+    CHECK(out[0] == doctest::Approx(-1e-5).epsilon(1e-4));
+    CHECK(out[2] == doctest::Approx(-2).epsilon(1e-4));
+    tape.backward(y, on_device({0, 0, 0, 1, 1, 1}).reshape({2, 1, 1, 3}));
+    const std::vector<float> dw = tape.grad(w).to(Device{}).to_vector();
+    CHECK(dw[0] == doctest::Approx(1).epsilon(1e-4));
+    CHECK(dw[1] == doctest::Approx(1).epsilon(1e-4));  // a zero's sign does not matter
+    CHECK(dw[2] == doctest::Approx(-1).epsilon(1e-4));
   }
 }
 

@@ -19,6 +19,21 @@ OpCase avg_row(const std::string& what, const Shape& x, const PoolSpec& s) {
           [s](auto& a) { return spec::avg_pool(a[0], s); }};
 }
 
+OpCase blur_row(const std::string& what, const Shape& x) {
+  return {"blur_pool, " + what, {{x, uniform(-2, 2)}}, [](auto& v) { return blur_pool(v[0]); },
+          [](auto& a) { return spec::blur_pool(a[0]); }};
+}
+
+std::vector<OpCase> blur_rows() {
+  return {
+      blur_row("even sides", {2, 6, 8, 3}),      blur_row("odd sides", {2, 7, 9, 3}),
+      blur_row("odd height", {1, 5, 4, 2}),      blur_row("odd width", {1, 4, 7, 1}),
+      blur_row("two pixels", {3, 2, 2, 5}),      blur_row("three pixels", {2, 3, 3, 4}),
+      blur_row("16 channels", {1, 4, 5, 16}),    blur_row("19 channels", {2, 4, 3, 19}),
+      blur_row("enough for several threads", {4, 57, 30, 24}),
+  };
+}
+
 // The same windows for both kinds.
 template <class Row>
 std::vector<OpCase> window_rows(Row row) {
@@ -93,6 +108,8 @@ TEST_CASE("average pooling: forward and gradients") { check_rows(window_rows(avg
 TEST_CASE("average pooling: planted errors are noticed") {
   check_planted_errors(window_rows(avg_row));
 }
+TEST_CASE("blur pooling: forward and gradients") { check_rows(blur_rows()); }
+TEST_CASE("blur pooling: planted errors are noticed") { check_planted_errors(blur_rows()); }
 TEST_CASE("large pooling: forward and gradients") { check_rows(large_rows()); }
 TEST_CASE("large pooling: planted errors are noticed") { check_planted_errors(large_rows()); }
 TEST_CASE("channels: forward and gradients") { check_rows(channel_rows()); }

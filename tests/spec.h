@@ -111,6 +111,20 @@ inline Array rows(const Array& x, int64_t begin, int64_t end) {  // [R, C] -> [e
   return y;
 }
 
+// [N, H, W, C] -> [N, H/b, W/b, b^2 C]; pixel (row, column) of a block becomes channels
+// (row * b + column) * C ...
+inline Array space_to_depth(const Array& x, int64_t b) {
+  const int64_t C = x.dim(3);
+  Array y({x.dim(0), x.dim(1) / b, x.dim(2) / b, b * b * C});
+  for (int64_t n = 0; n < x.dim(0); ++n)
+    for (int64_t h = 0; h < x.dim(1); ++h)
+      for (int64_t w = 0; w < x.dim(2); ++w)
+        for (int64_t c = 0; c < C; ++c) {
+          y(n, h / b, w / b, (h % b * b + w % b) * C + c) = x(n, h, w, c);
+        }
+  return y;
+}
+
 // ---- convolution --------------------------------------------------------------------------------
 
 // How many windows of `reach` pixels, `stride` apart, fit on an axis padded on both sides. With
@@ -180,8 +194,9 @@ inline Moments moments(const Array& x, int64_t first, int64_t step, int64_t coun
   return m;
 }
 
-// w * (x - mean) / sqrt(var + eps) + b per channel; mean and var are the batch's in training, else
-// the running ones.   x [N, H, W, C]; w, b, running_mean, running_var [C]
+// w * (x - mean) / sqrt(var + eps) + b per channel, |w| + eps for w with abs_scale; mean and var
+// are the batch's in training, else the running ones.
+//   x [N, H, W, C]; w, b, running_mean, running_var [C]
 inline Array batch_norm(const Array& x, const Array& w, const Array& b, const Array& running_mean,
                         const Array& running_var, const BatchNormSpec& spec) {
   const int64_t C = x.dim(3), count = x.numel() / C;
@@ -190,7 +205,8 @@ inline Array batch_norm(const Array& x, const Array& w, const Array& b, const Ar
     const Moments m = spec.training ? moments(x, c, C, count)
                                     : Moments{running_mean[c], running_var[c]};
     for (int64_t i = c; i < x.numel(); i += C) {
-      y[i] = w[c] * (x[i] - m.mean) / std::sqrt(m.variance + spec.eps) + b[c];
+      const double scale = spec.abs_scale ? std::abs(w[c]) + spec.eps : w[c];
+      y[i] = scale * (x[i] - m.mean) / std::sqrt(m.variance + spec.eps) + b[c];
     }
   }
   return y;
@@ -265,6 +281,27 @@ inline Array max_pool(const Array& x, const PoolSpec& spec) {
 }
 inline Array avg_pool(const Array& x, const PoolSpec& spec) {  // padding is not counted
   return pool(x, spec, [](double sum, double, int count) { return sum / count; });
+}
+
+// A 3x3 cross-correlation with [1, 2, 1] x [1, 2, 1] / 16 per channel, stride 2, over x with one
+// more pixel on each side: the border's neighbour, reflected.
+inline Array blur_pool(const Array& x) {
+  const int64_t H = x.dim(1), W = x.dim(2);
+  const auto reflected = [](int64_t i, int64_t n) {
+    return i < 0 ? -i : i < n ? i : 2 * n - 2 - i;
+  };
+  Array y({x.dim(0), windows(H, 3, 2, 1), windows(W, 3, 2, 1), x.dim(3)});
+  for (int64_t n = 0; n < y.dim(0); ++n)
+    for (int64_t oh = 0; oh < y.dim(1); ++oh)
+      for (int64_t ow = 0; ow < y.dim(2); ++ow)
+        for (int64_t c = 0; c < y.dim(3); ++c)
+          for (int64_t i = -1; i <= 1; ++i)
+            for (int64_t j = -1; j <= 1; ++j) {
+              const auto weight = static_cast<double>((2 - i * i) * (2 - j * j)) / 16;
+              y(n, oh, ow, c) +=
+                  weight * x(n, reflected(2 * oh + i, H), reflected(2 * ow + j, W), c);
+            }
+  return y;
 }
 
 // Mean and unbiased variance over the positions.   [N, L, C] -> [N, C]

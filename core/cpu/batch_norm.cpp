@@ -131,7 +131,8 @@ void batch_norm_forward(const Tensor& x, const Tensor& w, const Tensor& b, const
       }
     }
     std::vector<float> factor(static_cast<size_t>(C));
-    std::transform(rs, rs + C, w.data<float>(), factor.begin(), std::multiplies<float>());
+    std::transform(rs, rs + C, w.data<float>(), factor.begin(),
+                   [&spec](float r, float gamma) { return r * spec.scale(gamma); });
     const auto run = [&](auto act) {
       parallel_for(M, row_grain(C), [&](int64_t begin, int64_t end) {
         for (int64_t m = end - 1; m >= begin; --m) {

@@ -1,5 +1,6 @@
 // Batch norm's gradient: one pass for two sums per channel, one for dx. With dz = dy * act'(y),
-//   db = sum dz,  dw = sum dz xhat,  dx = w rstd (dz - mean(dz) - xhat mean(dz xhat)),
+//   db = sum dz,  dw = scale'(w) sum dz xhat,
+//   dx = scale(w) rstd (dz - mean(dz) - xhat mean(dz xhat)),
 // where the means are absent when the statistics were fixed.
 #include "core/cpu/support/channel_sums.h"
 #include "core/kernels.h"
@@ -90,8 +91,9 @@ void batch_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& y, con
       const size_t i = static_cast<size_t>(c);
       const double rstd_c = double{rstd.data<float>()[c]}, rows = static_cast<double>(M);
       db.data<float>()[c] = static_cast<float>(sum[i]);
-      dw.data<float>()[c] = static_cast<float>(sum_x[i] * rstd_c);
-      line[i] = w.data<float>()[c] * rstd.data<float>()[c];
+      const float gamma = w.data<float>()[c];
+      dw.data<float>()[c] = spec.scale_slope(gamma) * static_cast<float>(sum_x[i] * rstd_c);
+      line[i] = spec.scale(gamma) * rstd.data<float>()[c];
       line[i + static_cast<size_t>(C)] = spec.training ? static_cast<float>(sum[i] / rows) : 0.0f;
       line[i + static_cast<size_t>(2 * C)] =
           spec.training ? static_cast<float>(sum_x[i] * rstd_c * rstd_c / rows) : 0.0f;

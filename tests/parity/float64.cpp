@@ -160,6 +160,7 @@ const KernelTable& float64_kernels() {
   static const KernelTable kTable = [] {
     KernelTable table = test::own_table(Device{});
     add_float64_convolution(table);
+    add_float64_pooling(table);
     add_float64_layers(table);
     add_float64_updates(table);
     return table;

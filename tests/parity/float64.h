@@ -1,5 +1,5 @@
-// The engine in float64: while a Float64 object lives, the CPU's kernels that a ResNet with either
-// head needs for training (and BCE and LAMB) compute in double.
+// The engine in float64: while a Float64 object lives, the CPU's kernels that a ResNet or
+// TResNet with either head needs for training (and BCE and LAMB) compute in double.
 //
 // Note [Float64 parity]. A whole network in training mode cannot be compared with a float64
 // reference gradient by gradient in float32. Among its millions of activations a few lie within
@@ -74,7 +74,8 @@ Doubles multiply(const Doubles& a, const Doubles& b, size_t M, size_t N, size_t 
 Doubles transposed(const Doubles& x, size_t rows, size_t columns);
 
 // Each adds a group of kernels to the table.
-void add_float64_convolution(KernelTable& table);  // and pooling, batch norm
+void add_float64_convolution(KernelTable& table);  // and batch norm
+void add_float64_pooling(KernelTable& table);      // and blurring, squeeze-and-excitation
 void add_float64_layers(KernelTable& table);       // linear, layer norm, attention, group linear
 void add_float64_updates(KernelTable& table);      // movement, dropout, losses, LAMB
 

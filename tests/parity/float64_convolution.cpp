@@ -1,4 +1,4 @@
-// Float64 kernels of the backbones: convolution as a matrix product, batch norm, pooling.
+// Float64 kernels of the backbones: convolution as a matrix product, batch norm.
 #include <algorithm>
 #include <cmath>
 
@@ -164,6 +164,10 @@ void batch_statistics(const Doubles& in, size_t C, const BatchNormSpec& spec, Te
   write_doubles(running_var, var_after);
 }
 
+double scale_of(double gamma, const BatchNormSpec& spec) {
+  return spec.abs_scale ? std::abs(gamma) + static_cast<double>(spec.eps) : gamma;
+}
+
 void batch_norm_forward(const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& residual,
                         const BatchNormSpec& spec, Tensor& running_mean, Tensor& running_var,
                         Tensor& mean, Tensor& rstd, Tensor& y) {
@@ -183,7 +187,7 @@ void batch_norm_forward(const Tensor& x, const Tensor& w, const Tensor& b, const
   Doubles out(in.size());
   for (size_t i = 0; i < in.size(); ++i) {
     const size_t c = i % C;
-    const double z = (in[i] - mu[c]) * scale[c] * gamma[c] + beta[c];
+    const double z = (in[i] - mu[c]) * scale[c] * scale_of(gamma[c], spec) + beta[c];
     out[i] = activate(z + (add.empty() ? 0 : add[i]), spec.act);
   }
   write_doubles(mean, mu);
@@ -204,8 +208,12 @@ void batch_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& y, con
   }
   const Doubles sum = channel_sum(M, C, [&](size_t i, size_t) { return dz[i]; });
   const Doubles dot = channel_sum(M, C, [&](size_t i, size_t) { return dz[i] * xhat[i]; });
+  Doubles dgamma = dot;
+  for (size_t c = 0; c < C; ++c) {
+    dgamma[c] *= spec.abs_scale && gamma[c] < 0 ? -1 : 1;
+  }
   write_doubles(db, sum);
-  write_doubles(dw, dot);
+  write_doubles(dw, dgamma);
   if (dresidual.defined()) {
     write_doubles(dresidual, dz);
   }
@@ -213,53 +221,9 @@ void batch_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& y, con
   for (size_t i = 0; i < dz.size(); ++i) {
     const size_t c = i % C;
     const double centred = spec.training ? dz[i] - sum[c] / n - xhat[i] * dot[c] / n : dz[i];
-    dz[i] = gamma[c] * scale[c] * centred;
+    dz[i] = scale_of(gamma[c], spec) * scale[c] * centred;
   }
   write_doubles(dx, dz);
-}
-
-// ---- pooling ------------------------------------------------------------------------------------
-
-void max_pool_forward(const Tensor& x, const PoolSpec& spec, Tensor& argmax, Tensor& y) {
-  const Doubles in = read_doubles(x);
-  const Shape &s = x.shape(), &o = y.shape();
-  Doubles out(static_cast<size_t>(y.numel()));
-  uint8_t* best = argmax.data<uint8_t>();
-  for (int64_t i = 0; i < y.numel(); ++i) {
-    const int64_t c = i % o[3], ow = i / o[3] % o[2], oh = i / (o[3] * o[2]) % o[1];
-    const int64_t n = i / (o[3] * o[2] * o[1]);
-    double largest = -HUGE_VAL;
-    for (int k = 0; k < spec.kernel * spec.kernel; ++k) {
-      const int64_t h = oh * spec.stride - spec.pad + k / spec.kernel;
-      const int64_t w = ow * spec.stride - spec.pad + k % spec.kernel;
-      if (h < 0 || w < 0 || h >= s[1] || w >= s[2]) {
-        continue;
-      }
-      const double value = in[static_cast<size_t>(((n * s[1] + h) * s[2] + w) * s[3] + c)];
-      if (value > largest) {
-        largest = value;
-        best[i] = static_cast<uint8_t>(k);
-      }
-    }
-    out[static_cast<size_t>(i)] = largest;
-  }
-  write_doubles(y, out);
-}
-
-void max_pool_backward(const Tensor& dy, const Tensor& argmax, const PoolSpec& spec, Tensor& dx) {
-  const Doubles grad = read_doubles(dy);
-  const Shape &s = dx.shape(), &o = dy.shape();
-  const uint8_t* best = argmax.data<uint8_t>();
-  Doubles out(static_cast<size_t>(dx.numel()), 0.0);
-  for (int64_t i = 0; i < dy.numel(); ++i) {
-    const int64_t c = i % o[3], ow = i / o[3] % o[2], oh = i / (o[3] * o[2]) % o[1];
-    const int64_t n = i / (o[3] * o[2] * o[1]);
-    const int64_t h = oh * spec.stride - spec.pad + best[i] / spec.kernel;
-    const int64_t w = ow * spec.stride - spec.pad + best[i] % spec.kernel;
-    const int64_t to = ((n * s[1] + h) * s[2] + w) * s[3] + c;
-    out[static_cast<size_t>(to)] += grad[static_cast<size_t>(i)];
-  }
-  write_doubles(dx, out);
 }
 
 }  // namespace
@@ -270,8 +234,6 @@ void add_float64_convolution(KernelTable& table) {
   table.conv2d_backward_weight = conv2d_backward_weight;
   table.batch_norm_forward = batch_norm_forward;
   table.batch_norm_backward = batch_norm_backward;
-  table.max_pool_forward = max_pool_forward;
-  table.max_pool_backward = max_pool_backward;
 }
 
 }  // namespace mld::parity

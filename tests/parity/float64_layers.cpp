@@ -1,4 +1,4 @@
-// Float64 kernels of the heads: linear, layer norm, attention, group linear, token means.
+// Float64 kernels of the heads: linear, layer norm, attention, group linear.
 #include <algorithm>
 #include <cmath>
 
@@ -197,7 +197,7 @@ void attention_backward(const Tensor& dy, const Tensor& q, const Tensor& k, cons
   write_doubles(dv, gv);
 }
 
-// ---- group linear and token means ---------------------------------------------------------------
+// ---- group linear -------------------------------------------------------------------------------
 
 // visit(logit, first of the query's features in h, index of the first weight, step between weights)
 template <class Visit>
@@ -239,26 +239,6 @@ void group_linear_backward(const Tensor& dy, const Tensor& h, const Tensor& w, T
   write_doubles(dw, gw);
 }
 
-void mean_tokens_forward(const Tensor& x, Tensor& y) {
-  const size_t L = size_of_dim(x, 1), C = size_of_dim(x, 2);
-  const Doubles in = read_doubles(x);
-  Doubles out(static_cast<size_t>(y.numel()), 0.0);
-  for (size_t i = 0; i < in.size(); ++i) {
-    out[i / (L * C) * C + i % C] += in[i] / static_cast<double>(L);
-  }
-  write_doubles(y, out);
-}
-
-void mean_tokens_backward(const Tensor& dy, Tensor& dx) {
-  const size_t L = size_of_dim(dx, 1), C = size_of_dim(dx, 2);
-  const Doubles grad = read_doubles(dy);
-  Doubles out(static_cast<size_t>(dx.numel()));
-  for (size_t i = 0; i < out.size(); ++i) {
-    out[i] = grad[i / (L * C) * C + i % C] / static_cast<double>(L);
-  }
-  write_doubles(dx, out);
-}
-
 }  // namespace
 
 void add_float64_layers(KernelTable& table) {
@@ -271,8 +251,6 @@ void add_float64_layers(KernelTable& table) {
   table.attention_backward = attention_backward;
   table.group_linear_forward = group_linear_forward;
   table.group_linear_backward = group_linear_backward;
-  table.mean_tokens_forward = mean_tokens_forward;
-  table.mean_tokens_backward = mean_tokens_backward;
 }
 
 }  // namespace mld::parity

@@ -1,4 +1,4 @@
-// The other float64 kernels: movement, dropout, ReLU, the binary cross-entropy, LAMB.
+// The other float64 kernels: movement, dropout, ReLU and sigmoid, the binary cross-entropy, LAMB.
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -60,22 +60,28 @@ void sum_rows(const Tensor& x, Tensor& y) {
   write_doubles(y, out);
 }
 
+double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
+
 void activation_forward(const Tensor& x, const ActivationSpec& spec, Tensor& y) {
-  require(spec.kind == Act::relu, "float64: of the activations only relu");
+  require(spec.kind == Act::relu || spec.kind == Act::sigmoid,
+          "float64: of the activations only relu and sigmoid");
   Doubles out = read_doubles(x);
   for (double& value : out) {
-    value = std::max(value, 0.0);
+    value = spec.kind == Act::relu ? std::max(value, 0.0) : sigmoid(value);
   }
   write_doubles(y, out);
 }
 
 void activation_backward(const Tensor& dy, const Tensor& x, const ActivationSpec& spec,
                          Tensor& dx) {
-  require(spec.kind == Act::relu, "float64: of the activations only relu");
+  require(spec.kind == Act::relu || spec.kind == Act::sigmoid,
+          "float64: of the activations only relu and sigmoid");
   Doubles out = read_doubles(dy);
   const Doubles in = read_doubles(x);
   for (size_t i = 0; i < out.size(); ++i) {
-    out[i] = in[i] > 0 ? out[i] : 0;
+    const double slope =
+        spec.kind == Act::relu ? (in[i] > 0 ? 1 : 0) : sigmoid(in[i]) * sigmoid(-in[i]);
+    out[i] *= slope;
   }
   write_doubles(dx, out);
 }
