@@ -9,7 +9,8 @@
 namespace mld {
 
 // Called with a stage's name and output [N, H, W, C] while a model runs: "stem", "layer1" ..
-// "layer4", "pooled" [N, C] (global average pooling heads).
+// "layer4" (TResNet has "SpaceToDepth" and "conv1" for "stem"), "pooled" [N, C] (global average
+// pooling heads).
 using Tap = std::function<void(std::string_view stage, const Var& y)>;
 
 // Turns pictures into a feature map.
@@ -17,6 +18,12 @@ struct Backbone : Module {
   // images [N, H, W, 3] -> [N, H/32, W/32, features()], sizes rounded up
   virtual Var operator()(const Var& images, const Tap& tap = {}) = 0;
   virtual int64_t features() const = 0;
+};
+
+// How a backbone's published classifier, a linear layer on mean features, is named and initialised.
+struct LinearStyle {
+  std::string_view name = "";  // below the head's prefix: "fc" in "head.fc.weight"
+  float weight_std = 0;        // N(0, weight_std^2); 0: PyTorch's default
 };
 
 // Turns a feature map into logits.

@@ -1,5 +1,7 @@
 #include "models/gap_head.h"
 
+#include "nn/init.h"
+
 namespace mld {
 
 Var GapHead::operator()(const Var& x, const Tap& tap) {
@@ -8,6 +10,12 @@ Var GapHead::operator()(const Var& x, const Tap& tap) {
     tap("pooled", pooled);
   }
   return linear(pooled);
+}
+
+void GapHead::reset(RandomStream& random) {
+  if (style.weight_std > 0) {
+    fill_normal(linear.weight, random, static_cast<double>(style.weight_std));
+  }
 }
 
 }  // namespace mld

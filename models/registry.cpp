@@ -4,6 +4,7 @@
 #include "models/ml_decoder.h"
 #include "models/resnet.h"
 #include "models/transformer_decoder.h"
+#include "models/tresnet.h"
 
 namespace mld {
 
@@ -14,15 +15,38 @@ std::unique_ptr<Backbone> resnet() {
   return std::make_unique<ResNet>(ResNetSpec{.bottleneck = bottleneck, .layers = {layers...}});
 }
 
-std::unique_ptr<Head> gap(const ModelSpec& spec, int64_t features) {
-  return std::make_unique<GapHead>(features, spec.classes);
+template <TResNetSpec spec>
+std::unique_ptr<Backbone> tresnet() {
+  return std::make_unique<TResNet>(spec);
 }
 
-std::unique_ptr<Head> ml_decoder(const ModelSpec& spec, int64_t features) {
+// The variants of spec/backbones.md 3. The L and XL of the ML-Decoder paper are the ones without a
+// version; "v2" of the TResNet repository differs from its L in its slopes alone.
+constexpr TResNetSpec kTResNetS{.layers = {3, 4, 6, 3}};
+constexpr TResNetSpec kTResNetM{.layers = {3, 4, 11, 3}};
+constexpr TResNetSpec kTResNetL{.layers = {3, 4, 23, 3}, .basic_first = false};
+constexpr TResNetSpec kTResNetXl{.layers = {3, 8, 34, 5}, .basic_first = false};
+constexpr TResNetSpec kTResNetLV1{.layers = {4, 5, 18, 3}, .planes = 76};   // floor(1.2 * 64)
+constexpr TResNetSpec kTResNetXlV1{.layers = {4, 5, 24, 3}, .planes = 83};  // floor(1.3 * 64)
+constexpr TResNetSpec kTResNetLV2{
+    .layers = {3, 4, 23, 3}, .basic_first = false, .stem_slope = 1e-6f, .block_slope = 1e-6f};
+
+constexpr LinearStyle kTResNetLinear{.name = "fc", .weight_std = 0.01f};
+
+constexpr BackboneRow tresnet_row(std::string_view name, std::unique_ptr<Backbone> (*make)()) {
+  return {name, make, "head", "body.conv1.0", Normalize::none, kTResNetLinear};
+}
+
+std::unique_ptr<Head> gap(const ModelSpec& spec, int64_t features, const LinearStyle& linear) {
+  return std::make_unique<GapHead>(features, spec.classes, linear);
+}
+
+std::unique_ptr<Head> ml_decoder(const ModelSpec& spec, int64_t features, const LinearStyle&) {
   return std::make_unique<MlDecoder>(spec, features);
 }
 
-std::unique_ptr<Head> transformer_decoder(const ModelSpec& spec, int64_t features) {
+std::unique_ptr<Head> transformer_decoder(const ModelSpec& spec, int64_t features,
+                                          const LinearStyle&) {
   return std::make_unique<TransformerDecoder>(spec, features);
 }
 
@@ -32,6 +56,13 @@ constexpr BackboneRow kBackbones[] = {
     {"resnet50", resnet<true, 3, 4, 6, 3>, "fc", "conv1", Normalize::imagenet},
     {"resnet101", resnet<true, 3, 4, 23, 3>, "fc", "conv1", Normalize::imagenet},
     {"resnet152", resnet<true, 3, 8, 36, 3>, "fc", "conv1", Normalize::imagenet},
+    tresnet_row("tresnet_s", tresnet<kTResNetS>),
+    tresnet_row("tresnet_m", tresnet<kTResNetM>),
+    tresnet_row("tresnet_l", tresnet<kTResNetL>),
+    tresnet_row("tresnet_xl", tresnet<kTResNetXl>),
+    tresnet_row("tresnet_l_v1", tresnet<kTResNetLV1>),
+    tresnet_row("tresnet_xl_v1", tresnet<kTResNetXlV1>),
+    tresnet_row("tresnet_l_v2", tresnet<kTResNetLV2>),
 };
 
 constexpr HeadRow kHeads[] = {
@@ -41,6 +72,10 @@ constexpr HeadRow kHeads[] = {
 };
 
 }  // namespace
+
+std::string BackboneRow::classifier_name() const {
+  return std::string(head_name) + (linear.name.empty() ? "" : ".") + std::string(linear.name);
+}
 
 std::span<const BackboneRow> backbones() { return kBackbones; }
 std::span<const HeadRow> heads() { return kHeads; }
@@ -74,8 +109,8 @@ std::unique_ptr<Classifier> make_model(const ModelSpec& spec) {
   require<UsageError>(spec.classes > 0, "model: needs at least one class, got {}", spec.classes);
   std::unique_ptr<Backbone> backbone = row.make();
   const int64_t features = backbone->features();
-  auto model = std::make_unique<Classifier>(std::move(backbone), head.make(spec, features),
-                                            row.head_name);
+  auto model = std::make_unique<Classifier>(
+      std::move(backbone), head.make(spec, features, row.linear), row.head_name);
   model->spec = spec;
   return model;
 }

@@ -22,10 +22,14 @@ struct BackboneRow {
   std::string_view head_name;   // the prefix of a head's parameters in published names
   std::string_view first_conv;  // the convolution that reads the picture
   Normalize trained_with;       // of the published weights
+  LinearStyle linear{};         // of the published classifier
+
+  std::string classifier_name() const;  // "fc", "head.fc"
 };
 struct HeadRow {
   std::string_view name;
-  std::unique_ptr<Head> (*make)(const ModelSpec& spec, int64_t features);
+  // `linear` is the backbone's, for a head that has its published classifier's place.
+  std::unique_ptr<Head> (*make)(const ModelSpec& spec, int64_t features, const LinearStyle& linear);
   int attention_heads;  // they must divide model.embed_dim; 0: the head does not use it
 };
 std::span<const BackboneRow> backbones();

@@ -91,7 +91,8 @@ BatchNorm2d::Folded fold(const Conv2d& conv, const BatchNorm2d& bn, DType dtype)
   Tensor scale(Shape{O}), bias(Shape{O});
   for (int64_t o = 0; o < O; ++o) {
     const double m = mean.data<float>()[o];
-    const double s = gamma.data<float>()[o] / std::sqrt(double{var.data<float>()[o]} + bn.spec.eps);
+    const double s = bn.spec.scale(gamma.data<float>()[o]) /
+                     std::sqrt(double{var.data<float>()[o]} + bn.spec.eps);
     const double b = conv.bias ? double{host(conv.bias->value).data<float>()[o]} : 0.0;
     scale.data<float>()[o] = static_cast<float>(s);
     bias.data<float>()[o] = static_cast<float>(beta.data<float>()[o] + (b - m) * s);
@@ -169,6 +170,26 @@ void LayerNorm::each(Visitor& v) {
 void LayerNorm::reset(RandomStream&) {
   fill(weight, 1);
   fill(bias, 0);
+}
+
+// The weight of a 1x1 convolution as a matrix, for an input of one pixel a picture.
+//   -> [O, C] in x's dtype
+static Var as_matrix(Conv2d& conv, const Var& x) {
+  const Shape& s = conv.weight.shape;
+  return cast(reshape(as_input(conv.weight, x), {s[0], s[3]}), x.dtype());
+}
+
+Var SqueezeExcite::operator()(const Var& x) {
+  const Shape& s = x.shape();
+  const Var mean = mean_tokens(reshape(x, {s[0], s[1] * s[2], s[3]}));                  // [N, C]
+  const Var hidden = linear_relu(mean, as_matrix(fc1, x), as_input(*fc1.bias, x));
+  const Var gate = sigmoid(linear(hidden, as_matrix(fc2, x), as_input(*fc2.bias, x)));  // [N, C]
+  return scale_channels(x, reshape(gate, {s[0], 1, 1, s[3]}));
+}
+
+void SqueezeExcite::each(Visitor& v) {
+  v("fc1", fc1);
+  v("fc2", fc2);
 }
 
 Var Dropout::operator()(const Var& x) {

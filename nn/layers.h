@@ -1,5 +1,6 @@
-// Layers: convolution, batch norm, linear, layer norm, dropout. A layer's parameters have shapes
-// from construction and values from initialize() or load_state(). Names are PyTorch's.
+// Layers: convolution, batch norm, linear, layer norm, dropout, squeeze and excitation. A layer's
+// parameters have shapes from construction and values from initialize() or load_state(). Names are
+// PyTorch's.
 #pragma once
 
 #include <cstdint>
@@ -51,7 +52,8 @@ struct BatchNorm2d : Module {
 
 // act(bn(conv(x)) [+ residual]).   x [N, H, W, C]; residual [N, OH, OW, O] or undefined
 // While folds_norms and without a tape (see fold_batch_norm) this is one convolution:
-//   w' = w * gamma / sqrt(var + eps),  b' = beta + (b - mean) * gamma / sqrt(var + eps)
+//   w' = w * gamma / sqrt(var + eps),  b' = beta + (b - mean) * gamma / sqrt(var + eps),
+// where gamma is the norm's scale: its weight, or |weight| + eps with spec.abs_scale.
 Var conv_bn(Conv2d& conv, BatchNorm2d& bn, const Var& x, const ActivationSpec& act = {},
             const Var& residual = {});
 
@@ -80,6 +82,19 @@ struct LayerNorm : Module {
 
   void each(Visitor& v) override;
   void reset(RandomStream& random) override;
+};
+
+// Squeeze and excitation (arXiv 1709.01507): each channel of a picture times a gate in (0, 1),
+// sigmoid(fc2(relu(fc1(the channels' means)))).   [N, H, W, C] -> same
+struct SqueezeExcite : Module {
+  Conv2d fc1, fc2;  // 1x1 with bias: C to hidden channels and back
+
+  SqueezeExcite(int64_t C, int64_t hidden)
+      : fc1(C, hidden, 1, {}, true), fc2(hidden, C, 1, {}, true) {}
+
+  Var operator()(const Var& x);
+
+  void each(Visitor& v) override;
 };
 
 // Zeroes elements with probability p in training and divides the rest by 1 - p.

@@ -222,8 +222,9 @@ TEST_CASE("errors: a model's description that nothing fits") {
                        backbone, embed_dim, ffn);
   };
   CHECK_EQ(file.with("model", model_json("resnet51", "16", "8")),
-           "FILE: metadata \"model\": backbone: expected one of resnet18, resnet34, resnet50, "
-           "resnet101, resnet152, got the text \"resnet51\", did you mean 'resnet50'?");
+           fmt::format("FILE: metadata \"model\": backbone: expected one of {}, got the text "
+                       "\"resnet51\", did you mean 'resnet50'?",
+                       fmt::join(names_of(backbones()), ", ")));
   CHECK_EQ(file.with("model", model_json("resnet18", "1e3", "8")),
            "FILE: metadata \"model\": embed_dim: expected integer from 8 to 65536, got the number "
            "1000");

@@ -57,7 +57,8 @@ struct MomentsHead : Head {
 };
 
 constexpr HeadRow kMoments{"moments",
-                           [](const ModelSpec& spec, int64_t features) -> std::unique_ptr<Head> {
+                           [](const ModelSpec& spec, int64_t features,
+                              const LinearStyle&) -> std::unique_ptr<Head> {
                              return std::make_unique<MomentsHead>(features, spec.classes);
                            },
                            0};
@@ -119,7 +120,7 @@ TEST_CASE("extending: every file that the page names is there, every example sta
 TEST_CASE("extending: the example's backbone, head and loss train") {
   const ModelSpec spec{.classes = 3};
   auto backbone = kPatches.make();
-  auto head = kMoments.make(spec, backbone->features());
+  auto head = kMoments.make(spec, backbone->features(), {});
   Classifier model(std::move(backbone), std::move(head), kPatches.head_name);
   initialize(model, 1);
   set_training(model, true);

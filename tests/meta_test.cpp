@@ -1,6 +1,8 @@
 // The meta backend: shapes, costs and memory of what a model does, against the published counts and
 // against real runs.
 #include <fstream>
+#include <optional>
+#include <regex>
 #include <sstream>
 
 #include <doctest/doctest.h>
@@ -101,15 +103,16 @@ namespace {
 struct Kinds {
   int64_t conv = 0, linear = 0, attention = 0, group_fc = 0;
 
-  explicit Kinds(const ModelSummary& summary) {
+  // `head`: the prefix of the head's layers.
+  Kinds(const ModelSummary& summary, const std::string& head) {
     for (const meta::Line& layer : summary.layers) {
       const bool in_attention = layer.name == "attention" ||
                                 layer.name.find("multihead_attn") != std::string::npos;
       if (in_attention) {
         attention += layer.macs;
-      } else if (layer.name == "fc.decoder") {
+      } else if (layer.name == head + ".decoder") {
         group_fc += layer.macs;
-      } else if (layer.name.starts_with("fc")) {
+      } else if (layer.name.starts_with(head)) {
         linear += layer.macs;
       } else {
         conv += layer.macs;
@@ -130,33 +133,50 @@ rapidjson::Document read_counts() {
 
 }  // namespace
 
+// "resnet50 + mld 1000/100", "tresnet_l (ML_Decoder) + gap 80", "tresnet_l v1 (TResNet) + gap 1000"
+std::optional<ModelSpec> spec_of_row(const std::string& name) {
+  static const std::regex form(
+      "(t?resnet\\w*)( v[12])?(?: \\((\\w+)\\))? \\+ (gap|mld) (\\d+)(?:/(\\d+))?");
+  std::smatch match;
+  if (!std::regex_match(name, match, form)) {
+    return std::nullopt;
+  }
+  ModelSpec spec{.backbone = match[1]};
+  if (const std::string version = match[2]; version.size() > 0 && spec.backbone != "tresnet_m") {
+    spec.backbone += "_" + version.substr(1);  // the repositories share TResNet-M
+  }
+  spec.head = match[4] == "mld" ? "ml_decoder" : "gap";
+  spec.classes = std::stoll(match[5]);
+  spec.groups = match[6].matched ? std::stoll(match[6]) : -1;
+  return spec;
+}
+
 TEST_CASE("counts: parameters and multiply-accumulates of every published row") {
   const rapidjson::Document counts = read_counts();
   int rows = 0;
   for (const auto& row : counts.GetObject()) {
     const std::string name = row.name.GetString();
-    if (!name.starts_with("resnet")) {
+    const std::optional<ModelSpec> spec = spec_of_row(name);
+    if (!spec) {
       continue;
     }
     CAPTURE(name);
-    // "resnet50 + mld 1000/100"
-    std::istringstream words(name);
-    std::string backbone, plus, head;
-    int64_t classes = 0, groups = -1;
-    char slash = 0;
-    words >> backbone >> plus >> head >> classes >> slash >> groups;
-    ModelSpec spec{.backbone = backbone, .head = head == "mld" ? "ml_decoder" : head};
-    spec.classes = classes;
-    spec.groups = head == "mld" ? groups : -1;
-    for (const int size : {224, 448}) {
-      const ModelSummary summary = model_summary(spec, size, size);
+    for (const int size : {224, 448, 640}) {
+      const std::string key = "gmacs_" + std::to_string(size);
+      if (!row.value.HasMember(key.c_str())) {
+        continue;
+      }
+      const ModelSummary summary = model_summary(*spec, size, size);
       CHECK_EQ(summary.total.parameters, row.value["parameters"].GetInt64());
-      const auto& macs = row.value[("gmacs_" + std::to_string(size)).c_str()];
+      if (row.value.HasMember("trainable")) {
+        CHECK_EQ(summary.trainable, row.value["trainable"].GetInt64());
+      }
+      const auto& macs = row.value[key.c_str()];
       const auto agrees = [&](const char* kind, int64_t ours) {  // four decimals of 1e9
         CAPTURE(kind);
         CHECK_LE(std::abs(static_cast<double>(ours) * 1e-9 - macs[kind].GetDouble()), 0.5001e-4);
       };
-      const Kinds kinds(summary);
+      const Kinds kinds(summary, std::string(backbone_row(*spec).head_name));
       agrees("conv", kinds.conv);
       agrees("linear", kinds.linear);
       agrees("attention", kinds.attention);
@@ -165,7 +185,7 @@ TEST_CASE("counts: parameters and multiply-accumulates of every published row") 
     }
     ++rows;
   }
-  CHECK_EQ(rows, 12);
+  CHECK_EQ(rows, 52);
 }
 
 TEST_CASE("counts: ResNet-18 and ResNet-152 have torchvision's number of parameters") {

@@ -177,8 +177,8 @@ TEST_CASE("errors: model descriptions and inputs") {
     return std::string("nothing");
   };
   CHECK_EQ(error({.backbone = "resnet51", .classes = 2}),
-           "model.backbone: unknown name \"resnet51\"; known are resnet18, resnet34, resnet50, "
-           "resnet101, resnet152");
+           fmt::format("model.backbone: unknown name \"resnet51\"; known are {}",
+                       fmt::join(names_of(backbones()), ", ")));
   CHECK_EQ(error({.head = "fc", .classes = 2}),
            "model.head: unknown name \"fc\"; known are gap, ml_decoder, transformer_decoder");
   CHECK_EQ(error({.classes = 0}), "model: needs at least one class, got 0");

@@ -70,21 +70,30 @@ std::vector<Entry> entries(Module& model) {
   return walk.entries;
 }
 
-TEST_CASE("names: ResNet-50 + ML-Decoder is the published list, in order, with its roles") {
-  const auto model =
-      make_model({.backbone = "resnet50", .head = "ml_decoder", .classes = 1000, .groups = 100});
+TEST_CASE("names: models have the published lists, in order, with their roles") {
   const rapidjson::Document lists = read_json("param_lists.json");
-  const auto& list = lists["resnet50_mld1000_g100"];
-  std::vector<Entry> expected;
-  for (const auto& entry : list["entries"].GetArray()) {
-    expected.push_back({entry[0].GetString(), shape_of(entry[1]), entry[2].GetString()});
+  const std::vector<std::pair<const char*, ModelSpec>> rows{
+      {"resnet50_mld1000_g100",
+       {.backbone = "resnet50", .head = "ml_decoder", .classes = 1000, .groups = 100}},
+      {"tresnet_m_gap80", {.backbone = "tresnet_m", .head = "gap", .classes = 80}},
+      {"tresnet_m_mld80", {.backbone = "tresnet_m", .head = "ml_decoder", .classes = 80}},
+      {"tresnet_l_gap80", {.backbone = "tresnet_l", .head = "gap", .classes = 80}},
+      {"tresnet_l_mld80", {.backbone = "tresnet_l", .head = "ml_decoder", .classes = 80}}};
+  for (const auto& [name, spec] : rows) {
+    CAPTURE(name);
+    const auto model = make_model(spec);
+    const auto& list = lists[name];
+    std::vector<Entry> expected;
+    for (const auto& entry : list["entries"].GetArray()) {
+      expected.push_back({entry[0].GetString(), shape_of(entry[1]), entry[2].GetString()});
+    }
+    const std::vector<Entry> actual = entries(*model);
+    REQUIRE_EQ(actual.size(), expected.size());
+    for (size_t i = 0; i < actual.size(); ++i) {
+      CHECK_EQ(actual[i], expected[i]);
+    }
+    CHECK_EQ(count_parameters(*model), list["parameters"].GetInt64());
   }
-  const std::vector<Entry> actual = entries(*model);
-  REQUIRE_EQ(actual.size(), expected.size());
-  for (size_t i = 0; i < actual.size(); ++i) {
-    CHECK_EQ(actual[i], expected[i]);
-  }
-  CHECK_EQ(count_parameters(*model), list["parameters"].GetInt64());
 }
 
 TEST_CASE("names: a GAP head and other depths have the published names and shapes") {

@@ -175,6 +175,39 @@ TEST_CASE("conv_bn: folded equals unfolded; folding is invisible and ends with t
   CHECK_FALSE(unit.folds_norms);
 }
 
+TEST_CASE("conv_bn: a scale of |w| + eps is folded, of either sign and zero") {
+  Conv2d conv(3, 5, 3, {.pad = 1});
+  BatchNorm2d norm(5);
+  norm.spec.abs_scale = true;
+  initialize(conv, 2);
+  initialize(norm, 3);
+  norm.weight.value = Tensor::from({5}, std::array{1.5f, -2.0f, 0.0f, -0.1f, 0.7f});
+  norm.running_mean.value = random_tensor({5}, 3);
+  const Var x(random_tensor({2, 4, 5, 3}, 4));
+  const Tensor plain = conv_bn(conv, norm, x).value;
+  norm.folds_norms = true;
+  const Tensor folded = conv_bn(conv, norm, x).value;
+  REQUIRE(norm.folded.weight.defined());
+  CHECK_LT(test::largest_error(folded.to_vector(), plain.to_vector()), 1e-6);
+}
+
+TEST_CASE("SqueezeExcite: each channel times a gate computed from all channels' means") {
+  SqueezeExcite se(2, 1);
+  se.fc1.weight.value = Tensor::from({1, 1, 1, 2}, std::array{1.f, -2.f});
+  se.fc1.bias->value = Tensor::from({1}, std::array{0.5f});
+  se.fc2.weight.value = Tensor::from({2, 1, 1, 1}, std::array{1.f, -1.f});
+  se.fc2.bias->value = Tensor::from({2}, std::array{0.f, 1.f});
+  // The first picture's means are 2 and 0.5, so hidden = 1.5; the second's hidden is 0.
+  const Tensor x = Tensor::from({2, 1, 2, 2}, std::array{1.f, 1.f, 3.f, 0.f, 0.f, 4.f, 0.f, 2.f});
+  const std::vector<float> y = se(Var(x)).value.to_vector();
+  const auto gate = [](double z) { return 1 / (1 + std::exp(-z)); };
+  const std::array<double, 8> expected{gate(1.5), gate(-0.5), 3 * gate(1.5), 0,
+                                       0, 4 * gate(1), 0, 2 * gate(1)};
+  for (size_t i = 0; i < y.size(); ++i) {
+    CHECK_EQ(double{y[i]}, doctest::Approx(expected[i]).epsilon(1e-6));
+  }
+}
+
 TEST_CASE("Dropout: acts in training on a tape only, every time with another mask") {
   Dropout drop(0.5f);
   const Tensor x = Tensor::full({64}, 1.0f);

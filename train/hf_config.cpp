@@ -26,7 +26,7 @@ static void write_pretrained_cfg(JsonWriter& json, const CheckpointInfo& info) {
   json.member("interpolation", word(pictures.interpolation)).member("crop_pct", 1.0);
   json.member("crop_mode", crop_mode(pictures.resize));
   json.key("mean").values(rounded(norm.mean)).key("std").values(rounded(norm.std));
-  json.member("first_conv", row.first_conv).member("classifier", row.head_name).end();
+  json.member("first_conv", row.first_conv).member("classifier", row.classifier_name()).end();
 }
 
 std::string hf_config_json(const CheckpointInfo& info, int64_t num_features) {
