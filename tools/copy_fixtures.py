@@ -14,7 +14,7 @@ import shutil
 import sys
 
 KINDS = (
-    "blocks/resnet_basic", "blocks/resnet_bottleneck", "fullnets/eval", "fullnets/train",
+    "blocks/", "fullnets/eval", "fullnets/train",
     "image/cutout", "image/decode", "image/resize", "losses/asl", "losses/asl_single",
     "losses/bce_ce", "metrics/coco_targets", "metrics/f1_clipdecoder", "metrics/map_official",
     "metrics/prf", "metrics/topk", "metrics/voc_ap", "misc/operators", "misc/pth_",
@@ -27,10 +27,11 @@ BUDGET = 5 * 1024 * 1024  # bytes in TARGET
 
 def wanted(entry):
     backbone = entry.get("model", {}).get("backbone", "resnet")
+    one_of_each = ("resnet", "tresnet_m") if entry["kind"] == "fullnets/eval" else "resnet"
     return (
         entry["kind"].startswith(KINDS)
         and entry["bytes"] <= LARGEST
-        and backbone.startswith("resnet")
+        and backbone.startswith(one_of_each)
     )
 
 
