@@ -11,6 +11,9 @@ uint64_t fingerprint(const Dataset& data) {
   for (const std::string& name : data.class_names()) {
     hash.text(name);
   }
+  if (const float weight = data.unlisted().effective_weight(); weight != 1) {
+    hash.number(std::bit_cast<uint32_t>(weight));
+  }
   hash.number(static_cast<uint64_t>(data.size()));
   for (int64_t i = 0; i < data.size(); ++i) {
     hash.text(data.source(i));

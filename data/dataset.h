@@ -25,9 +25,12 @@ class Dataset {
   void set_seen(std::vector<bool> seen) { space_.seen = std::move(seen); }
 
   virtual int64_t size() const = 0;
-  // Sample i's labels by ascending column, valid as long as the data set. Classes that are not
-  // listed are absent.
+  // Sample i's labels by ascending column, valid as long as the data set. A class that is not
+  // listed is what unlisted() says, whatever its column.
   virtual std::span<const LabelEntry> labels(int64_t i) const = 0;
+  // Absent, unless nobody has looked for the classes that a picture does not list (Open Images).
+  const LabelEntry& unlisted() const { return unlisted_; }
+  void set_unlisted(const LabelEntry& entry) { unlisted_ = entry; }
   // The picture of sample i as stored. Errors: DataError naming the file.
   virtual Image load(int64_t i) const = 0;
   // A cheap check of sample i's picture: the file exists and is not empty. Errors: DataError.
@@ -47,6 +50,7 @@ class Dataset {
 
  private:
   LabelSpace space_;
+  LabelEntry unlisted_{.label = Label::absent};
   std::vector<std::string> notes_;
 };
 

@@ -24,11 +24,11 @@ struct LabelSpace {
 // them out; the objective decides how training treats them.
 enum class Label : int8_t { unknown = -1, absent = 0, present = 1 };
 
-// One class of one picture. A class that a picture does not list is absent, with weight 1.
+// One class of one picture.
 struct LabelEntry {
   int32_t column = 0;
   Label label = Label::present;
-  float weight = 1;
+  float weight = 1;  // of its term in the loss
 
   // The weight that counts: 0 for an unknown label.
   float effective_weight() const { return label == Label::unknown ? 0 : weight; }

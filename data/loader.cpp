@@ -269,10 +269,11 @@ Image Loader::square_picture(int64_t sample, Row& row) const {
 
 // The weights of a batch's targets; undefined if all are 1.
 static Tensor weights_of(const Dataset& data, const Batch& batch) {
-  Tensor weights;
+  const float unlisted = data.unlisted().effective_weight();
+  Tensor weights = unlisted == 1 ? Tensor() : Tensor::full(batch.targets.shape(), unlisted);
   for (size_t row = 0; row < batch.indices.size(); ++row) {
     for (const LabelEntry& entry : data.labels(batch.indices[row])) {
-      if (entry.effective_weight() == 1) {
+      if (!weights.defined() && entry.effective_weight() == 1) {
         continue;
       }
       if (!weights.defined()) {

@@ -154,6 +154,17 @@ TEST_CASE("labels: targets and weights of a batch, and what the losses make of t
   CHECK(weighted.targets.to_vector() == std::vector<float>{0, 1, 0, 0});
   CHECK(weighted.weights.to_vector() == std::vector<float>{0, 0.5f, 1, 2});
 
+  // What a picture does not list may weigh less, or be unknown.
+  WeightedDataset untagged({{1}, {3, Label::absent}});
+  CHECK(untagged.unlisted() == LabelEntry{.label = Label::absent});
+  const uint64_t plain_hash = fingerprint(untagged);
+  untagged.set_unlisted({.label = Label::absent, .weight = 0.25f});
+  CHECK(batch_of(untagged).targets.to_vector() == std::vector<float>{0, 1, 0, 0});
+  CHECK(batch_of(untagged).weights.to_vector() == std::vector<float>{0.25f, 1, 0.25f, 1});
+  CHECK(fingerprint(untagged) != plain_hash);
+  untagged.set_unlisted({.label = Label::unknown});
+  CHECK(batch_of(untagged).weights.to_vector() == std::vector<float>{0, 1, 0, 1});
+
   const LossSpec loss;
   CHECK(loss_targets(loss, plain).to_vector() == std::vector<float>{0, 1, 0, 0});
   CHECK(loss_targets(loss, unknown).to_vector() == std::vector<float>{0, 1, 0, 0});
