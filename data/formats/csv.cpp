@@ -6,39 +6,16 @@
 #include "core/error.h"
 #include "data/formats/csv_cells.h"
 #include "data/formats/csv_text.h"
-#include "data/picture_files.h"
 #include "data/text.h"
 
 namespace mld {
 namespace {
 
-// Numbers the names 0, 1, ... as they first appear.
-class Numbering {
- public:
-  int32_t of(const std::string& name) {
-    const auto entry = numbers_.emplace(name, static_cast<int32_t>(names_.size()));
-    if (entry.second) {
-      names_.push_back(name);
-    }
-    return entry.first->second;
-  }
-  const std::vector<std::string>& names() const { return names_; }
-
- private:
-  std::unordered_map<std::string, int32_t> numbers_;
-  std::vector<std::string> names_;
-};
-
-void sort_once(std::vector<int32_t>& labels) {
-  std::sort(labels.begin(), labels.end());
-  labels.erase(std::unique(labels.begin(), labels.end()), labels.end());
-}
-
 // Turns records into rows; numbers labels in order of appearance.
 class RowReader {
  public:
-  RowReader(LabelCsv& csv, const WrittenPaths& paths) : csv_(csv), layout_(csv.layout),
-                                                        paths_(paths) {}
+  RowReader(LabelCsv& csv, const WrittenPaths& paths)
+      : csv_(csv), layout_(csv.layout), paths_(paths), list_(csv) {}
 
   // Takes the classes that the header names, whether pictures show them or not.
   void take_header(const std::vector<std::string>& fields, int64_t line) {
@@ -46,8 +23,8 @@ class RowReader {
     for (size_t c = 0; c < fields.size(); ++c) {
       if (layout_.columns[c] == CsvColumn::indicator) {
         const std::string label(trimmed(fields[c]));
-        const auto known = static_cast<int32_t>(classes_.names().size());
-        class_of_column_[c] = number_of(label, line);
+        const int32_t known = list_.labels();
+        class_of_column_[c] = list_.label(label, line);
         require<DataError>(!label.empty(), "{}:{}: column {} names no class", csv_.name, line,
                            c + 1);
         require<DataError>(class_of_column_[c] == known, "{}:{}: class '{}' is listed twice",
@@ -71,50 +48,26 @@ class RowReader {
           break;
         case CsvColumn::labels: add_labels(fields[c], row); break;
         case CsvColumn::indicator: add_indicator(c, fields[c], row); break;
-        case CsvColumn::split: row.split = splits_.of(split_named(fields[c])); break;
+        case CsvColumn::split: row.split = list_.split(split_named(fields[c])); break;
         case CsvColumn::unused: break;
       }
     }
-    merge(std::move(row));
+    list_.add(std::move(row));
   }
 
   void finish() {
     decide_minus();
-    csv_.splits = splits_.names();
-    // The class list is sorted; the byte order of UTF-8 is that of code points.
-    csv_.classes = classes_.names();
-    std::sort(csv_.classes.begin(), csv_.classes.end());
-    std::unordered_map<std::string_view, int32_t> place;
-    for (size_t i = 0; i < csv_.classes.size(); ++i) {
-      place.emplace(csv_.classes[i], static_cast<int32_t>(i));
-    }
-    for (LabelCsv::Row& row : csv_.rows) {
-      for (std::vector<int32_t>* labels : {&row.labels, &row.unknown}) {
-        for (int32_t& label : *labels) {
-          label = place.at(classes_.names()[static_cast<size_t>(label)]);
-        }
-        sort_once(*labels);
-      }
-      std::erase_if(row.unknown, [&](int32_t label) {
-        return std::binary_search(row.labels.begin(), row.labels.end(), label);
-      });
-    }
+    list_.finish();
   }
 
  private:
   std::string where(int64_t line) const { return fmt::format("{}:{}", csv_.name, line); }
 
-  int32_t number_of(const std::string& label, int64_t line) {
-    require<DataError>(is_utf8(label), "{}: label '{}' is not UTF-8", where(line),
-                       printable(label));
-    return classes_.of(label);
-  }
-
   void add_labels(const std::string& field, LabelCsv::Row& row) {
     const auto [entry, is_new] = labels_of_cell_.try_emplace(field);
     if (is_new) {
       for (const std::string& label : labels_of(field, row.line)) {
-        entry->second.push_back(number_of(label, row.line));
+        entry->second.push_back(list_.label(label, row.line));
       }
     }
     row.labels.insert(row.labels.end(), entry->second.begin(), entry->second.end());
@@ -150,21 +103,6 @@ class RowReader {
                                       : split_of_flag(field, layout_.split_flag);
   }
 
-  void merge(LabelCsv::Row row) {
-    std::string key = normal_path(row.path);
-    key += '\0';
-    key += std::to_string(row.split);
-    const auto [entry, is_new] = row_of_picture_.emplace(key, csv_.rows.size());
-    if (is_new) {
-      csv_.rows.push_back(std::move(row));
-      return;
-    }
-    LabelCsv::Row& first = csv_.rows[entry->second];
-    first.labels.insert(first.labels.end(), row.labels.begin(), row.labels.end());
-    first.unknown.insert(first.unknown.end(), row.unknown.begin(), row.unknown.end());
-    ++csv_.repeated;
-  }
-
   void decide_minus() {
     if (zeros_ == 0) {
       for (LabelCsv::Row& row : csv_.rows) {
@@ -180,10 +118,9 @@ class RowReader {
   LabelCsv& csv_;
   const CsvLayout& layout_;
   const WrittenPaths& paths_;
-  Numbering classes_, splits_;
+  LabelListBuilder list_;
   std::vector<int32_t> class_of_column_;  // -1: not an indicator column
   std::unordered_map<std::string, std::vector<int32_t>> labels_of_cell_;
-  std::unordered_map<std::string, size_t> row_of_picture_;
   int64_t minus_ = 0, zeros_ = 0;
 };
 
@@ -212,23 +149,8 @@ LabelCsv parse_label_csv(std::string_view text, const std::string& name, const C
 }
 
 std::string LabelCsv::note() const {
-  int64_t labels = 0, unknown = 0;
-  for (const Row& row : rows) {
-    labels += static_cast<int64_t>(row.labels.size());
-    unknown += static_cast<int64_t>(row.unknown.size());
-  }
-  const auto pictures = static_cast<int64_t>(rows.size());
-  std::string result = fmt::format("{}: {}, {}, {:.1f} a picture", name, layout.labels_text(),
-                                   counted(static_cast<int64_t>(classes.size()), "class"),
-                                   static_cast<double>(labels) / static_cast<double>(pictures));
-  if (repeated > 0) {
-    result += fmt::format("; {} rows merged into {}", pictures + repeated,
-                          counted(pictures, "picture"));
-  }
-  if (unknown > 0) {
-    result += fmt::format("; {} times -1, taken as unknown", unknown);
-  }
-  return result + layout.columns_text();
+  return fmt::format("{}: {}, {}{}{}{}", name, layout.labels_text(), counts_text(), merged_text(),
+                     unknown_text("-1"), layout.columns_text());
 }
 
 }  // namespace mld
