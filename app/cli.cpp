@@ -29,7 +29,6 @@ MltrainCommand parse_train(std::span<const std::string> arguments,
   if (!positionals.empty()) {
     const std::string& first = positionals[0];
     const bool bare = first.find_first_of("./=") == std::string::npos;
-    require<UsageError>(!bare || first != "init", "init is not available in this version");
     require<UsageError>(!bare || nearest_name(first, commands).empty(),
                         "unknown command '{}'{} (see mltrain --help)", printable(first),
                         did_you_mean(first, commands));
@@ -58,6 +57,16 @@ MltrainCommand parse_check(std::span<const std::string> arguments) {
   if (!device.empty()) {
     command.overrides.push_back("device=" + device);
   }
+  return command;
+}
+
+MltrainCommand parse_init(std::span<const std::string> arguments) {
+  InitCommand command;
+  Options options("mltrain init", kMltrainHelp);
+  options.add_option("--from", command.from);
+  options.add_option("--out", command.out);
+  split(options.positionals(arguments), "folder", command.folder, command.overrides);
+  require<UsageError>(!command.folder.empty(), "init: no folder given (see mltrain --help)");
   return command;
 }
 
@@ -110,7 +119,8 @@ MltrainCommand parse_shapes_export(std::span<const std::string> arguments) {
 
 MltrainCommand parse_mltrain(std::span<const std::string> arguments) {
   return parse_command<MltrainCommand>(
-      {{"check", parse_check}, {"shapes-export", parse_shapes_export}}, parse_train, arguments);
+      {{"check", parse_check}, {"init", parse_init}, {"shapes-export", parse_shapes_export}},
+      parse_train, arguments);
 }
 
 }  // namespace mld

@@ -37,12 +37,20 @@ struct CheckCommand {
   std::vector<std::string> overrides;
 };
 
+struct InitCommand {
+  std::string folder;
+  std::vector<std::string> overrides;
+  std::string from;  // weights to start from, or ""
+  std::string out;   // the config to write; "" = named after the folder
+};
+
 struct ShapesExportCommand {
   std::string folder;
   ShapesExport options;
 };
 
-using MltrainCommand = std::variant<PrintText, TrainCommand, CheckCommand, ShapesExportCommand>;
+using MltrainCommand =
+    std::variant<PrintText, TrainCommand, CheckCommand, InitCommand, ShapesExportCommand>;
 
 // arguments: argv without the program's name. Errors: UsageError with a short message that names
 // the nearest command or option.

@@ -6,6 +6,7 @@ namespace mld {
 const std::string_view kMltrainHelp = R"(Trains image classifiers.
 
   mltrain CONFIG.toml [section.key=value ...] [options]      train
+  mltrain init FOLDER [section.key=value ...] [options]      look at the data, write a config
   mltrain check CONFIG.toml|FOLDER [section.key=value ...]   look at the data, estimate the run
   mltrain shapes-export DIR [key=value ...]                  write the built-in data in COCO format
 
@@ -16,6 +17,10 @@ Options of training:
   --device DEVICE     cpu, cuda or cuda:N (default: the config's device, "auto")
   --print-config      print every value and where it comes from, and stop
   --quiet             warnings and results only
+
+Options of init:
+  --from WEIGHTS      start from a checkpoint, ours or another program's
+  --out CONFIG.toml   the config to write (default: FOLDER's name, here)
 
 Keys of shapes-export: seed, image_size, train, val, test (pictures per split), jpeg, jpeg_quality
 

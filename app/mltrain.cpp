@@ -6,6 +6,7 @@
 #include "app/check.h"
 #include "app/cli.h"
 #include "app/config_file.h"
+#include "app/init.h"
 #include "app/progress.h"
 #include "app/program.h"
 #include "core/kernels.h"
@@ -139,6 +140,8 @@ ExitCode execute(const CheckCommand& command) {
   use_threads(config.config.threads);
   return check_run(config.config, parse_device(config.config.device));
 }
+
+ExitCode execute(const InitCommand& command) { return init_config(command); }
 
 ExitCode execute(const ShapesExportCommand& command) {
   export_shapes(command.folder, command.options);

@@ -3,24 +3,27 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
-#include <tuple>
+#include <string_view>
+#include <unordered_map>
 
 #include "core/error.h"
 #include "core/random.h"
+#include "data/file.h"
 #include "data/text.h"
 
 namespace mld {
 namespace {
 
 constexpr uint32_t kSplitStream = 0x4C0020;
+constexpr int64_t kMostListBytes = int64_t{1} << 30;
 
 // The samples of each stratum in random order: one per class, and last those without labels.
 std::vector<std::vector<int64_t>> strata_of(const Dataset& data, uint64_t seed) {
   const size_t classes = data.class_names().size();
-  std::vector<int64_t> pictures(classes);  // how many list the class
+  std::vector<int64_t> pictures(classes);  // how many show the class, or may
   for (int64_t i = 0; i < data.size(); ++i) {
     for (const LabelEntry& entry : data.labels(i)) {
-      ++pictures[static_cast<size_t>(entry.column)];
+      pictures[static_cast<size_t>(entry.column)] += entry.label != Label::absent;
     }
   }
   std::vector<int64_t> order(static_cast<size_t>(data.size()));
@@ -34,7 +37,8 @@ std::vector<std::vector<int64_t>> strata_of(const Dataset& data, uint64_t seed) 
     size_t rarest = classes;
     for (const LabelEntry& entry : data.labels(sample)) {
       const auto column = static_cast<size_t>(entry.column);
-      rarest = rarest == classes || pictures[column] < pictures[rarest] ? column : rarest;
+      const bool rarer = rarest == classes || pictures[column] < pictures[rarest];
+      rarest = entry.label != Label::absent && rarer ? column : rarest;
     }
     strata[rarest].push_back(sample);
   }
@@ -45,6 +49,7 @@ class Subset : public Dataset {
  public:
   Subset(std::unique_ptr<Dataset> data, std::vector<int64_t> samples)
       : Dataset(data->label_space()), data_(std::move(data)), samples_(std::move(samples)) {
+    set_unlisted(data_->unlisted());
     for (const std::string& note : data_->notes()) {
       add_note(note);
     }
@@ -87,6 +92,50 @@ std::vector<bool> validation_part(const Dataset& data, double fraction, uint64_t
   require<DataError>(std::find(chosen.begin(), chosen.end(), true) != chosen.end(),
                      "data.val_fraction = {} of {} leaves none for validation; raise it", fraction,
                      counted(data.size(), "picture"));
+  return chosen;
+}
+
+std::vector<bool> listed_part(const Dataset& data, const std::filesystem::path& list) {
+  const std::string name = printable(list.native());
+  const std::string file = read_text_file(list, kMostListBytes);
+  const std::string_view text = without_mark(file, name);
+  std::unordered_map<std::string_view, int64_t> line_of;
+  std::vector<std::string_view> lines;
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = std::min(text.find('\n', begin), text.size());
+    lines.push_back(trimmed(text.substr(begin, end - begin)));
+    begin = end + 1;
+    const auto number = static_cast<int64_t>(lines.size());
+    if (const auto line = lines.back(); !line.empty()) {
+      const auto [first, is_new] = line_of.emplace(line, number);
+      require<DataError>(is_new, "{}:{}: '{}' is in line {} already", name, number,
+                         printable(line), first->second);
+    }
+  }
+  require<DataError>(!line_of.empty(), "{}: the list is empty", name);
+  std::vector<bool> chosen(static_cast<size_t>(data.size()));
+  std::vector<bool> found(lines.size());
+  for (int64_t i = 0; i < data.size(); ++i) {
+    const auto line = line_of.find(data.source(i));
+    if (line != line_of.end()) {
+      chosen[static_cast<size_t>(i)] = true;
+      found[static_cast<size_t>(line->second - 1)] = true;
+    }
+  }
+  for (size_t i = 0; i < lines.size(); ++i) {
+    if (!lines[i].empty() && !found[i]) {
+      const int64_t missing = std::ranges::count_if(line_of, [&](const auto& line) {
+        return !found[static_cast<size_t>(line.second - 1)];
+      });
+      fail<DataError>("{}:{}: '{}' is not among the {} of the data{}; write the paths as `mltrain "
+                      "init` does, such as {}, or make the list again", name, i + 1,
+                      printable(lines[i]), counted(data.size(), "picture"),
+                      missing > 1 ? fmt::format(" ({} such lines)", missing) : "",
+                      printable(data.source(0)));
+    }
+  }
+  require<DataError>(std::ranges::count(chosen, false) > 0,
+                     "{}: it lists every picture, which leaves none for training", name);
   return chosen;
 }
 

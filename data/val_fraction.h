@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <vector>
 
@@ -17,6 +18,11 @@ namespace mld {
 
 // Per sample, whether it goes to validation. Errors: DataError if none does.
 std::vector<bool> validation_part(const Dataset& data, double fraction, uint64_t seed);
+
+// Per sample, whether a text file lists its source(), one a line.
+// Errors: DataError with file:line for a source that the data do not have or that is listed twice,
+// an empty list, or one of every sample.
+std::vector<bool> listed_part(const Dataset& data, const std::filesystem::path& list);
 
 // The given samples of a data set, in this order.
 std::unique_ptr<Dataset> subset(std::unique_ptr<Dataset> data, std::vector<int64_t> samples);

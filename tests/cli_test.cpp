@@ -126,13 +126,24 @@ TEST_CASE("help and version are text, not exits") {
   CHECK(loss.find("[optim]") == std::string::npos);
 }
 
+TEST_CASE("mltrain init") {
+  const auto init = train<mld::InitCommand>(
+      {"init", "pets", "seed=3", "--from", "w.safetensors", "--out", "a.toml"});
+  CHECK(init.folder == "pets");
+  CHECK(init.overrides == std::vector<std::string>{"seed=3"});
+  CHECK(init.from == "w.safetensors");
+  CHECK(init.out == "a.toml");
+  check_contains(train_error({"init"}), "init: no folder given");
+  check_contains(train_error({"inti", "pets"}), "unknown command 'inti', did you mean 'init'?");
+  check_contains(train_error({"init", "pets", "--form", "w"}), "did you mean '--from'?");
+}
+
 TEST_CASE("mltrain: mistakes") {
   check_contains(train_error({}), "no config given");
   check_contains(train_error({"a.toml", "--resum", "x"}),
                  "unknown option --resum, did you mean '--resume'?");
   check_contains(train_error({"a.toml", "--overwrit=1"}), "did you mean '--overwrite'?");
   check_contains(train_error({"chek", "a.toml"}), "unknown command 'chek', did you mean 'check'?");
-  check_contains(train_error({"init", "folder"}), "init is not available in this version");
   check_contains(train_error({"a.toml", "b.toml"}), "unexpected argument 'b.toml'");
   check_contains(train_error({"a.toml", "--out"}), "--out");
   check_contains(train_error({"--help-config", "los"}), "unknown config section 'los'");

@@ -121,6 +121,10 @@ std::vector<Key> data_keys() {
       DATA(difficult, "training on VOC: a difficult object counts as present, or as unknown"),
       DATA(label_separator, "csv: what separates the labels in a cell; none: a cell is one label"),
       DATA(columns, "csv: one word per column: path, labels, split, class (0 or 1) or -"),
+      DATA(untagged_weight, "open_images, training: weight of a class that nobody looked for")
+          .within(0, 1),
+      DATA(machine_confidence, "open_images, training: least confidence of machine labels; 0: none")
+          .within(0, 1),
       LOADING(on_bad_image, "a damaged picture: stop, or skip it and count it"),
       LOADING(max_bad_fraction, "stop when more than this fraction of the pictures are skipped")
           .within(0, 1),
@@ -134,6 +138,8 @@ std::vector<Key> data_keys() {
           .within(0, kMaxCount),
       DATA(val_fraction, "no val split: this fraction of train becomes it, by seed, stratified")
           .within(0, 0.9),
+      DATA(val_list, "a text file of train's pictures that become val, one path a line")
+          .with(Effect::place),
 
       AUGMENT(hflip, "probability of a horizontal flip").within(0, 1),
       AUGMENT(crop_scale, "random resized crop: smallest and largest area kept; [] = no crop")

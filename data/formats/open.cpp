@@ -44,8 +44,15 @@ std::unique_ptr<Dataset> open_split(const DataOptions& options, const std::strin
 
 // Whether val is taken from train. Finds out by trying to open val.
 bool takes_part_of_train(const DataOptions& options, const std::string& split) {
-  if (options.val_fraction == 0 || split == "test") {
+  if (split == "test" || (options.val_fraction == 0 && options.val_list.empty())) {
     return false;
+  }
+  if (!options.val_list.empty()) {
+    require<UsageError>(options.val.empty() && options.val_fraction == 0,
+                        "data.val_list = \"{}\" says which pictures are for validation, and so "
+                        "does data.{}; set one", printable(options.val_list),
+                        options.val.empty() ? "val_fraction" : "val");
+    return true;
   }
   require<UsageError>(0 < options.val_fraction && options.val_fraction < 1,
                       "data.val_fraction = {}: expected the part of the training pictures that "
@@ -53,12 +60,7 @@ bool takes_part_of_train(const DataOptions& options, const std::string& split) {
   require<UsageError>(options.val.empty(),
                       "data.val = \"{}\" and data.val_fraction = {} contradict each other; set one",
                       printable(options.val), options.val_fraction);
-  try {
-    open_split(options, "val", Purpose::evaluation);
-  } catch (const NoSplit&) {
-    return true;
-  }
-  return false;
+  return !has_split(options, "val");
 }
 
 std::unique_ptr<Dataset> open_part_of_train(const DataOptions& options, const std::string& split,
@@ -66,15 +68,20 @@ std::unique_ptr<Dataset> open_part_of_train(const DataOptions& options, const st
   DataOptions whole = options;
   whole.train_size = 0;
   std::unique_ptr<Dataset> data = open_split(whole, "train", purpose);
-  const std::vector<bool> chosen = validation_part(*data, options.val_fraction, options.seed);
+  const bool listed = !options.val_list.empty();
+  const std::vector<bool> chosen =
+      listed ? listed_part(*data, options.val_list)
+             : validation_part(*data, options.val_fraction, options.seed);
   std::vector<int64_t> samples;
   for (int64_t i = 0; i < data->size(); ++i) {
     if (chosen[static_cast<size_t>(i)] == (split == "val")) {
       samples.push_back(i);
     }
   }
-  data->add_note(fmt::format("data.val_fraction = {}: {} has {} of {}", options.val_fraction, split,
-                             samples.size(), counted(data->size(), "picture")));
+  data->add_note(fmt::format("data.{}: {} has {} of {}",
+                             listed ? fmt::format("val_list = \"{}\"", printable(options.val_list))
+                                    : fmt::format("val_fraction = {}", options.val_fraction),
+                             split, samples.size(), counted(data->size(), "picture")));
   const auto limit = static_cast<size_t>(split_limit(options, split));
   if (limit > 0 && samples.size() > limit) {
     data->add_note(fmt::format("only the first {} of {} pictures are used", limit, samples.size()));
@@ -87,9 +94,10 @@ std::unique_ptr<Dataset> open_part_of_train(const DataOptions& options, const st
 void add_notes_of_unused(const DataOptions& options, const std::string& split, bool part,
                          Dataset& data) {
   const DataFormat& format = format_of(options);
+  const bool csv = &format == &csv_format || &format == &nus_wide_format;
   const std::pair<const char*, bool> unused[] = {
-      {"data.label_separator", options.label_separator != "auto" && &format != &csv_format},
-      {"data.columns", options.columns != "auto" && &format != &csv_format},
+      {"data.label_separator", options.label_separator != "auto" && !csv},
+      {"data.columns", options.columns != "auto" && !csv},
       {"data.difficult", options.difficult != Difficult::keep && &format != &voc_format}};
   for (const auto& [key, is_unused] : unused) {
     if (is_unused && (split == "train" || options.known_classes.empty())) {  // else train says so
@@ -169,6 +177,15 @@ std::unique_ptr<Dataset> open_dataset(const DataOptions& options, const std::str
     data->set_seen(shown_classes(*data));
   }
   return data;
+}
+
+bool has_split(const DataOptions& options, const std::string& split) {
+  try {
+    open_split(options, split, Purpose::evaluation);
+  } catch (const NoSplit&) {
+    return false;
+  }
+  return true;
 }
 
 std::unique_ptr<Dataset> open_dataset(const DataOptions& options, const std::string& split) {

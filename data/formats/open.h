@@ -33,11 +33,18 @@ struct DataOptions {
   // csv: what separates labels in a cell ("none": a cell is one label), and the columns' roles,
   // each one of path, labels, split, class (a column of 0 and 1) and -; "auto" = detected.
   std::string label_separator = "auto", columns = "auto";
+  // open_images, in training: the weight of a class that nobody has looked for in a picture, which
+  // counts as absent; and from which confidence on a classifier's label counts as present, 0 =
+  // never. Evaluation counts both as unknown.
+  double untagged_weight = 1, machine_confidence = 0;
   // shapes: how many to draw (0 = 20,000 and 2,000). Other formats: only the first N (0 = all).
   // val_size also limits the test split of shapes, and no other format's.
   int64_t train_size = 0, val_size = 0;
   // If there is no val split, this part of train becomes it: Note [Stratified split]. 0 = never.
   double val_fraction = 0;
+  // Or these pictures of train do, whatever val split there is: a text file of their source()s, one
+  // a line. "" = none.
+  std::string val_list;
   // Not keys of their own:
   DecodeOptions decode;     // of picture files
   int64_t image_size = 64;  // shapes: side of the drawn pictures, 16 to 4,096
@@ -72,6 +79,8 @@ std::unique_ptr<Dataset> open_dataset(const DataOptions& options, const std::str
                                       Purpose purpose);
 // For training if split is "train", else for evaluation.
 std::unique_ptr<Dataset> open_dataset(const DataOptions& options, const std::string& split);
+// Whether the data have this split of their own. Errors: as open_dataset.
+bool has_split(const DataOptions& options, const std::string& split);
 
 // Opens train for training and val for evaluation. shared: both have train's classes followed by
 // those that only val shows, with a warning about these. own: each has its own, and val's label
