@@ -17,8 +17,8 @@ KINDS = (
     "blocks/", "fullnets/eval", "fullnets/train",
     "image/cutout", "image/decode", "image/resize", "losses/asl", "losses/asl_single",
     "losses/bce_ce", "metrics/coco_targets", "metrics/f1_clipdecoder", "metrics/map_official",
-    "metrics/prf", "metrics/topk", "metrics/voc_ap", "misc/operators", "misc/pth_",
-    "misc/safetensors", "mldecoder/gap", "mldecoder/head", "mldecoder/train_masks",
+    "metrics/prf", "metrics/topk", "metrics/voc_ap", "misc/nus_csv", "misc/operators",
+    "misc/pth_", "misc/safetensors", "mldecoder/gap", "mldecoder/head", "mldecoder/train_masks",
     "mldecoder/transformer_decoder", "optim/", "train/a2",
 )
 LARGEST = 700_000      # bytes a file

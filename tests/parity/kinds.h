@@ -5,6 +5,7 @@
 
 namespace mld::parity {
 
+void run_nus_csv(Fixture& fixture);    // misc/nus_csv
 void run_operators(Fixture& fixture);  // misc/operators
 
 }  // namespace mld::parity

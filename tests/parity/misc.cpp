@@ -1,4 +1,4 @@
-// misc/operators (operators.cpp), misc/safetensors and misc/pth_*.
+// misc/operators (operators.cpp), misc/nus_csv (nus_csv.cpp), misc/safetensors and misc/pth_*.
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -156,7 +156,8 @@ void run_pth_expected(Fixture& fixture) {
 }  // namespace
 
 const std::vector<Kind>& misc_kinds() {
-  static const std::vector<Kind> kinds{{"misc/operators", run_operators},
+  static const std::vector<Kind> kinds{{"misc/nus_csv", run_nus_csv},
+                                       {"misc/operators", run_operators},
                                        {"misc/safetensors", run_safetensors},
                                        {"misc/pth_zip", run_pth},
                                        {"misc/pth_legacy", run_pth},
