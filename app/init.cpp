@@ -23,6 +23,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr int64_t kMany = 1000;  // pictures: looking at more takes some seconds
+
 // ---- where the files go -------------------------------------------------------------------------
 
 struct Files {
@@ -78,6 +80,9 @@ class ValList {
 // ---- what the data are --------------------------------------------------------------------------
 
 bool one_label_each(const Dataset& data) {
+  if (data.unlisted() != LabelEntry{.label = Label::absent}) {
+    return false;
+  }
   for (int64_t i = 0; i < data.size(); ++i) {
     if (std::ranges::count(data.labels(i), Label::present, &LabelEntry::label) != 1 ||
         std::ranges::count(data.labels(i), Label::unknown, &LabelEntry::label) > 0) {
@@ -262,6 +267,10 @@ ExitCode init_config(const InitCommand& command) {
   const auto start = weights.empty() ? std::nullopt : std::optional(starting_point(
                                            weights, splits.train->class_names()));
   choose_settings(facts, start, device, loaded.origins, config);
+  if (const int64_t all = facts.pictures + splits.val->size(); all > kMany) {
+    std::printf("looking at %s ...\n", counted(all, "picture").c_str());
+    std::fflush(stdout);
+  }
   const DatasetReport train = look_at(*splits.train);
   const DatasetReport val = look_at(*splits.val);
   tolerate_bad(train, val, loaded.origins, config);

@@ -217,6 +217,19 @@ std::string_view trimmed(std::string_view text) {
              : text.substr(begin, text.find_last_not_of(kBlanks) - begin + 1);
 }
 
+std::vector<std::string> filled_lines(std::string_view text) {
+  std::vector<std::string> lines;
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = std::min(text.find('\n', begin), text.size());
+    const std::string_view line = trimmed(text.substr(begin, end - begin));
+    if (!line.empty()) {
+      lines.emplace_back(line);
+    }
+    begin = end + 1;
+  }
+  return lines;
+}
+
 std::string_view without_mark(std::string_view text, const std::string& name) {
   if (text.starts_with("\xEF\xBB\xBF")) {
     return text.substr(3);

@@ -64,6 +64,9 @@ std::optional<T> number_of(std::string_view text) {
   return whole ? std::optional(value) : std::nullopt;
 }
 
+// The lines of a text, trimmed; blank ones are left out.
+std::vector<std::string> filled_lines(std::string_view text);
+
 // Text without a UTF-8 byte order mark. `name` starts the message. Errors: DataError for UTF-16 and
 // UTF-32, recognised by byte order marks or zero bytes.
 std::string_view without_mark(std::string_view text, const std::string& name);

@@ -56,8 +56,11 @@ TEST_CASE("bad data: no folder, an empty one, none of the formats") {
   folder.write("readme.txt", "x");
   CHECK(open_error(folder, "auto") ==
         "ROOT: cannot tell the data's format: looked for annotations/*.json with COCO's lists "
-        "(coco), Annotations and JPEGImages (voc), data.csv or train.csv (csv), batches.meta.txt "
-        "or fine_label_names.txt (cifar), folders of pictures (folder); set data.format");
+        "(coco), Annotations and JPEGImages (voc), a .csv of ImageID, LabelName, Confidence "
+        "(open_images), data.csv or train.csv (csv), data.jsonl, train.jsonl or metadata.jsonl "
+        "(jsonl), (only if named) data.csv beside a JSON file with \"test class\" (nus_wide), "
+        "*.tar shards (webdataset), batches.meta.txt or fine_label_names.txt (cifar), images/, "
+        "labels/*.txt and classnames.txt (text), folders of pictures (folder); set data.format");
   options.root = folder.path() / "readme.txt";
   CHECK(message_of<DataError>([&] { open_dataset(options, "train"); }, folder.path()) ==
         "ROOT/readme.txt: not a folder (data.root)");
@@ -82,8 +85,8 @@ TEST_CASE("bad data: no folder, an empty one, none of the formats") {
         "split 'dev' is unknown, expected train, val or test");
   options.format = "vco";
   CHECK(message_of<UsageError>([&] { open_dataset(options, "train"); }) ==
-        "data.format 'vco' is unknown, did you mean 'voc'?; expected one of auto, coco, voc, csv, "
-        "cifar, folder, shapes");
+        "data.format 'vco' is unknown, did you mean 'voc'?; expected one of auto, coco, voc, "
+        "open_images, csv, jsonl, nus_wide, webdataset, cifar, text, folder, shapes");
 }
 
 TEST_CASE("bad data: a folder we may not read") {

@@ -21,6 +21,10 @@ const Format kFormats[] = {
     {"folder", write_tiny_folder, ""},
     {"cifar", write_tiny_cifar, "test = \"small.bin\"\n"},
     {"shapes", nullptr, "train_size = 6\nval_size = 4\n"},
+    {"jsonl", write_tiny_jsonl, ""},
+    {"open_images", write_tiny_open_images, ""},
+    {"webdataset", write_tiny_webdataset, ""},
+    {"text", write_tiny_text, ""},
 };
 
 // A folder with data/, conf/tiny.toml that says "../data", and an empty elsewhere/ to run from.

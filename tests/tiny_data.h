@@ -59,6 +59,87 @@ inline void write_tiny_csv(const TemporaryFolder& folder, const std::string& roo
   folder.write(root + "/data.csv", rows);
 }
 
+// As Hugging Face lays out a folder of pictures: a list in each split's folder.
+inline void write_tiny_jsonl(const TemporaryFolder& folder, const std::string& root) {
+  for (const auto& [split, count] : kTinySplits) {
+    std::string lines;
+    for (int i = 0; i < count; ++i) {
+      folder.write_picture(fmt::format("{}/{}/{}.ppm", root, split, i), 30 * i);
+      lines += fmt::format("{{\"file_name\": \"{}.ppm\", \"label\": [\"{}\"]}}\n", i,
+                           tiny_class(i));
+    }
+    folder.write(fmt::format("{}/{}/metadata.jsonl", root, split), lines);
+  }
+}
+
+// Also shows that pictures which are not there, and labels that are not trainable, are left out.
+inline void write_tiny_open_images(const TemporaryFolder& folder, const std::string& root) {
+  folder.write(root + "/class-descriptions.csv", "/m/0a,a\n/m/0b,b\n/m/0c,c\n");
+  folder.write(root + "/classes-trainable.txt", "/m/0a\n/m/0b\n");
+  for (const auto& [split, count] : kTinySplits) {
+    const std::string name = std::string_view(split) == "val" ? "validation" : split;
+    std::string rows = "ImageID,Source,LabelName,Confidence\nelsewhere,verification,/m/0a,1\n";
+    for (int i = 0; i < count; ++i) {
+      folder.write_picture(fmt::format("{}/{}/{:016x}.ppm", root, name, i), 30 * i);
+      rows += fmt::format("{0:016x},verification,/m/0{1},1\n{0:016x},verification,/m/0{2},0\n"
+                          "{0:016x},crowdsource-verification,/m/0c,1\n",
+                          i, tiny_class(i), tiny_class(i + 1));
+    }
+    folder.write(fmt::format("{}/{}-annotations-human-imagelabels.csv", root, name), rows);
+  }
+}
+
+// A regular file as a member of a tar archive, in POSIX's ustar form.
+inline std::string tar_member(const std::string& name, const std::string& content,
+                              char type = '0') {
+  std::string header(512, '\0');
+  header.replace(0, name.size(), name);
+  header.replace(100, 7, "0000644");
+  const std::string size = fmt::format("{:011o}", content.size());
+  header.replace(124, size.size(), size);
+  header.replace(148, 8, "        ");
+  header[156] = type;
+  header.replace(257, 8, std::string("ustar\0" "00", 8));
+  int sum = 0;
+  for (const char c : header) {
+    sum += static_cast<unsigned char>(c);
+  }
+  header.replace(148, 7, fmt::format("{:06o}", sum) + '\0');
+  return header + content + std::string((512 - content.size() % 512) % 512, '\0');
+}
+
+inline std::string tiny_ppm(int grey) {
+  return "P6\n4 3\n255\n" + std::string(36, static_cast<char>(grey));
+}
+
+inline void write_tiny_webdataset(const TemporaryFolder& folder, const std::string& root) {
+  folder.write(root + "/classnames.txt", "a\nb\n");
+  for (const auto& [split, count] : kTinySplits) {
+    std::string shards[2];
+    for (int i = 0; i < count; ++i) {
+      const std::string key = fmt::format("{:04}", i);
+      std::string& shard = shards[i * 2 / count];
+      shard += tar_member(key + ".cls", fmt::format("{}\n", i % 2));
+      shard += tar_member(key + ".ppm", tiny_ppm(30 * i));
+    }
+    for (int i = 0; i < 2; ++i) {
+      folder.write(fmt::format("{}/{}-{:06}.tar", root, split, i),
+                   shards[i] + std::string(1024, '\0'));
+    }
+  }
+}
+
+inline void write_tiny_text(const TemporaryFolder& folder, const std::string& root) {
+  folder.write(root + "/classnames.txt", "a\nb\n");
+  for (const auto& [split, count] : kTinySplits) {
+    for (int i = 0; i < count; ++i) {
+      folder.write_picture(fmt::format("{}/images/{}/{}.ppm", root, split, i), 30 * i);
+      folder.write(fmt::format("{}/labels/{}/{}.txt", root, split, i),
+                   tiny_class(i) + std::string("\n"));
+    }
+  }
+}
+
 inline void write_tiny_folder(const TemporaryFolder& folder, const std::string& root) {
   for (const auto& [split, count] : kTinySplits) {
     for (int i = 0; i < count; ++i) {

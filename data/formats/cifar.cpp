@@ -137,17 +137,7 @@ CifarFolder cifar_folder(const fs::path& root) {
 }
 
 std::vector<std::string> read_names(const fs::path& path) {
-  const std::string text = read_text_file(path, kMostNameBytes);
-  std::vector<std::string> names;
-  for (size_t begin = 0; begin < text.size();) {
-    const size_t end = std::min(text.find('\n', begin), text.size());
-    const std::string_view name = trimmed(std::string_view(text).substr(begin, end - begin));
-    if (!name.empty()) {
-      names.emplace_back(name);
-    }
-    begin = end + 1;
-  }
-  return names;
+  return filled_lines(read_text_file(path, kMostNameBytes));
 }
 
 // The files of a split. CIFAR has no val split of its own: val and test are both the test file.

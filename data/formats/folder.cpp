@@ -4,6 +4,7 @@
 #include <set>
 
 #include "core/error.h"
+#include "data/file.h"
 #include "data/formats/file_dataset.h"
 #include "data/formats/format.h"
 #include "data/formats/split_words.h"
@@ -12,6 +13,8 @@
 namespace mld {
 namespace fs = std::filesystem;
 namespace {
+
+constexpr int64_t kMostNamesBytes = int64_t{16} << 20;
 
 // A folder below `folder` holds pictures itself.
 bool has_class_folders(const fs::path& folder) {
@@ -176,12 +179,13 @@ Contents contents_of(const fs::path& folder, const DataOptions& options, const s
 }
 
 // One picture of each class in turn, so that "the first N" has all classes.
-void add_in_turn(Contents& found, const ClassList& classes, SampleList& samples) {
+void add_in_turn(Contents& found, const std::vector<std::string>& names, const ClassList& classes,
+                 SampleList& samples) {
   for (size_t round = 0, added = 1; added > 0; ++round) {
     added = 0;
-    for (size_t i = 0; i < found.names.size(); ++i) {
+    for (size_t i = 0; i < names.size(); ++i) {
       if (round < found.pictures[i].size()) {
-        const LabelEntry label{classes.column(found.names[i])};
+        const LabelEntry label{classes.column(names[i])};
         samples.add(std::move(found.pictures[i][round]), {&label, 1});
         ++added;
       }
@@ -215,13 +219,40 @@ void add_doubts(const DataOptions& options, const std::vector<std::string>& clas
   }
 }
 
+// The classes that the folders stand for: ImageNet's list says "n01440764 tench, Tinca tinca". Names
+// of several folders ("crane") get the folder behind them.
+std::vector<std::string> described(const std::vector<std::string>& folders, const fs::path& root) {
+  std::map<std::string, std::string> words;
+  for (const char* list : {"LOC_synset_mapping.txt", "synset_words.txt"}) {
+    std::error_code error;
+    if (words.empty() && fs::is_regular_file(root / list, error)) {
+      for (const std::string& line : filled_lines(read_text_file(root / list, kMostNamesBytes))) {
+        const size_t blank = std::min(line.find_first_of(" \t"), line.size());
+        words[line.substr(0, blank)] = trimmed(std::string_view(line).substr(blank));
+      }
+    }
+  }
+  std::map<std::string, int> uses;
+  for (const auto& [folder, word] : words) {
+    ++uses[word];
+  }
+  std::vector<std::string> names;
+  for (const std::string& folder : folders) {
+    const auto word = words.find(folder);
+    names.push_back(word == words.end() || word->second.empty() ? folder
+                    : uses[word->second] == 1 ? word->second
+                                              : fmt::format("{} ({})", word->second, folder));
+  }
+  return names;
+}
+
 std::unique_ptr<Dataset> open_folder(const DataOptions& options, const std::string& split,
                                      Purpose) {
   refuse_detection_export(options.root);
   const fs::path folder = split_folder(options, split);
   const std::string where = printable(folder.native());
   Contents found = contents_of(folder, options, split);
-  const std::vector<std::string>& names = found.names;
+  const std::vector<std::string> names = described(found.names, options.root);
   if (names.empty() && split == "train" && options.train.empty() && folder != options.root &&
       has_class_folders(options.root)) {
     fail<DataError>("{}: no folder per class in it; if 'train' is itself a class beside others, "
@@ -241,7 +272,7 @@ std::unique_ptr<Dataset> open_folder(const DataOptions& options, const std::stri
   require_known(unknown, classes, where);
 
   SampleList samples(options.unlabelled, split_limit(options, split), where);
-  add_in_turn(found, classes, samples);
+  add_in_turn(found, names, classes, samples);
   samples.finish();
   auto data = std::make_unique<FileDataset>(
       FileDataset::Place{folder, options.root, false, options.decode}, classes, std::move(samples));

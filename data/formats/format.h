@@ -26,8 +26,13 @@ struct DataFormat {
 #define DATA_FORMATS(row) \
   row(coco)               \
   row(voc)                \
+  row(open_images)        \
   row(csv)                \
+  row(jsonl)              \
+  row(nus_wide)           \
+  row(webdataset)         \
   row(cifar)              \
+  row(text)               \
   row(folder)             \
   row(shapes)
 
