@@ -282,7 +282,9 @@ ExitCode init_config(const InitCommand& command) {
   list.keep();
   std::printf("written: %s%s\nnext:\n", printable(short_path(files.config)).c_str(),
               config.data.val_list == files.val_list.native()
-                  ? fmt::format(" and {}", printable(short_path(files.val_list))).c_str() : "");
+                  ? fmt::format(" and {}, a part of every class by seed {}",
+                                printable(short_path(files.val_list)), config.seed).c_str()
+                  : "");
   std::printf("  mltrain check %s    how long it will take\n  mltrain %s\n"
               "  mlinfer predict runs/%s PICTURE\n", printable(short_path(files.config)).c_str(),
               printable(short_path(files.config)).c_str(), printable(config.name).c_str());

@@ -127,7 +127,9 @@ void print_data(const Config& config, const Splits& splits, const Dataset* test,
   std::printf("validation: %s%s\ntraining: %s\n", counted(val.samples, "picture").c_str(),
               config.data.val_list.empty()
                   ? ""
-                  : fmt::format(", a part of every class, chosen by seed {}", config.seed).c_str(),
+                  : fmt::format(", listed in {}",
+                                printable(fs::path(config.data.val_list).filename().native()))
+                        .c_str(),
               counted(train.samples, "picture").c_str());
   std::fputs(class_table(train.class_names, train.positives).c_str(), stdout);
   const Oddities odd = oddities(splits, test, train, val, root);

@@ -92,23 +92,17 @@ StartingPoint starting_point(const std::string& weights, const std::vector<std::
   if (file.ours()) {
     return start_of_ours(file, classes);
   }
-  const std::vector<StateView> tensors = file.tensors();
-  std::vector<std::string> names;
-  for (const BackboneRow& row : backbones()) {
-    names.emplace_back(row.name);
-    StartingPoint start;
-    start.model.backbone = row.name;
-    start.preprocess = {.image_size = 224, .normalize = row.trained_with};
-    ModelSpec spec{.backbone = std::string(row.name), .head = "gap", .classes = 1};
-    try {
-      load_pretrained(*make_model(spec), tensors, InitPolicy::backbone);
-      return start;
-    } catch (const DataError&) {  // another backbone's
-    }
-  }
-  fail<DataError>("{}: these weights fit none of the backbones {}; if they are of one of them, "
-                  "give model.backbone and model.init_policy = \"matching\" in a config",
-                  printable(file.path()), name_list(names, names.size()));
+  const NearestBackbone nearest = nearest_backbone(file.tensors());
+  require<DataError>(nearest.of > 0 && nearest.found == nearest.of,
+                     "{}: these are weights of no backbone here{}; a config may set model.backbone "
+                     "and model.init_policy = \"matching\"", printable(file.path()),
+                     nearest.of > 0 ? fmt::format(" (of {}, {} of {} tensors fit)", nearest.name,
+                                                  nearest.found, nearest.of) : "");
+  StartingPoint start;
+  start.model.backbone = nearest.name;
+  start.preprocess.image_size = 224;
+  start.preprocess.normalize = backbone_row(start.model).trained_with;
+  return start;
 }
 
 void choose_settings(const DataFacts& facts, const std::optional<StartingPoint>& start,

@@ -95,12 +95,13 @@ TEST_CASE("a newcomer's path: init, training and predict, for four kinds of data
     CAPTURE(init.out + init.err);
     REQUIRE(init.code == 0);
     const bool single = std::string_view(path.task) == "single-label";
-    CHECK(contains(init.out, fmt::format("\"{}\", 24 pictures, {} labels a picture: {}\n", path.format,
+    CHECK(contains(init.out, fmt::format("\"{}\", 24 pictures, {} labels a picture: {}\n",
+                                         path.format,
                                          single ? "2 classes, 1.00" : "3 classes, 1.33",
                                          path.task)));
-    CHECK(contains(init.out, "validation: 5 pictures, a part of every class, chosen by seed 42"));
-    CHECK(contains(init.out, "written: pets.toml and pets_val.txt\nnext:\n"
-                             "  mltrain check pets.toml"));
+    CHECK(contains(init.out, "validation: 5 pictures, listed in pets_val.txt\n"));
+    CHECK(contains(init.out, "written: pets.toml and pets_val.txt, a part of every class by seed "
+                             "42\nnext:\n  mltrain check pets.toml"));
     CHECK(lines_of(folder.path() / "pets_val.txt").size() == 5);
     const Config config = load_config(folder.path() / "pets.toml").config;
     CHECK(config.data.root == (fs::canonical(folder.path()) / "pets"));
@@ -123,7 +124,7 @@ TEST_CASE("init: keeps files, settings and a validation split that are there") {
                                             "data.image_size=48", "model.backbone=resnet34"});
   REQUIRE(second.code == 0);
   CHECK(read_file(folder.path() / "pets.toml") == "mine");
-  CHECK(contains(second.out, "written: pets-2.toml and pets-2_val.txt"));
+  CHECK(contains(second.out, "written: pets-2.toml and pets-2_val.txt, "));
   const Config config = load_config(folder.path() / "pets-2.toml").config;
   CHECK(config.train.batch_size == 3);
   CHECK(config.seed == 7);
@@ -194,11 +195,25 @@ TEST_CASE("init: starts from a run, or from another program's weights") {
   REQUIRE(from_run("b.toml").code == 0);
   CHECK(load_config(folder.path() / "b.toml").config.init.init_policy == InitPolicy::backbone);
   train(folder, "b.toml");
+  // Another program's file: the backbone is found in it.
+  const Run exported = in(folder, "mlinfer", {"export", "runs/pets", "--naming", "torchvision",
+                                              "--out", "theirs.safetensors"});
+  CAPTURE(exported.err);
+  REQUIRE(exported.code == 0);
+  const Run theirs = in(folder, "mltrain", {"init", "pets", "--from", "theirs.safetensors", "--out",
+                                            "c.toml"});
+  CAPTURE(theirs.err);
+  REQUIRE(theirs.code == 0);
+  CHECK(contains(theirs.out, "model: resnet18 + gap from "));
+  const Config foreign = load_config(folder.path() / "c.toml").config;
+  CHECK(foreign.init.init_policy == InitPolicy::backbone);
+  CHECK(foreign.preprocess.normalize == Normalize::imagenet);
+  train(folder, "c.toml");
   // No weights of a model.
   fs::copy_file(kFixtures / "ema.safetensors", folder.path() / "other.safetensors");
   const Run wrong = in(folder, "mltrain", {"init", "pets", "--from", "other.safetensors"});
   CHECK(wrong.code == 3);
-  CHECK(contains(wrong.err, "these weights fit none of the backbones resnet18"));
+  CHECK(contains(wrong.err, "other.safetensors: these are weights of no backbone here"));
   CHECK_FALSE(fs::exists(folder.path() / "pets-2.toml"));
   CHECK_FALSE(fs::exists(folder.path() / "pets-2_val.txt"));
 }
