@@ -40,8 +40,8 @@ Var conv2d_fused(const Var& x, const Var& w, const Var& bias, const Var& residua
 // act(w * (x - mean) * rstd + b [+ residual]); with spec.abs_scale |w| + eps for w.
 //   x, residual [N, H, W, C]; w, b f32 [C]
 //   running_mean, running_var f32 [C]: updated in training, used otherwise
-// Errors: an activation other than identity, relu and leaky_relu with slope >= 0; in training, one
-// value per channel only (its variance is undefined).
+// Errors: an activation other than identity, relu, relu6 and leaky_relu with slope >= 0; in
+// training, one value per channel only (its variance is undefined).
 Var batch_norm(const Var& x, const Var& w, const Var& b, Tensor running_mean, Tensor running_var,
                const BatchNormSpec& spec = {}, const Var& residual = {});
 // Over the last dimension.   x [..., C]; w, b f32 [C]
@@ -66,6 +66,7 @@ Var scale_channels(const Var& x, const Var& gate);  // [N, H, W, C] times [N, 1,
 Var activation(const Var& x, const ActivationSpec& spec);
 Var relu(const Var& x);
 Var leaky_relu(const Var& x, float slope);
+Var relu6(const Var& x);       // min(max(x, 0), 6); derivative 0 at 0 and at 6
 Var gelu(const Var& x);        // exact, by erf
 Var quick_gelu(const Var& x);  // x * sigmoid(1.702 x)
 Var sigmoid(const Var& x);

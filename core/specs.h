@@ -10,7 +10,9 @@
 
 namespace mld {
 
-enum class Act { identity, relu, leaky_relu, gelu, quick_gelu, sigmoid, softplus };
+enum class Act { identity, relu, leaky_relu, relu6, gelu, quick_gelu, sigmoid, softplus };
+
+inline constexpr float kRelu6Top = 6;  // relu6(x) = min(max(x, 0), 6)
 
 struct ActivationSpec {
   Act kind = Act::identity;
@@ -27,7 +29,8 @@ struct Conv2dSpec {
   }
 };
 
-// y = act(scale(w) * (x - mean) * rstd + b [+ residual]); act is identity, relu or leaky_relu.
+// y = act(scale(w) * (x - mean) * rstd + b [+ residual]); act is identity, relu, leaky_relu or
+// relu6.
 struct BatchNormSpec {
   bool training = true;    // batch statistics (and update the running ones), else running ones
   float eps = 1e-5f;

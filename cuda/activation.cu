@@ -23,6 +23,10 @@ struct LeakyRelu {
   __device__ float value(float x) const { return x < 0 ? left * x : x; }
   __device__ float slope(float x) const { return x > 0 ? 1.0f : left; }
 };
+struct Relu6 {
+  __device__ float value(float x) const { return x < 0 ? 0.0f : x > kRelu6Top ? kRelu6Top : x; }
+  __device__ float slope(float x) const { return x > 0 && x < kRelu6Top ? 1.0f : 0.0f; }
+};
 struct Gelu {
   __device__ float value(float x) const { return x * normal_cdf(x); }
   __device__ float slope(float x) const {
@@ -61,6 +65,7 @@ void with_kind(const ActivationSpec& spec, Body&& body) {
     case Act::identity: return body(Identity());
     case Act::relu: return body(Relu());
     case Act::leaky_relu: return body(LeakyRelu{spec.slope});
+    case Act::relu6: return body(Relu6());
     case Act::gelu: return body(Gelu());
     case Act::quick_gelu: return body(QuickGelu());
     case Act::sigmoid: return body(Sigmoid());

@@ -103,7 +103,7 @@ __global__ void __launch_bounds__(256) running_kernel(int64_t C, Statistics out)
 template <class T, int V, bool kResidual>
 __global__ void __launch_bounds__(kChannelThreads)
     apply_kernel(const T* x, const T* residual, const float* w, const float* b, const float* mean,
-                 const float* rstd, BatchNormSpec spec, float slope, int64_t M, int64_t C,
+                 const float* rstd, BatchNormSpec spec, Lines act, int64_t M, int64_t C,
                  int across, T* y) {
   const ChannelPlace at(M, across, V);
   if (at.c >= C) {
@@ -129,7 +129,7 @@ __global__ void __launch_bounds__(kChannelThreads)
       if constexpr (kResidual) {
         v[i] += r[i];
       }
-      v[i] = v[i] < 0 ? v[i] * slope : v[i];  // NaN stays
+      v[i] = act.value(v[i]);
     }
     store<V>(v, y + i0);
   }
@@ -144,7 +144,7 @@ void batch_norm_forward(const Tensor& x, const Tensor& w, const Tensor& b, const
   const unsigned tiles = static_cast<unsigned>(ceil_div(C, 32));
   const Statistics statistics{spec.eps, spec.momentum, running_mean.data<float>(),
                               running_var.data<float>(), mean.data<float>(), rstd.data<float>()};
-  const float slope = negative_slope(spec.act);
+  const Lines act(spec.act);
   dispatch(x.dtype(), [&]<class T>() {
     if (spec.training) {
       const Tensor partial = partial_sums<T>(MomentTerms<T>{x.data<T>(), C}, M, C, {x.raw()});
@@ -158,7 +158,7 @@ void batch_norm_forward(const Tensor& x, const Tensor& w, const Tensor& b, const
       const ChannelGrid grid = apply_grid(M, C, V);
       launch(added != nullptr ? apply_kernel<T, V, true> : apply_kernel<T, V, false>,
              dim3(grid.tiles, grid.splits), kChannelThreads, 0, x.data<T>(), added, w.data<float>(),
-             b.data<float>(), mean.data<float>(), rstd.data<float>(), spec, slope, M, C,
+             b.data<float>(), mean.data<float>(), rstd.data<float>(), spec, act, M, C,
              grid.across, y.data<T>());
     });
   });

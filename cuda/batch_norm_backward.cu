@@ -8,16 +8,16 @@
 namespace mld::cuda {
 namespace {
 
-// dz[0..V) from dy and the sign of y; kAct: there is an activation.
+// dz[0..V) from dy and y; kAct: there is an activation.
 template <bool kAct, int V, class T>
-__device__ inline void load_dz(const T* dy, const T* y, float slope, float (&dz)[V]) {
+__device__ inline void load_dz(const T* dy, const T* y, const Lines& act, float (&dz)[V]) {
   load<V>(dy, dz);
   if constexpr (kAct) {
-    float sign[V];
-    load<V>(y, sign);
+    float value[V];
+    load<V>(y, value);
 #pragma unroll
     for (int i = 0; i < V; ++i) {
-      dz[i] = sign[i] > 0 ? dz[i] : dz[i] * slope;
+      dz[i] = act.gradient(dz[i], value[i]);
     }
   }
 }
@@ -29,7 +29,7 @@ struct GradientTerms {
   const T *dy, *x, *y;
   const float *w, *mean, *rstd;
   BatchNormSpec spec;
-  float slope;
+  Lines act;
   int64_t C;
 
   template <int V>
@@ -50,7 +50,7 @@ struct GradientTerms {
   __device__ void add(const Norm<V>& norm, int64_t m, int64_t c, float (&sums)[kSums][V]) const {
     const int64_t i0 = m * C + c;
     float dz[V], v[V];
-    load_dz<kAct, V>(dy + i0, y + i0, slope, dz);
+    load_dz<kAct, V>(dy + i0, y + i0, act, dz);
     load<V>(x + i0, v);
 #pragma unroll
     for (int i = 0; i < V; ++i) {
@@ -66,7 +66,7 @@ template <class T, int V, bool kAct>
 __global__ void __launch_bounds__(kChannelThreads)
     input_gradient_kernel(const T* dy, const T* x, const T* y, const float* w, const float* mean,
                           const float* rstd, const float* dw, const float* db,
-                          BatchNormSpec spec, float slope, float share, int64_t M, int64_t C,
+                          BatchNormSpec spec, Lines act, float share, int64_t M, int64_t C,
                           int across, T* dx, T* dresidual) {
   const ChannelPlace at(M, across, V);
   if (at.c >= C) {
@@ -86,7 +86,7 @@ __global__ void __launch_bounds__(kChannelThreads)
   for (int64_t m = at.begin; m < at.end; m += at.step) {
     const int64_t i0 = m * C + at.c;
     float dz[V], v[V];
-    load_dz<kAct, V>(dy + i0, y + i0, slope, dz);
+    load_dz<kAct, V>(dy + i0, y + i0, act, dz);
     load<V>(x + i0, v);
     if (dresidual != nullptr) {
       store<V>(dz, dresidual + i0);
@@ -105,19 +105,19 @@ void batch_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& y, con
                          const Tensor& mean, const Tensor& rstd, const BatchNormSpec& spec,
                          Tensor& dx, Tensor& dw, Tensor& db, Tensor& dresidual) {
   const int64_t C = x.shape()[-1], M = x.numel() / C;
-  const float slope = negative_slope(spec.act);
+  const Lines act(spec.act);
   const float share = spec.training ? 1.0f / static_cast<float>(M) : 0.0f;
   const auto run = [&]<class T, bool kAct>() {
     const T *pdy = dy.data<T>(), *px = x.data<T>(), *py = y.data<T>();
     const GradientTerms<T, kAct> terms{pdy, px, py, w.data<float>(), mean.data<float>(),
-                                       rstd.data<float>(), spec, slope, C};
+                                       rstd.data<float>(), spec, act, C};
     channel_sums<T>(terms, M, C, {pdy, px, py}, {db.data<float>(), dw.data<float>()});
     T* added = dresidual.defined() ? dresidual.data<T>() : nullptr;
     with_width<T>(C, {pdy, px, py, dx.raw(), added}, [&]<int V>() {
       const ChannelGrid grid = apply_grid(M, C, V);
       launch(input_gradient_kernel<T, V, kAct>, dim3(grid.tiles, grid.splits), kChannelThreads, 0,
              pdy, px, py, w.data<float>(), mean.data<float>(), rstd.data<float>(),
-             dw.data<float>(), db.data<float>(), spec, slope, share, M, C, grid.across,
+             dw.data<float>(), db.data<float>(), spec, act, share, M, C, grid.across,
              dx.data<T>(), added);
     });
   };

@@ -8,7 +8,7 @@ namespace {
 // y = act(x + bias + residual); x may be y; bias, residual may be null.   x, residual, y [M, C]
 template <class X, class T, int V>
 __global__ void __launch_bounds__(kChannelThreads)
-    epilogue_kernel(const X* x, const float* bias, const T* residual, float slope, int64_t M,
+    epilogue_kernel(const X* x, const float* bias, const T* residual, Lines act, int64_t M,
                     int64_t C, int across, T* y) {
   const ChannelPlace at(M, across, V);
   if (at.c >= C) {
@@ -27,8 +27,7 @@ __global__ void __launch_bounds__(kChannelThreads)
     }
 #pragma unroll
     for (int i = 0; i < V; ++i) {
-      v[i] += offset[i] + r[i];
-      v[i] = v[i] < 0 ? v[i] * slope : v[i];
+      v[i] = act.value(v[i] + offset[i] + r[i]);
     }
     store<V>(v, y + m * C + at.c);
   }
@@ -42,7 +41,7 @@ void apply(const X* x, const Tensor& bias, const T* residual, const ActivationSp
   with_width<Widest>(C, {x, y.raw(), residual}, [&]<int V>() {
     const ChannelGrid grid = apply_grid(M, C, V);
     launch(epilogue_kernel<X, T, V>, dim3(grid.tiles, grid.splits), kChannelThreads, 0, x,
-           bias.defined() ? bias.data<float>() : nullptr, residual, negative_slope(act), M, C,
+           bias.defined() ? bias.data<float>() : nullptr, residual, Lines(act), M, C,
            grid.across, y.data<T>());
   });
 }

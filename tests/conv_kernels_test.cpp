@@ -23,8 +23,9 @@ using test::unwritten;
 constexpr double kLimit = test::kKernelLimit;
 
 double activation(double z, const ActivationSpec& act) {
-  const double slope = act.kind == Act::relu ? 0.0 : double{act.slope};
-  return z > 0 || act.kind == Act::identity ? z : z * slope;
+  const double slope = act.kind == Act::leaky_relu ? double{act.slope} : 0.0;
+  const double y = z > 0 || act.kind == Act::identity ? z : z * slope;
+  return act.kind == Act::relu6 ? std::min(y, 6.0) : y;
 }
 
 // ---- convolution --------------------------------------------------------------------------------
@@ -125,7 +126,7 @@ TEST_CASE("conv2d: every algorithm, direction and epilogue") {
       conv2d_backward_weight_with(algorithm, dy, x, k.spec, ours_dw);
       CHECK_LT(error(ours_dw, dw), kLimit);
       for (const int epilogue : {0, 1, 2, 3}) {  // bits: bias, residual
-        for (const Act act : {Act::identity, Act::relu, Act::leaky_relu}) {
+        for (const Act act : {Act::identity, Act::relu, Act::leaky_relu, Act::relu6}) {
           CAPTURE(epilogue);
           CAPTURE(static_cast<int>(act));
           k.spec.act = {.kind = act, .slope = 0.1f};
@@ -170,7 +171,7 @@ TEST_CASE("conv2d: no epilogue hides NaN") {
     for (const ConvAlgorithm algorithm : k.algorithms()) {
       for (const ActivationSpec& act :
            {ActivationSpec{}, {.kind = Act::relu}, {.kind = Act::leaky_relu, .slope = 0.1f},
-            {.kind = Act::leaky_relu, .slope = 0}}) {
+            {.kind = Act::leaky_relu, .slope = 0}, {.kind = Act::relu6}}) {
         for (const Tensor& residual : {Tensor(), r}) {
           CAPTURE(describe(k, algorithm));
           k.spec.act = act;

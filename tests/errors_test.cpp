@@ -84,7 +84,7 @@ TEST_CASE("errors: conv2d_fused") {
   CHECK_ERROR(conv2d_fused(x, w, kNone, half({2, 5, 6, 3}), {}),
               "conv2d_fused: x is float32, so residual must be too, got bfloat16 (use cast)");
   CHECK_ERROR(conv2d_fused(x, w, kNone, kNone, {.act = {.kind = Act::gelu}}),
-              "conv2d_fused: the activation must be identity, relu or leaky_relu");
+              "conv2d_fused: the activation must be identity, relu, leaky_relu or relu6");
   CHECK_ERROR(conv2d_fused(x, f32({3, 1, 1, 3}), kNone, kNone, {}),
               "conv2d_fused: x is [2, 5, 6, 4], so w must be [*, *, *, 4], got [3, 1, 1, 3]");
 }
@@ -106,7 +106,7 @@ TEST_CASE("errors: batch_norm") {
   CHECK_ERROR(batch_norm(x, c, c, mean, var, {}, f32({2, 3, 3, 5})),
               "batch_norm: x is [2, 3, 3, 4], so residual must be too, got [2, 3, 3, 5]");
   CHECK_ERROR(batch_norm(x, c, c, mean, var, {.act = {.kind = Act::sigmoid}}),
-              "batch_norm: the activation must be identity, relu or leaky_relu");
+              "batch_norm: the activation must be identity, relu, leaky_relu or relu6");
   CHECK_ERROR(batch_norm(x, c, c, mean, var, {.act = {.kind = Act::leaky_relu, .slope = -0.5f}}),
               "batch_norm: the slope of leaky_relu must not be negative, got -0.5");
 }

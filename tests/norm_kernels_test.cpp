@@ -31,10 +31,10 @@ struct BatchNormCase {
 };
 
 double slope_below(const ActivationSpec& act) {
-  return act.kind == Act::identity ? 1.0 : act.kind == Act::relu ? 0.0 : double{act.slope};
+  return act.kind == Act::identity ? 1.0 : act.kind == Act::leaky_relu ? double{act.slope} : 0.0;
 }
 
-// Float64 results. y's sign decides the gradient's branch, so it is taken from the kernel's y.
+// Float64 results. y decides the gradient's branch, so it is taken from the kernel's y.
 struct BatchNormReference {
   std::vector<double> y, dx, dw, db, dz, mean, var;
 
@@ -47,6 +47,7 @@ struct BatchNormReference {
     mean = doubles(running_mean), var = doubles(running_var);
     y.resize(M * C), dx = y, dz = y, dw.resize(C), db = dw;
     const double slope = slope_below(spec.act), n = static_cast<double>(M);
+    const double top = spec.act.kind == Act::relu6 ? 6 : std::numeric_limits<double>::infinity();
     for (size_t c = 0; c < C; ++c) {
       if (spec.training) {
         mean[c] = var[c] = 0;
@@ -60,8 +61,8 @@ struct BatchNormReference {
       const double rstd = 1 / std::sqrt(var[c] + double{spec.eps});
       for (size_t i = c; i < M * C; i += C) {
         const double z = (vx[i] - mean[c]) * rstd * vw[c] + vb[c] + (vr.empty() ? 0 : vr[i]);
-        y[i] = z > 0 ? z : z * slope;
-        dz[i] = vy[i] > 0 ? vdy[i] : vdy[i] * slope;
+        y[i] = std::min(z > 0 ? z : z * slope, top);
+        dz[i] = vy[i] > 0 && vy[i] < top ? vdy[i] : vdy[i] * slope;
         db[c] += dz[i];
         dw[c] += dz[i] * (vx[i] - mean[c]) * rstd;
       }
@@ -78,7 +79,8 @@ void check_batch_norm(const BatchNormCase& k) {
                       k.H, k.C, static_cast<int>(k.act), k.residual, k.training, k.low, k.high));
   const Shape shape{k.N, k.H, k.H, k.C}, C{k.C};
   const Tensor x = random_tensor(shape, 1, k.low, k.high), dy = random_tensor(shape, 2);
-  const Tensor w = random_tensor(C, 3, 0.5f, 2), b = random_tensor(C, 4);
+  const float most = k.act == Act::relu6 ? 8 : 2;  // enough to go beyond 6
+  const Tensor w = random_tensor(C, 3, 0.5f, most), b = random_tensor(C, 4);
   const Tensor residual = k.residual ? random_tensor(shape, 5) : Tensor();
   const BatchNormSpec spec{.training = k.training, .eps = 1e-5f, .momentum = 0.1f,
                            .act = {.kind = k.act, .slope = 0.1f}};
@@ -118,7 +120,7 @@ void check_batch_norm(const BatchNormCase& k) {
 
 TEST_CASE("batch_norm: every size class, activation and mode") {
   for (const int64_t C : {1, 3, 16, 17, 64, 100, 2048}) {
-    for (const Act act : {Act::identity, Act::relu, Act::leaky_relu}) {
+    for (const Act act : {Act::identity, Act::relu, Act::leaky_relu, Act::relu6}) {
       for (const bool residual : {false, true}) {
         check_batch_norm({3, 11, C, act, residual});
         check_batch_norm({2, 5, C, act, residual, false});
@@ -149,16 +151,31 @@ TEST_CASE("batch_norm: an outlier in the first row does not spoil the variance")
   }
 }
 
+TEST_CASE("batch_norm: relu6 passes no gradient at 0 nor at 6, as PyTorch's hardtanh") {
+  const Tensor x = Tensor::from({1, 1, 5, 1}, std::vector<float>{-1, 0, 3, 6, 7});
+  const Tensor one = Tensor::full({1}, 1), zero = Tensor::full({1}, 0);
+  Tensor running_mean = zero.clone(), running_var = one.clone(), mean({1}), rstd({1});
+  Tensor y = unwritten(x.shape()), dx = unwritten(x.shape()), dw({1}), db({1}), none;
+  const BatchNormSpec spec{.training = false, .eps = 0, .act = {.kind = Act::relu6}};
+  batch_norm_forward(x, one, zero, {}, spec, running_mean, running_var, mean, rstd, y);
+  CHECK_EQ(y.to_vector(), std::vector<float>{0, 0, 3, 6, 6});
+  const Tensor dy = Tensor::full(x.shape(), 1);
+  batch_norm_backward(dy, x, y, one, mean, rstd, spec, dx, dw, db, none);
+  CHECK_EQ(dx.to_vector(), std::vector<float>{0, 0, 1, 0, 0});
+}
+
 TEST_CASE("batch_norm: relu of minus infinity is zero, and NaN stays") {
   const float inf = std::numeric_limits<float>::infinity();
   const Tensor x = Tensor::from({1, 1, 1, 2}, std::vector<float>{-inf, std::nanf("")});
   const Tensor one = Tensor::full({2}, 1), zero = Tensor::full({2}, 0);
   Tensor running_mean = zero.clone(), running_var = one.clone(), mean({2}), rstd({2});
   Tensor y = unwritten(x.shape());
-  const BatchNormSpec spec{.training = false, .act = {.kind = Act::relu}};
-  batch_norm_forward(x, one, zero, {}, spec, running_mean, running_var, mean, rstd, y);
-  CHECK_EQ(y.to_vector()[0], 0.0f);
-  CHECK(std::isnan(y.to_vector()[1]));
+  for (const Act act : {Act::relu, Act::relu6}) {
+    const BatchNormSpec spec{.training = false, .act = {.kind = act}};
+    batch_norm_forward(x, one, zero, {}, spec, running_mean, running_var, mean, rstd, y);
+    CHECK_EQ(y.to_vector()[0], 0.0f);
+    CHECK(std::isnan(y.to_vector()[1]));
+  }
 }
 
 // ---- pooling ------------------------------------------------------------------------------------

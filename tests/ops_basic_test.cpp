@@ -75,6 +75,14 @@ std::vector<OpCase> movement_rows() {
   };
 }
 
+// On all three of relu6's pieces, at least 0.1 from its corners.
+Input away_from_zero_and_six(const Shape& shape) {
+  return {shape, [](RandomStream& random, int64_t i, const Shape&) {
+            const double low[] = {-2, 0.1, 6.1}, high[] = {-0.1, 5.9, 8};
+            return random.uniform(low[i % 3], high[i % 3]);
+          }};
+}
+
 std::vector<OpCase> elementwise_rows() {
   const Shape odd{3, 1, 7};
   return {
@@ -89,6 +97,9 @@ std::vector<OpCase> elementwise_rows() {
       {"leaky_relu, TResNet's slope", {away_from_zero(odd)},
        [](auto& v) { return leaky_relu(v[0], 1e-3f); },
        [](auto& a) { return spec::activation(a[0], {.kind = Act::leaky_relu, .slope = 1e-3f}); }},
+      unary("relu6", away_from_zero_and_six(odd), relu6, Act::relu6),
+      unary("relu6, enough for several threads", away_from_zero_and_six({330, 205}), relu6,
+            Act::relu6),
       unary("gelu", {3, 1, 7}, gelu, Act::gelu),
       unary("gelu, far from zero", {odd, uniform(-9, 9)}, gelu, Act::gelu),
       unary("quick_gelu", {3, 1, 7}, quick_gelu, Act::quick_gelu),

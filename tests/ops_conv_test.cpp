@@ -71,6 +71,7 @@ OpCase fused(const std::string& what, const Shape& x, const Shape& w, const Shap
 
 std::vector<OpCase> fused_rows() {
   const ActivationSpec relu{.kind = Act::relu}, leaky{.kind = Act::leaky_relu, .slope = 0.1f};
+  const ActivationSpec relu6{.kind = Act::relu6};
   const auto input = [](const Shape& shape) { return Input(shape, uniform(-1, 1)).constant(); };
   return {
       fused("relu", {2, 5, 6, 3}, {4, 3, 3, 3}, {2, 5, 6, 4}, {.pad = 1, .act = relu}),
@@ -78,6 +79,8 @@ std::vector<OpCase> fused_rows() {
       fused("1x1, stride 2", {2, 5, 4, 6}, {3, 1, 1, 6}, {2, 3, 2, 3}, {.stride = 2, .act = relu}),
       fused("leaky relu", {1, 5, 5, 2}, {3, 3, 3, 2}, {1, 3, 3, 3},
             {.stride = 2, .pad = 1, .act = leaky}),
+      fused("relu6, sums beyond 6", {1, 5, 6, 32}, {4, 3, 3, 32}, {1, 5, 6, 4},
+            {.pad = 1, .act = relu6}),
       fused("no activation", {1, 4, 4, 2}, {3, 3, 3, 2}, {1, 4, 4, 3}, {.pad = 1}),
       fused("depthwise", {1, 5, 5, 5}, {5, 3, 3, 1}, {1, 5, 5, 5},
             {.pad = 1, .groups = 5, .act = relu}),

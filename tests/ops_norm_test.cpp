@@ -12,8 +12,9 @@ namespace {
 OpCase batch_norm_row(const std::string& what, const Shape& x, const BatchNormSpec& s,
                       bool residual = false) {
   const Shape C{x[3]};
+  const Fill scale = s.act.kind == Act::relu6 ? uniform(3, 6) : uniform(-2, 2);  // beyond 6
   OpCase row{"batch_norm, " + what,
-             {{x, uniform(-1, 3)}, f32(C), f32(C), f32(C).constant(),
+             {{x, uniform(-1, 3)}, f32(C, scale), f32(C), f32(C).constant(),
               f32(C, uniform(0.5, 2)).constant()},
              [s](auto& v) {
                const Tensor mean = v[3].value.clone(), var = v[4].value.clone();
@@ -31,6 +32,7 @@ OpCase batch_norm_row(const std::string& what, const Shape& x, const BatchNormSp
 
 std::vector<OpCase> batch_norm_rows() {
   const ActivationSpec relu{.kind = Act::relu}, leaky{.kind = Act::leaky_relu, .slope = 1e-2f};
+  const ActivationSpec relu6{.kind = Act::relu6};
   return {
       batch_norm_row("plain", {2, 3, 4, 5}, {}),
       batch_norm_row("one pixel", {4, 1, 1, 3}, {}),
@@ -44,6 +46,10 @@ std::vector<OpCase> batch_norm_rows() {
       batch_norm_row("large eps", {2, 3, 3, 4}, {.eps = 0.5f}),
       batch_norm_row("relu", {2, 3, 4, 5}, {.act = relu}),
       batch_norm_row("leaky relu", {2, 3, 4, 5}, {.act = leaky}),
+      batch_norm_row("relu6", {2, 3, 4, 5}, {.act = relu6}),
+      batch_norm_row("relu6, 16 channels", {2, 3, 2, 16}, {.act = relu6}),
+      batch_norm_row("residual, relu6", {2, 3, 4, 5}, {.act = relu6}, true),
+      batch_norm_row("running statistics, relu6", {2, 3, 4, 5}, {.training = false, .act = relu6}),
       batch_norm_row("residual", {2, 3, 4, 5}, {}, true),
       batch_norm_row("residual, relu", {2, 3, 4, 5}, {.act = relu}, true),
       batch_norm_row("residual, leaky relu, one channel", {3, 2, 3, 1}, {.act = leaky}, true),

@@ -33,6 +33,7 @@ inline double act(double x, const ActivationSpec& spec) {
     case Act::identity: return x;
     case Act::relu: return std::max(x, 0.0);
     case Act::leaky_relu: return x > 0 ? x : spec.slope * x;
+    case Act::relu6: return std::min(std::max(x, 0.0), 6.0);
     case Act::gelu: return x * 0.5 * std::erfc(-x / std::sqrt(2.0));
     case Act::quick_gelu: return x * sigmoid(1.702 * x);
     case Act::sigmoid: return sigmoid(x);

@@ -18,6 +18,7 @@ Var relu(const Var& x) { return activation(x, {.kind = Act::relu}); }
 Var leaky_relu(const Var& x, float slope) {
   return activation(x, {.kind = Act::leaky_relu, .slope = slope});
 }
+Var relu6(const Var& x) { return activation(x, {.kind = Act::relu6}); }
 Var gelu(const Var& x) { return activation(x, {.kind = Act::gelu}); }
 Var quick_gelu(const Var& x) { return activation(x, {.kind = Act::quick_gelu}); }
 Var sigmoid(const Var& x) { return activation(x, {.kind = Act::sigmoid}); }

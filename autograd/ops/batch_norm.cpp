@@ -1,5 +1,5 @@
 // batch_norm: act(w * (x - mean) * rstd + b [+ residual]) in one op, so that training keeps x and y
-// only; the activation's derivative is read off the sign of y.
+// only; the activation's derivative is read off y.
 #include "autograd/ops/common.h"
 
 namespace mld {
@@ -14,7 +14,7 @@ void check(const Var& x, const Var& w, const Var& b, const Var& residual, const 
   ops::check_f32(op, x.value, "b", b.value, Shape{C});
   ops::check_f32(op, x.value, "running_mean", mean, Shape{C});
   ops::check_f32(op, x.value, "running_var", var, Shape{C});
-  ops::check_sign_activation(op, spec.act);
+  ops::check_fused_activation(op, spec.act);
   require(!spec.training || x.value.numel() > C,
           "batch_norm: x is {}, training needs more than one value per channel", x.shape());
   if (residual.value.defined()) {

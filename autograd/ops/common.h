@@ -60,10 +60,11 @@ inline void check_dropout(const char* op, float p) {
   require(0 <= p && p < 1, "{}: p must be in [0, 1), got {}", op, p);
 }
 
-// The derivative is read off the sign of the activation's output, which needs a slope >= 0.
-inline void check_sign_activation(const char* op, const ActivationSpec& act) {
-  require(act.kind == Act::identity || act.kind == Act::relu || act.kind == Act::leaky_relu,
-          "{}: the activation must be identity, relu or leaky_relu", op);
+// The derivative is read off the activation's output, which needs a slope >= 0.
+inline void check_fused_activation(const char* op, const ActivationSpec& act) {
+  require(act.kind == Act::identity || act.kind == Act::relu || act.kind == Act::leaky_relu ||
+              act.kind == Act::relu6,
+          "{}: the activation must be identity, relu, leaky_relu or relu6", op);
   require(act.kind != Act::leaky_relu || act.slope >= 0,
           "{}: the slope of leaky_relu must not be negative, got {}", op, act.slope);
 }

@@ -64,7 +64,7 @@ Var conv2d_fused(const Var& x, const Var& w, const Var& bias, const Var& residua
   const Shape shape = checked_shape(op, x, w, bias, spec);
   require(!x.needs_grad() && !w.needs_grad() && !bias.needs_grad() && !residual.needs_grad(),
           "conv2d_fused: an input needs a gradient, but this op is for inference; use conv2d");
-  ops::check_sign_activation(op, spec.act);
+  ops::check_fused_activation(op, spec.act);
   if (residual.value.defined()) {
     ops::check_operand(op, x.value, "residual", residual.value);
     require(residual.shape() == shape, "conv2d_fused: y is {}, so residual must be too, got {}",

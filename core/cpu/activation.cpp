@@ -41,6 +41,8 @@ void forward(const Tensor& x, const ActivationSpec& spec, Tensor& y) {
     case Act::relu: return map<T>(x, y, [](float v) { return v < 0 ? 0.0f : v; });  // keeps NaN
     case Act::leaky_relu:
       return map<T>(x, y, [slope = spec.slope](float v) { return v < 0 ? slope * v : v; });
+    case Act::relu6:
+      return map<T>(x, y, [](float v) { return v < 0 ? 0.0f : v > kRelu6Top ? kRelu6Top : v; });
     case Act::gelu: return map<T>(x, y, [](float v) { return v * normal_cdf(v); });
     case Act::quick_gelu:
       return map<T>(x, y, [](float v) { return v * fast_sigmoid(kQuickGelu * v); });
@@ -57,6 +59,9 @@ void backward(const Tensor& dy, const Tensor& x, const ActivationSpec& spec, Ten
     case Act::leaky_relu:
       return map_gradient<T>(dy, x, dx,
                              [slope = spec.slope](float v) { return v > 0 ? 1.0f : slope; });
+    case Act::relu6:
+      return map_gradient<T>(dy, x, dx,
+                             [](float v) { return v > 0 && v < kRelu6Top ? 1.0f : 0.0f; });
     case Act::gelu:
       return map_gradient<T>(dy, x, dx, [](float v) {
         constexpr float kDensity = 0.398942280f;  // 1 / sqrt(2 pi)

@@ -146,6 +146,8 @@ void batch_norm_forward(const Tensor& x, const Tensor& w, const Tensor& b, const
         return run([](float z) { return z < 0 ? 0.0f : z; });
       case Act::leaky_relu:
         return run([slope = spec.act.slope](float z) { return z < 0 ? z * slope : z; });
+      case Act::relu6:
+        return run([](float z) { return z < 0 ? 0.0f : z > kRelu6Top ? kRelu6Top : z; });
       default:
         return run([](float z) { return z; });
     }

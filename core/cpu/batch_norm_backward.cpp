@@ -2,6 +2,8 @@
 //   db = sum dz,  dw = scale'(w) sum dz xhat,
 //   dx = scale(w) rstd (dz - mean(dz) - xhat mean(dz xhat)),
 // where the means are absent when the statistics were fixed.
+#include <limits>
+
 #include "core/cpu/support/channel_sums.h"
 #include "core/kernels.h"
 
@@ -41,11 +43,12 @@ template <class T>
 struct Inputs {
   const T *dy, *x, *y;
   const float* mean;
-  float slope;  // the activation's derivative where y is not positive
+  float slope;  // the activation's derivative where y is not within (0, top)
+  float top;    // where relu6 is flat again; infinity for the others
 
   float dz(int64_t i) const {
-    const float g = static_cast<float>(dy[i]);
-    return static_cast<float>(y[i]) > 0 ? g : g * slope;
+    const float g = static_cast<float>(dy[i]), v = static_cast<float>(y[i]);
+    return (v > 0) & (v < top) ? g : g * slope;
   }
   float centred(int64_t i, int64_t c) const { return static_cast<float>(x[i]) - mean[c]; }
 };
@@ -69,9 +72,12 @@ void batch_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& y, con
                          Tensor& dx, Tensor& dw, Tensor& db, Tensor& dresidual) {
   const int64_t C = x.shape()[-1], M = x.numel() / std::max<int64_t>(C, 1);
   const Act kind = spec.act.kind;
-  const float slope = kind == Act::identity ? 1.0f : kind == Act::relu ? 0.0f : spec.act.slope;
+  const float slope = kind == Act::identity ? 1.0f
+                      : kind == Act::leaky_relu ? spec.act.slope : 0.0f;
+  const float top = kind == Act::relu6 ? kRelu6Top : std::numeric_limits<float>::infinity();
   dispatch(x.dtype(), [&]<class T>() {
-    const Inputs<T> in{dy.data<T>(), x.data<T>(), y.data<T>(), mean.data<float>(), slope};
+    const Inputs<T> in{dy.data<T>(), x.data<T>(), y.data<T>(), mean.data<float>(), slope,
+                       top};
     T* dz = dresidual.defined() ? dresidual.data<T>() : nullptr;
     std::vector<double> sum, sum_x;
     if (dz == nullptr) {

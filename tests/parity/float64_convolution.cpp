@@ -70,9 +70,19 @@ Doubles group_weight(const Doubles& w, const Geometry& g, size_t group) {
   return {begin, begin + static_cast<std::ptrdiff_t>(size)};
 }
 
+double slope_below_zero(const ActivationSpec& act) {
+  return act.kind == Act::identity ? 1 : act.kind == Act::leaky_relu ? double{act.slope} : 0;
+}
+
 double activate(double z, const ActivationSpec& act) {
-  const double slope = act.kind == Act::identity ? 1 : act.kind == Act::relu ? 0 : act.slope;
-  return z > 0 ? z : z * slope;
+  const double y = z > 0 ? z : z * slope_below_zero(act);
+  return act.kind == Act::relu6 ? std::min(y, 6.0) : y;
+}
+
+// The derivative where the result is y.
+double derivative(double y, const ActivationSpec& act) {
+  const bool flat = act.kind == Act::relu6 && y >= 6;
+  return flat ? 0 : y > 0 ? 1 : slope_below_zero(act);
 }
 
 void conv2d_forward(const Tensor& x, const Tensor& w, const Tensor& bias, const Tensor& residual,
@@ -203,7 +213,7 @@ void batch_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& y, con
   const Doubles mu = read_doubles(mean), scale = read_doubles(rstd);
   const size_t C = gamma.size(), M = dz.size() / C;
   for (size_t i = 0; i < dz.size(); ++i) {
-    dz[i] *= out[i] > 0 ? 1 : activate(-1, spec.act) / -1;
+    dz[i] *= derivative(out[i], spec.act);
     xhat[i] = (xhat[i] - mu[i % C]) * scale[i % C];
   }
   const Doubles sum = channel_sum(M, C, [&](size_t i, size_t) { return dz[i]; });

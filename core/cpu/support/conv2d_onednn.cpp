@@ -202,8 +202,9 @@ void forward(bool blocked, const Tensor& x, const Tensor& w, const Tensor& bias,
              const Tensor& residual, const Conv2dSpec& spec, Tensor& y) {
   const Geometry g{{x.shape(), w.shape(), y.shape(), spec}, blocked};
   const bool fused = !residual.defined() || can_fuse_residual(g.p, blocked);
-  const bool relu = spec.act.kind == Act::relu || spec.act.slope == 0;
-  if (!fused || (spec.act.kind != Act::identity && relu)) {  // oneDNN's own ReLU makes NaN zero
+  const Act kind = spec.act.kind;
+  const bool exact = kind == Act::identity || (kind == Act::leaky_relu && spec.act.slope != 0);
+  if (!fused || !exact) {  // oneDNN's own ReLU makes NaN zero
     Conv2dSpec linear = spec;
     linear.act = {};
     forward(blocked, x, w, bias, fused ? residual : Tensor(), linear, y);

@@ -40,6 +40,8 @@ void epilogue(const Tensor& bias, const Tensor& residual, const ActivationSpec& 
       return run([](float z) { return z < 0 ? 0.0f : z; });
     case Act::leaky_relu:
       return run([slope = act.slope](float z) { return z < 0 ? z * slope : z; });
+    case Act::relu6:
+      return run([](float z) { return z < 0 ? 0.0f : z > kRelu6Top ? kRelu6Top : z; });
     default:
       return run([](float z) { return z; });
   }

@@ -5,8 +5,8 @@
 
 namespace mld::cpu {
 
-// y = act(y + bias [+ residual]) in place; act is identity, relu or leaky_relu; bias and residual
-// may be undefined.   bias f32 [O]; residual, y [..., O], float32
+// y = act(y + bias [+ residual]) in place; act is identity, relu, leaky_relu or relu6; bias and
+// residual may be undefined.   bias f32 [O]; residual, y [..., O], float32
 void epilogue(const Tensor& bias, const Tensor& residual, const ActivationSpec& act, Tensor& y);
 
 }  // namespace mld::cpu
