@@ -1,6 +1,7 @@
 // The scalar parameters of the kernels, one struct per op, with the field's usual defaults.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 
@@ -22,10 +23,23 @@ struct ActivationSpec {
 
 struct Conv2dSpec {
   int stride = 1, pad = 0, dilation = 1, groups = 1;
+  // TensorFlow's padding "SAME" instead of `pad`: ceil(in / stride) outputs; what their windows
+  // need beyond the input lies half before it and half behind it, an odd pixel behind.
+  bool same = false;
   ActivationSpec act{};  // applied after bias and residual; inference only (no backward)
-  // Output size along one axis of length `in` for a kernel of length `kernel`.
+
+  // Along one axis of length `in`, for a kernel of length `kernel`:
+  int64_t span(int64_t kernel) const { return dilation * (kernel - 1) + 1; }  // input pixels
   int64_t out(int64_t in, int64_t kernel) const {
-    return (in + 2 * pad - dilation * (kernel - 1) - 1) / stride + 1;
+    return same ? (in + stride - 1) / stride : (in + 2 * pad - span(kernel)) / stride + 1;
+  }
+  // Padding before the first pixel and behind the last one.
+  int64_t before(int64_t in, int64_t kernel) const { return same ? missing(in, kernel) / 2 : pad; }
+  int64_t behind(int64_t in, int64_t kernel) const {
+    return same ? missing(in, kernel) - before(in, kernel) : pad;
+  }
+  int64_t missing(int64_t in, int64_t kernel) const {  // pixels that the windows need beyond `in`
+    return std::max<int64_t>(0, (out(in, kernel) - 1) * stride + span(kernel) - in);
   }
 };
 

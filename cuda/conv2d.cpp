@@ -18,8 +18,10 @@ namespace {
 
 ConvGraph graph_of(ConvDirection direction, const Shape& x, const Shape& w, const Shape& y,
                    const Conv2dSpec& spec, DType dtype) {
-  return {.direction = direction, .x = x, .w = w, .y = y, .stride = spec.stride, .pad = spec.pad,
-          .dilation = spec.dilation, .dtype = dtype};
+  return {.direction = direction, .x = x, .w = w, .y = y, .stride = spec.stride,
+          .dilation = spec.dilation,
+          .before = {spec.before(x[1], w[1]), spec.before(x[2], w[2])},
+          .behind = {spec.behind(x[1], w[1]), spec.behind(x[2], w[2])}, .dtype = dtype};
 }
 
 // A convolution's tensors.

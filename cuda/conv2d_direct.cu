@@ -10,13 +10,15 @@ constexpr int kThreads = 128;
 
 struct Sizes {
   int N, H, W, C, O, KH, KW, OH, OW;
-  int stride, pad, dilation, in_group, out_group;  // channels of a group, in and out
+  int stride, top, left, dilation;  // top, left: padding
+  int in_group, out_group;          // channels of a group, in and out
 
   Sizes(const Shape& x, const Shape& w, const Shape& y, const Conv2dSpec& spec)
       : N(static_cast<int>(x[0])), H(static_cast<int>(x[1])), W(static_cast<int>(x[2])),
         C(static_cast<int>(x[3])), O(static_cast<int>(w[0])), KH(static_cast<int>(w[1])),
         KW(static_cast<int>(w[2])), OH(static_cast<int>(y[1])), OW(static_cast<int>(y[2])),
-        stride(spec.stride), pad(spec.pad), dilation(spec.dilation),
+        stride(spec.stride), top(static_cast<int>(spec.before(x[1], w[1]))),
+        left(static_cast<int>(spec.before(x[2], w[2]))), dilation(spec.dilation),
         in_group(static_cast<int>(w[3])), out_group(static_cast<int>(w[0] / spec.groups)) {}
 
   __device__ int64_t x_at(int64_t n, int h, int v) const { return ((n * H + h) * W + v) * C; }
@@ -38,9 +40,9 @@ __global__ void __launch_bounds__(kThreads)
     const int first = o / s.out_group * s.in_group;
     float sum = 0;
     for (int kh = 0; kh < s.KH; ++kh) {
-      const int h = oh * s.stride - s.pad + kh * s.dilation;
+      const int h = oh * s.stride - s.top + kh * s.dilation;
       for (int kw = 0; kw < s.KW && h >= 0 && h < s.H; ++kw) {
-        const int v = ow * s.stride - s.pad + kw * s.dilation;
+        const int v = ow * s.stride - s.left + kw * s.dilation;
         for (int c = 0; c < s.in_group && v >= 0 && v < s.W; ++c) {
           sum += load_one(x + s.x_at(n, h, v) + first + c) * load_one(w + s.w_at(o, kh, kw) + c);
         }
@@ -62,10 +64,10 @@ __global__ void __launch_bounds__(kThreads)
     const int group = c / s.in_group, inner = c % s.in_group;
     float sum = 0;
     for (int kh = 0; kh < s.KH; ++kh) {
-      const int up = h + s.pad - kh * s.dilation, oh = up / s.stride;
+      const int up = h + s.top - kh * s.dilation, oh = up / s.stride;
       for (int kw = 0; kw < s.KW && up >= 0 && up % s.stride == 0 && oh < s.OH; ++kw) {
-        const int left = v + s.pad - kw * s.dilation, ow = left / s.stride;
-        if (left < 0 || left % s.stride != 0 || ow >= s.OW) {
+        const int back = v + s.left - kw * s.dilation, ow = back / s.stride;
+        if (back < 0 || back % s.stride != 0 || ow >= s.OW) {
           continue;
         }
         for (int o = group * s.out_group; o < (group + 1) * s.out_group; ++o) {
@@ -90,8 +92,8 @@ __global__ void __launch_bounds__(kThreads)
   for (int64_t p = threadIdx.x; p < int64_t{s.N} * s.OH * s.OW; p += kThreads) {
     const int ow = static_cast<int>(p % s.OW), oh = static_cast<int>(p / s.OW % s.OH);
     const int64_t n = p / s.OW / s.OH;
-    const int h = oh * s.stride - s.pad + kh * s.dilation;
-    const int v = ow * s.stride - s.pad + kw * s.dilation;
+    const int h = oh * s.stride - s.top + kh * s.dilation;
+    const int v = ow * s.stride - s.left + kw * s.dilation;
     if (h >= 0 && h < s.H && v >= 0 && v < s.W) {
       sum += load_one(dy + s.y_at(n, oh, ow) + o) * load_one(x + s.x_at(n, h, v) + c);
     }

@@ -182,8 +182,8 @@ std::vector<ConvPlan> ConvPlan::find(const ConvGraph& g, const PlanRules& rules,
     }
   }
   fail<NoEngine>("cuDNN: no engine, of {} configurations offered, computes the convolution of x {} "
-                 "with w {}, stride {}, pad {}, dilation {}", offered, g.x, g.w, g.stride, g.pad,
-                 g.dilation);
+                 "with w {}, stride {}, padding {} and {}, dilation {}", offered, g.x, g.w,
+                 g.stride, fmt::join(g.before, " "), fmt::join(g.behind, " "), g.dilation);
 }
 
 std::vector<ConvPlan> ConvPlan::several(const ConvGraph& graph, const PlanRules& rules,

@@ -7,6 +7,7 @@
 
 #include <cudnn.h>
 
+#include <array>
 #include <memory>
 #include <string>
 #include <vector>
@@ -23,7 +24,8 @@ enum class ConvDirection { forward, backward_data, backward_weight };
 struct ConvGraph {
   ConvDirection direction = ConvDirection::forward;
   Shape x, w, y;
-  int stride = 1, pad = 0, dilation = 1;
+  int stride = 1, dilation = 1;
+  std::array<int64_t, 2> before{}, behind{};  // padding along H and W
   DType dtype = DType::f32;
   // Forward only: y = act(conv [+ residual] [+ bias]), bias [O] of dtype.
   bool bias = false, residual = false, relu = false;

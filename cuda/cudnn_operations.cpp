@@ -64,8 +64,8 @@ Descriptor convolution(const ConvGraph& g, const Descriptor& x, const Descriptor
   geometry.set(CUDNN_ATTR_CONVOLUTION_COMP_TYPE, CUDNN_DATA_FLOAT)
       .set(CUDNN_ATTR_CONVOLUTION_CONV_MODE, CUDNN_TYPE_CONVOLUTION_MODE, 1, &mode)
       .set(CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, int64_t{2})
-      .set(CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, both(g.pad))
-      .set(CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, both(g.pad))
+      .set(CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, Dims{g.before[0], g.before[1]})
+      .set(CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, Dims{g.behind[0], g.behind[1]})
       .set(CUDNN_ATTR_CONVOLUTION_DILATIONS, both(g.dilation))
       .set(CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, both(g.stride))
       .finalize();
@@ -126,8 +126,9 @@ std::vector<Descriptor> operations_of(const ConvGraph& g) {
 }
 
 std::string ConvGraph::key() const {
-  return fmt::format("{} {} {} {} {} {} {} {} {}{}{}", static_cast<int>(direction), x, w, y, stride,
-                     pad, dilation, static_cast<int>(dtype), bias, residual, relu);
+  return fmt::format("{} {} {} {} {} {} {} {} {} {}{}{}", static_cast<int>(direction), x, w, y,
+                     stride, fmt::join(before, " "), fmt::join(behind, " "), dilation,
+                     static_cast<int>(dtype), bias, residual, relu);
 }
 
 }  // namespace mld::cuda

@@ -38,6 +38,8 @@ struct ConvCase {
 
   Shape w() const { return {O, kernel, kernel, x[3] / spec.groups}; }
   Shape y() const { return {x[0], spec.out(x[1], kernel), spec.out(x[2], kernel), O}; }
+  int64_t top() const { return spec.before(x[1], kernel); }
+  int64_t left() const { return spec.before(x[2], kernel); }
   std::vector<ConvAlgorithm> algorithms() const {
     std::vector<ConvAlgorithm> all = {ConvAlgorithm::unfolded};
     if (has_onednn()) {
@@ -60,8 +62,8 @@ void for_each_product(const ConvCase& k, Visit&& visit) {
     const int64_t n = iy / k.O / y[2] / y[1];
     for (int64_t kh = 0; kh < k.kernel; ++kh) {
       for (int64_t kw = 0; kw < k.kernel; ++kw) {
-        const int64_t h = oh * k.spec.stride - k.spec.pad + kh * k.spec.dilation;
-        const int64_t v = ow * k.spec.stride - k.spec.pad + kw * k.spec.dilation;
+        const int64_t h = oh * k.spec.stride - k.top() + kh * k.spec.dilation;
+        const int64_t v = ow * k.spec.stride - k.left() + kw * k.spec.dilation;
         if (h < 0 || h >= k.x[1] || v < 0 || v >= k.x[2]) {
           continue;
         }
@@ -96,13 +98,17 @@ const ConvCase kConvCases[] = {
     {{2, 5, 5, 32}, 32, 3, {.stride = 2, .pad = 3}},
     {{3, 1, 1, 33}, 17, 1, {}},
     {{2, 6, 6, 16}, 32, 1, {.stride = 1, .pad = 0, .groups = 4}},
+    {{2, 9, 8, 3}, 16, 3, {.stride = 2, .same = true}},  // padding 1 and 1, 0 and 1
+    {{1, 6, 7, 16}, 8, 5, {.stride = 2, .same = true}},  // 1 and 2, 2 and 2
+    {{2, 7, 6, 16}, 16, 3, {.stride = 2, .groups = 16, .same = true}},
+    {{1, 5, 4, 16}, 8, 1, {.same = true}},
+    {{1, 9, 8, 16}, 16, 3, {.stride = 5, .same = true}},  // no padding
 };
 
 std::string describe(const ConvCase& k, ConvAlgorithm algorithm) {
-  return fmt::format("x {} -> {}, kernel {}, stride {}, pad {}, dilation {}, groups {}, "
-                     "algorithm {}", k.x, k.O, k.kernel, k.spec.stride, k.spec.pad,
-                     k.spec.dilation, k.spec.groups,
-                     static_cast<int>(algorithm));
+  return fmt::format("x {} -> {}, kernel {}, stride {}, pad {}, {}, dilation {}, groups {}, "
+                     "algorithm {}", k.x, k.O, k.kernel, k.spec.stride, k.top(), k.left(),
+                     k.spec.dilation, k.spec.groups, static_cast<int>(algorithm));
 }
 
 TEST_CASE("conv2d: every algorithm, direction and epilogue") {

@@ -61,6 +61,8 @@ TEST_CASE("errors: conv2d") {
                                            "and pad not negative, got 0, 1, 1, 0");
   CHECK_ERROR(conv2d(x, w, {.pad = -1}), "conv2d: stride, dilation and groups must be positive "
                                          "and pad not negative, got 1, 1, 1, -1");
+  CHECK_ERROR(conv2d(x, w, {.pad = 1, .same = true}),
+              "conv2d: same padding and pad 1 exclude each other");
   CHECK_ERROR(conv2d(f32({1, 2, 6, 4}), w),
               "conv2d: x is [1, 2, 6, 4], with pad 0 it is smaller than the kernel, "
               "which spans 3 x 3");

@@ -13,15 +13,17 @@ Shape checked_shape(const char* op, const Var& x, const Var& w, const Var& bias,
   require(spec.stride >= 1 && spec.pad >= 0 && spec.dilation >= 1 && spec.groups >= 1,
           "{}: stride, dilation and groups must be positive and pad not negative, got {}, {}, {}, "
           "{}", op, spec.stride, spec.dilation, spec.groups, spec.pad);
+  require(!spec.same || spec.pad == 0, "{}: same padding and pad {} exclude each other", op,
+          spec.pad);
   const int64_t C = x.shape()[3], O = w.shape()[0], KH = w.shape()[1], KW = w.shape()[2];
   require(C % spec.groups == 0 && O % spec.groups == 0,
           "{}: {} groups do not divide {} input and {} output channels", op, spec.groups, C, O);
   require(w.shape()[3] == C / spec.groups, "{}: x is {}, so w must be [*, *, *, {}], got {}", op,
           x.shape(), C / spec.groups, w.shape());
-  const auto reach = [&](int64_t kernel) { return spec.dilation * (kernel - 1) + 1; };
-  require(x.shape()[1] + 2 * spec.pad >= reach(KH) && x.shape()[2] + 2 * spec.pad >= reach(KW),
+  require(spec.same || (x.shape()[1] + 2 * spec.pad >= spec.span(KH) &&
+                        x.shape()[2] + 2 * spec.pad >= spec.span(KW)),
           "{}: x is {}, with pad {} it is smaller than the kernel, which spans {} x {}", op,
-          x.shape(), spec.pad, reach(KH), reach(KW));
+          x.shape(), spec.pad, spec.span(KH), spec.span(KW));
   if (bias.value.defined()) {
     ops::check_f32(op, x.value, "bias", bias.value, Shape{O});
   }

@@ -81,8 +81,11 @@ int plan_all(const DeviceDescription& device) {
   int missing = 0;
   for (const auto& [name, c] : recorded) {
     for (const DType dtype : {DType::bf16, DType::f32}) {
-      ConvGraph graph{.x = c.x, .w = c.w, .y = c.y, .stride = c.spec.stride, .pad = c.spec.pad,
-                      .dilation = c.spec.dilation, .dtype = dtype};
+      ConvGraph graph{.x = c.x, .w = c.w, .y = c.y, .stride = c.spec.stride,
+                      .dilation = c.spec.dilation,
+                      .before = {c.spec.before(c.x[1], c.w[1]), c.spec.before(c.x[2], c.w[2])},
+                      .behind = {c.spec.behind(c.x[1], c.w[1]), c.spec.behind(c.x[2], c.w[2])},
+                      .dtype = dtype};
       missing += !plan(name, "forward", graph, device);
       if (c.x[3] > 3) {  // nobody asks for the pictures' gradient
         graph.direction = ConvDirection::backward_data;

@@ -28,11 +28,12 @@ struct Geometry {
     const size_t n = m / (OH * OW), oh = m / OW % OH, ow = m % OW;
     for (size_t kh = 0; kh < KH; ++kh) {
       for (size_t kw = 0; kw < KW; ++kw) {
-        const auto at = [&](size_t o, size_t k) {
-          return static_cast<int64_t>(o) * spec.stride - spec.pad +
+        const auto at = [&](size_t o, size_t k, size_t in, size_t kernel) {
+          return static_cast<int64_t>(o) * spec.stride -
+                 spec.before(static_cast<int64_t>(in), static_cast<int64_t>(kernel)) +
                  static_cast<int64_t>(k) * spec.dilation;
         };
-        const int64_t h = at(oh, kh), w = at(ow, kw);
+        const int64_t h = at(oh, kh, H, KH), w = at(ow, kw, W, KW);
         if (h >= 0 && w >= 0 && h < static_cast<int64_t>(H) && w < static_cast<int64_t>(W)) {
           const size_t pixel = (n * H + static_cast<size_t>(h)) * W + static_cast<size_t>(w);
           visit((kh * KW + kw) * (C / G), pixel * C + group * (C / G));

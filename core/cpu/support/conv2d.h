@@ -20,8 +20,11 @@ struct ConvProblem {
   Conv2dSpec spec;
 
   bool is_matrix_product() const {
-    return w[1] == 1 && w[2] == 1 && spec.stride == 1 && spec.pad == 0 && spec.groups == 1;
+    return w[1] == 1 && w[2] == 1 && spec.stride == 1 && top() == 0 && spec.groups == 1;
   }
+  // Padding above and left of the picture.
+  int64_t top() const { return spec.before(x[1], w[1]); }
+  int64_t left() const { return spec.before(x[2], w[2]); }
 };
 
 // Whether this build has oneDNN (the option MLD_ONEDNN): else there are only `gemm` and `unfolded`.

@@ -21,13 +21,12 @@ struct Geometry {
 
   Memory::dims strides() const { return {p.spec.stride, p.spec.stride}; }
   Memory::dims dilates() const { return {p.spec.dilation - 1, p.spec.dilation - 1}; }
-  Memory::dims pad_left() const { return {p.spec.pad, p.spec.pad}; }
+  Memory::dims pad_left() const { return {p.top(), p.left()}; }
   Memory::dims pad_right() const {  // what the last window needs
     const auto one = [&](int axis) {
-      return (p.y[axis] - 1) * p.spec.stride + (p.w[axis] - 1) * p.spec.dilation + 1 - p.x[axis] -
-             p.spec.pad;
+      return (p.y[axis] - 1) * p.spec.stride + p.spec.span(p.w[axis]) - p.x[axis];
     };
-    return {one(1), one(2)};
+    return {one(1) - p.top(), one(2) - p.left()};
   }
   static Memory::desc nhwc(const Shape& s) {
     return {{s[0], s[3], s[1], s[2]}, kF32, Memory::format_tag::nhwc};
@@ -54,9 +53,10 @@ struct Geometry {
   }
   std::string key(const char* direction, bool bias, bool residual) const {
     const Conv2dSpec& s = p.spec;
-    return fmt::format("{} {} {} {} {} {} {} {} {} {} {} {} {}", direction, blocked, p.x, p.w,
-                       s.stride, s.pad, s.dilation, s.groups, static_cast<int>(s.act.kind),
-                       s.act.slope, bias, residual, compute_threads());
+    return fmt::format("{} {} {} {} {} {} {} {} {} {} {} {} {} {}", direction, blocked, p.x, p.w,
+                       s.stride, s.pad, s.same, s.dilation, s.groups,
+                       static_cast<int>(s.act.kind), s.act.slope, bias, residual,
+                       compute_threads());
   }
 };
 
@@ -174,7 +174,7 @@ bool has_blind_window(int64_t in, int64_t kernel, const Conv2dSpec& spec) {
   for (int64_t o = 0; o < spec.out(in, kernel); ++o) {
     bool sees = false;
     for (int64_t k = 0; k < kernel; ++k) {
-      const int64_t i = o * spec.stride - spec.pad + k * spec.dilation;
+      const int64_t i = o * spec.stride - spec.before(in, kernel) + k * spec.dilation;
       sees = sees || (i >= 0 && i < in);
     }
     if (!sees) {

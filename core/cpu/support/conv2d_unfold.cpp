@@ -18,13 +18,14 @@ namespace {
 template <class Visit>
 void for_each_position(const ConvProblem& p, int64_t n, Visit&& visit) {
   const int64_t H = p.x[1], W = p.x[2], KH = p.w[1], KW = p.w[2], OH = p.y[1], OW = p.y[2];
+  const int64_t top = p.top(), left = p.left();
   int64_t position = n * OH * OW * KH * KW;
   for (int64_t oh = 0; oh < OH; ++oh) {
     for (int64_t ow = 0; ow < OW; ++ow) {
       for (int64_t kh = 0; kh < KH; ++kh) {
-        const int64_t h = oh * p.spec.stride - p.spec.pad + kh * p.spec.dilation;
+        const int64_t h = oh * p.spec.stride - top + kh * p.spec.dilation;
         for (int64_t kw = 0; kw < KW; ++kw, ++position) {
-          const int64_t v = ow * p.spec.stride - p.spec.pad + kw * p.spec.dilation;
+          const int64_t v = ow * p.spec.stride - left + kw * p.spec.dilation;
           const bool inside = h >= 0 && h < H && v >= 0 && v < W;
           visit(position, inside ? (n * H + h) * W + v : -1);
         }
