@@ -7,14 +7,20 @@
 namespace mld {
 
 enum class Normalize {
-  none,      // [0, 1]
-  imagenet,  // minus ImageNet's mean, divided by its std
+  none,       // [0, 1]
+  imagenet,   // minus ImageNet's mean, divided by its std
+  inception,  // [-1, 1]: mean and std 0.5
 };
-constexpr std::array<std::string_view, 2> words_of(Normalize) { return {"none", "imagenet"}; }
+constexpr std::array<std::string_view, 3> words_of(Normalize) {
+  return {"none", "imagenet", "inception"};
+}
 
 inline ImageNormSpec image_norm(Normalize normalize) {
   if (normalize == Normalize::imagenet) {
     return {.mean = {0.485f, 0.456f, 0.406f}, .std = {0.229f, 0.224f, 0.225f}};
+  }
+  if (normalize == Normalize::inception) {
+    return {.mean = {0.5f, 0.5f, 0.5f}, .std = {0.5f, 0.5f, 0.5f}};
   }
   return {};
 }

@@ -8,9 +8,9 @@
 
 namespace mld {
 
-// Called with a stage's name and output [N, H, W, C] while a model runs: "stem", "layer1" ..
-// "layer4" (TResNet has "SpaceToDepth" and "conv1" for "stem"), "pooled" [N, C] (global average
-// pooling heads).
+// Called with a stage's name and output [N, H, W, C] while a model runs: "stem" (TResNet:
+// "SpaceToDepth" and "conv1"), then the model's own stages ("layer1" .. "layer4" of ResNet and
+// TResNet), "pooled" [N, C] (global average pooling heads).
 using Tap = std::function<void(std::string_view stage, const Var& y)>;
 
 // Turns pictures into a feature map.

@@ -1,5 +1,6 @@
 #include "models/registry.h"
 
+#include "models/efficientnet_lite.h"
 #include "models/gap_head.h"
 #include "models/ml_decoder.h"
 #include "models/resnet.h"
@@ -37,6 +38,15 @@ constexpr BackboneRow tresnet_row(std::string_view name, std::unique_ptr<Backbon
   return {name, make, "head", "body.conv1.0", Normalize::none, kTResNetLinear};
 }
 
+template <EfficientNetLiteSpec spec>
+std::unique_ptr<Backbone> lite() {
+  return std::make_unique<EfficientNetLite>(spec);
+}
+
+constexpr BackboneRow lite_row(std::string_view name, std::unique_ptr<Backbone> (*make)()) {
+  return {name, make, "classifier", "conv_stem", Normalize::inception};
+}
+
 std::unique_ptr<Head> gap(const ModelSpec& spec, int64_t features, const LinearStyle& linear) {
   return std::make_unique<GapHead>(features, spec.classes, linear);
 }
@@ -63,6 +73,11 @@ constexpr BackboneRow kBackbones[] = {
     tresnet_row("tresnet_l_v1", tresnet<kTResNetLV1>),
     tresnet_row("tresnet_xl_v1", tresnet<kTResNetXlV1>),
     tresnet_row("tresnet_l_v2", tresnet<kTResNetLV2>),
+    lite_row("efficientnet_lite0", lite<EfficientNetLiteSpec{1.0, 1.0}>),
+    lite_row("efficientnet_lite1", lite<EfficientNetLiteSpec{1.0, 1.1}>),
+    lite_row("efficientnet_lite2", lite<EfficientNetLiteSpec{1.1, 1.2}>),
+    lite_row("efficientnet_lite3", lite<EfficientNetLiteSpec{1.2, 1.4}>),
+    lite_row("efficientnet_lite4", lite<EfficientNetLiteSpec{1.4, 1.8}>),
 };
 
 constexpr HeadRow kHeads[] = {

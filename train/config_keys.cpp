@@ -114,7 +114,8 @@ std::vector<Key> data_keys() {
           .within(Preprocess::kLeastSize, Preprocess::kMostSize),
       PICTURES(resize, "into a square: squash (as published), crop the centre, or pad"),
       PICTURES(interpolation, "interpolation when resizing").one_of({"bilinear", "bicubic"}),
-      PICTURES(normalize, "none: values in [0, 1]; imagenet: (values - its mean) / its deviation"),
+      PICTURES(normalize, "none: values in [0, 1]; imagenet: (values - its mean) / its deviation; "
+                          "inception: values in [-1, 1] (EfficientNet-Lite)"),
       PICTURES(exif, "the rotation that EXIF asks for: ignore it, or turn the picture upright"),
       PICTURES(background, "the colour behind transparent pixels; \"\" = transparency is ignored"),
       DATA(unlabelled, "pictures without labels: leave them out, or keep them as negatives"),
