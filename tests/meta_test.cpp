@@ -197,6 +197,29 @@ TEST_CASE("counts: ResNet-18 and ResNet-152 have torchvision's number of paramet
   CHECK_EQ(count("resnet152"), 60192808);
 }
 
+// The numbers of timm's tf_efficientnet_lite*, which has no table of them to the last digit: from
+// the published stages and scaling rules, by a program of its own. They agree with github.com/
+// d-li14/efficientnet-lite.pytorch (4.652 M and 0.385 G to 13.007 M and 2.553 G), Lite0's
+// parameters with the reference tensors.
+TEST_CASE("counts: EfficientNet-Lite at the size of its published weights") {
+  struct Row {
+    const char* name;
+    int size;
+    int64_t parameters, macs;
+  };
+  for (const Row& row : {Row{"efficientnet_lite0", 224, 4652008, 385187552},
+                         {"efficientnet_lite1", 240, 5416680, 600185232},
+                         {"efficientnet_lite2", 260, 6092072, 859736272},
+                         {"efficientnet_lite3", 280, 8197096, 1383321872},
+                         {"efficientnet_lite4", 300, 13006568, 2553034336}}) {
+    CAPTURE(row.name);
+    const ModelSummary summary = model_summary(
+        {.backbone = row.name, .head = "gap", .classes = 1000}, row.size, row.size);
+    CHECK_EQ(summary.total.parameters, row.parameters);
+    CHECK_EQ(summary.total.macs, row.macs);
+  }
+}
+
 TEST_CASE("summary: a row per layer and per stage, and hardly a byte of real memory") {
   MemoryPool& host = memory_pool(Device{});
   host.reset_peak();

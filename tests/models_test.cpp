@@ -135,9 +135,12 @@ TEST_CASE("transformer decoder: classes read each other's queries, and their own
 // ---- whole models -------------------------------------------------------------------------------
 
 TEST_CASE("a folded model computes the same, in float32 and bfloat16") {
-  for (const char* head : {"gap", "ml_decoder", "transformer_decoder"}) {
+  for (const auto& [backbone, head] :
+       {std::pair{"resnet18", "gap"}, {"resnet18", "ml_decoder"},
+        {"resnet18", "transformer_decoder"}, {"efficientnet_lite0", "gap"}}) {
+    CAPTURE(backbone);
     CAPTURE(head);
-    const auto model = make_model({.backbone = "resnet18", .head = head, .classes = 6,
+    const auto model = make_model({.backbone = backbone, .head = head, .classes = 6,
                                    .embed_dim = 32, .ffn = 64});
     initialize(*model, 3);
     randomise_norms(*model);
@@ -164,6 +167,20 @@ TEST_CASE("taps see every stage, and the pooled features") {
   const std::vector<std::pair<std::string, Shape>> expected{
       {"stem", {1, 9, 17, 64}},   {"layer1", {1, 9, 17, 64}}, {"layer2", {1, 5, 9, 128}},
       {"layer3", {1, 3, 5, 256}}, {"layer4", {1, 2, 3, 512}}, {"pooled", {1, 512}}};
+  CHECK(seen == expected);
+}
+
+TEST_CASE("EfficientNet-Lite: its stages; what strides leave over is rounded up") {
+  const auto model = make_model({.backbone = "efficientnet_lite0", .head = "gap", .classes = 2});
+  initialize(*model, 1);
+  std::vector<std::pair<std::string, Shape>> seen;
+  (*model)(Var(random_tensor({1, 33, 66, 3}, 1)),
+           [&](std::string_view stage, const Var& y) { seen.emplace_back(stage, y.shape()); });
+  const std::vector<std::pair<std::string, Shape>> expected{
+      {"stem", {1, 17, 33, 32}},     {"blocks.0", {1, 17, 33, 16}}, {"blocks.1", {1, 9, 17, 24}},
+      {"blocks.2", {1, 5, 9, 40}},   {"blocks.3", {1, 3, 5, 80}},   {"blocks.4", {1, 3, 5, 112}},
+      {"blocks.5", {1, 2, 3, 192}},  {"blocks.6", {1, 2, 3, 320}},  {"conv_head", {1, 2, 3, 1280}},
+      {"pooled", {1, 1280}}};
   CHECK(seen == expected);
 }
 

@@ -70,6 +70,24 @@ std::vector<Entry> entries(Module& model) {
   return walk.entries;
 }
 
+// Names and shapes against those of a table that fills a reference's tensors.
+void check_filled(const std::string& table, const ModelSpec& spec) {
+  const rapidjson::Document fill = read_json(table);
+  const auto model = make_model(spec);
+  size_t found = 0;
+  for (const Entry& entry : entries(*model)) {
+    if (entry.name.ends_with("num_batches_tracked")) {
+      continue;  // not filled
+    }
+    CAPTURE(entry);
+    REQUIRE(fill.HasMember(entry.name.c_str()));
+    CHECK_EQ(shape_of(fill[entry.name.c_str()]["shape"]), entry.shape);
+    ++found;
+  }
+  const size_t inputs = fill.HasMember("x") ? 1 : 0;
+  CHECK_EQ(found, fill.MemberCount() - inputs);
+}
+
 TEST_CASE("names: models have the published lists, in order, with their roles") {
   const rapidjson::Document lists = read_json("param_lists.json");
   const std::vector<std::pair<const char*, ModelSpec>> rows{
@@ -97,20 +115,15 @@ TEST_CASE("names: models have the published lists, in order, with their roles") 
 }
 
 TEST_CASE("names: a GAP head and other depths have the published names and shapes") {
-  const rapidjson::Document fill = read_json("full_resnet34_gap100_160x192.fill.json");
-  const auto model = make_model({.backbone = "resnet34", .head = "gap", .classes = 100});
-  size_t found = 0;
-  for (const Entry& entry : entries(*model)) {
-    if (entry.name.ends_with("num_batches_tracked")) {
-      continue;  // not filled
-    }
-    CAPTURE(entry);
-    REQUIRE(fill.HasMember(entry.name.c_str()));
-    CHECK_EQ(shape_of(fill[entry.name.c_str()]["shape"]), entry.shape);
-    ++found;
-  }
-  const size_t inputs = fill.HasMember("x") ? 1 : 0;
-  CHECK_EQ(found, fill.MemberCount() - inputs);
+  check_filled("full_resnet34_gap100_160x192.fill.json",
+               {.backbone = "resnet34", .head = "gap", .classes = 100});
+}
+
+TEST_CASE("names: EfficientNet-Lite's are timm's, with both heads") {
+  check_filled("full_efficientnet_lite0_gap1000_224.fill.json",
+               {.backbone = "efficientnet_lite0", .head = "gap", .classes = 1000});
+  check_filled("full_efficientnet_lite0_mld20_97x130.fill.json",
+               {.backbone = "efficientnet_lite0", .head = "ml_decoder", .classes = 20});
 }
 
 }  // namespace

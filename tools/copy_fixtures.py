@@ -27,11 +27,13 @@ BUDGET = 5 * 1024 * 1024  # bytes in TARGET
 
 def wanted(entry):
     backbone = entry.get("model", {}).get("backbone", "resnet")
-    one_of_each = ("resnet", "tresnet_m") if entry["kind"] == "fullnets/eval" else "resnet"
+    families = ("resnet", "efficientnet")
+    if entry["kind"] == "fullnets/eval":
+        families += ("tresnet_m",)
     return (
         entry["kind"].startswith(KINDS)
         and entry["bytes"] <= LARGEST
-        and backbone.startswith(one_of_each)
+        and backbone.startswith(families)
     )
 
 

@@ -24,18 +24,25 @@ std::string shapes_of(KernelCall& call) {
   return text;
 }
 
-// The least size that errors are relative to. A sum is no more exact than its terms: the gradient
-// of a key's bias is zero but for rounding, since it does not change a softmax.
-double floor_of(KernelCall& call) {
+// The largest element of the first tensor: dy, in a backward kernel.
+double largest_of_first(KernelCall& call) {
   double largest = test::kFloor;
-  if (call.name() == "sum_rows") {
-    call.each_tensor([&](Tensor& x, Role role) {
-      for (const float value : role == Role::input ? x.to_vector() : std::vector<float>()) {
-        largest = std::max(largest, std::abs(static_cast<double>(value)));
-      }
-    });
-  }
+  bool first = true;
+  call.each_tensor([&](Tensor& x, Role) {
+    for (const float value : first ? x.to_vector() : std::vector<float>()) {
+      largest = std::max(largest, std::abs(static_cast<double>(value)));
+    }
+    first = false;
+  });
   return largest;
+}
+
+// Whether y is a sum over all pixels or rows. A sum is no more exact than its terms, and some are
+// zero but for rounding: the gradient of a key's bias, since it does not change a softmax, and
+// that of a norm's bias where another norm follows without an activation between.
+bool is_sum(KernelCall& call, const Tensor& y) {
+  return call.name() == "sum_rows" ||
+         (call.name() == "batch_norm_backward" && y.shape().rank() == 1);
 }
 
 // The elements as the float64 run left them.
@@ -68,7 +75,7 @@ void NodeCheck::run(KernelCall& call, const KernelTable& own) {
       results.push_back(test::copy_of(x, Device{}));
     }
   });
-  const double floor = floor_of(call);
+  const double term = largest_of_first(call);  // the least size that a sum's error is relative to
   Worst& worst = worst_[call.name()];
   ++worst.calls;
   size_t next = 0;
@@ -76,7 +83,8 @@ void NodeCheck::run(KernelCall& call, const KernelTable& own) {
     if (role == Role::input) {
       return;
     }
-    const double error = test::largest_error(to_array(results[next++]).values, exact(x), floor);
+    const double error = test::largest_error(to_array(results[next++]).values, exact(x),
+                                             is_sum(call, x) ? term : test::kFloor);
     if (!(error <= worst.error)) {
       worst.error = error;
       worst.where = fmt::format("output {} of {}", next - 1, shapes_of(call));
