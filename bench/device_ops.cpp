@@ -4,8 +4,8 @@
 //
 //   bench_device_ops [--device cuda] [--batch 128] [--dtype bf16]
 //
-// Shapes are those of ResNet-50 + ML-Decoder at 224 px. GB/s counts the least that each kernel has
-// to move, including a second pass over an input (batch norm).
+// Shapes are those of ResNet-50 + ML-Decoder at 224 px, depthwise ones EfficientNet-Lite0's. GB/s
+// counts the least that each kernel has to move, including a second pass over an input (batch norm).
 #include <algorithm>
 #include <cstdio>
 #include <functional>
@@ -42,6 +42,7 @@ class Bench {
 
   void run() {
     convolution_side();
+    depthwise();
     decoder();
     parameters();
   }
@@ -142,6 +143,30 @@ class Bench {
     Tensor means({N, 2048}, dtype_, device_);
     row("mean_tokens_forward", tokens.shape(), static_cast<double>(tokens.bytes()), 0,
         [&] { KERNEL(device_, mean_tokens_forward)(tokens, means); });
+  }
+
+  // EfficientNet-Lite's.
+  void depthwise() {
+    struct Layer {
+      int64_t size, C, kernel;
+      int stride;
+    };
+    for (const Layer& l : {Layer{112, 96, 3, 2}, {56, 144, 3, 1}, {28, 240, 5, 1},
+                           {14, 672, 5, 2}}) {
+      const Conv2dSpec spec{.stride = l.stride, .groups = static_cast<int>(l.C), .same = true};
+      const int64_t out = spec.out(l.size, l.kernel);
+      const Tensor x = values({N, l.size, l.size, l.C}), dy = values({N, out, out, l.C});
+      const Tensor w = values({l.C, l.kernel, l.kernel, 1});
+      Tensor y = dy.like(), dx = x.like(), dw = w.like();
+      const double moved = static_cast<double>(x.bytes() + y.bytes());
+      const std::string name = fmt::format("depthwise {0}x{0}/{1}, ", l.kernel, l.stride);
+      row((name + "forward").c_str(), x.shape(), moved, 0,
+          [&] { KERNEL(device_, conv2d_forward)(x, w, {}, {}, spec, y); });
+      row((name + "data gradient").c_str(), x.shape(), moved, 0,
+          [&] { KERNEL(device_, conv2d_backward_data)(dy, w, spec, dx); });
+      row((name + "weight gradient").c_str(), x.shape(), moved, 0,
+          [&] { KERNEL(device_, conv2d_backward_weight)(dy, x, spec, dw); });
+    }
   }
 
   void decoder() {

@@ -77,6 +77,31 @@ void convolution(const ConvShape& s) {
   });
 }
 
+// EfficientNet-Lite's: memory is the limit, each tensor read or written once.
+void depthwise(int64_t size, int64_t C, int64_t kernel, int stride) {
+  const Conv2dSpec spec{.stride = stride, .groups = static_cast<int>(C), .same = true};
+  const int64_t N = 8, out = spec.out(size, kernel);
+  const Shape x_shape{N, size, size, C}, w_shape{C, kernel, kernel, 1}, y_shape{N, out, out, C};
+  const double bytes = 4.0 * static_cast<double>(x_shape.numel() + y_shape.numel());
+  const std::string name =
+      fmt::format("depthwise/{}x{}s{}_{}px_{}", kernel, kernel, stride, size, C);
+  row(name + "/forward", 0, bytes, [=]() -> Run {
+    return [=, x = values(x_shape), w = values(w_shape), y = Tensor(y_shape)]() mutable {
+      cpu::conv2d_forward(x, w, {}, {}, spec, y);
+    };
+  });
+  row(name + "/backward_data", 0, bytes, [=]() -> Run {
+    return [=, dy = values(y_shape), w = values(w_shape), dx = Tensor(x_shape)]() mutable {
+      cpu::conv2d_backward_data(dy, w, spec, dx);
+    };
+  });
+  row(name + "/backward_weight", 0, bytes, [=]() -> Run {
+    return [=, dy = values(y_shape), x = values(x_shape), dw = Tensor(w_shape)]() mutable {
+      cpu::conv2d_backward_weight(dy, x, spec, dw);
+    };
+  });
+}
+
 void batch_norm(int64_t size, int64_t C) {
   const Shape shape{8, size, size, C};
   const double pass = static_cast<double>(shape.numel()) * 4;
@@ -197,6 +222,14 @@ void register_rows() {
                                                        {56, 256, 512, 1, 2}}) {
     convolution(shape);
   }
+  depthwise(112, 32, 3, 1);
+  depthwise(112, 96, 3, 2);
+  depthwise(56, 144, 3, 1);
+  depthwise(56, 144, 5, 2);
+  depthwise(28, 240, 5, 1);
+  depthwise(14, 480, 5, 1);
+  depthwise(14, 672, 5, 2);
+  depthwise(7, 1152, 5, 1);
   batch_norm(56, 256);
   batch_norm(14, 1024);
   pooling();

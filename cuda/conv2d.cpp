@@ -1,4 +1,5 @@
-// Convolution through cuDNN, plans cached by shape; plain loops where it has no engine.
+// Convolution through cuDNN, plans cached by shape; plain loops where it has no engine. Depthwise
+// ones have kernels of their own.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -9,6 +10,7 @@
 #include "core/kernels.h"
 #include "cuda/conv2d_direct.cuh"
 #include "cuda/cudnn.h"
+#include "cuda/depthwise.cuh"
 #include "cuda/epilogue.cuh"
 #include "cuda/owned.h"
 #include "cuda/runtime.h"
@@ -148,6 +150,10 @@ bool run_fused(ConvGraph graph, const Tensor& x, const Tensor& w, const Tensor& 
 
 void conv2d_forward(const Tensor& x, const Tensor& w, const Tensor& bias, const Tensor& residual,
                     const Conv2dSpec& spec, Tensor& y) {
+  if (has_depthwise(x.shape(), w.shape(), spec)) {
+    depthwise_forward(x, w, bias, residual, spec, y);
+    return;
+  }
   const ConvGraph graph = graph_of(ConvDirection::forward, x.shape(), w.shape(), y.shape(), spec,
                                    x.dtype());
   if (run_fused(graph, x, w, bias, residual, spec.act, y)) {
@@ -165,6 +171,10 @@ void conv2d_forward(const Tensor& x, const Tensor& w, const Tensor& bias, const 
 }
 
 void conv2d_backward_data(const Tensor& dy, const Tensor& w, const Conv2dSpec& spec, Tensor& dx) {
+  if (has_depthwise(dx.shape(), w.shape(), spec)) {
+    depthwise_backward_data(dy, w, spec, dx);
+    return;
+  }
   const Operands operands{dx, w, dy};
   if (const ConvPlan* plan = plan_of(graph_of(ConvDirection::backward_data, dx.shape(), w.shape(),
                                               dy.shape(), spec, dy.dtype()),
@@ -176,6 +186,10 @@ void conv2d_backward_data(const Tensor& dy, const Tensor& w, const Conv2dSpec& s
 }
 
 void conv2d_backward_weight(const Tensor& dy, const Tensor& x, const Conv2dSpec& spec, Tensor& dw) {
+  if (has_depthwise(x.shape(), dw.shape(), spec)) {
+    depthwise_backward_weight(dy, x, spec, dw);
+    return;
+  }
   const Operands operands{x, dw, dy};
   if (const ConvPlan* plan = plan_of(graph_of(ConvDirection::backward_weight, x.shape(), dw.shape(),
                                               dy.shape(), spec, dy.dtype()),

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <fmt/ranges.h>
+
 #include "core/error.h"
 #include "cuda/cudnn_descriptors.h"
 #include "cuda/runtime.h"

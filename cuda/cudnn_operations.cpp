@@ -1,4 +1,6 @@
 // A convolution and what follows it as operations of cuDNN's graph interface.
+#include <fmt/ranges.h>
+
 #include "cuda/cudnn_descriptors.h"
 
 namespace mld::cuda {

@@ -48,6 +48,9 @@ struct ConvCase {
     if (ConvProblem{x, w(), y(), spec}.is_matrix_product()) {
       all.push_back(ConvAlgorithm::gemm);
     }
+    if (ConvProblem{x, w(), y(), spec}.is_depthwise()) {
+      all.push_back(ConvAlgorithm::depthwise);
+    }
     return all;
   }
 };
@@ -101,6 +104,8 @@ const ConvCase kConvCases[] = {
     {{2, 9, 8, 3}, 16, 3, {.stride = 2, .same = true}},  // padding 1 and 1, 0 and 1
     {{1, 6, 7, 16}, 8, 5, {.stride = 2, .same = true}},  // 1 and 2, 2 and 2
     {{2, 7, 6, 16}, 16, 3, {.stride = 2, .groups = 16, .same = true}},
+    {{2, 12, 13, 136}, 136, 5, {.stride = 2, .groups = 136, .same = true}},
+    {{1, 13, 12, 21}, 21, 3, {.groups = 21, .same = true}},
     {{1, 5, 4, 16}, 8, 1, {.same = true}},
     {{1, 9, 8, 16}, 16, 3, {.stride = 5, .same = true}},  // no padding
 };
@@ -233,7 +238,7 @@ TEST_CASE("conv2d: two views of one constant storage do not share a packed copy"
   }
 }
 
-TEST_CASE("conv2d: ResNet shapes repeat bit for bit on two threads, and agree with one") {
+TEST_CASE("conv2d: convolutions of networks repeat bit for bit on two threads, and agree with one") {
   const int before = compute_threads();
   const ConvCase cases[] = {{{2, 56, 56, 64}, 64, 3, {.stride = 1, .pad = 1}},
                             {{2, 28, 28, 128}, 256, 3, {.stride = 2, .pad = 1}},
@@ -241,7 +246,9 @@ TEST_CASE("conv2d: ResNet shapes repeat bit for bit on two threads, and agree wi
                             {{2, 14, 14, 1024}, 256, 1, {}},
                             {{2, 7, 7, 512}, 2048, 1, {}},
                             {{2, 56, 56, 256}, 512, 1, {.stride = 2}},
-                            {{2, 64, 64, 3}, 64, 7, {.stride = 2, .pad = 3}}};
+                            {{2, 64, 64, 3}, 64, 7, {.stride = 2, .pad = 3}},
+                            {{2, 28, 28, 240}, 240, 5, {.groups = 240, .same = true}},
+                            {{2, 57, 56, 64}, 64, 3, {.stride = 2, .groups = 64, .same = true}}};
   for (const ConvCase& k : cases) {
     CAPTURE(describe(k, ConvAlgorithm::nhwc));
     const Tensor x = random_tensor(k.x, 1), w = random_tensor(k.w(), 2);

@@ -164,6 +164,11 @@ TEST_CASE("at zero the slope of relu is 0 and of leaky_relu its own, as in PyTor
     CHECK(dx.item() == 0);
     KERNEL(device, activation_backward)(dy, x, {.kind = Act::leaky_relu, .slope = 0.25f}, dx);
     CHECK(dx.item() == 0.5);
+    for (const float corner : {0.0f, 6.0f}) {
+      const Tensor at = Tensor::full({1}, corner, DType::f32, device);
+      KERNEL(device, activation_backward)(dy, at, {.kind = Act::relu6}, dx);
+      CHECK(dx.item() == 0);
+    }
   }
 }
 
@@ -178,6 +183,8 @@ TEST_CASE("normalize_images: each channel with its own mean and deviation") {
     CHECK(ours[0] == doctest::Approx((0.2 - 0.485) / 0.229).epsilon(1e-5));
     CHECK(ours[1] == doctest::Approx((0.4 - 0.456) / 0.224).epsilon(1e-5));
     CHECK(ours[2] == doctest::Approx((0.6 - 0.406) / 0.225).epsilon(1e-5));
+    KERNEL(device, normalize_images)(pixels.to(device), image_norm(Normalize::inception), y);
+    CHECK(y.to(Device{}).to_vector()[1] == doctest::Approx((0.4 - 0.5) / 0.5).epsilon(1e-5));
   }
 }
 

@@ -19,6 +19,34 @@ OpCase conv_bias(const std::string& what, const Shape& x, const Shape& w,
           [s](auto& a) { return spec::add_bias(spec::conv2d(a[0], a[1], s), a[2]); }};
 }
 
+OpCase depthwise(const std::string& what, const Shape& x, int kernel, Conv2dSpec s = {}) {
+  s.groups = static_cast<int>(x[3]);
+  return conv("depthwise, " + what, x, {x[3], kernel, kernel, 1}, s);
+}
+
+// Kernel sides, strides and paddings in all the combinations that kernels tell apart.
+std::vector<OpCase> depthwise_rows() {
+  return {
+      depthwise("three channels", {1, 5, 4, 3}, 3, {.pad = 1}),
+      depthwise("eleven channels, 5x5", {1, 6, 5, 11}, 5, {.stride = 2, .same = true}),
+      depthwise("8 channels, no padding", {1, 5, 4, 8}, 3),
+      depthwise("8 channels, padded on all sides", {1, 4, 5, 8}, 3, {.pad = 2}),
+      depthwise("16 channels, 5x5", {1, 6, 5, 16}, 5, {.same = true}),
+      depthwise("stride 2, padding 0", {1, 8, 7, 8}, 3, {.stride = 2}),
+      depthwise("stride 2, padding 1", {1, 8, 7, 8}, 3, {.stride = 2, .pad = 1}),
+      depthwise("5x5, stride 2, padding 1", {1, 8, 7, 8}, 5, {.stride = 2, .pad = 1}),
+      depthwise("5x5, stride 2, padding 2", {1, 8, 7, 8}, 5, {.stride = 2, .pad = 2}),
+      depthwise("5x5, stride 2, same padding", {2, 6, 7, 16}, 5, {.stride = 2, .same = true}),
+      depthwise("picture smaller than the kernel", {2, 1, 2, 8}, 5, {.stride = 2, .same = true}),
+      depthwise("stride 3", {1, 7, 8, 8}, 3, {.stride = 3, .pad = 1}),
+      depthwise("stride beyond the kernel", {1, 7, 8, 8}, 2, {.stride = 3}),
+      depthwise("dilation 2", {1, 7, 6, 8}, 3, {.pad = 2, .dilation = 2}),
+      depthwise("many columns and rows", {1, 19, 35, 8}, 3, {.same = true}),
+      depthwise("more channels than a block", {1, 5, 6, 264}, 5, {.stride = 2, .same = true}),
+      depthwise("enough for several threads", {2, 23, 22, 40}, 5, {.same = true}),
+  };
+}
+
 std::vector<OpCase> conv_rows() {
   return {
       conv("one pixel, one channel", {1, 1, 1, 1}, {1, 1, 1, 1}),
@@ -98,6 +126,8 @@ std::vector<OpCase> fused_rows() {
             {.pad = 1, .groups = 5, .act = relu}),
       fused("same padding, relu6", {1, 6, 5, 3}, {4, 3, 3, 3}, {1, 3, 3, 4},
             {.stride = 2, .same = true, .act = relu6}),
+      fused("depthwise, 16 channels, relu6", {1, 5, 6, 16}, {16, 5, 5, 1}, {1, 3, 3, 16},
+            {.stride = 2, .groups = 16, .same = true, .act = relu6}),
       {"conv2d_fused, bias and relu only", {input({1, 4, 5, 3}), input({4, 3, 3, 3}),
                                             f32({4}).constant()},
        [=](auto& v) { return conv2d_fused(v[0], v[1], v[2], Var(), {.pad = 1, .act = relu}); },
@@ -118,6 +148,10 @@ std::vector<OpCase> fused_rows() {
 
 TEST_CASE("convolution: forward and gradients") { check_rows(conv_rows()); }
 TEST_CASE("convolution: planted errors are noticed") { check_planted_errors(conv_rows()); }
+TEST_CASE("depthwise convolution: forward and gradients") { check_rows(depthwise_rows()); }
+TEST_CASE("depthwise convolution: planted errors are noticed") {
+  check_planted_errors(depthwise_rows());
+}
 TEST_CASE("fused convolution: forward") { check_rows(fused_rows()); }
 TEST_CASE("fused convolution: planted errors are noticed") { check_planted_errors(fused_rows()); }
 

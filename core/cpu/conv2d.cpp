@@ -14,6 +14,10 @@ void conv2d_forward_with(ConvAlgorithm algorithm, const Tensor& x, const Tensor&
     unfolded_forward(x, w, bias, residual, spec, y);
     return;
   }
+  if (algorithm == ConvAlgorithm::depthwise) {
+    depthwise_forward(x, w, bias, residual, spec, y);
+    return;
+  }
   if (algorithm != ConvAlgorithm::gemm) {
     onednn_forward(algorithm == ConvAlgorithm::blocked, x, w, bias, residual, spec, y);
     return;
@@ -31,6 +35,10 @@ void conv2d_backward_data_with(ConvAlgorithm algorithm, const Tensor& dy, const 
     unfolded_backward_data(dy, w, spec, dx);
     return;
   }
+  if (algorithm == ConvAlgorithm::depthwise) {
+    depthwise_backward_data(dy, w, spec, dx);
+    return;
+  }
   if (algorithm != ConvAlgorithm::gemm) {
     onednn_backward_data(algorithm == ConvAlgorithm::blocked, dy, w, spec, dx);
     return;
@@ -43,6 +51,10 @@ void conv2d_backward_weight_with(ConvAlgorithm algorithm, const Tensor& dy, cons
                                  const Conv2dSpec& spec, Tensor& dw) {
   if (algorithm == ConvAlgorithm::unfolded) {
     unfolded_backward_weight(dy, x, spec, dw);
+    return;
+  }
+  if (algorithm == ConvAlgorithm::depthwise) {
+    depthwise_backward_weight(dy, x, spec, dw);
     return;
   }
   if (algorithm != ConvAlgorithm::gemm) {

@@ -54,6 +54,7 @@ inline Cost conv2d_cost(cpu::ConvDirection direction, const Tensor& x, const Ten
   const bool weight = direction == cpu::ConvDirection::backward_weight;
   switch (cpu::choose_algorithm(direction, {x.shape(), w.shape(), y.shape(), spec})) {
     case cpu::ConvAlgorithm::gemm: break;
+    case cpu::ConvAlgorithm::depthwise: cost.floats.push_back(weight ? 0 : w.numel()); break;
     case cpu::ConvAlgorithm::unfolded:
       cost.floats.push_back(y.numel() / y.shape()[3] * w.shape().row());
       break;

@@ -8,6 +8,7 @@
 #include "core/kernels.h"
 #include "core/memory.h"
 #include "cuda/conv2d_direct.cuh"
+#include "cuda/depthwise.cuh"
 #include "cuda/epilogue.cuh"
 #include "cuda/gemm.h"
 #include "cuda/runtime.h"
@@ -99,6 +100,10 @@ void conv2d_forward(const Tensor& x, const Tensor& w, const Tensor& bias, const 
     cpu::conv2d_forward(x, w, bias, residual, spec, y);
     return;
   }
+  if (has_depthwise(x.shape(), w.shape(), spec)) {
+    depthwise_forward(x, w, bias, residual, spec, y);
+    return;
+  }
   direct_forward(x, w, spec, y);
   if (bias.defined() || residual.defined() || spec.act.kind != Act::identity) {
     epilogue(bias, residual, spec.act, y);
@@ -106,12 +111,15 @@ void conv2d_forward(const Tensor& x, const Tensor& w, const Tensor& bias, const 
 }
 
 void conv2d_backward_data(const Tensor& dy, const Tensor& w, const Conv2dSpec& spec, Tensor& dx) {
-  by_cpu() ? cpu::conv2d_backward_data(dy, w, spec, dx) : direct_backward_data(dy, w, spec, dx);
+  by_cpu() ? cpu::conv2d_backward_data(dy, w, spec, dx)
+  : has_depthwise(dx.shape(), w.shape(), spec) ? depthwise_backward_data(dy, w, spec, dx)
+                                               : direct_backward_data(dy, w, spec, dx);
 }
 
 void conv2d_backward_weight(const Tensor& dy, const Tensor& x, const Conv2dSpec& spec, Tensor& dw) {
   by_cpu() ? cpu::conv2d_backward_weight(dy, x, spec, dw)
-           : direct_backward_weight(dy, x, spec, dw);
+  : has_depthwise(x.shape(), dw.shape(), spec) ? depthwise_backward_weight(dy, x, spec, dw)
+                                               : direct_backward_weight(dy, x, spec, dw);
 }
 
 }  // namespace mld::cuda

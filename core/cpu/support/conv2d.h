@@ -12,6 +12,7 @@ enum class ConvAlgorithm {
   blocked,   // oneDNN in its own channel-blocked layout; activations are reordered in and out
   gemm,      // 1x1, stride 1, no padding, one group: a matrix product
   unfolded,  // a matrix product over copied windows, group by group
+  depthwise,  // groups = C = O: kernels of our own, on NHWC
 };
 
 // One convolution's geometry.
@@ -22,12 +23,13 @@ struct ConvProblem {
   bool is_matrix_product() const {
     return w[1] == 1 && w[2] == 1 && spec.stride == 1 && top() == 0 && spec.groups == 1;
   }
+  bool is_depthwise() const { return spec.groups > 1 && w[3] == 1 && w[0] == x[3]; }
   // Padding above and left of the picture.
   int64_t top() const { return spec.before(x[1], w[1]); }
   int64_t left() const { return spec.before(x[2], w[2]); }
 };
 
-// Whether this build has oneDNN (the option MLD_ONEDNN): else there are only `gemm` and `unfolded`.
+// Whether this build has oneDNN (the option MLD_ONEDNN): else `nhwc` and `blocked` are missing.
 bool has_onednn();
 
 // The rule: see Note [Which convolution runs] in conv2d_choice_onednn.cpp. A pure function of its
@@ -58,5 +60,13 @@ void unfolded_forward(const Tensor& x, const Tensor& w, const Tensor& bias, cons
 void unfolded_backward_data(const Tensor& dy, const Tensor& w, const Conv2dSpec& spec, Tensor& dx);
 void unfolded_backward_weight(const Tensor& dy, const Tensor& x, const Conv2dSpec& spec,
                               Tensor& dw);
+
+// Depthwise convolution (conv2d_depthwise.cpp, conv2d_depthwise_weight.cpp).
+void depthwise_forward(const Tensor& x, const Tensor& w, const Tensor& bias,
+                       const Tensor& residual, const Conv2dSpec& spec, Tensor& y);
+void depthwise_backward_data(const Tensor& dy, const Tensor& w, const Conv2dSpec& spec,
+                             Tensor& dx);
+void depthwise_backward_weight(const Tensor& dy, const Tensor& x, const Conv2dSpec& spec,
+                               Tensor& dw);
 
 }  // namespace mld::cpu

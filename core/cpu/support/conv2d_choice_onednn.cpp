@@ -67,6 +67,9 @@ static ConvAlgorithm choose_avx2(ConvDirection direction, const ConvProblem& pro
 }
 
 ConvAlgorithm choose_algorithm(ConvDirection direction, const ConvProblem& problem) {
+  if (problem.is_depthwise()) {
+    return ConvAlgorithm::depthwise;
+  }
   static const bool avx512 = has_avx512();
   const int64_t C = problem.x[3], O = problem.y[3];
   if (problem.is_matrix_product()) {

@@ -1,4 +1,5 @@
-// Which algorithm computes a convolution in a build without oneDNN: always a matrix product.
+// Which algorithm computes a convolution in a build without oneDNN: a matrix product, or the
+// depthwise kernels.
 #include "core/cpu/support/conv2d.h"
 
 namespace mld::cpu {
@@ -6,11 +7,13 @@ namespace mld::cpu {
 bool has_onednn() { return false; }
 
 ConvAlgorithm choose_algorithm(ConvDirection, const ConvProblem& problem) {
-  return problem.is_matrix_product() ? ConvAlgorithm::gemm : ConvAlgorithm::unfolded;
+  return problem.is_depthwise()        ? ConvAlgorithm::depthwise
+         : problem.is_matrix_product() ? ConvAlgorithm::gemm
+                                       : ConvAlgorithm::unfolded;
 }
 
 [[noreturn]] static void absent() {
-  fail("conv2d: this build has no oneDNN (MLD_ONEDNN=OFF), so only gemm and unfolded work");
+  fail("conv2d: this build has no oneDNN (MLD_ONEDNN=OFF), so only gemm, unfolded and depthwise work");
 }
 void onednn_forward(bool, const Tensor&, const Tensor&, const Tensor&, const Tensor&,
                     const Conv2dSpec&, Tensor&) {

@@ -1,0 +1,45 @@
+// The geometry of depthwise convolutions: which pixels of one picture make up each pixel of
+// another, so that kernels only multiply and add.
+#pragma once
+
+#include <vector>
+
+#include "core/cpu/support/conv2d.h"
+
+namespace mld::cpu {
+
+// A position k in the kernel, and the pixel under it.
+struct Seen {
+  int64_t k, at;
+};
+
+// Neighbouring outputs that see the same positions of the kernel: first, first + step, ... From one
+// to the next, what they see moves by `stride`.
+struct Run {
+  int64_t first, count, step, stride;
+  std::vector<Seen> seen;  // by the first
+};
+
+// One pixel of the kernel: what it lies on for the first output of a run, and its weights.
+struct Tap {
+  int64_t input, weight;  // offsets of channel 0 in [N, in_rows, in_columns, C] and [KH, KW, C]
+};
+
+// How pictures follow from others by a convolution, or by its gradient.
+struct Walk {
+  int64_t C, KW, in_rows, in_columns, out_columns;
+  std::vector<std::vector<Seen>> rows;  // by output row
+  std::vector<Run> columns;
+
+  int64_t out_rows() const { return static_cast<int64_t>(rows.size()); }
+  // The taps along a run of columns of output row m, counted over all pictures.
+  void taps(int64_t m, const Run& run, std::vector<Tap>& out) const;
+};
+
+// The weight with its channels beside each other.   w [C, KH, KW, 1] -> [KH, KW, C]
+Tensor channels_last(const Tensor& w);
+
+Walk forward_walk(const ConvProblem& problem);   // y from x
+Walk backward_walk(const ConvProblem& problem);  // dx from dy
+
+}  // namespace mld::cpu
