@@ -72,6 +72,7 @@ class ConfigReader {
   LoadedConfig finish();
 
  private:
+  void use_loss_preset();
   void read_entry(const TomlEntry& entry, const std::string& file);
   void problem(const std::string& file, const TomlPlace& place, const std::string& what) {
     problems_.push_back(located_message(file, place, what));
@@ -174,7 +175,21 @@ void ConfigReader::read_override(const std::string& argument) {
   read_entry(entry, file);
 }
 
+// The keys of [loss] that are not given take the values that loss.name stands for.
+void ConfigReader::use_loss_preset() {
+  Config preset;
+  preset.loss = loss_preset(loaded_.config.loss.name);
+  for (const Key& key : config_keys()) {
+    if (key.section == "loss" && !given_.contains(key.full_name()) &&
+        key.get(preset) != key.get(loaded_.config)) {
+      key.set(loaded_.config, key.get(preset));
+      loaded_.origins[key.full_name()] = "loss.name";
+    }
+  }
+}
+
 LoadedConfig ConfigReader::finish() {
+  use_loss_preset();
   if (readable_) {
     check_contradictions(loaded_.config, given_, problems_);
   }

@@ -96,15 +96,18 @@ Var softmax(const Var& x);      // over the last dimension
 Var log_softmax(const Var& x);
 
 // ---- losses: logits float32, a scalar [1] unless said otherwise ---------------------------------
-// ASL, summed over batch and classes.   logits, targets f32 [N, K]
+// `weights` multiply each element's loss; undefined: all are 1.
+// ASL, summed over batch and classes.   logits, targets, weights f32 [N, K]
 // Errors: a negative gamma, clip outside [0, 1), eps outside (0, 1).
-Var asymmetric_loss(const Var& logits, const Tensor& targets, const AslSpec& spec = {});
-// BCE with logits, mean over batch and classes.
-Var binary_cross_entropy(const Var& logits, const Tensor& targets);
+Var asymmetric_loss(const Var& logits, const Tensor& targets, const AslSpec& spec = {},
+                    const Tensor& weights = {});
+// BCE with logits, mean over batch and classes (the weights do not count in the mean's N K).
+Var binary_cross_entropy(const Var& logits, const Tensor& targets, const Tensor& weights = {});
 // Cross-entropy against target distributions, mean over the batch.
 Var cross_entropy(const Var& logits, const Tensor& targets);
 // Single-label ASL per picture -> [N].   targets: one-hot [N, K]
-Var asl_single_label(const Var& logits, const Tensor& targets, const AslSingleSpec& spec = {});
+Var asl_single_label(const Var& logits, const Tensor& targets, const AslSingleSpec& spec = {},
+                     const Tensor& weights = {});
 Var mean(const Var& x);  // of all elements -> [1]
 Var sum(const Var& x);   // of all elements -> [1]
 

@@ -204,7 +204,9 @@ void elementwise() {
   row("asymmetric_loss/64x1000/backward", 0, 3.0 * 4 * static_cast<double>(loss.numel()),
       [=]() -> Run {
         return [x = values(loss), y = Tensor::zeros(loss), d = Tensor::full({1}, 1.0f),
-                dx = Tensor(loss)]() mutable { cpu::asymmetric_loss_backward(d, x, y, {}, dx); };
+                dx = Tensor(loss)]() mutable {
+          cpu::asymmetric_loss_backward(d, x, y, {}, {}, dx);
+        };
       });
 }
 

@@ -1,7 +1,7 @@
 // asymmetric_loss: ASL for multi-label classification; the formulas are in core/asl.h.
 #include "core/asl.h"
 #include "core/kernels.h"
-#include "cuda/elementwise.cuh"
+#include "cuda/element_weights.cuh"
 #include "cuda/math.cuh"
 #include "cuda/total.cuh"
 
@@ -11,11 +11,11 @@ namespace {
 using Element = AslElement<Math>;
 
 struct LossTerm {
-  const float *x, *y;
+  const float *x, *y, *weights;
   Asl spec;
   __device__ float operator()(int64_t i) const {
     const Element e(x[i], y[i], spec);
-    return -e.weight() * e.log_likelihood(y[i]);
+    return -e.weight() * e.log_likelihood(y[i]) * weight_at(weights, i);
   }
 };
 
@@ -23,21 +23,22 @@ struct LossTerm {
 struct Gradient {
   const float* dloss;
   Asl spec;
-  __device__ float operator()(float x, float y) const {
-    return *dloss * Element(x, y, spec).gradient(y, spec);
+  __device__ float operator()(float x, float y, float weight = 1) const {
+    return *dloss * weight * Element(x, y, spec).gradient(y, spec);
   }
 };
 
 }  // namespace
 
-void asymmetric_loss_forward(const Tensor& x, const Tensor& y, const AslSpec& spec, Tensor& loss) {
-  sum_to(LossTerm{x.data<float>(), y.data<float>(), Asl(spec)}, x.numel(), loss);
+void asymmetric_loss_forward(const Tensor& x, const Tensor& y, const Tensor& weights,
+                             const AslSpec& spec, Tensor& loss) {
+  sum_to(LossTerm{x.data<float>(), y.data<float>(), floats_or_null(weights), Asl(spec)}, x.numel(),
+         loss);
 }
 
 void asymmetric_loss_backward(const Tensor& dloss, const Tensor& x, const Tensor& y,
-                              const AslSpec& spec, Tensor& dx) {
-  map(Gradient{dloss.data<float>(), Asl(spec)}, x.numel(), dx.data<float>(), x.data<float>(),
-      y.data<float>());
+                              const Tensor& weights, const AslSpec& spec, Tensor& dx) {
+  map_weighted(Gradient{dloss.data<float>(), Asl(spec)}, x, y, weights, dx);
 }
 
 }  // namespace mld::cuda

@@ -21,17 +21,19 @@ struct LabelSpace {
 };
 
 // Whether a picture shows a class. VOC's objects marked difficult are unknown: evaluation leaves
-// them out; the objective decides how training treats them.
+// them out; in training they count as absent, with the weight loss.unknown_weight.
 enum class Label : int8_t { unknown = -1, absent = 0, present = 1 };
 
 // One class of one picture.
 struct LabelEntry {
   int32_t column = 0;
   Label label = Label::present;
-  float weight = 1;  // of its term in the loss
+  float weight = 1;  // of its loss in training; an unknown label has another
 
-  // The weight that counts: 0 for an unknown label.
-  float effective_weight() const { return label == Label::unknown ? 0 : weight; }
+  // The weight that counts, with that of unknown labels.
+  float effective_weight(float unknown = 0) const {
+    return label == Label::unknown ? unknown : weight;
+  }
   bool operator==(const LabelEntry&) const = default;
 };
 

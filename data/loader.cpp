@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <cstring>
 #include <exception>
-#include <limits>
 #include <numeric>
 #include <ranges>
 
 #include "core/error.h"
 #include "core/parallel.h"
+#include "data/epoch_order.h"
 #include "data/text.h"
 
 namespace mld {
@@ -32,18 +32,6 @@ struct Loader::Slot {
   int64_t size() const { return static_cast<int64_t>(rows.size()); }
 };
 
-std::vector<int64_t> epoch_order(int64_t n, uint64_t seed, int64_t epoch) {
-  require<DataError>(n <= std::numeric_limits<int32_t>::max(), "loader: {} samples, at most {}", n,
-                     std::numeric_limits<int32_t>::max());
-  std::vector<int64_t> order(static_cast<size_t>(n));
-  std::iota(order.begin(), order.end(), int64_t{0});
-  RandomStream random({seed, static_cast<uint64_t>(epoch), kShuffleStream});
-  for (size_t i = order.size(); i > 1; --i) {
-    std::swap(order[i - 1], order[static_cast<size_t>(random.below(static_cast<int>(i)))]);
-  }
-  return order;
-}
-
 Loader::Loader(const Dataset& data, LoaderOptions options)
     : data_(data), options_(std::move(options)) {
   const LoaderOptions& o = options_;
@@ -65,6 +53,11 @@ Loader::Loader(const Dataset& data, LoaderOptions options)
   const int compute = o.compute_threads >= 0 ? o.compute_threads : mld::compute_threads();
   plan_ = plan_workers(static_cast<int>(o.loading.workers), compute, usable_processors());
   next_batch_ = batches_per_epoch();  // no batches before start()
+  weighted_ = weight(data_.unlisted()) != 1;
+  for (int64_t i = 0; i < data_.size() && !weighted_; ++i) {
+    weighted_ = std::ranges::any_of(
+        data_.labels(i), [this](const LabelEntry& entry) { return weight(entry) != 1; });
+  }
 
   const int64_t picture_bytes = 3 * S * S;
   if (!crops() && data_.size() <= o.cache_bytes / picture_bytes) {
@@ -267,20 +260,21 @@ Image Loader::square_picture(int64_t sample, Row& row) const {
   return image;
 }
 
-// The weights of a batch's targets; undefined if all are 1.
-static Tensor weights_of(const Dataset& data, const Batch& batch) {
-  const float unlisted = data.unlisted().effective_weight();
-  Tensor weights = unlisted == 1 ? Tensor() : Tensor::full(batch.targets.shape(), unlisted);
+float Loader::weight(const LabelEntry& entry) const {
+  return entry.effective_weight(static_cast<float>(options_.unknown_weight));
+}
+
+// Of a batch's targets. Undefined only if those of every batch are 1: an update's inputs then have
+// the same shapes throughout a run (Note [Replay] in core/specs.h).
+Tensor Loader::weights_of(const Batch& batch) const {
+  if (!weighted_) {
+    return {};
+  }
+  const Tensor weights = Tensor::full(batch.targets.shape(), weight(data_.unlisted()));
   for (size_t row = 0; row < batch.indices.size(); ++row) {
-    for (const LabelEntry& entry : data.labels(batch.indices[row])) {
-      if (!weights.defined() && entry.effective_weight() == 1) {
-        continue;
-      }
-      if (!weights.defined()) {
-        weights = Tensor::full(batch.targets.shape(), 1);
-      }
-      const auto n = static_cast<int64_t>(row);
-      weights.rows(n, n + 1).data<float>()[entry.column] = entry.effective_weight();
+    const auto n = static_cast<int64_t>(row);
+    for (const LabelEntry& entry : data_.labels(batch.indices[row])) {
+      weights.rows(n, n + 1).data<float>()[entry.column] = weight(entry);
     }
   }
   return weights;
@@ -326,7 +320,7 @@ std::optional<Batch> Loader::hand_out(Slot& slot) {
   }
   batch.images = slot.images.rows(0, kept);
   batch.targets = slot.targets.rows(0, kept);
-  batch.weights = weights_of(data_, batch);
+  batch.weights = weights_of(batch);
   return batch;
 }
 

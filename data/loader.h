@@ -28,7 +28,7 @@ enum class OnBadImage { error, skip };
 constexpr std::array<std::string_view, 2> words_of(OnBadImage) { return {"error", "skip"}; }
 
 // The random number streams the loader uses; augment() owns the eight from kAugmentStream on.
-constexpr uint32_t kShuffleStream = 0x4C0000;
+// (The order of the epoch has its own: data/epoch_order.cpp.)
 constexpr uint32_t kAugmentStream = 0x4C0010;
 
 // Keys of config section [data]: how pictures are loaded, not what they become.
@@ -47,6 +47,7 @@ struct LoaderOptions {
   bool training = false;
   bool drop_last = false;  // leave out a last batch that is not full
   uint64_t seed = 42;
+  double unknown_weight = 0;  // of an unknown label, which counts as absent; 0 = left out
   // Training only. The key's step is epoch * samples + sample.
   std::optional<AugmentPolicy> augment;
   int compute_threads = -1;  // CPU threads the model uses; -1 = compute_threads()
@@ -71,14 +72,10 @@ int usable_processors();
 struct Batch {
   Tensor images;                 // u8 [N, S, S, 3]
   Tensor targets;                // f32 [N, K]: 1 = present, else 0
-  Tensor weights{};              // f32 [N, K]: of the targets, 0 = unknown; undefined = all are 1
+  Tensor weights{};              // f32 [N, K]: of the targets; undefined = all are 1
   std::vector<int64_t> indices{};  // [N] the sample of each row
   int64_t number = 0;            // of the batch in its epoch
 };
-
-// The order in which an epoch visits n samples: a pure function of (n, seed, epoch).
-// (Fisher and Yates' shuffle on a Philox stream.)
-std::vector<int64_t> epoch_order(int64_t n, uint64_t seed, int64_t epoch);
 
 class Loader {
  public:
@@ -121,10 +118,13 @@ class Loader {
   Image square_picture(int64_t sample, Row& row) const;
   Image load(int64_t sample, Row& row) const;
   std::optional<Batch> hand_out(Slot& slot);
+  float weight(const LabelEntry& entry) const;
+  Tensor weights_of(const Batch& batch) const;
 
   const Dataset& data_;
   LoaderOptions options_;
   WorkerPlan plan_;
+  bool weighted_ = false;  // some label's weight is not 1
   int64_t epoch_ = 0, next_batch_ = 0;
   std::shared_ptr<const std::vector<int64_t>> order_;
   std::map<int64_t, BadPicture> bad_;

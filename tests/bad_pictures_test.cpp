@@ -3,6 +3,7 @@
 
 #include "data/formats/open.h"
 #include "data/inspect.h"
+#include "data/epoch_order.h"
 #include "tests/fake_dataset.h"
 
 namespace mld::test {

@@ -216,14 +216,32 @@ TEST_CASE("wrong types and values: what was expected and what came") {
   check_contains(error_of(kShapes + "[optim]\nbetas = [0.9]\n"), "expected two numbers");
   check_contains(error_of(kShapes + "[optim]\nbetas = [0.9, 1.5]\n"), "got [0.9, 1.5]");
   check_contains(error_of(kShapes + "[optim]\nbetas = [\"a\", \"b\"]\n"), "not only numbers");
+  check_contains(error_of(kShapes + "[loss]\nclass_weights = [1, -1]\n"),
+                 "loss.class_weights: expected a list of numbers from 0 to 1000000, got [1, -1]");
   check_contains(error_of("name = 2020-01-01\n" + kShapes), "expected text, got a date or time");
   check_contains(error_of(kShapes + "[loss]\nname = \"als\"\n"),
-                 "expected one of asl, bce, ce, got the text \"als\", did you mean 'asl'?");
+                 "expected one of asl, bce, ce, asl_single, asl_mild, focal, got the text \"als\", did you mean 'asl'?");
   check_contains(error_of(kShapes, {"train.epochs=many"}),
                  "command line: train.epochs: expected integer from 1 to 1000000, got the text "
                  "\"many\"\n  | train.epochs=many\n  |              ^~~~");
   check_contains(error_of(kShapes, {"epochs"}), "expected section.key=value");
   CHECK(mld::parse_config(kShapes + "[optim]\nlr = 1\n", "a.toml").config.optim.lr == 1.0);
+}
+
+TEST_CASE("a loss's name sets the defaults of its keys; given ones win") {
+  const auto loss_of = [](const std::string& text) {
+    return mld::parse_config(kShapes + "[loss]\n" + text, "a.toml").config.loss;
+  };
+  const mld::LossSpec focal = loss_of("name = \"focal\"\n");
+  CHECK(std::array{focal.gamma_neg, focal.gamma_pos, focal.clip} == std::array{2.0, 2.0, 0.0});
+  CHECK_FALSE(focal.detach_weights);
+  const mld::LossSpec mild = loss_of("gamma_neg = 3\nname = \"asl_mild\"\n");
+  CHECK(std::array{mild.gamma_neg, mild.gamma_pos, mild.clip} == std::array{3.0, 0.0, 0.0});
+  CHECK(mild.detach_weights);
+  const mld::LoadedConfig loaded =
+      mld::parse_config(kShapes + "[loss]\nname = \"focal\"\n", "a.toml");
+  check_contains(mld::to_toml(loaded.config, loaded.origins),
+                 "gamma_neg = 2.0                         # loss.name\n");
 }
 
 TEST_CASE("text that is not TOML") {

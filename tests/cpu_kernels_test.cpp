@@ -179,7 +179,7 @@ TEST_CASE("threads: sums have one order") {
   });
   check_threads("asymmetric_loss", [&] {
     Tensor loss({1});
-    cpu::asymmetric_loss_forward(x, Tensor::zeros(x.shape()), {}, loss);
+    cpu::asymmetric_loss_forward(x, Tensor::zeros(x.shape()), {}, {}, loss);
     return std::vector{loss};
   });
   check_threads("lamb", [&] {

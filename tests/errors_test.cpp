@@ -244,6 +244,9 @@ TEST_CASE("errors: losses") {
   CHECK_ERROR(binary_cross_entropy(x, Tensor::zeros({2, 3}, DType::u8)),
               "binary_cross_entropy: logits are [2, 3] on cpu, so targets must be float32 of that "
               "shape on that device, got uint8 [2, 3] on cpu");
+  CHECK_ERROR(binary_cross_entropy(x, y, Tensor::zeros({2})),
+              "binary_cross_entropy: logits are [2, 3] on cpu, so weights must be float32 of that "
+              "shape on that device, got float32 [2] on cpu");
   CHECK_ERROR(cross_entropy(kNone, y), "cross_entropy: logits is undefined");
   CHECK_ERROR(asl_single_label(x, y, {.smoothing = 2}),
               "asl_single_label: needs gammas >= 0 and smoothing in [0, 1]; got gamma_neg 4, "

@@ -64,8 +64,9 @@ constexpr HeadRow kMoments{"moments",
                            0};
 
 constexpr LossRow kSoftBce{"soft_bce", "binary cross-entropy of halved logits",
-                           [](const LossSpec&, const Var& logits, const Tensor& targets) {
-                             return binary_cross_entropy(scale(logits, 0.5f), targets);
+                           [](const LossSpec&, const Var& logits, const LossTargets& t) {
+                             return binary_cross_entropy(scale(logits, 0.5f), t.values,
+                                                         t.weights);
                            },
                            false, false, true};
 
@@ -127,7 +128,7 @@ TEST_CASE("extending: the example's backbone, head and loss train") {
   Tape tape;
   const Var logits = model(tape.constant(Tensor::full({2, 64, 64, 3}, 0.5f)));
   REQUIRE(logits.shape() == Shape{2, 3});
-  tape.backward(kSoftBce.of({}, logits, Tensor::zeros({2, 3})));
+  tape.backward(kSoftBce.of({}, logits, {Tensor::zeros({2, 3})}));
   for (const auto& [name, p] : parameters(model)) {
     CAPTURE(name);
     CHECK(p->grad.defined());

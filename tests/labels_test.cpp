@@ -55,8 +55,10 @@ class WeightedDataset : public Dataset {
   std::vector<LabelEntry> entries_;
 };
 
-Batch batch_of(const Dataset& data) {
-  Loader loader(data, small_options(true));
+Batch batch_of(const Dataset& data, double unknown_weight = 0) {
+  LoaderOptions options = small_options(true);
+  options.unknown_weight = unknown_weight;
+  Loader loader(data, options);
   loader.start(0);
   return *loader.next();
 }
@@ -149,6 +151,10 @@ TEST_CASE("labels: targets and weights of a batch, and what the losses make of t
   const Batch unknown = batch_of(WeightedDataset({{0, Label::unknown}, {1}}));
   CHECK(unknown.targets.to_vector() == std::vector<float>{0, 1, 0, 0});
   CHECK(unknown.weights.to_vector() == std::vector<float>{0, 1, 1, 1});
+  const Batch doubted = batch_of(WeightedDataset({{0, Label::unknown, 7}, {1}}), 0.25);
+  CHECK(doubted.targets.to_vector() == std::vector<float>{0, 1, 0, 0});
+  CHECK(doubted.weights.to_vector() == std::vector<float>{0.25f, 1, 1, 1});
+  CHECK(!batch_of(WeightedDataset({{0, Label::unknown}, {1}}), 1).weights.defined());
   const Batch weighted = batch_of(
       WeightedDataset({{0, Label::unknown, 7}, {1, Label::present, 0.5f}, {3, Label::absent, 2}}));
   CHECK(weighted.targets.to_vector() == std::vector<float>{0, 1, 0, 0});
@@ -165,15 +171,47 @@ TEST_CASE("labels: targets and weights of a batch, and what the losses make of t
   untagged.set_unlisted({.label = Label::unknown});
   CHECK(batch_of(untagged).weights.to_vector() == std::vector<float>{0, 1, 0, 1});
 
-  const LossSpec loss;
-  CHECK(loss_targets(loss, plain).to_vector() == std::vector<float>{0, 1, 0, 0});
-  CHECK(loss_targets(loss, unknown).to_vector() == std::vector<float>{0, 1, 0, 0});
-  // A present label with weight zero is an unknown one too.
-  const Batch hidden = batch_of(WeightedDataset({{1, Label::present, 0}, {2}}));
-  CHECK(loss_targets(loss, hidden).to_vector() == std::vector<float>{0, 0, 1, 0});
-  CHECK(message_of<UsageError>([&] { loss_targets(loss, weighted); }) ==
-        "loss.name = \"asl\": a label has weight 0.5, but this loss allows only 1, or 0 for an "
-        "unknown label");
+  CHECK(batch_of(untagged, 0.5).weights.to_vector() == std::vector<float>{0.5f, 1, 0.5f, 1});
+
+  const auto weights = [](const LossTargets& targets) { return targets.weights.to_vector(); };
+  LossSpec loss;
+  CHECK(!loss_targets(loss, plain).weights.defined());
+  CHECK(weights(loss_targets(loss, weighted)) == std::vector<float>{0, 0.5f, 1, 2});
+  loss.class_weights = {3, 4, 0, 1};
+  CHECK(loss_targets(loss, weighted).values.to_vector() == std::vector<float>{0, 1, 0, 0});
+  CHECK(weights(loss_targets(loss, plain)) == std::vector<float>{3, 4, 0, 1});
+  CHECK(weights(loss_targets(loss, weighted)) == std::vector<float>{0, 2, 0, 2});
+  // Cross-entropy is linear in its targets: they carry the weights, after smoothing.
+  loss.name = "ce";
+  loss.smoothing = 0.4;
+  const LossTargets ce = loss_targets(loss, plain);
+  CHECK(!ce.weights.defined());
+  const std::vector<double> expected = {0.3, 2.8, 0, 0.1};
+  for (size_t k = 0; k < expected.size(); ++k) {
+    CHECK(ce.values.to_vector()[k] == doctest::Approx(expected[k]));
+  }
+}
+
+TEST_CASE("labels: an unknown label changes neither loss nor gradient, whatever the logit") {
+  const Batch known = batch_of(WeightedDataset({{1}, {2, Label::absent}}));
+  const Batch unknown = batch_of(WeightedDataset({{1}, {2, Label::unknown}}));
+  for (const std::string name : {"asl", "focal", "asl_mild", "bce"}) {
+    CAPTURE(name);
+    const LossSpec spec = loss_preset(name);
+    const auto run = [&](const Batch& batch, float logit) {
+      Tape tape;
+      const std::vector<float> logits = {0.5f, -1, logit, 2};
+      const Var x = tape.variable(Tensor::from({1, 4}, logits));
+      const Var value = loss(spec, x, loss_targets(spec, batch), 1);
+      tape.backward(value);
+      std::vector<float> all = tape.grad(x).to_vector();
+      all.push_back(value.value.item());
+      return all;
+    };
+    CHECK(run(unknown, 3) == run(unknown, -3));
+    CHECK(run(unknown, 3)[2] == 0);
+    CHECK(run(known, 3) != run(known, -3));  // so the check above can fail
+  }
 }
 
 TEST_CASE("labels: evaluation knows unknown labels from absent ones") {

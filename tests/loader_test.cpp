@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/parallel.h"
+#include "data/epoch_order.h"
 #include "tests/fake_dataset.h"
 
 namespace mld::test {

@@ -94,7 +94,7 @@ double distance(const std::vector<float>& a, const std::vector<float>& b) {
 
 Config config_of(const std::string& loss, int64_t parts) {
   Config config;
-  config.loss.name = loss;
+  config.loss = loss_preset(loss);
   config.optim.grad_accum_steps = parts;
   return config;
 }
@@ -102,9 +102,22 @@ Config config_of(const std::string& loss, int64_t parts) {
 }  // namespace
 
 TEST_CASE("parts add up to the whole batch's loss and gradient, for every loss") {
-  for (const std::string loss : {"asl", "bce", "ce"}) {
+  for (size_t i = 0; i < 2 * losses().size(); ++i) {
+    const std::string loss(losses()[i / 2].name);
+    const bool weighted = i % 2 == 1;
     CAPTURE(loss);
-    const Batch batch = batch_of(5);
+    CAPTURE(weighted);
+    Batch batch = batch_of(5);
+    if (weighted) {
+      batch.weights = Tensor::full(batch.targets.shape(), 1);
+      batch.weights.data<float>()[1] = 0;
+      batch.weights.data<float>()[13] = 3;
+    }
+    const auto config_of = [&](const std::string& name, int64_t parts) {
+      Config config = test::config_of(name, parts);
+      config.loss.class_weights.assign(weighted ? kClasses : 0, 1.5);
+      return config;
+    };
     Training whole(config_of(loss, 1));
     const std::vector<float> before = whole.weights();
     const TrainingStep::Result expected = whole.update(batch, 1);

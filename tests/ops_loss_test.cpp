@@ -17,6 +17,21 @@ OpCase asl_row(const std::string& what, const Input& logits, const Input& target
           }};
 }
 
+// The same with weights of the elements, some of them 0.
+Input weights(const Shape& shape) {
+  return f32(shape, [](RandomStream& random, int64_t, const Shape&) {
+           return random.coin(0.3) ? 0.0 : random.uniform(0.1, 3);
+         }).constant();
+}
+OpCase weighted_asl_row(const std::string& what, const Shape& shape, const AslSpec& s) {
+  return {"asymmetric_loss, " + what,
+          {f32(shape, uniform(-4, 4)), labels(shape), copy_of(0), weights(shape)},
+          [s](auto& v) { return asymmetric_loss(v[0], v[1].value, s, v[3].value); },
+          [s](auto& a) {
+            return spec::asymmetric_loss(a[0], a[1], s, s.detach_weights ? a[2] : a[0], a[3]);
+          }};
+}
+
 std::vector<OpCase> asl_rows() {
   const Shape shape{3, 7};
   const Input near = f32(shape, uniform(-4, 4)), far = f32(shape, uniform(-25, 25));
@@ -41,6 +56,10 @@ std::vector<OpCase> asl_rows() {
       asl_row("far logits, large eps", far, labels(shape), {.clip = 0, .eps = 1e-3f}),
       asl_row("one logit", f32({1, 1}, uniform(0.5, 1)), labels({1, 1}), {.gamma_pos = 1}),
       asl_row("enough for several threads", f32({200, 81}, uniform(-4, 4)), labels({200, 81}), {}),
+      weighted_asl_row("weighted elements", shape, {.gamma_pos = 1}),
+      weighted_asl_row("weighted elements, through the focusing", shape,
+                       {.gamma_pos = 1, .detach_weights = false}),
+      weighted_asl_row("weighted elements, several threads", {200, 81}, {}),
   };
 }
 
@@ -54,6 +73,20 @@ OpCase bce_row(const std::string& what, const Input& logits, const Input& target
   return {"binary_cross_entropy, " + what, {logits, targets},
           [](auto& v) { return binary_cross_entropy(v[0], v[1].value); },
           [](auto& a) { return spec::binary_cross_entropy(a[0], a[1]); }};
+}
+
+OpCase weighted_bce_row(const std::string& what, const Shape& shape) {
+  return {"binary_cross_entropy, " + what,
+          {f32(shape, uniform(-4, 4)), soft_labels(shape), weights(shape)},
+          [](auto& v) { return binary_cross_entropy(v[0], v[1].value, v[2].value); },
+          [](auto& a) { return spec::binary_cross_entropy(a[0], a[1], a[2]); }};
+}
+
+OpCase weighted_single_row(const std::string& what, const Shape& shape, const AslSingleSpec& s) {
+  return {"asl_single_label, " + what,
+          {f32(shape, uniform(-4, 4)), one_hot(shape), weights(shape)},
+          [s](auto& v) { return asl_single_label(v[0], v[1].value, s, v[2].value); },
+          [s](auto& a) { return spec::asl_single_label(a[0], a[1], s, a[2]); }};
 }
 
 OpCase ce_row(const std::string& what, const Input& logits, const Input& targets) {
@@ -83,6 +116,10 @@ std::vector<OpCase> other_rows() {
       single_row("fractional gammas", near, {.gamma_neg = 1.5f, .gamma_pos = 0.5f}),
       single_row("one image, two classes", f32({1, 2}), {}),
       single_row("enough for several threads", f32({100, 100}), {}),
+      weighted_bce_row("weighted elements", shape),
+      weighted_bce_row("weighted elements, several threads", {300, 81}),
+      weighted_single_row("weighted elements", shape, {}),
+      weighted_single_row("weighted elements, one picture", {1, 130}, {.gamma_pos = 1}),
   };
 }
 

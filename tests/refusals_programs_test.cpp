@@ -44,6 +44,8 @@ TEST_CASE("check and train refuse the same, at once") {
       {{"train.batch_size=7", "optim.grad_accum_steps=2"}, 2, "cannot be split into"},
       {{"augment.crop_scale=[0.9, 0.5]"}, 2, "augment.crop_scale"},
       {{"threads=-1"}, 2, "threads"},
+      {{"loss.class_weights=[1, 2, 3]"}, 2,
+       "loss.class_weights: 3 numbers, but the data has 2 classes"},
       {{"device=cuda:99"}, 1, "cuda:99"},
       {{"data.root=gone"}, 3, "gone: no such folder (data.root)"},
       {{"data.train=nothing"}, 3, "nothing"},

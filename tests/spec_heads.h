@@ -123,9 +123,15 @@ inline Array mean(const Array& x) { return scale(sum(x), 1 / static_cast<double>
 //   -sum of (1 - pt)^gamma * (y log max(p, eps) + (1 - y) log max(q, eps)),
 //   p = sigmoid(x), q = min(1 - p + clip, 1), pt = p y + q (1 - y), gamma = mix of the two by y.
 // The factor in front is computed from `factor_logits`: x itself, or, where the published code
-// detaches it from the gradient, a copy of x that is not differentiated.
+// detaches it from the gradient, a copy of x that is not differentiated. Each term is multiplied
+// by its weight; no weights: all are 1.
+inline double weight_of(const Array& weights, int64_t i) {
+  return weights.numel() == 0 ? 1 : weights[i];
+}
+inline const Array kNoWeights(Shape{0});
+
 inline Array asymmetric_loss(const Array& x, const Array& y, const AslSpec& s,
-                             const Array& factor_logits) {
+                             const Array& factor_logits, const Array& weights = kNoWeights) {
   const auto shifted = [&](double p) {
     return s.clip > 0 ? std::min(1 - p + static_cast<double>(s.clip), 1.0) : 1 - p;
   };
@@ -137,15 +143,16 @@ inline Array asymmetric_loss(const Array& x, const Array& y, const AslSpec& s,
     const double gamma = s.gamma_pos * y[i] + s.gamma_neg * (1 - y[i]);
     const double log_likelihood =
         y[i] * std::log(std::max(p, eps)) + (1 - y[i]) * std::log(std::max(q, eps));
-    loss -= std::pow(1 - pt, gamma) * log_likelihood;
+    loss -= weight_of(weights, i) * std::pow(1 - pt, gamma) * log_likelihood;
   }
   return scalar(loss);
 }
 
-inline Array binary_cross_entropy(const Array& x, const Array& y) {
+inline Array binary_cross_entropy(const Array& x, const Array& y,
+                                  const Array& weights = kNoWeights) {
   double loss = 0;
   for (int64_t i = 0; i < x.numel(); ++i) {
-    loss += y[i] * softplus(-x[i]) + (1 - y[i]) * softplus(x[i]);
+    loss += weight_of(weights, i) * (y[i] * softplus(-x[i]) + (1 - y[i]) * softplus(x[i]));
   }
   return scalar(loss / static_cast<double>(x.numel()));
 }
@@ -161,7 +168,8 @@ inline Array cross_entropy(const Array& x, const Array& y) {  // mean over the r
 
 // Per picture, for one-hot y: -sum over classes of t w log p, with smoothed targets t and
 // w = (1 - p)^gamma_pos for the label, p^gamma_neg for the others.   [N, K] -> [N]
-inline Array asl_single_label(const Array& x, const Array& y, const AslSingleSpec& s) {
+inline Array asl_single_label(const Array& x, const Array& y, const AslSingleSpec& s,
+                              const Array& weights = kNoWeights) {
   const Array log_p = log_softmax(x);
   const int64_t N = x.dim(0), K = x.dim(1);
   Array loss({N});
@@ -171,7 +179,7 @@ inline Array asl_single_label(const Array& x, const Array& y, const AslSingleSpe
       const double w = y(n, k) == 1 ? std::pow(1 - p, s.gamma_pos) : std::pow(p, s.gamma_neg);
       const double smoothing = s.smoothing;
       const double t = y(n, k) * (1 - smoothing) + smoothing / static_cast<double>(K);
-      loss[n] -= t * w * log_p(n, k);
+      loss[n] -= weight_of(weights, n * K + k) * t * w * log_p(n, k);
     }
   return loss;
 }

@@ -78,6 +78,7 @@ LoaderOptions loader_options(const Config& config, Purpose purpose) {
                         .augment = std::nullopt};
   if (options.training) {
     options.augment = config.augment;
+    options.unknown_weight = config.loss.unknown_weight;
   }
   return options;
 }

@@ -71,6 +71,13 @@ std::optional<Value> accept(const Key& key, const GivenValue& given, const std::
   return pair ? std::optional<Value>(std::optional<Pair>(std::get<Pair>(*pair))) : std::nullopt;
 }
 
+std::optional<Value> accept(const Key& key, const GivenValue& given, const std::vector<double>&) {
+  const auto* numbers = std::get_if<std::vector<double>>(&given);
+  const bool good = numbers != nullptr && std::all_of(numbers->begin(), numbers->end(),
+                                                      [&](double x) { return in_range(key, x); });
+  return good ? std::optional<Value>(*numbers) : std::nullopt;
+}
+
 }  // namespace
 
 std::string assign(const Key& key, const GivenValue& given, Config& config) {

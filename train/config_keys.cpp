@@ -165,13 +165,17 @@ std::vector<Key> model_keys() {
           .with(Effect::place),
       INIT(init_policy, "tensors of init to use: all, all of the backbone, or those that match"),
 
-      LOSS(name, "asymmetric loss, binary cross-entropy, or (single-label) cross-entropy")
+      LOSS(name, "asl_mild and focal are asl with other defaults; single-label: ce, asl_single")
           .one_of(names_of(losses())),
       LOSS(gamma_neg, "asl: focusing of negatives").within(0, 20),
       LOSS(gamma_pos, "asl: focusing of positives").within(0, 20),
       LOSS(clip, "asl, multi-label: probability margin of negatives").within(0, 0.99),
       LOSS(eps, "asl, multi-label: smallest argument of a logarithm").within(1e-30, 0.1),
       LOSS(detach_weights, "asl, multi-label: no gradient through the focusing weights"),
+      LOSS(unknown_weight, "weight of an unknown label, which counts as absent; 0 = left out")
+          .within(0, 1),
+      LOSS(class_weights, "one number per class that multiplies its losses; [] = none")
+          .within(0, 1e6),
       LOSS(smoothing, "single-label: label smoothing").within(0, 0.99),
       LOSS(target_threshold, "bce: targets above this become 1, others 0; 0 = off")
           .within(0, 0.999),

@@ -1,5 +1,7 @@
 #include "train/config_value.h"
 
+#include <span>
+
 #include <fmt/core.h>
 #include <fmt/ranges.h>
 
@@ -24,8 +26,12 @@ std::string number_text(double value) {
   return text.find_first_of(".einf") == std::string::npos ? text + ".0" : text;
 }
 
-std::string pair_text(const Pair& pair) {
-  return "[" + number_text(pair[0]) + ", " + number_text(pair[1]) + "]";
+std::string list_text(std::span<const double> numbers) {
+  std::string text = "[";
+  for (const double number : numbers) {
+    text += (text.size() > 1 ? ", " : "") + number_text(number);
+  }
+  return text + "]";
 }
 
 std::string toml_string(std::string_view text) {
@@ -48,7 +54,8 @@ std::string toml_string(std::string_view text) {
 
 std::string_view type_name(const Value& value) {
   constexpr std::string_view names[] = {"text",          "integer",     "number",
-                                        "true or false", "two numbers", "two numbers or []"};
+                                        "true or false", "two numbers", "two numbers or []",
+                                        "a list of numbers"};
   return names[value.index()];
 }
 
@@ -58,10 +65,11 @@ std::string to_toml_value(const Value& value) {
                [](int64_t number) { return fmt::format("{}", number); },
                [](double number) { return number_text(number); },
                [](bool flag) { return std::string(flag ? "true" : "false"); },
-               [](const Pair& pair) { return pair_text(pair); },
+               [](const Pair& pair) { return list_text(pair); },
                [](const std::optional<Pair>& pair) {
-                 return pair ? pair_text(*pair) : std::string("[]");
-               }},
+                 return pair ? list_text(*pair) : std::string("[]");
+               },
+               [](const std::vector<double>& numbers) { return list_text(numbers); }},
       value);
 }
 
@@ -70,6 +78,7 @@ void write_value(JsonWriter& json, const Value& value) {
                       [&](const std::optional<Pair>& pair) {
                         pair ? json.values(*pair) : json.array().end();
                       },
+                      [&](const std::vector<double>& numbers) { json.values(numbers); },
                       [&](const auto& plain) { json.value(plain); }},
              value);
 }

@@ -16,7 +16,8 @@ class JsonWriter;
 using Pair = std::array<double, 2>;
 // A key's value, of the key's type. An enum is held as its word.
 using Value =
-    std::variant<std::string, int64_t, double, bool, Pair, std::optional<Pair>>;
+    std::variant<std::string, int64_t, double, bool, Pair, std::optional<Pair>,
+                 std::vector<double>>;
 
 // A value of a kind that no key accepts, described: "a date or time", "a section".
 struct OtherValue {

@@ -7,21 +7,42 @@ namespace mld {
 
 namespace {
 
-Var asl(const LossSpec& spec, const Var& logits, const Tensor& targets) {
-  return asymmetric_loss(logits, targets,
+Var asl(const LossSpec& spec, const Var& logits, const LossTargets& targets) {
+  return asymmetric_loss(logits, targets.values,
                          {.gamma_neg = static_cast<float>(spec.gamma_neg),
                           .gamma_pos = static_cast<float>(spec.gamma_pos),
                           .clip = static_cast<float>(spec.clip),
                           .eps = static_cast<float>(spec.eps),
-                          .detach_weights = spec.detach_weights});
+                          .detach_weights = spec.detach_weights},
+                         targets.weights);
 }
 
-Var bce(const LossSpec&, const Var& logits, const Tensor& targets) {
-  return binary_cross_entropy(logits, targets);
+Var bce(const LossSpec&, const Var& logits, const LossTargets& targets) {
+  return binary_cross_entropy(logits, targets.values, targets.weights);
 }
 
-Var ce(const LossSpec&, const Var& logits, const Tensor& targets) {
-  return cross_entropy(logits, targets);
+// Weights are in the targets already, which it is linear in.
+Var ce(const LossSpec&, const Var& logits, const LossTargets& targets) {
+  return cross_entropy(logits, targets.values);
+}
+
+Var asl_single(const LossSpec& spec, const Var& logits, const LossTargets& targets) {
+  return mean(asl_single_label(logits, targets.values,
+                               {.gamma_neg = static_cast<float>(spec.gamma_neg),
+                                .gamma_pos = static_cast<float>(spec.gamma_pos),
+                                .smoothing = static_cast<float>(spec.smoothing)},
+                               targets.weights));
+}
+
+void focal_preset(LossSpec& spec) {  // arXiv 1708.02002: its gradient flows through the weights
+  spec.gamma_neg = spec.gamma_pos = 2;
+  spec.clip = 0;
+  spec.detach_weights = false;
+}
+
+void mild_preset(LossSpec& spec) {
+  spec.gamma_neg = 2;
+  spec.clip = 0;
 }
 
 //   name   meaning                  of   sums   single_label  thresholds
@@ -29,9 +50,37 @@ constexpr LossRow kLosses[] = {
     {"asl", "asymmetric loss", asl, true, false, false},
     {"bce", "binary cross-entropy", bce, false, false, true},
     {"ce", "cross-entropy", ce, false, true, false},
+    {"asl_single", "asymmetric loss over a softmax", asl_single, false, true, false, true},
+    {"asl_mild", "asymmetric loss, less focused", asl, true, false, false, false, mild_preset},
+    {"focal", "focal loss", asl, true, false, false, false, focal_preset},
 };
 
+bool folds_weights(const LossRow& row) { return row.of == ce; }
+
+// The weights of a batch's targets, [N, K]; undefined: all are 1.
+Tensor weights_of(const LossSpec& spec, const Batch& batch) {
+  const Shape& shape = batch.targets.shape();
+  if (spec.class_weights.empty()) {
+    return batch.weights;
+  }
+  const bool labels_too = batch.weights.defined();
+  const Tensor weights = labels_too ? batch.weights.clone() : Tensor::full(shape, 1);
+  const auto K = static_cast<size_t>(shape[1]);
+  for (int64_t i = 0; i < weights.numel(); ++i) {
+    weights.data<float>()[i] *= static_cast<float>(spec.class_weights[static_cast<size_t>(i) % K]);
+  }
+  return weights;
+}
+
 }  // namespace
+
+LossTargets LossTargets::rows(int64_t begin, int64_t end) const {
+  return {values.rows(begin, end), weights.defined() ? weights.rows(begin, end) : weights};
+}
+
+LossTargets LossTargets::to(Device device) const {
+  return {values.to(device), weights.defined() ? weights.to(device) : weights};
+}
 
 std::span<const LossRow> losses() { return kLosses; }
 
@@ -39,8 +88,17 @@ const LossRow& loss_row(const LossSpec& spec) {
   return row_named(losses(), spec.name, "loss.name");
 }
 
+LossSpec loss_preset(const std::string& name) {
+  LossSpec spec;
+  spec.name = name;
+  if (const LossRow& row = loss_row(spec); row.preset != nullptr) {
+    row.preset(spec);
+  }
+  return spec;
+}
+
 Tensor shaped_targets(const LossSpec& spec, const Tensor& targets) {
-  const float smoothing = static_cast<float>(spec.smoothing);
+  const float smoothing = loss_row(spec).smooths ? 0 : static_cast<float>(spec.smoothing);
   const float threshold = static_cast<float>(spec.target_threshold);
   if (smoothing == 0 && threshold == 0) {
     return targets;
@@ -57,28 +115,34 @@ Tensor shaped_targets(const LossSpec& spec, const Tensor& targets) {
   return shaped;
 }
 
-Tensor loss_targets(const LossSpec& spec, const Batch& batch) {
-  if (batch.targets.device().is_meta()) {
-    return batch.targets;  // on meta: no values to shape
+LossTargets loss_targets(const LossSpec& spec, const Batch& batch) {
+  if (batch.targets.device().is_meta()) {  // no values to shape
+    const bool weighted = batch.weights.defined() || !spec.class_weights.empty();
+    return {batch.targets, weighted ? batch.targets.like() : Tensor{}};
   }
-  if (!batch.weights.defined()) {
-    return shaped_targets(spec, batch.targets);
+  LossTargets targets{shaped_targets(spec, batch.targets), weights_of(spec, batch)};
+  if (targets.weights.defined() && folds_weights(loss_row(spec))) {
+    targets.values = targets.values.clone();
+    for (int64_t i = 0; i < targets.values.numel(); ++i) {
+      targets.values.data<float>()[i] *= targets.weights.data<float>()[i];
+    }
+    targets.weights = {};
   }
-  const Tensor targets = batch.targets.clone();
-  for (int64_t i = 0; i < targets.numel(); ++i) {
-    const float weight = batch.weights.data<float>()[i];
-    require<UsageError>(weight == 0 || weight == 1,
-                        "loss.name = \"{}\": a label has weight {}, but this loss allows only 1, "
-                        "or 0 for an unknown label", spec.name, weight);
-    targets.data<float>()[i] *= weight;
-  }
-  return shaped_targets(spec, targets);
+  return targets;
 }
 
-Var loss(const LossSpec& spec, const Var& logits, const Tensor& targets, float share) {
+Var loss(const LossSpec& spec, const Var& logits, const LossTargets& targets, float share) {
   const LossRow& row = loss_row(spec);
   const Var value = row.of(spec, logits, targets);
   return row.sums ? value : scale(value, share);
+}
+
+void check_class_weights(const LossSpec& spec, int64_t classes) {
+  const auto given = static_cast<int64_t>(spec.class_weights.size());
+  require<UsageError>(given == 0 || given == classes,
+                      "loss.class_weights: {} numbers, but the data has {} classes; give one for "
+                      "each class, in the order of `mltrain check`, or [] for none", given,
+                      classes);
 }
 
 }  // namespace mld

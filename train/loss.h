@@ -4,6 +4,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "autograd/tape.h"
 #include "data/loader.h"
@@ -17,33 +18,52 @@ struct LossSpec {
   bool detach_weights = true;
   double smoothing = 0;
   double target_threshold = 0;  // 0: targets stay as they are
+  double unknown_weight = 0;
+  std::vector<double> class_weights{};  // one per class; empty: all are 1
+};
+
+// What a batch's outputs are compared with.
+struct LossTargets {
+  Tensor values;     // f32 [N, ...]
+  Tensor weights{};  // f32, as values: of each value's loss; undefined: all are 1
+
+  LossTargets rows(int64_t begin, int64_t end) const;
+  LossTargets to(Device device) const;
 };
 
 // The table of losses.
 struct LossRow {
   std::string_view name, meaning;
-  // logits f32 [N, K], targets f32 [N, K] -> [1]
-  Var (*of)(const LossSpec& spec, const Var& logits, const Tensor& targets);
+  // logits f32 [N, K], targets [N, K] -> [1]
+  Var (*of)(const LossSpec& spec, const Var& logits, const LossTargets& targets);
   bool sums;          // sums over pictures; the others average
   bool single_label;  // its targets are distributions
   bool thresholds;    // uses loss.target_threshold
+  // Takes targets that are not smoothed yet.
+  bool smooths = false;
+  // The values of [loss] that the name stands for, where they are not LossSpec's; null: none.
+  void (*preset)(LossSpec& spec) = nullptr;
 };
 std::span<const LossRow> losses();
 // Errors: UsageError for an unknown name.
 const LossRow& loss_row(const LossSpec& spec);
+// The defaults of [loss] with this name. Errors: UsageError for an unknown one.
+LossSpec loss_preset(const std::string& name);
 
 // Targets as the configured loss takes them: smoothed (off = s / K, on = 1 - s + s / K; timm),
 // then, with a threshold, 1 where strictly above it, else 0.   targets f32 [N, K] -> same
 Tensor shaped_targets(const LossSpec& spec, const Tensor& targets);
 
-// The shaped targets of a batch. This alone decides what an unknown label means in training:
-// absent, since no published recipe has a third state.
-// Errors: UsageError for labels with weights other than 1, which no loss supports.
-Tensor loss_targets(const LossSpec& spec, const Batch& batch);
+// The shaped targets of a batch. Weights are the labels' (the loader's: data/loader.h) times the
+// classes'.
+LossTargets loss_targets(const LossSpec& spec, const Batch& batch);
 
 // The configured loss of a micro-batch, the fraction `share` of the whole batch, scaled so that the
 // micro-batches' gradients add up to the whole batch's: a loss that sums over pictures is unscaled.
-//   logits f32 [N, K], targets f32 [N, K]: shaped, on the logits' device -> [1]
-Var loss(const LossSpec& spec, const Var& logits, const Tensor& targets, float share);
+//   logits f32 [N, K], targets: of loss_targets(), on the logits' device -> [1]
+Var loss(const LossSpec& spec, const Var& logits, const LossTargets& targets, float share);
+
+// Errors: UsageError unless loss.class_weights is empty or has one for each class.
+void check_class_weights(const LossSpec& spec, int64_t classes);
 
 }  // namespace mld

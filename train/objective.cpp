@@ -27,7 +27,8 @@ Tensor Classification::normalized(const Tensor& pixels) const {
   return images;
 }
 
-Var Classification::loss(Tape& tape, const Tensor& pixels, const Tensor& targets, float share) {
+Var Classification::loss(Tape& tape, const Tensor& pixels, const LossTargets& targets,
+                         float share) {
   const Var logits = cast(forward_(tape.constant(normalized(pixels))), DType::f32);
   return mld::loss(spec_.loss, logits, targets, share);
 }

@@ -17,11 +17,11 @@ class Objective {
  public:
   virtual ~Objective() = default;
 
-  // The loss's targets from a batch's labels, on the host.   -> f32 [N, ...]
-  virtual Tensor targets(const Batch& batch) const = 0;
+  // The loss's targets from a batch's labels, on the host.   -> values f32 [N, ...]
+  virtual LossTargets targets(const Batch& batch) const = 0;
   // The loss, [1], of a part of a batch, the fraction `share` of it; the parts' gradients add up to
   // the whole batch's.   pixels u8 [n, S, S, 3]   targets: their rows, on the same device
-  virtual Var loss(Tape& tape, const Tensor& pixels, const Tensor& targets, float share) = 0;
+  virtual Var loss(Tape& tape, const Tensor& pixels, const LossTargets& targets, float share) = 0;
 
   // Inference in two steps, so that the model's outputs can be checked (train/finite.h).
   //   pixels u8 [n, S, S, 3] -> outputs f32 [n, K] -> scores [n, K], larger is likelier
@@ -49,8 +49,10 @@ class Classification : public Objective {
   Classification(Spec spec, Forward forward)
       : spec_(std::move(spec)), forward_(std::move(forward)) {}
 
-  Tensor targets(const Batch& batch) const override { return loss_targets(spec_.loss, batch); }
-  Var loss(Tape& tape, const Tensor& pixels, const Tensor& targets, float share) override;
+  LossTargets targets(const Batch& batch) const override {
+    return loss_targets(spec_.loss, batch);
+  }
+  Var loss(Tape& tape, const Tensor& pixels, const LossTargets& targets, float share) override;
   Tensor outputs(const Tensor& pixels) override;
   Tensor scores(const Tensor& outputs) const override;
   bool one_label() const override { return spec_.task == Task::single_label; }

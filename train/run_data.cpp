@@ -15,6 +15,7 @@ RunData open_run_data(const Config& config) {
   data.val = loader(*data.splits.val, Purpose::evaluation);
   data.model = config.model;
   data.model.classes = static_cast<int64_t>(data.splits.train->class_names().size());
+  check_class_weights(config.loss, data.model.classes);
   check_labels(config.task, *data.splits.train);
   check_labels(config.task, *data.splits.val);
   return data;

@@ -26,10 +26,10 @@ void TrainingStep::queue(const Batch& batch, const Rates& rates, int64_t step) {
   for (int64_t part = 0; part < parts; ++part) {
     steps.data<int64_t>()[part] = step * parts + part;
   }
-  const std::vector<Tensor> on_device =
-      queue_->upload({batch.images, members_.objective.targets(batch), steps,
-                      members_.optimizer.prepare(rates)});
-  const Inputs inputs{on_device[0], on_device[1], on_device[2], on_device[3]};
+  const Inputs on_host{.images = batch.images, .steps = steps,
+                       .rates = members_.optimizer.prepare(rates),
+                       .targets = members_.objective.targets(batch)};
+  const Inputs inputs = Inputs::of(queue_->upload(on_host.list()));
   const Shape& shape = inputs.images.shape();
   constexpr int64_t kRunsBeforeCapture = 2;  // these build plans and fill the memory pool
   if (graph_ != nullptr && shape == graph_inputs_.images.shape()) {
@@ -43,6 +43,19 @@ void TrainingStep::queue(const Batch& batch, const Rates& rates, int64_t step) {
     last_shape_ = shape;
   }
   queue_->download(results_);
+}
+
+std::vector<Tensor> TrainingStep::Inputs::list() const {
+  std::vector<Tensor> all{images, steps, rates, targets.values};
+  if (targets.weights.defined()) {
+    all.push_back(targets.weights);
+  }
+  return all;
+}
+
+TrainingStep::Inputs TrainingStep::Inputs::of(const std::vector<Tensor>& list) {
+  return {.images = list[0], .steps = list[1], .rates = list[2],
+          .targets = {list[3], list.size() > 4 ? list[4] : Tensor{}}};
 }
 
 // One update with one batch, in parts whose gradients are accumulated.
@@ -107,8 +120,11 @@ Learner::Learner(const Config& config, Device device, std::unique_ptr<Model> mod
 // ---- the captured update ------------------------------------------------------------------------
 
 void TrainingStep::capture(const Inputs& inputs) {
-  graph_inputs_ = {inputs.images.clone(), inputs.targets.clone(), inputs.steps.clone(),
-                   inputs.rates.clone()};
+  std::vector<Tensor> copies;
+  for (const Tensor& input : inputs.list()) {
+    copies.push_back(input.clone());
+  }
+  graph_inputs_ = Inputs::of(copies);
   counters_.clear();
   for (const auto& [name, buffer] : buffers(members_.model)) {
     if (buffer->dtype == DType::i64) {
@@ -123,10 +139,11 @@ void TrainingStep::capture(const Inputs& inputs) {
 }
 
 void TrainingStep::replay(const Inputs& inputs) {
-  KERNEL(device_, copy)(inputs.images, graph_inputs_.images);
-  KERNEL(device_, copy)(inputs.targets, graph_inputs_.targets);
-  KERNEL(device_, copy)(inputs.steps, graph_inputs_.steps);
-  KERNEL(device_, copy)(inputs.rates, graph_inputs_.rates);
+  const std::vector<Tensor> now = inputs.list();
+  std::vector<Tensor> captured = graph_inputs_.list();
+  for (size_t i = 0; i < now.size(); ++i) {
+    KERNEL(device_, copy)(now[i], captured[i]);
+  }
   graph_->replay();
   for (const Counter& counter : counters_) {
     counter.buffer->value.data<int64_t>()[0] += counter.per_update;
@@ -149,11 +166,11 @@ int64_t TrainingStep::fitting_part(const Batch& batch) {
     clear_gradients(members_.model);
     memory_pool(device_).trim();
     try {
-      const Tensor targets = members_.objective.targets(batch).rows(0, n);
+      const LossTargets targets = members_.objective.targets(batch).rows(0, n);
       forward_backward({.images = batch.images.rows(0, n).to(device_),
-                        .targets = targets.to(device_),
                         .steps = Tensor::zeros({1}, DType::i64, device_),
-                        .rates = {}},
+                        .rates = {},
+                        .targets = targets.to(device_)},
                        0, n, 0);
       return n;
     } catch (const OutOfMemory&) {

@@ -69,10 +69,14 @@ class TrainingStep {
 
   // The inputs of an update, on the device.
   struct Inputs {
-    Tensor images;   // u8 [N, S, S, 3]
-    Tensor targets;  // the objective's, f32 [N, ...]
-    Tensor steps;    // i64 [parts]: the steps of dropout's keys
-    Tensor rates;    // StepRates
+    Tensor images;        // u8 [N, S, S, 3]
+    Tensor steps;         // i64 [parts]: the steps of dropout's keys
+    Tensor rates;         // StepRates
+    LossTargets targets;  // the objective's, of N pictures
+
+    // The tensors that are there, in order; and back, with other memory.
+    std::vector<Tensor> list() const;
+    static Inputs of(const std::vector<Tensor>& list);
   };
 
   void update(const Inputs& inputs);

@@ -69,8 +69,9 @@ inline void check_fused_activation(const char* op, const ActivationSpec& act) {
           "{}: the slope of leaky_relu must not be negative, got {}", op, act.slope);
 }
 
-// Logits and targets are float32 [N, K] on one device.
-inline void check_loss(const char* op, const Var& logits, const Tensor& targets) {
+// Logits, targets and weights, if any, are float32 [N, K] on one device.
+inline void check_loss(const char* op, const Var& logits, const Tensor& targets,
+                       const Tensor& weights = {}) {
   check_values(op, "logits", logits.value, "[N, K]");
   require(logits.dtype() == DType::f32, "{}: logits must be float32, got {} (use cast)", op,
           name_of(logits.dtype()));
@@ -79,6 +80,13 @@ inline void check_loss(const char* op, const Var& logits, const Tensor& targets)
           "{}: logits are {} on {}, so targets must be float32 of that shape on that device, got "
           "{} {} on {}", op, logits.shape(), logits.device().str(), name_of(targets.dtype()),
           targets.shape(), targets.device().str());
+  if (weights.defined()) {
+    require(weights.dtype() == DType::f32 && weights.shape() == logits.shape() &&
+                weights.device() == logits.device(),
+            "{}: logits are {} on {}, so weights must be float32 of that shape on that device, got "
+            "{} {} on {}", op, logits.shape(), logits.device().str(), name_of(weights.dtype()),
+            weights.shape(), weights.device().str());
+  }
 }
 
 // Checks x and the window, and returns y's shape. Padding beyond half a window would let a window

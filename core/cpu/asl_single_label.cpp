@@ -1,6 +1,7 @@
 // asl_single_label: ASL for one label per picture, in float64; the formulas are in core/asl.h.
 #include "core/asl.h"
 
+#include "core/cpu/support/element_weights.h"
 #include "core/cpu/support/values.h"
 #include "core/kernels.h"
 
@@ -24,12 +25,13 @@ void row_log_softmax(const float* x, int64_t K, double* l) {
 
 }  // namespace
 
-// x, y [N, K]; loss [N]
-void asl_single_label_forward(const Tensor& x, const Tensor& y, const AslSingleSpec& spec,
-                        Tensor& loss) {
+// x, y, weights [N, K]; loss [N]
+void asl_single_label_forward(const Tensor& x, const Tensor& y, const Tensor& weights,
+                              const AslSingleSpec& spec, Tensor& loss) {
   const int64_t N = x.shape()[0], K = x.shape()[1];
   const float *px = x.data<float>(), *py = y.data<float>();
   float* out = loss.data<float>();
+  const ElementWeights weight(weights);
   std::vector<double> log_p(static_cast<size_t>(N * K));
   parallel_for(N, row_grain(64 * K), [&, K](int64_t begin, int64_t end) {
     for (int64_t n = begin; n < end; ++n) {
@@ -37,19 +39,21 @@ void asl_single_label_forward(const Tensor& x, const Tensor& y, const AslSingleS
       row_log_softmax(px + n * K, K, l);
       double sum = 0;
       for (int64_t k = 0; k < K; ++k) {
-        sum += Term(l[k], py[n * K + k], spec, K).loss(l[k]);
+        const int64_t i = n * K + k;
+        sum += static_cast<double>(weight[i]) * Term(l[k], py[i], spec, K).loss(l[k]);
       }
       out[n] = static_cast<float>(sum);
     }
   });
 }
 
-// dloss [N]; x, y, dx [N, K]
+// dloss [N]; x, y, weights, dx [N, K]
 void asl_single_label_backward(const Tensor& dloss, const Tensor& x, const Tensor& y,
-                         const AslSingleSpec& spec, Tensor& dx) {
+                               const Tensor& weights, const AslSingleSpec& spec, Tensor& dx) {
   const int64_t N = x.shape()[0], K = x.shape()[1];
   const float *px = x.data<float>(), *py = y.data<float>(), *pdl = dloss.data<float>();
   float* pdx = dx.data<float>();
+  const ElementWeights weight(weights);
   std::vector<double> log_p(static_cast<size_t>(N * K)), slopes(static_cast<size_t>(N * K));
   parallel_for(N, row_grain(64 * K), [&, K](int64_t begin, int64_t end) {
     for (int64_t n = begin; n < end; ++n) {
@@ -57,7 +61,8 @@ void asl_single_label_backward(const Tensor& dloss, const Tensor& x, const Tenso
       row_log_softmax(px + n * K, K, l);
       double sum = 0;
       for (int64_t k = 0; k < K; ++k) {
-        a[k] = Term(l[k], py[n * K + k], spec, K).gradient(l[k]);
+        const int64_t i = n * K + k;
+        a[k] = static_cast<double>(weight[i]) * Term(l[k], py[i], spec, K).gradient(l[k]);
         sum += a[k];
       }
       for (int64_t k = 0; k < K; ++k) {

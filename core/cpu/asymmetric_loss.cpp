@@ -1,6 +1,7 @@
 // asymmetric_loss: ASL for multi-label classification; the formulas are in core/asl.h.
 #include "core/asl.h"
 
+#include "core/cpu/support/element_weights.h"
 #include "core/cpu/support/fast_math.h"
 #include "core/cpu/support/values.h"
 #include "core/kernels.h"
@@ -23,10 +24,12 @@ bool hidden(float x, float y, const Asl& spec) {
 
 }  // namespace
 
-// x (logits), y (targets) [N, K]; loss [1]
-void asymmetric_loss_forward(const Tensor& x, const Tensor& y, const AslSpec& spec, Tensor& loss) {
+// x (logits), y (targets), weights [N, K]; loss [1]
+void asymmetric_loss_forward(const Tensor& x, const Tensor& y, const Tensor& weights,
+                             const AslSpec& spec, Tensor& loss) {
   const int64_t K = x.shape()[-1], N = K == 0 ? 0 : x.numel() / K;
   const float *px = x.data<float>(), *py = y.data<float>();
+  const ElementWeights weight(weights);
   const Asl asl(spec);
   const double sum = ordered_sum(N, row_grain(16 * K), [=, &asl](int64_t n) {
     double row = 0;
@@ -35,24 +38,28 @@ void asymmetric_loss_forward(const Tensor& x, const Tensor& y, const AslSpec& sp
         continue;
       }
       const Element e(px[i], py[i], asl);
-      row -= static_cast<double>(e.weight()) * static_cast<double>(e.log_likelihood(py[i]));
+      const double term =
+          static_cast<double>(e.weight()) * static_cast<double>(e.log_likelihood(py[i]));
+      row -= term * static_cast<double>(weight[i]);
     }
     return row;
   });
   loss.data<float>()[0] = static_cast<float>(sum);
 }
 
-// dloss [1]; x, y, dx [N, K]
+// dloss [1]; x, y, weights, dx [N, K]
 void asymmetric_loss_backward(const Tensor& dloss, const Tensor& x, const Tensor& y,
-                              const AslSpec& spec, Tensor& dx) {
+                              const Tensor& weights, const AslSpec& spec, Tensor& dx) {
   const float factor = dloss.data<float>()[0];
   const float *px = x.data<float>(), *py = y.data<float>();
   float* pdx = dx.data<float>();
+  const ElementWeights weight(weights);
   const Asl asl(spec);
   parallel_for(x.numel(), kGrain / 16, [=, &asl](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const float y = py[i];
-      pdx[i] = factor * (hidden(px[i], y, asl) ? 0.0f : Element(px[i], y, asl).gradient(y, asl));
+      const float slope = hidden(px[i], y, asl) ? 0.0f : Element(px[i], y, asl).gradient(y, asl);
+      pdx[i] = factor * weight[i] * slope;
     }
   });
 }

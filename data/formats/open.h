@@ -62,7 +62,7 @@ struct DataOptions {
 // Note [Labels by purpose]. A picture's label for a VOC class with only difficult objects in it:
 //   evaluation                           Label::unknown
 //   training, difficult = "keep"         Label::present
-//   training, difficult = "ignore"       Label::unknown; see loss_targets() in train/loss.h
+//   training, difficult = "ignore"       Label::unknown; see loss.unknown_weight
 // (spec/metrics-data.md section 5: neither published protocol says how it trained on them.)
 enum class Purpose { training, evaluation };
 

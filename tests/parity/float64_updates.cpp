@@ -1,4 +1,4 @@
-// The other float64 kernels: movement, dropout, ReLU and sigmoid, the binary cross-entropy, LAMB.
+// The other float64 kernels: movement, dropout, ReLU and sigmoid, LAMB and Adam.
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -86,26 +86,6 @@ void activation_backward(const Tensor& dy, const Tensor& x, const ActivationSpec
   write_doubles(dx, out);
 }
 
-void binary_cross_entropy_forward(const Tensor& x, const Tensor& y, Tensor& loss) {
-  const Doubles in = read_doubles(x), target = read_doubles(y);
-  double sum = 0;
-  for (size_t i = 0; i < in.size(); ++i) {
-    sum += std::max(in[i], 0.0) - in[i] * target[i] + std::log1p(std::exp(-std::abs(in[i])));
-  }
-  write_doubles(loss, {sum / static_cast<double>(in.size())});
-}
-
-void binary_cross_entropy_backward(const Tensor& dloss, const Tensor& x, const Tensor& y,
-                                   Tensor& dx) {
-  Doubles out = read_doubles(x);
-  const Doubles target = read_doubles(y);
-  const double factor = read_doubles(dloss)[0] / static_cast<double>(out.size());
-  for (size_t i = 0; i < out.size(); ++i) {
-    out[i] = factor * (1 / (1 + std::exp(-out[i])) - target[i]);
-  }
-  write_doubles(dx, out);
-}
-
 double norm(const Doubles& x) {
   return std::sqrt(std::inner_product(x.begin(), x.end(), x.begin(), 0.0));
 }
@@ -151,6 +131,27 @@ void lamb_step(const std::vector<AdamSlot>& slots, const LambSpec& spec) {
   }
 }
 
+void adam_step(const std::vector<AdamSlot>& slots, const AdamSpec& spec) {
+  const StepRates& rates = *rates_in(spec.rates);
+  const double b1 = rates.beta1, b2 = spec.beta2, eps = spec.eps;
+  for (const AdamSlot& slot : slots) {
+    Doubles value = read_doubles(slot.value), m = read_doubles(slot.m), v = read_doubles(slot.v);
+    const Doubles grad = read_doubles(slot.grad);
+    const double decay = slot.weight_decay, lr = rates.lr;
+    for (size_t i = 0; i < value.size(); ++i) {
+      const double g = grad[i] + (spec.decoupled ? 0 : decay * value[i]);
+      m[i] = b1 * m[i] + (1 - b1) * g;
+      v[i] = b2 * v[i] + (1 - b2) * g * g;
+      value[i] -= spec.decoupled ? lr * decay * value[i] : 0;
+      value[i] -= lr * m[i] * static_cast<double>(rates.m_correction) /
+                  (std::sqrt(v[i]) * static_cast<double>(rates.root_correction) + eps);
+    }
+    write_doubles(slot.value, value);
+    write_doubles(slot.m, m);
+    write_doubles(slot.v, v);
+  }
+}
+
 }  // namespace
 
 void add_float64_updates(KernelTable& table) {
@@ -163,9 +164,8 @@ void add_float64_updates(KernelTable& table) {
   table.global_norm = global_norm;
   table.activation_forward = activation_forward;
   table.activation_backward = activation_backward;
-  table.binary_cross_entropy_forward = binary_cross_entropy_forward;
-  table.binary_cross_entropy_backward = binary_cross_entropy_backward;
   table.lamb_step = lamb_step;
+  table.adam_step = adam_step;
 }
 
 }  // namespace mld::parity

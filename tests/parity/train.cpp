@@ -80,9 +80,9 @@ class Recording : public Classification {
   explicit Recording(Training& out)
       : Classification({}, nullptr), out_(out) {}
 
-  Var loss(Tape& tape, const Tensor& images, const Tensor& targets, float) override {
+  Var loss(Tape& tape, const Tensor& images, const LossTargets& targets, float) override {
     const Var logits = (*out_.model)(tape.constant(images));
-    const Var loss = binary_cross_entropy(logits, targets);
+    const Var loss = binary_cross_entropy(logits, targets.values);
     out_.step_logits.push_back(to_array(logits.value));
     out_.losses.values.push_back(scalar(loss.value).values[0]);
     return loss;

@@ -1,0 +1,95 @@
+// Float64 kernels of the losses: binary cross-entropy, ASL.
+#include <algorithm>
+#include <cmath>
+
+#include "tests/parity/float64.h"
+
+namespace mld::parity {
+namespace {
+
+// One per element of x; all 1 where there are none.
+Doubles weights_of(const Tensor& weights, const Tensor& x) {
+  return weights.defined() ? read_doubles(weights)
+                           : Doubles(static_cast<size_t>(x.numel()), 1.0);
+}
+
+void binary_cross_entropy_forward(const Tensor& x, const Tensor& y, const Tensor& weights,
+                                  Tensor& loss) {
+  const Doubles in = read_doubles(x), target = read_doubles(y), w = weights_of(weights, x);
+  double sum = 0;
+  for (size_t i = 0; i < in.size(); ++i) {
+    sum += w[i] * (std::max(in[i], 0.0) - in[i] * target[i] +
+                   std::log1p(std::exp(-std::abs(in[i]))));
+  }
+  write_doubles(loss, {sum / static_cast<double>(in.size())});
+}
+
+void binary_cross_entropy_backward(const Tensor& dloss, const Tensor& x, const Tensor& y,
+                                   const Tensor& weights, Tensor& dx) {
+  Doubles out = read_doubles(x);
+  const Doubles target = read_doubles(y), w = weights_of(weights, x);
+  const double factor = read_doubles(dloss)[0] / static_cast<double>(out.size());
+  for (size_t i = 0; i < out.size(); ++i) {
+    out[i] = factor * w[i] * (1 / (1 + std::exp(-out[i])) - target[i]);
+  }
+  write_doubles(dx, out);
+}
+
+// One element: p = sigmoid(x), q = min(1 - p + clip, 1), and what of them the loss is made of.
+struct Asl {
+  double p, q, base, gamma, log_p, log_q;
+
+  Asl(double x, double y, const AslSpec& s)
+      : p(1 / (1 + std::exp(-x))),
+        q(s.clip > 0 ? std::min(1 - p + static_cast<double>(s.clip), 1.0) : 1 - p),
+        base(1 - (p * y + q * (1 - y))),
+        gamma(static_cast<double>(s.gamma_pos) * y + static_cast<double>(s.gamma_neg) * (1 - y)),
+        log_p(std::log(std::max(p, static_cast<double>(s.eps)))),
+        log_q(std::log(std::max(q, static_cast<double>(s.eps)))) {}
+  double focus() const { return gamma == 0 ? 1 : std::pow(base, gamma); }
+  double log_likelihood(double y) const { return y * log_p + (1 - y) * log_q; }
+};
+
+void asymmetric_loss_forward(const Tensor& x, const Tensor& y, const Tensor& weights,
+                             const AslSpec& spec, Tensor& loss) {
+  const Doubles in = read_doubles(x), target = read_doubles(y), w = weights_of(weights, x);
+  double sum = 0;
+  for (size_t i = 0; i < in.size(); ++i) {
+    const Asl e(in[i], target[i], spec);
+    sum -= w[i] * e.focus() * e.log_likelihood(target[i]);
+  }
+  write_doubles(loss, {sum});
+}
+
+void asymmetric_loss_backward(const Tensor& dloss, const Tensor& x, const Tensor& y,
+                              const Tensor& weights, const AslSpec& spec, Tensor& dx) {
+  Doubles out = read_doubles(x);
+  const Doubles target = read_doubles(y), w = weights_of(weights, x);
+  const double factor = read_doubles(dloss)[0], eps = spec.eps;
+  for (size_t i = 0; i < out.size(); ++i) {
+    const double t = target[i];
+    const Asl e(out[i], t, spec);
+    const double slope = e.p * (1 - e.p);
+    const double dq = spec.clip > 0 && e.q >= 1 ? 0 : -slope;
+    const double d_log = t * (e.p >= eps ? slope / e.p : 0) +
+                         (1 - t) * (e.q >= eps ? dq / e.q : 0);
+    double d = -e.focus() * d_log;
+    if (!spec.detach_weights && e.gamma != 0 && e.base > 0) {
+      d += e.log_likelihood(t) * e.gamma * std::pow(e.base, e.gamma - 1) *
+           (t * slope + (1 - t) * dq);
+    }
+    out[i] = factor * w[i] * d;
+  }
+  write_doubles(dx, out);
+}
+
+}  // namespace
+
+void add_float64_losses(KernelTable& table) {
+  table.binary_cross_entropy_forward = binary_cross_entropy_forward;
+  table.binary_cross_entropy_backward = binary_cross_entropy_backward;
+  table.asymmetric_loss_forward = asymmetric_loss_forward;
+  table.asymmetric_loss_backward = asymmetric_loss_backward;
+}
+
+}  // namespace mld::parity
