@@ -139,6 +139,7 @@ inline const StepRates* rates_in(const Tensor& rates) {
 struct AdamSlot {
   Tensor value, grad, m, v;
   float weight_decay = 0;
+  float lr_scale = 1;  // of this tensor's learning rate
 };
 struct AdamSpec {
   Tensor rates;  // StepRates, on the parameters' device
@@ -148,6 +149,7 @@ struct AdamSpec {
 struct SgdSlot {
   Tensor value, grad, momentum;
   float weight_decay = 0;
+  float lr_scale = 1;  // of this tensor's learning rate
 };
 struct LambSpec {
   Tensor rates;  // StepRates, on the parameters' device

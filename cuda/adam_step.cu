@@ -10,7 +10,7 @@ struct Slot {
   float* value;
   const float* grad;
   float *m, *v;
-  float weight_decay;
+  float weight_decay, lr_scale;
 };
 
 // The settings, the same in every step.
@@ -31,8 +31,9 @@ __global__ void __launch_bounds__(kManyThreads)
   const StepRates r = *rates;
   const Chunk chunk(many);
   const Slot& slot = many.slot[chunk.tensor];
-  const float decay = f.decoupled ? 1 - r.lr * slot.weight_decay : 1.0f;
+  const float decay = f.decoupled ? 1 - r.lr * slot.lr_scale * slot.weight_decay : 1.0f;
   const float l2 = f.decoupled ? 0.0f : slot.weight_decay;
+  const float step = r.corrected_lr * slot.lr_scale;
   const bool aligned = all_aligned(slot.value, slot.grad, slot.m, slot.v);
   for_chunk(chunk, aligned, [&]<int V>(int64_t i) {
     float value[V], grad[V], m[V], v[V];
@@ -45,8 +46,7 @@ __global__ void __launch_bounds__(kManyThreads)
       const float g = grad[j] + l2 * value[j];
       m[j] = r.beta1 * m[j] + r.one_minus_beta1 * g;
       v[j] = f.beta2 * v[j] + f.one_minus_beta2 * g * g;
-      value[j] = value[j] * decay -
-                 r.corrected_lr * m[j] / (sqrtf(v[j]) * r.root_correction + f.eps);
+      value[j] = value[j] * decay - step * m[j] / (sqrtf(v[j]) * r.root_correction + f.eps);
     }
     store(m, slot.m + i);
     store(v, slot.v + i);
@@ -62,7 +62,7 @@ void adam_step(const std::vector<AdamSlot>& slots, const AdamSpec& spec) {
       [&](size_t i) {
         const AdamSlot& s = slots[i];
         return Slot{s.value.data<float>(), s.grad.data<float>(), s.m.data<float>(),
-                    s.v.data<float>(), s.weight_decay};
+                    s.v.data<float>(), s.weight_decay, s.lr_scale};
       },
       [&](size_t i) { return slots[i].value.numel(); },
       [&](const Many<Slot>& many, unsigned blocks, size_t) {

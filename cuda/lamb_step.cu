@@ -11,7 +11,7 @@ struct Slot {
   float* value;
   const float* grad;
   float *m, *v;
-  float weight_decay;
+  float weight_decay, lr_scale;
 };
 
 // The settings, the same in every step.
@@ -89,7 +89,7 @@ __global__ void __launch_bounds__(kManyThreads)
   if (threadIdx.x == 0) {
     const float value = f.timm ? norm : fminf(norm, 10.0f);
     const bool plain = (f.timm && many.slot[t].weight_decay == 0) || value == 0 || u == 0;
-    step[t] = rates->lr * (plain ? 1.0f : value / u);
+    step[t] = rates->lr * many.slot[t].lr_scale * (plain ? 1.0f : value / u);
   }
 }
 
@@ -136,7 +136,7 @@ void lamb_step(const std::vector<AdamSlot>& slots, const LambSpec& spec) {
       [&](size_t i) {
         const AdamSlot& s = slots[i];
         return Slot{s.value.data<float>(), s.grad.data<float>(), s.m.data<float>(),
-                    s.v.data<float>(), s.weight_decay};
+                    s.v.data<float>(), s.weight_decay, s.lr_scale};
       },
       [&](size_t i) { return slots[i].value.numel(); },
       [&](const Many<Slot>& many, unsigned blocks, size_t) {

@@ -10,7 +10,7 @@ struct Slot {
   float* value;
   const float* grad;
   float* momentum;
-  float weight_decay;
+  float weight_decay, lr_scale;
 };
 
 // One block per chunk.   rates [1]
@@ -19,6 +19,7 @@ __global__ void __launch_bounds__(kManyThreads)
   const StepRates r = *rates;
   const Chunk chunk(many);
   const Slot& slot = many.slot[chunk.tensor];
+  const float lr = r.lr * slot.lr_scale;
   const bool aligned = all_aligned(slot.value, slot.grad, slot.momentum);
   for_chunk(chunk, aligned, [&]<int V>(int64_t i) {
     float value[V], grad[V], momentum[V];
@@ -29,7 +30,7 @@ __global__ void __launch_bounds__(kManyThreads)
     for (int j = 0; j < V; ++j) {
       const float g = grad[j] + slot.weight_decay * value[j];
       momentum[j] = r.first != 0 ? g : r.beta1 * momentum[j] + g;
-      value[j] -= r.lr * (g + r.beta1 * momentum[j]);
+      value[j] -= lr * (g + r.beta1 * momentum[j]);
     }
     store(momentum, slot.momentum + i);
     store(value, slot.value + i);
@@ -44,7 +45,7 @@ void sgd_step(const std::vector<SgdSlot>& slots, const Tensor& rates) {
       [&](size_t i) {
         const SgdSlot& s = slots[i];
         return Slot{s.value.data<float>(), s.grad.data<float>(), s.momentum.data<float>(),
-                    s.weight_decay};
+                    s.weight_decay, s.lr_scale};
       },
       [&](size_t i) { return slots[i].value.numel(); },
       [&](const Many<Slot>& many, unsigned blocks, size_t) {

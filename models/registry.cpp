@@ -1,5 +1,9 @@
 #include "models/registry.h"
 
+#include <algorithm>
+#include <set>
+#include <sstream>
+
 #include "models/efficientnet_lite.h"
 #include "models/gap_head.h"
 #include "models/ml_decoder.h"
@@ -116,6 +120,29 @@ Var Classifier::operator()(const Var& images, const Tap& tap) {
 void Classifier::each(Visitor& v) {
   v("", *backbone);
   v(head_name, *head);
+}
+
+void freeze_parts(Classifier& model, const std::string& parts) {
+  std::istringstream list(parts);
+  for (std::string part; std::getline(list, part, ',');) {
+    part.erase(0, part.find_first_not_of(' '));
+    part.erase(part.find_last_not_of(' ') + 1);
+    if (part == "backbone") {
+      freeze(*model.backbone);
+      continue;
+    }
+    std::set<std::string> known;
+    for (const auto& [name, p] : parameters(model)) {
+      known.insert(name.substr(0, name.find('.')));
+    }
+    require<UsageError>(freeze(model, part),
+                        "train.freeze: nothing in the model is called \"{}\"; it has backbone, "
+                        "{}, and what they contain, as in layer1.0", part,
+                        fmt::join(known, ", "));
+  }
+  const NamedParameters all = parameters(model);
+  require<UsageError>(std::ranges::any_of(all, [](const auto& p) { return p.second->trainable; }),
+                      "train.freeze: \"{}\" leaves nothing to train", parts);
 }
 
 std::unique_ptr<Classifier> make_model(const ModelSpec& spec) {

@@ -55,6 +55,11 @@ struct Classifier : Model {
   void each(Visitor& v) override;
 };
 
+// Freezes parts of a model: "backbone", or names of parameters and modules ("conv1,bn1,layer1"),
+// separated by commas; "" is none. Errors: UsageError for a name that is not in the model, or if
+// nothing is left to train.
+void freeze_parts(Classifier& model, const std::string& parts);
+
 // Errors: UsageError for an unknown backbone or head, no classes, or an embed_dim that is not a
 // multiple of the number of attention heads.
 std::unique_ptr<Classifier> make_model(const ModelSpec& spec);

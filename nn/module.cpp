@@ -113,7 +113,36 @@ void unfold_batch_norm(Module& model) {
 
 void set_training(Module& model, bool training) {
   unfold_batch_norm(model);
-  for_modules(model, [training](const std::string&, Module& m) { m.training = training; });
+  for_modules(model, [training](const std::string&, Module& m) {
+    m.training = training && !m.frozen;
+  });
+}
+
+void freeze(Module& module) {
+  for (const auto& [name, p] : parameters(module)) {
+    p->trainable = false;
+  }
+  for_modules(module, [](const std::string&, Module& m) {
+    m.frozen = true;
+    m.training = false;
+  });
+}
+
+bool freeze(Module& model, const std::string& name) {
+  bool found = false;
+  const auto belongs = [&name](const std::string& other) {
+    return other == name || other.starts_with(name + ".");
+  };
+  for (const auto& [other, p] : parameters(model)) {
+    p->trainable = p->trainable && !belongs(other);
+    found = found || belongs(other);
+  }
+  for_modules(model, [&](const std::string& other, Module& m) {
+    if (belongs(other)) {
+      freeze(m);
+    }
+  });
+  return found;
 }
 
 void fold_batch_norm(Module& model) {

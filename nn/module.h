@@ -47,6 +47,7 @@ class Visitor;
 
 struct Module {
   bool training = false;  // batch statistics and dropout; set by set_training()
+  bool frozen = false;    // always in evaluation mode: running statistics stay, nothing is dropped
   bool folds_norms = false;  // norms are folded into convolutions; see fold_batch_norm()
 
   virtual ~Module() = default;
@@ -108,6 +109,12 @@ int64_t count_parameters(Module& model);    // elements, frozen ones included, b
 // Initial values for everything, on the CPU: a pure function of the seed and each module's name,
 // whatever the number of threads. Errors: a module whose reset() leaves a value out.
 void initialize(Module& model, uint64_t seed);
+// Takes a module out of training: its parameters get no gradients, and it and those below it stay in
+// evaluation mode (running statistics do not change) whatever set_training() is told.
+void freeze(Module& module);
+// The same for every parameter and module of `model` that is called `name`, or whose name begins
+// with `name` and a dot. False if there is none.
+bool freeze(Module& model, const std::string& name);
 // Also ends fold_batch_norm().
 void set_training(Module& model, bool training);
 // Inference mode with every batch norm folded into its convolution (spec/backbones.md 7): weights

@@ -26,7 +26,8 @@ class TwoMoments : public Optimizer {
                        .grad = gradient(i),
                        .m = moment(0, i),
                        .v = moment(1, i),
-                       .weight_decay = t.weight_decay});
+                       .weight_decay = t.weight_decay,
+                       .lr_scale = t.lr_scale});
     }
     spec_.rates = rates;
     (backend(device()).*kernel)(slots, spec_);
@@ -48,7 +49,8 @@ class Sgd : public Optimizer {
       slots.push_back({.value = t.parameter->value,
                        .grad = gradient(i),
                        .momentum = moment(0, i),
-                       .weight_decay = t.weight_decay});
+                       .weight_decay = t.weight_decay,
+                       .lr_scale = t.lr_scale});
     }
     KERNEL(device(), sgd_step)(slots, rates);
   }
@@ -93,7 +95,7 @@ const OptimizerRow& optimizer_row(const OptimizerSpec& spec) {
 double OptimizerSpec::beta1() const { return optimizer_row(*this).momentum ? momentum : betas[0]; }
 
 std::unique_ptr<Optimizer> make_optimizer(const OptimizerSpec& spec, Module& model) {
-  return optimizer_row(spec).make(spec, decay_groups(model, static_cast<float>(spec.weight_decay)));
+  return optimizer_row(spec).make(spec, decay_groups(model, spec.weight_decay, spec.layer_decay));
 }
 
 }  // namespace mld

@@ -13,11 +13,20 @@ struct TrainedParameter {
   std::string name;
   Parameter* parameter;
   float weight_decay;
+  float lr_scale = 1;
 };
 
+// The layer that each parameter of a model belongs to, from 0 (the stem), as timm counts them: a
+// residual block is a layer ("layer1.0", "body.layer1.0", "blocks.2.1"), so is what precedes the
+// blocks, what follows them in the backbone, and the head, which has the last name's first word.
+//   names: of all parameters, in the order of each() -> [names]
+std::vector<int64_t> layers_of(const std::vector<std::string>& names);
+
 // The published split: frozen parameters are left out; one-dimensional tensors and names ending in
-// ".bias" are not decayed, everything else is.
-std::vector<TrainedParameter> decay_groups(Module& model, float weight_decay);
+// ".bias" are not decayed, everything else is. The last layer (see layers_of) has the whole learning
+// rate, each layer below `layer_decay` times that of the one above (timm's param_groups_layer_decay).
+std::vector<TrainedParameter> decay_groups(Module& model, double weight_decay,
+                                           double layer_decay = 1);
 
 // ---- gradients of a group, between backward() and step() ----------------------------------------
 

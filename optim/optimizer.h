@@ -22,6 +22,7 @@ struct OptimizerSpec {
   std::array<double, 2> betas{0.9, 0.999};
   double eps = 0;  // 0: the optimiser's own default (Adam 1e-8, LAMB 1e-6)
   double momentum = 0.9;
+  double layer_decay = 1;  // of the learning rate, from each layer to the one below; see groups.h
   double clip_grad = 0;  // 0: off
   int64_t grad_accum_steps = 1;
   double max_grad_norm = 1;  // lamb: all gradients together are clipped to this; no config key
@@ -83,7 +84,7 @@ std::span<const OptimizerRow> optimizers();
 // Errors: UsageError for an unknown name.
 const OptimizerRow& optimizer_row(const OptimizerSpec& spec);
 
-// An optimiser over decay_groups(model, spec.weight_decay). The model must have its values, on the
+// An optimiser over decay_groups(model, spec.weight_decay, spec.layer_decay). The model must have its values, on the
 // device where it is trained. Errors: UsageError for an unknown name.
 std::unique_ptr<Optimizer> make_optimizer(const OptimizerSpec& spec, Module& model);
 

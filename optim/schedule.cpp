@@ -56,10 +56,21 @@ Rates constant(const Schedule& s, int64_t step) {
   return {epoch < s.spec.warmup_epochs ? warm_up(s, epoch) : s.lr, s.beta1};
 }
 
+// Times step_factor after every step_epochs, with warm-up (timm's StepLRScheduler).
+Rates step(const Schedule& s, int64_t step) {
+  const int64_t epoch = epoch_of(s, step);
+  if (epoch < s.spec.warmup_epochs) {
+    return {warm_up(s, epoch), s.beta1};
+  }
+  const auto falls = static_cast<double>(epoch / s.spec.step_epochs);
+  return {s.lr * std::pow(s.spec.step_factor, falls), s.beta1};
+}
+
 constexpr ScheduleRow kSchedules[] = {
     {"onecycle", one_cycle, false, false},
     {"cosine", cosine, true, true},
     {"constant", constant, true, false},
+    {"step", step, true, false},
 };
 
 }  // namespace

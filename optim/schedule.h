@@ -17,9 +17,11 @@ struct Rates {
 struct ScheduleSpec {
   std::string name = "onecycle";  // see schedules()
   double pct_start = 0.2;
-  int64_t warmup_epochs = 0;  // cosine and constant
+  int64_t warmup_epochs = 0;  // all but onecycle
   double warmup_lr = 1e-4, min_lr = 1e-6;
   int64_t cooldown_epochs = 0;  // cosine
+  int64_t step_epochs = 30;     // step
+  double step_factor = 0.1;     // step
 };
 
 // The schedule of a run.

@@ -84,7 +84,8 @@ std::vector<AdamSlot> adam_slots(Device device, Group& kept) {
               v = group(4000, device, 0, 1);
   std::vector<AdamSlot> slots;
   for (size_t i = 0; i < value.size(); ++i) {
-    slots.push_back({value[i], grad[i], m[i], v[i], i % 3 == 0 ? 0.0f : 0.05f});
+    slots.push_back({value[i], grad[i], m[i], v[i], i % 3 == 0 ? 0.0f : 0.05f,
+                     i % 5 == 0 ? 0.25f : 1.0f});
     kept.insert(kept.end(), {value[i], m[i], v[i]});
   }
   return slots;
@@ -129,7 +130,8 @@ TEST_CASE("sgd_step: the first step and the next") {
     std::vector<SgdSlot> slots;
     Group kept;
     for (size_t i = 0; i < value.size(); ++i) {
-      slots.push_back({value[i], grad[i], momentum[i], i % 2 == 0 ? 0.0f : 0.05f});
+      slots.push_back({value[i], grad[i], momentum[i], i % 2 == 0 ? 0.0f : 0.05f,
+                       i % 5 == 0 ? 0.25f : 1.0f});
       kept.insert(kept.end(), {value[i], momentum[i]});
     }
     KERNEL(device, sgd_step)(slots, rates_at(1, 0.1f, device));

@@ -101,8 +101,19 @@ TEST_CASE("schedules: constant, the shortest cycles, unknown names") {
     }
   }
   CHECK_ERROR(UsageError,
-              "schedule.name: unknown name \"step\"; known are onecycle, cosine, constant",
-              Schedule{.spec = {.name = "step"}}.at(0));
+              "schedule.name: unknown name \"linear\"; known are onecycle, cosine, constant, step",
+              Schedule{.spec = {.name = "linear"}}.at(0));
+}
+
+TEST_CASE("schedules: steps fall by a factor, counted from the first epoch, warm-up included") {
+  const Schedule schedule{.spec = {.name = "step", .warmup_epochs = 2, .warmup_lr = 0.01,
+                                   .step_epochs = 3, .step_factor = 0.5},
+                          .lr = 0.8, .beta1 = 0.9, .epochs = 9, .steps_per_epoch = 2};
+  const double expected[] = {0.01, 0.405, 0.8, 0.4, 0.4, 0.4, 0.2, 0.2, 0.2};
+  for (int64_t t = 0; t < 18; ++t) {
+    CHECK_EQ(schedule.at(t).lr, doctest::Approx(expected[t / 2]));
+    CHECK_EQ(schedule.at(t).beta1, 0.9);
+  }
 }
 
 TEST_CASE("the schedules' table: what warms up, cools down and lasts longer") {

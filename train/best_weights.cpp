@@ -1,8 +1,20 @@
 #include "train/best_weights.h"
 
+#include <algorithm>
+
 #include "core/error.h"
 
 namespace mld {
+
+int64_t validations_without_progress(std::span<const double> history) {
+  double best = BestRecord{}.metric;
+  int64_t since = 0;
+  for (const double metric : history) {
+    since = metric > best ? 0 : since + 1;
+    best = std::max(best, metric);
+  }
+  return since;
+}
 
 bool BestWeights::offer(int64_t step, double raw, std::optional<double> average) {
   const bool average_wins = average && *average > raw;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "nn/module.h"
@@ -18,6 +19,10 @@ struct BestRecord {
 
   bool operator==(const BestRecord&) const = default;
 };
+
+// How many validations in a row did not beat the best before them.
+//   history: train.best_metric (the better of model and average) at each validation
+int64_t validations_without_progress(std::span<const double> history);
 
 // The record and its weights: the model's (or the average's) own until the next update changes
 // these, from then on a copy.

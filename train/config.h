@@ -35,9 +35,11 @@ constexpr std::array<std::string_view, 2> words_of(DType) { return {"f32", "bf16
 
 struct TrainSpec {
   int64_t epochs = 40, batch_size = 56;
+  std::string freeze;  // see freeze_parts() in models/registry.h
   DType precision = DType::f32;
   double model_ema_decay = 0.9997;  // 0: no averaged model
   int64_t val_interval = 1;
+  int64_t patience = 0;  // validations; 0: train.epochs decides alone
   double checkpoint_minutes = 10;
   std::string best_metric = "mAP";
   bool deterministic = true;

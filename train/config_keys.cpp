@@ -188,22 +188,30 @@ std::vector<Key> model_keys() {
           .within(0, 0.999999),
       OPTIM(eps, "Adam, LAMB; 0 = the optimiser's own (1e-8; LAMB 1e-6)").within(0, 1),
       OPTIM(momentum, "sgd, in Nesterov's form; onecycle cycles it").within(0, 0.999999),
+      OPTIM(layer_decay, "the learning rate falls by this factor from layer to layer, from the head")
+          .within(0.01, 1),
       OPTIM(clip_grad, "largest norm, over all gradients together; 0 = off").within(0, kAny),
       OPTIM(grad_accum_steps, "parts that a batch is computed in, to save memory").within(1, 1e6),
 
       SCHEDULE(name, "how the learning rate changes over the run").one_of(names_of(schedules())),
       SCHEDULE(pct_start, "onecycle: fraction of the run in which the rate rises").within(0, 1),
-      SCHEDULE(warmup_epochs, "cosine, constant: epochs from warmup_lr to lr").within(0, 1e6),
-      SCHEDULE(warmup_lr, "cosine, constant: rate at the start of the warm-up").within(0, 1e3),
+      SCHEDULE(warmup_epochs, "all but onecycle: epochs from warmup_lr to lr").within(0, 1e6),
+      SCHEDULE(warmup_lr, "all but onecycle: rate at the start of the warm-up").within(0, 1e3),
       SCHEDULE(min_lr, "cosine: learning rate at the end").within(0, 1e3),
+      SCHEDULE(step_epochs, "step: epochs between two falls of the rate").within(1, 1e6),
+      SCHEDULE(step_factor, "step: what the rate is multiplied by each time").within(0, 1),
       SCHEDULE(cooldown_epochs, "cosine: epochs at min_lr after train.epochs").within(0, 1e6),
 
       TRAIN(epochs, "passes over the training split; may be raised on resume")
           .within(1, 1e6)
           .with(Effect::length),
       TRAIN(batch_size, "pictures per update, over all parts and devices").within(1, 1e6),
+      TRAIN(freeze, "not trained, statistics too: backbone, or names: conv1,bn1,layer1; \"\" = none"),
       TRAIN(precision, "of activations; parameters always stay float32"),
       TRAIN(model_ema_decay, "decay of the averaged weights (EMA); 0 = none").within(0, 0.9999999),
+      TRAIN(patience, "end after N validations without a better best_metric; 0 = never; may be raised")
+          .within(0, 1e6)
+          .with(Effect::length),
       TRAIN(val_interval, "validate every N epochs, and after the last").within(1, 1e6),
       TRAIN(checkpoint_minutes, "minutes between saves; every epoch's end is saved too")
           .within(0, kAny)

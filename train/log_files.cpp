@@ -127,7 +127,10 @@ class JsonSink : public LineSink {
     const double now = monotonic_seconds();
     if (now - last_step_ >= kSecondsBetween || report.batch == report.batches) {
       last_step_ = now;
-      event("step", report.step, [&](JsonWriter& json) { write_epoch(report, json); });
+      event("step", report.step, [&](JsonWriter& json) {
+        write_epoch(report, json);
+        json.member("gradient_norm", report.gradient_norm);
+      });
     }
   }
   void epoch(const EpochReport& report) override {

@@ -3,6 +3,7 @@
 #include "core/memory.h"
 #include "core/meta/meter.h"
 #include "models/registry.h"
+#include "train/run_data.h"
 
 namespace mld {
 
@@ -11,7 +12,7 @@ static std::unique_ptr<Model> model_without_data(const Config& config, int64_t c
                                                  Device device) {
   ModelSpec spec = config.model;
   spec.classes = classes;
-  std::unique_ptr<Model> model = make_model(spec);
+  std::unique_ptr<Model> model = make_trained_model(config, spec);
   if (!device.is_meta()) {
     initialize(*model, static_cast<uint64_t>(config.seed));
   }

@@ -26,4 +26,10 @@ size_t RunData::bytes() const {
                              Scores::kBytes * splits.val->size() * model.classes);
 }
 
+std::unique_ptr<Classifier> make_trained_model(const Config& config, const ModelSpec& spec) {
+  std::unique_ptr<Classifier> model = make_model(spec);
+  freeze_parts(*model, config.train.freeze);
+  return model;
+}
+
 }  // namespace mld

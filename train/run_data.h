@@ -24,4 +24,8 @@ struct RunData {
 // used, UsageError for settings that do not fit it.
 RunData open_run_data(const Config& config);
 
+// The model that a run trains, without values; train.freeze has been applied.
+// Errors: UsageError, as make_model and freeze_parts.
+std::unique_ptr<Classifier> make_trained_model(const Config& config, const ModelSpec& spec);
+
 }  // namespace mld

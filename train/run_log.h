@@ -25,6 +25,7 @@ struct StepReport {
   int64_t step = 0;                 // updates done
   int64_t images = 0;               // pictures in this step
   double loss = 0, lr = 0;
+  double gradient_norm = 0;         // of all gradients together, before clipping
 };
 
 // The results of an epoch.

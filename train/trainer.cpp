@@ -55,7 +55,7 @@ RunData Trainer::open_data() {
 // have the same classes.
 std::unique_ptr<Model> Trainer::start_model(Start start) {
   require_memory(config_, data_.model.classes, device_, data_.bytes());
-  std::unique_ptr<Classifier> model = make_model(data_.model);
+  std::unique_ptr<Classifier> model = make_trained_model(config_, data_.model);
   initialize(*model, static_cast<uint64_t>(config_.seed));
   if (start == Start::fresh && !config_.init.init.empty()) {
     const PretrainedReport report =
@@ -78,10 +78,15 @@ void Trainer::open(const RunFolder& folder) {
 
 ExitCode Trainer::run() {
   last_save_ = monotonic_seconds();
-  while (state_.epoch < epochs()) {
+  while (!ended()) {
     if (const ExitCode code = run_epoch(); code != ExitCode::ok) {
       return code;
     }
+  }
+  if (state_.epoch < epochs()) {
+    log_.message(fmt::format("no better {} in {}: the run ends (train.patience)",
+                             config_.train.best_metric,
+                             counted(config_.train.patience, "validation")));
   }
   return ExitCode::ok;
 }
@@ -105,7 +110,7 @@ ExitCode Trainer::run_epoch() {
   take_results(0);
   const bool finished = finish_epoch();
   save();
-  return !finished || (stop_requested() && state_.epoch < epochs()) ? ExitCode::stopped
+  return !finished || (stop_requested() && !ended()) ? ExitCode::stopped
                                                                     : ExitCode::ok;
 }
 
@@ -151,6 +156,7 @@ void Trainer::take_results(size_t still_queued) {
                           "Try a lower optim.lr or optim.clip_grad = 1", report.step - 1,
                           result.loss);
     report.loss = result.loss;
+    report.gradient_norm = result.gradient_norm;
     state_.loss_sum += result.loss;
     log_.step(report);
   }
@@ -213,7 +219,7 @@ bool Trainer::finish_epoch() {
   state_.epoch = next;
   state_.batch = 0;
   state_.loss_sum = 0;
-  state_.finished = next == epochs();
+  state_.finished = ended();
   report.best = state_.best.metric;
   report.history = state_.history;
   log_.epoch(std::move(report));
@@ -247,6 +253,13 @@ void Trainer::warn_of_bad_pictures() {
   tell("train", *data_.train, state_.bad_train);
   tell("val", *data_.val, state_.bad_val);
 }
+
+bool Trainer::out_of_patience() const {
+  const int64_t patience = config_.train.patience;
+  return patience > 0 && validations_without_progress(state_.history) >= patience;
+}
+
+bool Trainer::ended() const { return state_.epoch >= epochs() || out_of_patience(); }
 
 bool Trainer::save_is_due() const {
   return monotonic_seconds() - last_save_ >= config_.train.checkpoint_minutes * 60;

@@ -67,6 +67,9 @@ class Trainer {
   Model& model() const { return *learner_.model; }
   int64_t epochs() const { return all_epochs(config_.schedule, config_.train.epochs); }
   bool save_is_due() const;
+  // Nothing is left to train: all epochs done, or train.patience used up.
+  bool ended() const;
+  bool out_of_patience() const;
 
   LoadedConfig loaded_;
   const Config& config_ = loaded_.config;

@@ -96,7 +96,7 @@ void Trainer::resume() {
   state_.config = now.config;
   state_.threads = now.threads;
   state_.picture_sizes = now.picture_sizes;
-  state_.finished = state_.epoch >= epochs();  // not if it has been made longer
+  state_.finished = ended();  // not if it has been made longer
   data_.train->note_bad(state_.bad_train);
   data_.val->note_bad(state_.bad_val);
   log_.open(folder_, state_.step);

@@ -13,16 +13,16 @@ namespace {
 struct Factors {
   float beta1, one_minus_beta1, beta2, one_minus_beta2, step, root_correction, eps, decay, l2;
 
-  Factors(const AdamSpec& spec, float weight_decay) {
+  Factors(const AdamSpec& spec, float weight_decay, float lr_scale) {
     const StepRates& rates = *rates_in(spec.rates);
     beta1 = rates.beta1;
     beta2 = spec.beta2;
     one_minus_beta1 = rates.one_minus_beta1;
     one_minus_beta2 = static_cast<float>(1 - double{spec.beta2});
-    step = rates.corrected_lr;
+    step = rates.corrected_lr * lr_scale;
     root_correction = rates.root_correction;
     eps = spec.eps;
-    decay = spec.decoupled ? 1 - rates.lr * weight_decay : 1.0f;
+    decay = spec.decoupled ? 1 - rates.lr * lr_scale * weight_decay : 1.0f;
     l2 = spec.decoupled ? 0.0f : weight_decay;
   }
 };
@@ -46,7 +46,7 @@ void adam_step(const std::vector<AdamSlot>& slots, const AdamSpec& spec) {
   const auto chunks = cut(slots.size(), [&](size_t i) { return slots[i].value.numel(); });
   for_each_chunk(chunks, [&](const Chunk& chunk) {
     const AdamSlot& slot = slots[chunk.tensor];
-    update(Factors(spec, slot.weight_decay), chunk.end - chunk.begin,
+    update(Factors(spec, slot.weight_decay, slot.lr_scale), chunk.end - chunk.begin,
            slot.grad.data<float>() + chunk.begin, slot.value.data<float>() + chunk.begin,
            slot.m.data<float>() + chunk.begin, slot.v.data<float>() + chunk.begin);
   });

@@ -88,7 +88,8 @@ void lamb_step(const std::vector<AdamSlot>& slots, const LambSpec& spec) {
     const AdamSlot& slot = slots[chunk.tensor];
     const float wd = slot.weight_decay;
     const auto [value_squares, u_squares] = squares[chunk.tensor];
-    const float step = rates_in(spec.rates)->lr * trust_ratio(spec, wd, value_squares, u_squares);
+    const float step = rates_in(spec.rates)->lr * slot.lr_scale *
+                       trust_ratio(spec, wd, value_squares, u_squares);
     const float *m = slot.m.data<float>(), *v = slot.v.data<float>();
     float* value = slot.value.data<float>();
 #pragma omp simd

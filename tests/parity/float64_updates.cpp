@@ -123,7 +123,7 @@ void lamb_step(const std::vector<AdamSlot>& slots, const LambSpec& spec) {
     const double weights = norm(value), update = norm(u);
     const double ratio = decay != 0 && weights > 0 && update > 0 ? weights / update : 1;
     for (size_t i = 0; i < u.size(); ++i) {
-      value[i] -= static_cast<double>(rates.lr) * ratio * u[i];
+      value[i] -= double{rates.lr} * double{slot.lr_scale} * ratio * u[i];
     }
     write_doubles(slot.value, value);
     write_doubles(slot.m, m);
@@ -137,7 +137,7 @@ void adam_step(const std::vector<AdamSlot>& slots, const AdamSpec& spec) {
   for (const AdamSlot& slot : slots) {
     Doubles value = read_doubles(slot.value), m = read_doubles(slot.m), v = read_doubles(slot.v);
     const Doubles grad = read_doubles(slot.grad);
-    const double decay = slot.weight_decay, lr = rates.lr;
+    const double decay = slot.weight_decay, lr = double{rates.lr} * double{slot.lr_scale};
     for (size_t i = 0; i < value.size(); ++i) {
       const double g = grad[i] + (spec.decoupled ? 0 : decay * value[i]);
       m[i] = b1 * m[i] + (1 - b1) * g;
