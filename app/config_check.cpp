@@ -114,6 +114,10 @@ void check_contradictions(const Config& c, const GivenKeys& given,
                                      (*c.augment.crop_scale)[0] <= 0),
             {"augment.crop_scale"},
             "augment.crop_scale: expected [low, high] with 0 < low <= high");
+  the.check((c.augment.mixup > 0 || c.augment.cutmix > 0) && c.train.batch_size % 2 != 0,
+            {"train.batch_size", "augment.mixup", "augment.cutmix"},
+            fmt::format("augment.mixup and augment.cutmix mix pairs: train.batch_size {} must be "
+                        "even", c.train.batch_size));
   const int attention_heads = head_row(c.model).attention_heads;
   the.check(attention_heads > 0 && c.model.embed_dim % attention_heads != 0,
             {"model.head", "model.embed_dim"},

@@ -54,10 +54,16 @@ LoadedConfig resumed_config(const TrainCommand& command, const SavedRun& saved,
   if (epochs > before) {
     more_epochs = fmt::format(
         "train.epochs is raised from {} to {}: {}", before, epochs,
-        original.schedule.name == "constant"
-            ? "the learning rate is constant, so results equal those of a run of that length"
+        original.schedule.name == "constant" || original.schedule.name == "step"
+            ? "the learning rate does not depend on it, so results equal those of a run of that "
+              "length"
             : "from here on the learning rate follows the schedule of the new length, so it may "
               "jump, and results differ from a run that had this length from its start");
+  }
+  if (given.config.train.patience > original.train.patience) {
+    more_epochs += fmt::format("{}train.patience is raised from {} to {}",
+                               more_epochs.empty() ? "" : "; ", original.train.patience,
+                               given.config.train.patience);
   }
   return given;
 }
@@ -88,8 +94,10 @@ ExitCode execute(const TrainCommand& command) {
     const SavedRun saved = saved_run(folder);
     config = resumed_config(command, saved, more_epochs);
     if (saved.finished && more_epochs.empty() && !command.print_config) {
-      print(stderr, "{}: this run is finished; to go on: train.epochs={} or more\n",
-            command.resume, config.config.train.epochs + 1);
+      const TrainSpec& spec = config.config.train;
+      print(stderr, "{}: this run is finished; to go on: train.epochs={} or more{}\n",
+            command.resume, spec.epochs + 1,
+            spec.patience > 0 ? ", or, if it ended early, a larger train.patience" : "");
       return ExitCode::ok;
     }
   } else {

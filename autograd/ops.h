@@ -74,6 +74,7 @@ Var softplus(const Var& x);
 // Zeroes with probability p in [0, 1), divides the rest by 1 - p; the tape's key decides which.
 // Identity without a tape, or with p = 0.
 Var dropout(const Var& x, float p);
+Var drop_path(const Var& x, float p);  // the same for whole pictures: stochastic depth. x [N, ...]
 
 // ---- matrix products ----------------------------------------------------------------------------
 // x w^T + bias.   x [..., C], w [O, C], bias f32 [O] or none -> [..., O]

@@ -23,6 +23,15 @@ Rgb random_colour(RandomStream& random) {
   return colour;
 }
 
+// The colour that normalisation makes 0.
+Rgb mean_colour(Normalize normalize) {
+  Rgb colour;
+  for (size_t c = 0; c < colour.size(); ++c) {
+    colour[c] = static_cast<uint8_t>(round_half_even(255 * image_norm(normalize).mean[c]));
+  }
+  return colour;
+}
+
 }  // namespace
 
 void check_augment_policy(const AugmentPolicy& policy) {
@@ -31,6 +40,7 @@ void check_augment_policy(const AugmentPolicy& policy) {
   };
   share("hflip", policy.hflip);
   share("cutout", policy.cutout);
+  share("reprob", policy.reprob);
   if (!policy.crop_scale) {
     return;
   }
@@ -116,6 +126,13 @@ Image augment(const Image& image, const Preprocess& spec, const AugmentPolicy& p
   if (policy.aa == AutoAugment::randaugment) {
     RandomStream random = stream(key, AugmentStream::randaugment);
     out = random_randaugment(std::move(out), random);
+  } else if (policy.aa == AutoAugment::timm) {
+    RandomStream random = stream(key, AugmentStream::randaugment);
+    out = random_timm_randaugment(std::move(out), spec.interpolation, random);
+  }
+  if (policy.reprob > 0) {
+    RandomStream random = stream(key, AugmentStream::erasing);
+    out = random_erasing(std::move(out), policy.reprob, mean_colour(spec.normalize), random);
   }
   return out;
 }

@@ -11,12 +11,15 @@
 
 namespace mld {
 
-// The random streams that augmentations draw from: key.stream + offset. A caller reserves 8 streams
-// for a sample.
-enum class AugmentStream : uint32_t { crop = 0, flip = 1, cutout = 2, randaugment = 3 };
+// The random streams that augmentations draw from: key.stream + offset. A caller reserves
+// kAugmentStreams for a sample.
+enum class AugmentStream : uint32_t { crop = 0, flip = 1, cutout = 2, randaugment = 3, erasing = 4 };
+constexpr uint32_t kAugmentStreams = 8;
 
-enum class AutoAugment { none, randaugment };
-constexpr std::array<std::string_view, 2> words_of(AutoAugment) { return {"none", "randaugment"}; }
+enum class AutoAugment { none, randaugment, timm };
+constexpr std::array<std::string_view, 3> words_of(AutoAugment) {
+  return {"none", "randaugment", "rand-m7-mstd0.5-inc1"};
+}
 
 // Config section `augment`. The defaults are the published COCO recipe: cutout, then RandAugment.
 struct AugmentPolicy {
@@ -25,10 +28,15 @@ struct AugmentPolicy {
   std::optional<std::array<double, 2>> crop_scale = std::nullopt;
   double cutout = 0.5;  // fraction of the side; 0: none
   AutoAugment aa = AutoAugment::randaugment;
+  double reprob = 0;  // probability of random erasing
+  // Of whole batches, by the loader (data/mix.h, data/epoch_order.h):
+  double mixup = 0, cutmix = 0;  // the beta distribution's parameter; 0: off
+  double mix_prob = 1;
+  int64_t repeats = 1;
 };
 
 // A training sample of spec.image_size pixels a side: random-resized crop (else to_square());
-// mirror; cutout; RandAugment. Errors: Error for an empty picture.
+// mirror; cutout; RandAugment; random erasing. Errors: Error for an empty picture.
 Image augment(const Image& image, const Preprocess& spec, const AugmentPolicy& policy,
               const RandomKey& key);
 
@@ -58,5 +66,20 @@ std::vector<RandAugmentStep> draw_randaugment(int width, int height, RandomStrea
 
 // Draws a policy and applies it.
 Image random_randaugment(Image image, RandomStream& random);
+
+// An operation of timm_op() with its argument.
+struct TimmStep {
+  std::string_view op;
+  double argument = 0;
+};
+// timm's "rand-m7-mstd0.5-inc1": two operations of 15, drawn with replacement, each kept with
+// probability 1/2, at a magnitude from N(7, 0.5), clipped to [0, 10]. Returns those kept.
+std::vector<TimmStep> draw_timm_randaugment(RandomStream& random);
+Image random_timm_randaugment(Image image, Interpolation interpolation, RandomStream& random);
+
+// timm's random erasing: with `probability` a box of 2 to 33 % of the area, sides 0.3 to 1 / 0.3,
+// gets one colour (its mode "const": the mean of the normalisation). Ten tries to fit; else none.
+Image random_erasing(Image image, double probability, Rgb colour, RandomStream& random);
+CropBox random_erased_box(int width, int height, RandomStream& random);
 
 }  // namespace mld

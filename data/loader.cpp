@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/parallel.h"
 #include "data/epoch_order.h"
+#include "data/mix.h"
 #include "data/text.h"
 
 namespace mld {
@@ -46,7 +47,7 @@ Loader::Loader(const Dataset& data, LoaderOptions options)
   require<UsageError>(bad >= 0 && bad <= 1, "loader: max_bad_fraction is {}, expected 0 to 1", bad);
   require<UsageError>(batches_per_epoch() > 0,
                       "{} do not fill one batch of {}; use a smaller train.batch_size",
-                      counted(data_.size(), "picture"), o.batch_size);
+                      counted(visits(), "picture"), o.batch_size);
   if (o.augment) {
     check_augment_policy(*o.augment);
   }
@@ -59,11 +60,8 @@ Loader::Loader(const Dataset& data, LoaderOptions options)
         data_.labels(i), [this](const LabelEntry& entry) { return weight(entry) != 1; });
   }
 
-  const int64_t picture_bytes = 3 * S * S;
-  if (!crops() && data_.size() <= o.cache_bytes / picture_bytes) {
-    const size_t n = static_cast<size_t>(data_.size());
-    cache_.reset(new uint8_t[n * static_cast<size_t>(picture_bytes)]);  // no memory until used
-    cache_state_ = std::make_unique<std::atomic<uint8_t>[]>(n);
+  if (!crops() && data_.size() <= o.cache_bytes / (3 * S * S)) {
+    cache_ = std::make_unique<PictureCache>(data_.size(), S);
   }
   for (int i = 0; i < plan_.workers; ++i) {
     threads_.emplace_back([this](const std::stop_token& stop) { work(stop); });
@@ -77,16 +75,22 @@ Loader::~Loader() {
 }
 
 int64_t Loader::batches_per_epoch() const {
-  const int64_t n = data_.size(), size = options_.batch_size;
+  const int64_t n = visits(), size = options_.batch_size;
   return options_.drop_last ? n / size : (n + size - 1) / size;
 }
+
+int64_t Loader::repeats() const {
+  return options_.training && options_.augment ? options_.augment->repeats : 1;
+}
+
+int64_t Loader::visits() const { return epoch_visits(data_.size(), repeats()); }
 
 void Loader::start(int64_t epoch, int64_t first_batch) {
   require<UsageError>(first_batch >= 0 && first_batch <= batches_per_epoch(),
                       "loader: batch {} of an epoch of {}", first_batch, batches_per_epoch());
   std::vector<int64_t> order;
   if (options_.training) {
-    order = epoch_order(data_.size(), options_.seed, epoch);
+    order = epoch_order(data_.size(), options_.seed, epoch, repeats());
   } else {
     order.resize(static_cast<size_t>(data_.size()));
     std::iota(order.begin(), order.end(), int64_t{0});
@@ -107,7 +111,7 @@ std::shared_ptr<Loader::Slot> Loader::make_slot(int64_t number) const {
   slot->epoch = epoch_;
   slot->first = number * options_.batch_size;
   slot->order = order_;
-  const int64_t N = std::min(options_.batch_size, data_.size() - slot->first);
+  const int64_t N = std::min(options_.batch_size, visits() - slot->first);
   const int64_t K = static_cast<int64_t>(data_.class_names().size());
   const int64_t S = options_.preprocess.image_size;
   slot->images = Tensor({N, S, S, 3}, DType::u8);
@@ -186,14 +190,15 @@ void Loader::fill_row(Slot& slot, int64_t row) const {
 
 void Loader::load_row(Slot& slot, int64_t row) const {
   Row& result = slot.rows[static_cast<size_t>(row)];
-  const int64_t n = data_.size();
+  const int64_t n = data_.size(), visits = std::ssize(*slot.order);
   // With more bad pictures than this, hand_out() fails anyway: no need to try further.
   const double allowed = options_.loading.max_bad_fraction * static_cast<double>(n);
-  const int64_t tries = options_.training ? n : 1;
+  const int64_t tries = options_.training ? visits : 1;
   for (int64_t i = 0; i < tries && static_cast<double>(result.bad.size()) <= allowed; ++i) {
-    const int64_t sample = (*slot.order)[static_cast<size_t>((slot.first + row + i) % n)];
+    const int64_t place = (slot.first + row + i) % visits;
+    const int64_t sample = (*slot.order)[static_cast<size_t>(place)];
     try {
-      const Image image = picture(sample, slot.epoch, result);
+      const Image image = picture(sample, slot.epoch, place % repeats(), result);
       std::memcpy(slot.images.rows(row, row + 1).raw(), image.rgb.data(), image.rgb.size());
     } catch (const DataError& error) {
       if (options_.loading.on_bad_image == OnBadImage::error) {
@@ -226,38 +231,20 @@ Image Loader::load(int64_t sample, Row& row) const {
   return image;
 }
 
-Image Loader::picture(int64_t sample, int64_t epoch, Row& row) const {
+Image Loader::picture(int64_t sample, int64_t epoch, int64_t visit, Row& row) const {
   if (!options_.training || !options_.augment) {
     return square_picture(sample, row);
   }
   const RandomKey key{options_.seed, static_cast<uint64_t>(epoch * data_.size() + sample),
-                      kAugmentStream};
+                      kAugmentStream + static_cast<uint32_t>(visit) * kAugmentStreams};
   // Resizing a square picture to its own size changes nothing, so the cache serves augment() too.
   return augment(crops() ? load(sample, row) : square_picture(sample, row), options_.preprocess,
                  *options_.augment, key);
 }
 
 Image Loader::square_picture(int64_t sample, Row& row) const {
-  const int S = static_cast<int>(options_.preprocess.image_size);
   const auto make = [&] { return to_square(load(sample, row), options_.preprocess); };
-  if (!cache_) {
-    return make();
-  }
-  std::atomic<uint8_t>& state = cache_state_[static_cast<size_t>(sample)];
-  const size_t bytes = static_cast<size_t>(S) * static_cast<size_t>(S) * 3;
-  uint8_t* place = &cache_[static_cast<size_t>(sample) * bytes];
-  if (state.load(std::memory_order_acquire) == 2) {
-    Image image(S, S);
-    std::memcpy(image.rgb.data(), place, bytes);
-    return image;
-  }
-  Image image = make();
-  uint8_t empty = 0;
-  if (state.compare_exchange_strong(empty, 1)) {  // two threads may need the same sample
-    std::memcpy(place, image.rgb.data(), bytes);
-    state.store(2, std::memory_order_release);
-  }
-  return image;
+  return cache_ ? cache_->get(sample, make) : make();
 }
 
 float Loader::weight(const LabelEntry& entry) const {
@@ -278,6 +265,19 @@ Tensor Loader::weights_of(const Batch& batch) const {
     }
   }
   return weights;
+}
+
+void Loader::mix(Batch& batch, int64_t epoch) const {
+  if (!options_.training || !options_.augment) {
+    return;
+  }
+  RandomStream random({options_.seed,
+                       static_cast<uint64_t>(epoch * batches_per_epoch() + batch.number),
+                       kMixStream});
+  const int side = static_cast<int>(options_.preprocess.image_size);
+  const Mix mix = draw_mix(*options_.augment, side, random);
+  mix_images(mix, batch.images);
+  mix_targets(mix, batch.targets, batch.weights);
 }
 
 // Removes the rows that were left out. nullopt if no row is left.
@@ -321,13 +321,11 @@ std::optional<Batch> Loader::hand_out(Slot& slot) {
   batch.images = slot.images.rows(0, kept);
   batch.targets = slot.targets.rows(0, kept);
   batch.weights = weights_of(batch);
+  mix(batch, slot.epoch);
   return batch;
 }
 
-int64_t Loader::cache_bytes() const {
-  const int64_t S = options_.preprocess.image_size;
-  return cache_ ? data_.size() * 3 * S * S : 0;
-}
+int64_t Loader::cache_bytes() const { return cache_ ? cache_->bytes() : 0; }
 
 void Loader::note_bad(std::span<const int64_t> samples) {
   for (const int64_t sample : samples) {

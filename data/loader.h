@@ -4,7 +4,6 @@
 // nor the order in which they finish changes a byte.
 #pragma once
 
-#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -21,15 +20,16 @@
 #include "data/augment.h"
 #include "data/dataset.h"
 #include "data/inspect.h"
+#include "data/picture_cache.h"
 
 namespace mld {
 
 enum class OnBadImage { error, skip };
 constexpr std::array<std::string_view, 2> words_of(OnBadImage) { return {"error", "skip"}; }
 
-// The random number streams the loader uses; augment() owns the eight from kAugmentStream on.
-// (The order of the epoch has its own: data/epoch_order.cpp.)
-constexpr uint32_t kAugmentStream = 0x4C0010;
+// The random number streams the loader uses: augment() owns kAugmentStreams of them for each visit
+// of a sample in an epoch. (The order of the epoch has its own: data/epoch_order.cpp.)
+constexpr uint32_t kMixStream = 0x4C0001, kAugmentStream = 0x4C0010;
 
 // Keys of config section [data]: how pictures are loaded, not what they become.
 struct LoadingSpec {
@@ -48,7 +48,8 @@ struct LoaderOptions {
   bool drop_last = false;  // leave out a last batch that is not full
   uint64_t seed = 42;
   double unknown_weight = 0;  // of an unknown label, which counts as absent; 0 = left out
-  // Training only. The key's step is epoch * samples + sample.
+  // Training only. The key's step is epoch * samples + sample, or, for mixing a batch,
+  // epoch * batches + batch.
   std::optional<AugmentPolicy> augment;
   int compute_threads = -1;  // CPU threads the model uses; -1 = compute_threads()
   int prefetch = 3;          // batches decoded ahead of the one handed out
@@ -71,7 +72,7 @@ int usable_processors();
 
 struct Batch {
   Tensor images;                 // u8 [N, S, S, 3]
-  Tensor targets;                // f32 [N, K]: 1 = present, else 0
+  Tensor targets;                // f32 [N, K]: 1 = present, else 0; between them if mixed
   Tensor weights{};              // f32 [N, K]: of the targets; undefined = all are 1
   std::vector<int64_t> indices{};  // [N] the sample of each row
   int64_t number = 0;            // of the batch in its epoch
@@ -114,7 +115,10 @@ class Loader {
   void fill_row(Slot& slot, int64_t row) const;  // never throws: errors are stored in the row
   void load_row(Slot& slot, int64_t row) const;
   bool crops() const;  // each epoch sees a different part of the decoded picture
-  Image picture(int64_t sample, int64_t epoch, Row& row) const;
+  Image picture(int64_t sample, int64_t epoch, int64_t visit, Row& row) const;
+  int64_t visits() const;  // of samples in an epoch
+  int64_t repeats() const;
+  void mix(Batch& batch, int64_t epoch) const;
   Image square_picture(int64_t sample, Row& row) const;
   Image load(int64_t sample, Row& row) const;
   std::optional<Batch> hand_out(Slot& slot);
@@ -130,9 +134,7 @@ class Loader {
   std::map<int64_t, BadPicture> bad_;
   std::map<int64_t, std::string> damage_;
 
-  // Square pictures [samples, S, S, 3], and whether each is cached: 0 no, 1 being written, 2 yes.
-  std::unique_ptr<uint8_t[]> cache_;
-  std::unique_ptr<std::atomic<uint8_t>[]> cache_state_;
+  std::unique_ptr<PictureCache> cache_;
 
   std::mutex mutex_;  // guards the slots and their counters
   std::condition_variable_any work_there_, row_done_;

@@ -26,6 +26,8 @@ struct ModelSpec {
   int64_t ffn = 2048;
   QueryKind query = QueryKind::random;  // ml_decoder
   double dropout = 0.1;
+  // Any head:
+  double drop_path = 0;  // see Backbone::set_drop_path()
 
   bool operator==(const ModelSpec&) const = default;
 };

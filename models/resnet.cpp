@@ -1,5 +1,7 @@
 #include "models/resnet.h"
 
+#include <algorithm>
+
 namespace mld {
 
 namespace {
@@ -19,6 +21,14 @@ std::optional<ResNetShortcut> shortcut(int64_t C, int64_t O, int stride) {
 
 // ---- blocks -------------------------------------------------------------------------------------
 
+Var ResNetBlock::join(Conv2d& conv, BatchNorm2d& bn, const Var& x, const Var& shortcut) const {
+  if (!training || drop_rate == 0) {
+    return conv_bn(conv, bn, x, kRelu, shortcut);
+  }
+  const Var branch = drop_path(conv_bn(conv, bn, x), static_cast<float>(drop_rate));
+  return relu(add(branch, shortcut));
+}
+
 BasicBlock::BasicBlock(int64_t C, int64_t planes, int stride)
     : conv1(C, planes, 3, {.stride = stride, .pad = 1}),
       bn1(planes),
@@ -28,7 +38,7 @@ BasicBlock::BasicBlock(int64_t C, int64_t planes, int stride)
 
 Var BasicBlock::operator()(const Var& x) {
   const Var residual = downsample ? (*downsample)(x) : x;
-  return conv_bn(conv2, bn2, conv_bn(conv1, bn1, x, kRelu), kRelu, residual);
+  return join(conv2, bn2, conv_bn(conv1, bn1, x, kRelu), residual);
 }
 
 void BasicBlock::each(Visitor& v) {
@@ -51,7 +61,7 @@ Bottleneck::Bottleneck(int64_t C, int64_t planes, int stride)
 Var Bottleneck::operator()(const Var& x) {
   const Var residual = downsample ? (*downsample)(x) : x;
   const Var narrow = conv_bn(conv1, bn1, x, kRelu);
-  return conv_bn(conv3, bn3, conv_bn(conv2, bn2, narrow, kRelu), kRelu, residual);
+  return join(conv3, bn3, conv_bn(conv2, bn2, narrow, kRelu), residual);
 }
 
 void Bottleneck::each(Visitor& v) {
@@ -82,6 +92,20 @@ ResNet::ResNet(const ResNetSpec& spec_)
       }
     }
   }
+}
+
+bool ResNet::set_drop_path(double rate) {
+  std::vector<ResNetBlock*> blocks;
+  for (const auto& stage : layers) {
+    for (const auto& block : stage) {
+      blocks.push_back(block.get());
+    }
+  }
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    const double last = std::max<double>(1, static_cast<double>(blocks.size()) - 1);
+    blocks[i]->drop_rate = rate * static_cast<double>(i) / last;
+  }
+  return true;
 }
 
 int64_t ResNet::features() const {

@@ -28,7 +28,13 @@ struct ResNetShortcut : Module {
 
 // A residual block: y = relu(branch(x) + shortcut(x)).
 struct ResNetBlock : Module {
+  double drop_rate = 0;  // probability that a picture loses the branch, in training
+
   virtual Var operator()(const Var& x) = 0;  // [N, H, W, C] -> [N, OH, OW, O]
+
+ protected:
+  // relu(bn(conv(x)) + shortcut), where a picture may lose the first.
+  Var join(Conv2d& conv, BatchNorm2d& bn, const Var& x, const Var& shortcut) const;
 };
 
 // 3x3, 3x3.   C -> planes channels; the shortcut is a projection where the shape changes
@@ -79,6 +85,7 @@ struct ResNet : Backbone {
 
   Var operator()(const Var& images, const Tap& tap = {}) override;
   int64_t features() const override;
+  bool set_drop_path(double rate) override;
   void each(Visitor& v) override;
 };
 

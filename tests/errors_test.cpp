@@ -160,6 +160,8 @@ TEST_CASE("errors: elementwise") {
   CHECK_ERROR(relu(kNone), "activation: x is undefined");
   CHECK_ERROR(gelu(ints({3})), "activation: x must be float32 or bfloat16, got int32");
   CHECK_ERROR(dropout(f32({3}), 1), "dropout: p must be in [0, 1), got 1");
+  CHECK_ERROR(drop_path(f32({3}), 1), "drop_path: p must be in [0, 1), got 1");
+  CHECK_ERROR(drop_path(f32({}), 0.5f), "drop_path: x must be [N, ...], got []");
   CHECK_ERROR(dropout(f32({3}), -0.5f), "dropout: p must be in [0, 1), got -0.5");
 }
 

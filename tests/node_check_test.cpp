@@ -28,11 +28,13 @@ void train(const ModelSpec& spec, int64_t side, NodeCheck& check) {
   tape.backward(logits, random_tensor(logits.shape(), 2));
 }
 
-const ModelSpec kSmall{.backbone = "resnet18", .head = "ml_decoder", .classes = 20, .groups = 5};
+const ModelSpec kSmall{.backbone = "resnet18", .head = "ml_decoder", .classes = 20, .groups = 5,
+                       .drop_path = 0.4};
 
 bool is_backward(const std::string& kernel) {
   // The backward passes of dropout and of a bias use forward kernels.
   return kernel.find("backward") != std::string::npos || kernel == "dropout" ||
+         kernel == "drop_path" ||
          kernel == "sum_rows" || kernel == "scale";
 }
 

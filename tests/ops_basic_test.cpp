@@ -121,6 +121,15 @@ std::vector<OpCase> elementwise_rows() {
          return spec::dropout(spec::dropout(a[0], {.p = 0.2f, .key = kFirstDraw}),
                               {.p = 0.4f, .key = second});
        }},
+      {"drop_path, drawn pictures", {{9, 3, 5}}, [](auto& v) { return drop_path(v[0], 0.4f); },
+       [](auto& a) { return spec::drop_path(a[0], {.p = 0.4f, .key = kFirstDraw}); }},
+      {"drop_path, enough for several threads", {{6, 8, 8, 131}},
+       [](auto& v) { return drop_path(v[0], 0.3f); },
+       [](auto& a) { return spec::drop_path(a[0], {.p = 0.3f, .key = kFirstDraw}); }},
+      {"drop_path, one value a picture", {{13}}, [](auto& v) { return drop_path(v[0], 0.3f); },
+       [](auto& a) { return spec::drop_path(a[0], {.p = 0.3f, .key = kFirstDraw}); }},
+      {"drop_path, whole accesses", {{5, 2, 64}}, [](auto& v) { return drop_path(v[0], 0.3f); },
+       [](auto& a) { return spec::drop_path(a[0], {.p = 0.3f, .key = kFirstDraw}); }},
       {"dropout, p = 0 is the identity", {{2, 3}}, [](auto& v) { return dropout(v[0], 0); },
        [](auto& a) { return a[0]; }},
   };

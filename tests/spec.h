@@ -76,6 +76,14 @@ inline Array dropout(const Array& x, const DropoutSpec& spec) {
   return y;
 }
 
+inline Array drop_path(const Array& x, const DropoutSpec& spec) {  // per picture of [N, ...]
+  Array y(x.shape);
+  for (int64_t i = 0; i < x.numel(); ++i) {
+    y[i] = x[i] * dropout_factor(spec, i / (x.numel() / x.dim(0)));
+  }
+  return y;
+}
+
 // ---- movement -----------------------------------------------------------------------------------
 
 inline Array reshape(const Array& x, const Shape& shape) {

@@ -146,7 +146,15 @@ std::vector<Key> data_keys() {
       AUGMENT(crop_scale, "random resized crop: smallest and largest area kept; [] = no crop")
           .within(0, 1),
       AUGMENT(cutout, "side of the square cut out, as a fraction; 0 = off").within(0, 1),
-      AUGMENT(aa, "automatic augmentation; randaugment: as in the package of that name"),
+      AUGMENT(aa, "automatic augmentation; randaugment: that package's; rand-...: timm's"),
+      AUGMENT(reprob, "probability of random erasing").within(0, 1),
+      AUGMENT(mixup, "blend pictures of a batch: the beta distribution's parameter; 0 = off")
+          .within(0, 4),
+      AUGMENT(cutmix, "paste boxes of each other: the beta distribution's parameter; 0 = off")
+          .within(0, 4),
+      AUGMENT(mix_prob, "probability that a batch is mixed, if mixup or cutmix is on").within(0, 1),
+      AUGMENT(repeats, "visits of a sample in a row, each augmented anew; fewer samples an epoch")
+          .within(1, 16),
   };
 }
 
@@ -161,6 +169,8 @@ std::vector<Key> model_keys() {
           .within(8, 65536),
       MODEL(query, "ml_decoder: queries fixed at random, or learned"),
       MODEL(dropout, "decoders: dropout inside the decoder layer").within(0, 0.99),
+      MODEL(drop_path, "resnet: probability that a picture loses the last residual branch")
+          .within(0, 0.99),
       INIT(init, "a checkpoint or run folder to start from; \"\" = from scratch")
           .with(Effect::place),
       INIT(init_policy, "tensors of init to use: all, all of the backbone, or those that match"),

@@ -41,6 +41,16 @@ void dropout(const Tensor& x, const DropoutSpec& spec, Tensor& y) {
   write_doubles(y, out);
 }
 
+void drop_path(const Tensor& x, const DropoutSpec& spec, Tensor& y) {
+  Doubles out = read_doubles(x);
+  const size_t row = static_cast<size_t>(x.shape().row());
+  for (size_t i = 0; i < out.size(); ++i) {
+    const double factor = dropout_factor(spec, i / row);
+    out[i] = factor == 0 ? 0 : out[i] * factor;
+  }
+  write_doubles(y, out);
+}
+
 void repeat_rows(const Tensor& x, Tensor& y) {
   const Doubles in = read_doubles(x);
   Doubles out;
@@ -159,6 +169,7 @@ void add_float64_updates(KernelTable& table) {
   table.add = add;
   table.scale = scale;
   table.dropout = dropout;
+  table.drop_path = drop_path;
   table.repeat_rows = repeat_rows;
   table.sum_rows = sum_rows;
   table.global_norm = global_norm;
