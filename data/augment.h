@@ -13,7 +13,9 @@ namespace mld {
 
 // The random streams that augmentations draw from: key.stream + offset. A caller reserves
 // kAugmentStreams for a sample.
-enum class AugmentStream : uint32_t { crop = 0, flip = 1, cutout = 2, randaugment = 3, erasing = 4 };
+enum class AugmentStream : uint32_t {
+  crop = 0, flip = 1, cutout = 2, randaugment = 3, erasing = 4,
+};
 constexpr uint32_t kAugmentStreams = 8;
 
 enum class AutoAugment { none, randaugment, timm };

@@ -109,7 +109,7 @@ int64_t count_parameters(Module& model);    // elements, frozen ones included, b
 // Initial values for everything, on the CPU: a pure function of the seed and each module's name,
 // whatever the number of threads. Errors: a module whose reset() leaves a value out.
 void initialize(Module& model, uint64_t seed);
-// Takes a module out of training: its parameters get no gradients, and it and those below it stay in
+// Takes a module out of training: its parameters get no gradients, it and those below it stay in
 // evaluation mode (running statistics do not change) whatever set_training() is told.
 void freeze(Module& module);
 // The same for every parameter and module of `model` that is called `name`, or whose name begins

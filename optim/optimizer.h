@@ -84,8 +84,8 @@ std::span<const OptimizerRow> optimizers();
 // Errors: UsageError for an unknown name.
 const OptimizerRow& optimizer_row(const OptimizerSpec& spec);
 
-// An optimiser over decay_groups(model, spec.weight_decay, spec.layer_decay). The model must have its values, on the
-// device where it is trained. Errors: UsageError for an unknown name.
+// An optimiser over decay_groups(model, spec.weight_decay, spec.layer_decay). The model must have
+// its values, on the device where it is trained. Errors: UsageError for an unknown name.
 std::unique_ptr<Optimizer> make_optimizer(const OptimizerSpec& spec, Module& model);
 
 }  // namespace mld

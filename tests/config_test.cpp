@@ -47,7 +47,10 @@ std::string other_value(const mld::Key& key, const mld::Value& value) {
   if (key.colour) return "\"#102030\"";
   if (std::holds_alternative<std::string>(value)) return "\"other \\\"text\\\" \u00e9 \\u0007\"";
   if (std::holds_alternative<bool>(value)) return now == "true" ? "false" : "true";
-  if (std::holds_alternative<int64_t>(value)) return now == "64" ? "72" : "64";
+  if (std::holds_alternative<int64_t>(value)) {
+    const std::string other = key.maximum < 64 ? mld::to_toml_value(int64_t(key.maximum)) : "64";
+    return now == other ? "72" : other;
+  }
   if (std::holds_alternative<double>(value)) return "0.0625";
   return "[0.25, 0.75]";
 }
@@ -220,7 +223,8 @@ TEST_CASE("wrong types and values: what was expected and what came") {
                  "loss.class_weights: expected a list of numbers from 0 to 1000000, got [1, -1]");
   check_contains(error_of("name = 2020-01-01\n" + kShapes), "expected text, got a date or time");
   check_contains(error_of(kShapes + "[loss]\nname = \"als\"\n"),
-                 "expected one of asl, bce, ce, asl_single, asl_mild, focal, got the text \"als\", did you mean 'asl'?");
+                 "expected one of asl, bce, ce, asl_single, asl_mild, focal, got the text \"als\", "
+                 "did you mean 'asl'?");
   check_contains(error_of(kShapes, {"train.epochs=many"}),
                  "command line: train.epochs: expected integer from 1 to 1000000, got the text "
                  "\"many\"\n  | train.epochs=many\n  |              ^~~~");

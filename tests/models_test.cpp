@@ -158,6 +158,62 @@ TEST_CASE("a folded model computes the same, in float32 and bfloat16") {
   }
 }
 
+TEST_CASE("drop path: rates rise to the last block; off in evaluation and at zero") {
+  const auto model = make_model({.backbone = "resnet18", .head = "gap", .classes = 2,
+                                 .drop_path = 0.7});
+  const auto plain = make_model({.backbone = "resnet18", .head = "gap", .classes = 2});
+  initialize(*model, 3);
+  initialize(*plain, 3);
+  const auto& resnet = dynamic_cast<const ResNet&>(*model->backbone);
+  std::vector<double> rates;
+  for (const auto& stage : resnet.layers) {
+    for (const auto& block : stage) {
+      rates.push_back(block->drop_rate);
+    }
+  }
+  REQUIRE_EQ(rates.size(), 8);
+  for (size_t i = 0; i < rates.size(); ++i) {
+    CHECK_EQ(rates[i], doctest::Approx(0.1 * static_cast<double>(i)));
+  }
+  const Tensor x = random_tensor({4, 32, 32, 3}, 1);
+  CHECK_EQ((*model)(Var(x)).value.to_vector(), (*plain)(Var(x)).value.to_vector());
+  set_training(*model, true);
+  set_training(*plain, true);
+  const auto run = [&](Classifier& net, uint64_t step) {
+    Tape tape({.seed = 1, .step = step});
+    return net(tape.constant(x)).value.to_vector();
+  };
+  CHECK_EQ(run(*model, 1), run(*model, 1));
+  CHECK_NE(run(*model, 1), run(*model, 2));
+  CHECK_NE(run(*model, 1), run(*plain, 1));
+}
+
+TEST_CASE("drop path: a picture without the branch is its shortcut, one with it has more of it") {
+  BasicBlock block(4, 4);
+  initialize(block, 5);
+  const Tensor x = random_tensor({16, 3, 3, 4}, 2);
+  set_training(block, true);
+  const auto run = [&](double rate) {
+    block.drop_rate = rate;
+    Tape tape({.seed = 1, .step = 1});
+    return block(tape.constant(x)).value.to_vector();
+  };
+  const std::vector<float> whole = run(1e-9), dropped = run(0.5), in = x.to_vector();
+  int kept = 0;
+  for (size_t n = 0; n < 16; ++n) {
+    bool shortcut = true, more = true;
+    for (size_t i = n * 36; i < (n + 1) * 36; ++i) {
+      shortcut = shortcut && dropped[i] == std::max(in[i], 0.0f);
+      const double twice = 2 * (whole[i] - in[i]) + in[i];
+      more = more && (whole[i] <= 0 || std::abs(dropped[i] - std::max(twice, 0.0)) < 1e-4);
+    }
+    CHECK_NE(shortcut, more);
+    kept += more;
+  }
+  CHECK_GT(kept, 2);
+  CHECK_LT(kept, 14);
+}
+
 TEST_CASE("taps see every stage, and the pooled features") {
   const auto model = make_model({.backbone = "resnet18", .head = "gap", .classes = 2});
   initialize(*model, 1);

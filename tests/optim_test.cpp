@@ -151,6 +151,48 @@ TEST_CASE("weight decay: matrices only; frozen parameters are left alone") {
   CHECK_EQ(decay, expected);
 }
 
+TEST_CASE("layers are counted as timm does: stem, blocks, what follows them, head") {
+  CHECK_EQ(layers_of({"conv1.weight", "bn1.weight", "layer1.0.conv1.weight", "layer1.0.bn1.weight",
+                      "layer1.1.downsample.0.weight", "layer2.0.conv1.weight", "fc.weight",
+                      "fc.decoder.layers.0.linear1.weight", "fc.bias"}),
+           std::vector<int64_t>{0, 0, 1, 1, 2, 3, 4, 4, 4});
+  CHECK_EQ(layers_of({"body.conv1.0.weight", "body.conv1.1.weight",
+                      "body.layer1.0.conv1.0.0.weight", "body.layer1.10.se.fc1.bias",
+                      "head.decoder.duplicate_pooling"}),
+           std::vector<int64_t>{0, 0, 1, 2, 3});
+  CHECK_EQ(layers_of({"conv_stem.weight", "bn1.weight", "blocks.0.0.conv_dw.weight",
+                      "blocks.1.0.conv_pw.weight", "blocks.1.1.conv_pw.weight", "conv_head.weight",
+                      "bn2.bias", "classifier.weight"}),
+           std::vector<int64_t>{0, 0, 1, 2, 3, 4, 4, 5});
+  CHECK_EQ(layers_of({"0.weight", "0.bias"}), std::vector<int64_t>{0, 0});
+}
+
+TEST_CASE("layer-wise decay scales every optimiser's rate, and with it AdamW's decay") {
+  struct Net : Module {
+    Linear stem{1, 1, false}, block{1, 1, false}, head{1, 1, false};
+    void each(Visitor& v) override {
+      v("conv1", stem);
+      v("layer1.0", block);
+      v("fc", head);
+    }
+  };
+  for (const OptimizerRow& row : optimizers()) {
+    CAPTURE(row.name);
+    const OptimizerSpec spec{.name = std::string(row.name), .weight_decay = 0.5,
+                             .layer_decay = 0.25};
+    Net net;
+    for (const auto& [name, p] : parameters(net)) {
+      p->value = Tensor::full(p->shape, 2);
+      p->grad = Tensor::full(p->shape, 0.25f);
+    }
+    make_optimizer(spec, net)->step({.lr = 0.01, .beta1 = 0.9});
+    const double head = 2 - net.head.weight.value.item();
+    CHECK_GT(head, 0.001);
+    CHECK_EQ(2 - net.block.weight.value.item(), doctest::Approx(head / 4).epsilon(1e-3));
+    CHECK_EQ(2 - net.stem.weight.value.item(), doctest::Approx(head / 16).epsilon(1e-2));
+  }
+}
+
 TEST_CASE("Adam's default eps is 1e-8: a gradient of that size moves half as far") {
   for (const char* name : {"adam_l2", "adamw"}) {
     for (const auto& [eps, moved] : {std::pair{0.0, 0.5}, {3e-8, 0.25}}) {

@@ -107,8 +107,8 @@ TEST_CASE("a run may be made longer on resume, not shorter; its schedule is said
   std::string config = read_file(out / "config.toml");
   Program longer("mltrain", {"--resume", out.string(), "train.epochs=2", "--quiet"}, folder);
   CHECK(longer.wait() == 0);
-  CHECK(contains(longer.err(), "train.epochs is raised from 1 to 2: the learning rate does not depend on "
-                               "so results equal those of a run of that length"));
+  CHECK(contains(longer.err(), "train.epochs is raised from 1 to 2: the learning rate does not "
+                               "depend on it, so results equal those of a run of that length"));
   const std::string results = read_file(out / "results.csv");
   CHECK(std::count(results.begin(), results.end(), '\n') == 3);
   REQUIRE(run("mltrain", args(whole, "2"), folder) == 0);

@@ -37,9 +37,12 @@ bool fits(const Key& key, double number) {
 }
 bool fits(const Key& key, int64_t number) { return fits(key, static_cast<double>(number)); }
 bool fits(const Key&, bool) { return true; }
+bool fits(const Key& key, const std::vector<double>& numbers) {
+  return std::ranges::all_of(numbers, [&key](double number) { return fits(key, number); });
+}
 
 // Each returns a value of the key's type, or nullopt if the given value is not acceptable.
-template <class T>  // text, an integer, true or false
+template <class T>  // text, an integer, true or false, a list of numbers
 std::optional<Value> accept(const Key& key, const GivenValue& given, const T&) {
   const T* same = std::get_if<T>(&given);
   return same != nullptr && fits(key, *same) ? std::optional<Value>(*same) : std::nullopt;
@@ -69,13 +72,6 @@ std::optional<Value> accept(const Key& key, const GivenValue& given, const std::
   }
   const std::optional<Value> pair = accept(key, given, Pair{});
   return pair ? std::optional<Value>(std::optional<Pair>(std::get<Pair>(*pair))) : std::nullopt;
-}
-
-std::optional<Value> accept(const Key& key, const GivenValue& given, const std::vector<double>&) {
-  const auto* numbers = std::get_if<std::vector<double>>(&given);
-  const bool good = numbers != nullptr && std::all_of(numbers->begin(), numbers->end(),
-                                                      [&](double x) { return in_range(key, x); });
-  return good ? std::optional<Value>(*numbers) : std::nullopt;
 }
 
 }  // namespace

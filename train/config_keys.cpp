@@ -198,7 +198,7 @@ std::vector<Key> model_keys() {
           .within(0, 0.999999),
       OPTIM(eps, "Adam, LAMB; 0 = the optimiser's own (1e-8; LAMB 1e-6)").within(0, 1),
       OPTIM(momentum, "sgd, in Nesterov's form; onecycle cycles it").within(0, 0.999999),
-      OPTIM(layer_decay, "the learning rate falls by this factor from layer to layer, from the head")
+      OPTIM(layer_decay, "factor of the learning rate from each layer, from the head, to the next")
           .within(0.01, 1),
       OPTIM(clip_grad, "largest norm, over all gradients together; 0 = off").within(0, kAny),
       OPTIM(grad_accum_steps, "parts that a batch is computed in, to save memory").within(1, 1e6),
@@ -216,10 +216,10 @@ std::vector<Key> model_keys() {
           .within(1, 1e6)
           .with(Effect::length),
       TRAIN(batch_size, "pictures per update, over all parts and devices").within(1, 1e6),
-      TRAIN(freeze, "not trained, statistics too: backbone, or names: conv1,bn1,layer1; \"\" = none"),
+      TRAIN(freeze, "not trained, nor its statistics: backbone, or names (conv1,bn1); \"\" = none"),
       TRAIN(precision, "of activations; parameters always stay float32"),
       TRAIN(model_ema_decay, "decay of the averaged weights (EMA); 0 = none").within(0, 0.9999999),
-      TRAIN(patience, "end after N validations without a better best_metric; 0 = never; may be raised")
+      TRAIN(patience, "end after N validations without a better metric; 0 = never; may be raised")
           .within(0, 1e6)
           .with(Effect::length),
       TRAIN(val_interval, "validate every N epochs, and after the last").within(1, 1e6),

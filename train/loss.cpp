@@ -66,8 +66,8 @@ Tensor weights_of(const LossSpec& spec, const Batch& batch) {
   const bool labels_too = batch.weights.defined();
   const Tensor weights = labels_too ? batch.weights.clone() : Tensor::full(shape, 1);
   const auto K = static_cast<size_t>(shape[1]);
-  for (int64_t i = 0; i < weights.numel(); ++i) {
-    weights.data<float>()[i] *= static_cast<float>(spec.class_weights[static_cast<size_t>(i) % K]);
+  for (size_t i = 0; i < static_cast<size_t>(weights.numel()); ++i) {
+    weights.data<float>()[i] *= static_cast<float>(spec.class_weights[i % K]);
   }
   return weights;
 }

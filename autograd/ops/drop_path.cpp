@@ -4,7 +4,8 @@
 namespace mld {
 
 Var drop_path(const Var& x, float p) {
-  ops::check_values("drop_path", "x", x.value, "[N, ...]");
+  ops::check_values("drop_path", "x", x.value);
+  require(x.shape().rank() >= 1, "drop_path: x must be [N, ...], got {}", x.shape());
   ops::check_dropout("drop_path", p);
   DropoutSpec spec{.p = p};
   if (x.tape == nullptr || !spec.active()) {
