@@ -124,7 +124,8 @@ LoadedModel model_from_checkpoint(const std::filesystem::path& path);
 // The info alone, without reading the tensors. Errors: as model_from_checkpoint.
 CheckpointInfo read_checkpoint_info(const std::filesystem::path& path);
 
-// Refuses a file without a model of ours before its metadata are read as a model's. Errors: DataError.
+// Refuses a file without a model of ours before its metadata are read as a model's. Errors:
+// DataError.
 void require_model(const CheckpointFile& file);
 
 }  // namespace mld

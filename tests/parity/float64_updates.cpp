@@ -1,4 +1,4 @@
-// The other float64 kernels: movement, dropout, ReLU and sigmoid, LAMB and Adam.
+// The other float64 kernels: movement, dropout, ReLU and sigmoid, LAMB, Adam and averages.
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -162,6 +162,18 @@ void adam_step(const std::vector<AdamSlot>& slots, const AdamSpec& spec) {
   }
 }
 
+void ema_update(const std::vector<std::pair<Tensor, Tensor>>& average_and_value, double decay) {
+  for (const auto& [average, value] : average_and_value) {
+    Doubles out = read_doubles(average);
+    const Doubles target = read_doubles(value);
+    for (size_t i = 0; i < out.size(); ++i) {
+      out[i] += (1 - decay) * (target[i] - out[i]);
+    }
+    Tensor to = average;
+    write_doubles(to, out);
+  }
+}
+
 }  // namespace
 
 void add_float64_updates(KernelTable& table) {
@@ -177,6 +189,7 @@ void add_float64_updates(KernelTable& table) {
   table.activation_backward = activation_backward;
   table.lamb_step = lamb_step;
   table.adam_step = adam_step;
+  table.ema_update = ema_update;
 }
 
 }  // namespace mld::parity
