@@ -28,6 +28,7 @@ struct Backbone : Module {
 struct LinearStyle {
   std::string_view name = "";  // below the head's prefix: "fc" in "head.fc.weight"
   float weight_std = 0;        // N(0, weight_std^2); 0: PyTorch's default
+  bool by_classes = false;     // timm's EfficientNets: U(-1/sqrt(K), 1/sqrt(K)), bias 0
 };
 
 // Turns a feature map into logits.

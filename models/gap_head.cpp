@@ -1,5 +1,7 @@
 #include "models/gap_head.h"
 
+#include <cmath>
+
 #include "nn/init.h"
 
 namespace mld {
@@ -15,6 +17,10 @@ Var GapHead::operator()(const Var& x, const Tap& tap) {
 void GapHead::reset(RandomStream& random) {
   if (style.weight_std > 0) {
     fill_normal(linear.weight, random, static_cast<double>(style.weight_std));
+  }
+  if (style.by_classes) {
+    fill_uniform(linear.weight, random, 1.0 / std::sqrt(linear.weight.shape[0]));
+    fill(*linear.bias, 0);
   }
 }
 

@@ -48,7 +48,7 @@ std::unique_ptr<Backbone> lite() {
 }
 
 constexpr BackboneRow lite_row(std::string_view name, std::unique_ptr<Backbone> (*make)()) {
-  return {name, make, "classifier", "conv_stem", Normalize::inception};
+  return {name, make, "classifier", "conv_stem", Normalize::inception, {.by_classes = true}};
 }
 
 std::unique_ptr<Head> gap(const ModelSpec& spec, int64_t features, const LinearStyle& linear) {

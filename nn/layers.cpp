@@ -31,7 +31,7 @@ void Conv2d::each(Visitor& v) {
 
 void Conv2d::reset(RandomStream& random) {
   const Shape& w = weight.shape;
-  const int64_t area = w[1] * w[2], fan_out = w[0] * area, fan_in = w[3] * area;
+  const int64_t area = w[1] * w[2], fan_out = w[0] / spec.groups * area, fan_in = w[3] * area;
   fill_normal(weight, random, std::sqrt(2.0 / static_cast<double>(fan_out)));
   if (bias) {
     fill_linear_default(*bias, random, fan_in);

@@ -24,7 +24,7 @@ struct Conv2d : Module {
   Var operator()(const Var& x);
 
   void each(Visitor& v) override;
-  // Weight: Kaiming normal, fan out, gain sqrt(2) (torchvision, timm, TResNet); bias: default.
+  // Weight: Kaiming normal, a group's fan out, gain sqrt(2) (torchvision, timm); bias: default.
   void reset(RandomStream& random) override;
 };
 

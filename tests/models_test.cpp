@@ -1,6 +1,7 @@
 // Models: heads, folding. tests/parity compares blocks and heads with the published ones.
 #include <algorithm>
 #include <array>
+#include <numeric>
 
 #include <doctest/doctest.h>
 
@@ -238,6 +239,26 @@ TEST_CASE("EfficientNet-Lite: its stages; what strides leave over is rounded up"
       {"blocks.5", {1, 2, 3, 192}},  {"blocks.6", {1, 2, 3, 320}},  {"conv_head", {1, 2, 3, 1280}},
       {"pooled", {1, 1280}}};
   CHECK(seen == expected);
+}
+
+TEST_CASE("EfficientNet-Lite's initial values are timm's: by a group's fan out, by classes") {
+  const auto model = make_model({.backbone = "efficientnet_lite0", .head = "gap", .classes = 25});
+  initialize(*model, 1);
+  for (const auto& [name, p] : parameters(*model)) {
+    const std::vector<float> w = p->value.to_vector();
+    const double mean_square =
+        std::inner_product(w.begin(), w.end(), w.begin(), 0.0) / static_cast<double>(w.size());
+    if (name == "blocks.3.1.conv_dw.weight") {
+      CHECK_EQ(mean_square, doctest::Approx(2.0 / 9).epsilon(0.1));
+    } else if (name == "conv_head.weight") {
+      CHECK_EQ(mean_square, doctest::Approx(2.0 / 1280).epsilon(0.02));
+    } else if (name == "classifier.weight") {
+      CHECK_EQ(mean_square, doctest::Approx(0.2 * 0.2 / 3).epsilon(0.05));
+      CHECK_LE(*std::max_element(w.begin(), w.end()), 0.2f);
+    } else if (name == "classifier.bias") {
+      CHECK_EQ(mean_square, 0);
+    }
+  }
 }
 
 TEST_CASE("errors: model descriptions and inputs") {
