@@ -64,15 +64,70 @@ void gather_channels(const std::vector<Tap>& taps, const Strip& s, const float* 
   }
 }
 
+constexpr int kSlide = 8;  // outputs of slide()
+
+// kSlide outputs of a run that slides over N taps, S pixels at a time: each pixel is loaded once
+// for all outputs that see it. One register of channels from c on.
+template <int N, int S>
+void slide(const std::vector<Tap>& taps, const Strip& s, int64_t C, const float* w, int64_t c) {
+  Vec sums[kSlide] = {};
+  for (size_t row = 0; row < taps.size(); row += N) {
+    const float* in = s.in + taps[row].input + c;
+    Vec weights[N];
+#pragma GCC unroll 8
+    for (int i = 0; i < N; ++i) {
+      weights[i] = load(w + taps[row + static_cast<size_t>(i)].weight + c);
+    }
+#pragma GCC unroll 32
+    for (int j = 0; j < (kSlide - 1) * S + N; ++j) {
+      const Vec pixel = load(in + j * C);
+#pragma GCC unroll 8
+      for (int t = 0; t < kSlide; ++t) {
+        if (j - t * S >= 0 && j - t * S < N) {
+          sums[t] += pixel * weights[j - t * S];
+        }
+      }
+    }
+  }
+#pragma GCC unroll 8
+  for (int t = 0; t < kSlide; ++t) {
+    store(sums[t], s.out + t * s.out_step + c);
+  }
+}
+
+// Channels [begin, end) of kSlide outputs.
+void gather_eight(const Run& run, const std::vector<Tap>& taps, const Strip& s, int64_t C,
+                  const float* w, int64_t begin, int64_t end) {
+  const auto with = [&](auto body) {
+    int64_t c = begin;
+    for (; c + kLanes <= end; c += kLanes) {
+      body(c);
+    }
+    gather_channels<kSlide>(taps, s, w, c, end);
+  };
+  if (run.slides(3, 1)) {
+    with([&](int64_t c) { slide<3, 1>(taps, s, C, w, c); });
+  } else if (run.slides(5, 1)) {
+    with([&](int64_t c) { slide<5, 1>(taps, s, C, w, c); });
+  } else if (run.slides(3, 2)) {
+    with([&](int64_t c) { slide<3, 2>(taps, s, C, w, c); });
+  } else if (run.slides(5, 2)) {
+    with([&](int64_t c) { slide<5, 2>(taps, s, C, w, c); });
+  } else if (run.slides(2, 1)) {
+    with([&](int64_t c) { slide<2, 1>(taps, s, C, w, c); });
+  } else {
+    gather_channels<kSlide>(taps, s, w, begin, end);
+  }
+}
+
 // Output row m.   in [N, in_rows, in_columns, C], w [KH, KW, C], out [out_columns, C]
 void gather_row(const Walk& walk, int64_t m, const float* in, const float* w, float* out,
                 std::vector<Tap>& taps) {
-  constexpr int64_t kChannels = 128;  // at a time, so that their weights stay in the L1 cache
-  const int64_t C = walk.C;
+  const int64_t C = walk.C, block = walk.channel_block();
   for (const Run& run : walk.columns) {
     walk.taps(m, run, taps);
-    for (int64_t c = 0; c < C; c += kChannels) {
-      const int64_t end = std::min(C, c + kChannels);
+    for (int64_t c = 0; c < C; c += block) {
+      const int64_t end = std::min(C, c + block);
       Strip s{in, run.stride * C, out + run.first * C, run.step * C};
       int64_t left = run.count;
       const auto advance = [&](int64_t by) {
@@ -80,8 +135,12 @@ void gather_row(const Walk& walk, int64_t m, const float* in, const float* w, fl
         s.out += by * s.out_step;
         left -= by;
       };
-      for (; left >= 4; advance(4)) {
+      for (; left >= kSlide; advance(kSlide)) {
+        gather_eight(run, taps, s, C, w, c, end);
+      }
+      if (left >= 4) {
         gather_channels<4>(taps, s, w, c, end);
+        advance(4);
       }
       if (left >= 2) {
         gather_channels<2>(taps, s, w, c, end);

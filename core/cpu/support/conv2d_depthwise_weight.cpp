@@ -35,6 +35,41 @@ void correlate(const std::vector<Tap>& taps, const Pairs& p, float* sums, int64_
   }
 }
 
+constexpr int kSlide = 8;  // outputs of slide()
+
+// kSlide outputs of a run that slides over N taps, S pixels at a time: each pixel is loaded once
+// for all of them. One register of channels from c on.
+template <int N, int S>
+void slide(const std::vector<Tap>& taps, const Pairs& p, float* sums, int64_t c) {
+  Vec dy[kSlide];
+#pragma GCC unroll 8
+  for (int t = 0; t < kSlide; ++t) {
+    dy[t] = load(p.dy + t * p.dy_step + c);
+  }
+  for (size_t row = 0; row < taps.size(); row += N) {
+    const float* x = p.x + taps[row].input + c;
+    Vec total[N];
+#pragma GCC unroll 8
+    for (int i = 0; i < N; ++i) {
+      total[i] = load(sums + taps[row + static_cast<size_t>(i)].weight + c);
+    }
+#pragma GCC unroll 32
+    for (int j = 0; j < (kSlide - 1) * S + N; ++j) {
+      const Vec pixel = load(x + j * p.dy_step);
+#pragma GCC unroll 8
+      for (int t = 0; t < kSlide; ++t) {
+        if (j - t * S >= 0 && j - t * S < N) {
+          total[j - t * S] += pixel * dy[t];
+        }
+      }
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < N; ++i) {
+      store(total[i], sums + taps[row + static_cast<size_t>(i)].weight + c);
+    }
+  }
+}
+
 // T outputs, channels [begin, end).
 template <int T>
 void correlate_channels(const std::vector<Tap>& taps, const Pairs& p, float* sums, int64_t begin,
@@ -52,15 +87,37 @@ void correlate_channels(const std::vector<Tap>& taps, const Pairs& p, float* sum
   }
 }
 
+// Channels [begin, end) of kSlide outputs.
+void correlate_eight(const Run& run, const std::vector<Tap>& taps, const Pairs& p, float* sums,
+                     int64_t begin, int64_t end) {
+  const auto with = [&](auto body) {
+    int64_t c = begin;
+    for (; c + kLanes <= end; c += kLanes) {
+      body(c);
+    }
+    correlate_channels<kSlide>(taps, p, sums, c, end);
+  };
+  if (run.slides(3, 1)) {
+    with([&](int64_t c) { slide<3, 1>(taps, p, sums, c); });
+  } else if (run.slides(5, 1)) {
+    with([&](int64_t c) { slide<5, 1>(taps, p, sums, c); });
+  } else if (run.slides(3, 2)) {
+    with([&](int64_t c) { slide<3, 2>(taps, p, sums, c); });
+  } else if (run.slides(5, 2)) {
+    with([&](int64_t c) { slide<5, 2>(taps, p, sums, c); });
+  } else {
+    correlate_channels<kSlide>(taps, p, sums, begin, end);
+  }
+}
+
 // Row m of dy: sums [KH, KW, C] get its products with x.   x [N, H, W, C]; dy the row's [OW, C]
 void correlate_row(const Walk& walk, int64_t m, const float* x, const float* dy, float* sums,
                    std::vector<Tap>& taps) {
-  constexpr int64_t kChannels = 128;  // at a time, so that their sums stay in the L1 cache
-  const int64_t C = walk.C;
+  const int64_t C = walk.C, block = walk.channel_block();
   for (const Run& run : walk.columns) {
     walk.taps(m, run, taps);
-    for (int64_t c = 0; c < C; c += kChannels) {
-      const int64_t end = std::min(C, c + kChannels);
+    for (int64_t c = 0; c < C; c += block) {
+      const int64_t end = std::min(C, c + block);
       Pairs p{x, dy + run.first * C, run.stride * C, C};
       int64_t left = run.count;
       const auto advance = [&](int64_t by) {
@@ -68,8 +125,8 @@ void correlate_row(const Walk& walk, int64_t m, const float* x, const float* dy,
         p.dy += by * p.dy_step;
         left -= by;
       };
-      for (; left >= 8; advance(8)) {
-        correlate_channels<8>(taps, p, sums, c, end);
+      for (; left >= kSlide; advance(kSlide)) {
+        correlate_eight(run, taps, p, sums, c, end);
       }
       for (; left >= 2; advance(2)) {
         correlate_channels<2>(taps, p, sums, c, end);

@@ -51,7 +51,7 @@ std::vector<Run> backward_runs(const Axis& a) {
   for (int64_t phase = 0; phase < a.stride; ++phase) {
     for (int64_t i = phase; i < a.in; i += a.stride) {
       Run run{i, 1, a.stride, 1, {}};
-      for (int64_t k = 0; k < a.kernel; ++k) {
+      for (int64_t k = a.kernel - 1; k >= 0; --k) {
         const int64_t reach = i + a.before - k * a.dilation;
         if (reach >= 0 && reach % a.stride == 0 && reach / a.stride < a.out) {
           run.seen.push_back({k, reach / a.stride});
@@ -78,6 +78,20 @@ std::vector<std::vector<Seen>> each_of(const std::vector<Run>& runs, int64_t cou
 
 }  // namespace
 
+bool Run::slides(int64_t taps, int64_t by) const {
+  bool beside = static_cast<int64_t>(seen.size()) == taps && stride == by;
+  for (size_t i = 1; i < seen.size(); ++i) {
+    beside = beside && seen[i].at == seen[i - 1].at + 1;
+  }
+  return beside;
+}
+
+int64_t Walk::channel_block() const {
+  constexpr int64_t kWeights = 4096, kVector = 16;  // weights: 16 KiB
+  const int64_t blocks = (C * KH * KW + kWeights - 1) / kWeights;
+  return ((C + blocks - 1) / blocks + kVector - 1) / kVector * kVector;
+}
+
 void Walk::taps(int64_t m, const Run& run, std::vector<Tap>& out) const {
   const int64_t n = m / out_rows();
   out.clear();
@@ -90,12 +104,12 @@ void Walk::taps(int64_t m, const Run& run, std::vector<Tap>& out) const {
 }
 
 Walk forward_walk(const ConvProblem& p) {
-  return {p.x[3], p.w[2], p.x[1], p.x[2], p.y[2],
+  return {p.x[3], p.w[1], p.w[2], p.x[1], p.x[2], p.y[2],
           each_of(forward_runs(Axis(p, 1)), p.y[1]), forward_runs(Axis(p, 2))};
 }
 
 Walk backward_walk(const ConvProblem& p) {
-  return {p.x[3], p.w[2], p.y[1], p.y[2], p.x[2],
+  return {p.x[3], p.w[1], p.w[2], p.y[1], p.y[2], p.x[2],
           each_of(backward_runs(Axis(p, 1)), p.x[1]), backward_runs(Axis(p, 2))};
 }
 

@@ -17,7 +17,10 @@ struct Seen {
 // to the next, what they see moves by `stride`.
 struct Run {
   int64_t first, count, step, stride;
-  std::vector<Seen> seen;  // by the first
+  std::vector<Seen> seen;  // by the first, in the order of the pixels
+
+  // Whether it is a correlation of `taps` pixels beside each other, moving by `by`.
+  bool slides(int64_t taps, int64_t by) const;
 };
 
 // One pixel of the kernel: what it lies on for the first output of a run, and its weights.
@@ -27,11 +30,14 @@ struct Tap {
 
 // How pictures follow from others by a convolution, or by its gradient.
 struct Walk {
-  int64_t C, KW, in_rows, in_columns, out_columns;
+  int64_t C, KH, KW, in_rows, in_columns, out_columns;
   std::vector<std::vector<Seen>> rows;  // by output row
   std::vector<Run> columns;
 
   int64_t out_rows() const { return static_cast<int64_t>(rows.size()); }
+  // Channels taken at a time: whole vectors, equal shares, so few that their weights stay in the L1
+  // cache beside the pixels.
+  int64_t channel_block() const;
   // The taps along a run of columns of output row m, counted over all pictures.
   void taps(int64_t m, const Run& run, std::vector<Tap>& out) const;
 };
