@@ -63,12 +63,12 @@ LoadedModel load(const ExportCommand& command, const fs::path& file) {
   if (ours) {
     return model_from_checkpoint(file);
   }
-  LoadedModel loaded = model_from_weights(file, info);
+  ForeignModel loaded = model_from_weights(file, info);
   const Preprocess& p = loaded.info.preprocess;
   print(stderr, "mlinfer: {}: a {} with the head {}, {} classes; {}; pictures {} px, {}, {}, "
-                "normalize {}\n", printable(file.native()), loaded.info.model.backbone,
+                "normalize {}; {}\n", printable(file.native()), loaded.info.model.backbone,
         loaded.info.model.head, loaded.info.model.classes, word(loaded.info.task), p.image_size,
-        word(p.resize), word(p.interpolation), word(p.normalize));
+        word(p.resize), word(p.interpolation), word(p.normalize), loaded.report.text());
   return loaded;
 }
 

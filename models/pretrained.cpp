@@ -166,7 +166,8 @@ bool read_head(ModelSpec& spec, std::span<const StateView> state) {
 std::string PretrainedReport::text() const {
   std::vector<std::string> unchanged = missing;
   unchanged.insert(unchanged.end(), mismatched.begin(), mismatched.end());
-  return fmt::format("{} tensors loaded (names of {}{}){}{}", loaded, naming,
+  return fmt::format("{} tensors loaded{}{} (names of {}{}){}{}", loaded,
+                     entry.empty() ? "" : " from ", entry, naming,
                      prefix.empty() ? "" : ", after a prefix", listed("unchanged", unchanged),
                      listed("not used", unexpected));
 }

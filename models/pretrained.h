@@ -29,8 +29,10 @@ struct PretrainedReport : LoadReport {
   size_t loaded = 0;        // tensors of the model
   std::string_view naming;  // the names found in the file: "mldecoder", "timm", ...
   std::string prefix;       // before all names: "module."
+  std::string entry{};      // of the file, if it holds more than a state: "model_ema"
 
-  // "318 tensors loaded (timm's names); unchanged: fc.weight, fc.bias; not used: head.weight"
+  // "318 tensors loaded from model_ema (names of timm); unchanged: fc.weight, fc.bias; not used:
+  // head.weight"
   std::string text() const;
 };
 

@@ -171,7 +171,8 @@ std::vector<Key> model_keys() {
       MODEL(dropout, "decoders: dropout inside the decoder layer").within(0, 0.99),
       MODEL(drop_path, "resnet: probability that a picture loses the last residual branch")
           .within(0, 0.99),
-      INIT(init, "a checkpoint or run folder to start from; \"\" = from scratch")
+      INIT(init, "a checkpoint or run folder to start from, or another program's weights "
+                 "(safetensors, .pth); \"\" = from scratch")
           .with(Effect::place),
       INIT(init_policy, "tensors of init to use: all, all of the backbone, or those that match"),
 

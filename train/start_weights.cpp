@@ -19,6 +19,15 @@ static void check_classes(const std::vector<std::string>& file,
   }
 }
 
+// `state`: the file's tensors.
+static PretrainedReport load_from(const CheckpointFile& file, std::span<const StateView> state,
+                                  Classifier& model, InitPolicy policy) {
+  PretrainedReport report = load_pretrained(model, state, policy);
+  report.entry = file.pth() != nullptr ? printable(file.pth()->entry()) : "";
+  check_weights(model);
+  return report;
+}
+
 PretrainedReport init_from_checkpoint(Classifier& model, const InitSpec& spec,
                                       const std::vector<std::string>& class_names) {
   CheckpointFile file(weights_file(spec.init));
@@ -34,9 +43,7 @@ PretrainedReport init_from_checkpoint(Classifier& model, const InitSpec& spec,
     }
   }
   return in_file(file.path(), [&] {
-    PretrainedReport report = load_pretrained(model, file.tensors(), spec.init_policy);
-    check_weights(model);
-    return report;
+    return load_from(file, file.tensors(), model, spec.init_policy);
   });
 }
 
@@ -58,17 +65,16 @@ static std::vector<std::string> names_for(const CheckpointFile& file, const Fore
   return names;
 }
 
-LoadedModel model_from_weights(const std::filesystem::path& path, const ForeignInfo& info) {
+ForeignModel model_from_weights(const std::filesystem::path& path, const ForeignInfo& info) {
   CheckpointFile file(weights_file(path));
-  LoadedModel loaded;
+  ForeignModel loaded;
   loaded.info.preprocess = info.preprocess;
   loaded.info.task = info.task;
   in_file(file.path(), [&] {
     const std::vector<StateView> state = file.tensors();
     loaded.info.model = model_of(state, info.backbone);
     auto model = make_model(loaded.info.model);
-    load_pretrained(*model, state, InitPolicy::strict);
-    check_weights(*model);
+    loaded.report = load_from(file, state, *model, InitPolicy::strict);
     loaded.model = std::move(model);
   });
   if (!info.own_normalize) {

@@ -26,9 +26,12 @@ struct ForeignInfo {
   Task task = Task::multi_label;
   std::vector<std::string> class_names;  // empty: the file's, or else "0", "1", ...
 };
+struct ForeignModel : LoadedModel {
+  PretrainedReport report;
+};
 // The model in another program's file, all of whose tensors must belong to it.
 // Errors: as init_from_checkpoint; DataError for an unknown architecture or head, or if the number
 // of class names is not the model's.
-LoadedModel model_from_weights(const std::filesystem::path& path, const ForeignInfo& info);
+ForeignModel model_from_weights(const std::filesystem::path& path, const ForeignInfo& info);
 
 }  // namespace mld
