@@ -49,7 +49,7 @@ struct Small : Module {
 
 Batch batch_of(int64_t n, uint64_t number) {
   Batch batch{.images = Tensor({n, kSide, kSide, 3}, DType::u8),
-              .targets = Tensor({n, kClasses}), .indices = {}};
+              .targets = Tensor({n, kClasses}), .weights = Tensor({n, kClasses})};
   for (int64_t i = 0; i < batch.images.numel(); ++i) {
     const float draw = random_uniform({.seed = 7, .step = number}, static_cast<uint64_t>(i));
     batch.images.data<uint8_t>()[i] = static_cast<uint8_t>(255 * draw);
@@ -57,6 +57,7 @@ Batch batch_of(int64_t n, uint64_t number) {
   for (int64_t i = 0; i < batch.targets.numel(); ++i) {
     const float draw = random_uniform({.seed = 8, .step = number}, static_cast<uint64_t>(i));
     batch.targets.data<float>()[i] = draw < 0.3f ? 1.0f : 0.0f;
+    batch.weights.data<float>()[i] = draw * 4;
   }
   return batch;
 }
