@@ -1,6 +1,7 @@
 // JSON of moderate size as a document, for the formats.
 #pragma once
 
+#include <istream>  // before the attribute below, which would meet its definitions
 #include <string>
 #include <string_view>
 
