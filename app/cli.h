@@ -56,12 +56,19 @@ using MltrainCommand =
 // the nearest command or option.
 MltrainCommand parse_mltrain(std::span<const std::string> arguments);
 
-struct EvalCommand {
+// A checkpoint and labelled pictures.
+struct SplitCommand {
   std::string checkpoint;
   std::string data;  // a config file or a data folder; "" = the run's own data
   std::string split = "val";
   std::vector<std::string> overrides;
   bool json = false;
+};
+
+struct EvalCommand : SplitCommand {};
+
+struct ThresholdsCommand : SplitCommand {
+  std::optional<double> precision;  // wanted of every class; none: the best F1
 };
 
 struct PredictCommand {
@@ -89,7 +96,8 @@ struct ExportCommand {
 };
 
 using MlinferCommand =
-    std::variant<PrintText, EvalCommand, PredictCommand, ExportCommand, InfoCommand>;
+    std::variant<PrintText, EvalCommand, ThresholdsCommand, PredictCommand, ExportCommand,
+                 InfoCommand>;
 
 // As parse_mltrain.
 MlinferCommand parse_mlinfer(std::span<const std::string> arguments);

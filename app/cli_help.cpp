@@ -37,10 +37,16 @@ const std::string_view kMlinferHelp = R"(Uses trained image classifiers.
       --data CONFIG|FOLDER   the data (default: what the run was configured with)
       --split NAME           train, val or test (default val)
       --json                 one JSON object on stdout
+  mlinfer thresholds CHECKPOINT [key=value ...] [options]   fit a threshold per class and keep
+                             them in the checkpoint, for predict and eval (a multi-label run
+                             fits those of its best weights for F1); options as for eval, and
+      --precision P          each class's largest recall with at least this precision, above 0
+                             to 1 (default: its best F1)
   mlinfer predict CHECKPOINT PICTURE|FOLDER... [options]
-      --threshold T          show labels with a score of at least T, 0 to 1 (default 0.5), and
-                             always the best one; single-label: scores add up to 1
-      --top-k N              show the N best labels instead; those below T are marked so
+      --threshold T          show labels with a score of at least T, 0 to 1, and always the best
+                             one (default: each class's own threshold, 0.5 if none were fitted);
+                             single-label: scores add up to 1
+      --top-k N              show the N best labels instead; those below the threshold are marked so
       --max-pixels N         read pictures of up to N pixels (default 67108864)
       --json | --csv         one JSON line per picture | CSV
   mlinfer export CHECKPOINT [options]                 the weights under another program's names

@@ -10,15 +10,32 @@
 namespace mld {
 namespace {
 
-MlinferCommand parse_eval(std::span<const std::string> arguments) {
-  EvalCommand command;
-  Options options("mlinfer eval", kMlinferHelp);
+// Options and arguments that say what to score; `name` is the command's.
+void parse_split(Options& options, std::string_view name, SplitCommand& command,
+                 std::span<const std::string> arguments) {
   options.add_option("--data", command.data);
   options.add_option("--split", command.split)->check(CLI::IsMember({"train", "val", "test"}));
   options.add_flag("--json", command.json);
   split(options.positionals(arguments), "checkpoint", command.checkpoint, command.overrides);
   require<UsageError>(!command.checkpoint.empty(),
-                      "eval: no checkpoint given (see mlinfer --help)");
+                      "{}: no checkpoint given (see mlinfer --help)", name);
+}
+
+MlinferCommand parse_eval(std::span<const std::string> arguments) {
+  EvalCommand command;
+  Options options("mlinfer eval", kMlinferHelp);
+  parse_split(options, "eval", command, arguments);
+  return command;
+}
+
+MlinferCommand parse_thresholds(std::span<const std::string> arguments) {
+  ThresholdsCommand command;
+  Options options("mlinfer thresholds", kMlinferHelp);
+  options.add_option("--precision", command.precision);
+  parse_split(options, "thresholds", command, arguments);
+  const double precision = command.precision.value_or(1);
+  require<UsageError>(precision > 0 && precision <= 1,  // not NaN either
+                      "thresholds: --precision must be above 0 and at most 1, got {}", precision);
   return command;
 }
 
@@ -91,12 +108,13 @@ MlinferCommand parse_info(std::span<const std::string> arguments) {
 MlinferCommand parse_mlinfer_alone(std::span<const std::string> arguments,
                                    const std::vector<std::string>& commands) {
   require<UsageError>(!arguments.empty(),
-                      "no command given: eval, predict, export or info (see mlinfer --help)");
+                      "no command given: eval, thresholds, predict, export or info (see mlinfer "
+                      "--help)");
   Options options("mlinfer", kMlinferHelp);
   const std::vector<std::string> positionals = options.positionals(arguments);
   const std::string& name = positionals.empty() ? arguments[0] : positionals[0];
-  fail<UsageError>("unknown command '{}'{}; there are eval, predict, export and info",
-                   printable(name), did_you_mean(name, commands));
+  fail<UsageError>("unknown command '{}'{}; there are eval, thresholds, predict, export and "
+                   "info", printable(name), did_you_mean(name, commands));
 }
 
 }  // namespace
@@ -104,6 +122,7 @@ MlinferCommand parse_mlinfer_alone(std::span<const std::string> arguments,
 MlinferCommand parse_mlinfer(std::span<const std::string> arguments) {
   return parse_command<MlinferCommand>(
       {{"eval", parse_eval},
+       {"thresholds", parse_thresholds},
        {"predict", parse_predict},
        {"export", parse_export},
        {"info", parse_info}},

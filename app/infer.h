@@ -10,6 +10,10 @@ namespace mld {
 // read, or if their classes differ.
 ExitCode execute(const EvalCommand& command);
 
+// Fits a checkpoint's thresholds on a split and writes them into it. Errors: as eval; UsageError
+// for a single-label checkpoint.
+ExitCode execute(const ThresholdsCommand& command);
+
 // Labels pictures. If a picture cannot be read, names it on stderr, labels the others and returns
 // ExitCode::data.
 ExitCode execute(const PredictCommand& command);

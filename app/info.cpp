@@ -63,6 +63,10 @@ ExitCode execute(const InfoCommand& command) {
   for (const auto& [name, value] : info.metrics) {
     print(stdout, "{:<11} {:g}\n", printable(name), value);
   }
+  if (!info.thresholds.empty()) {
+    const auto [low, high] = std::ranges::minmax(info.thresholds);
+    print(stdout, "thresholds  fitted per class, {:.4f} to {:.4f}\n", low, high);
+  }
   print_summary(info.model, p.image_size, command.stages);
   print(stdout, "\nclasses     {}\n\n{}\n",
         name_list(info.class_names, info.class_names.size()), printable_lines(info.config));

@@ -11,6 +11,7 @@
 #include "train/checkpoint.h"
 #include "train/finite.h"
 #include "train/objective.h"
+#include "train/thresholds.h"
 
 namespace mld {
 namespace {
@@ -18,7 +19,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int64_t kBatch = 8;
-constexpr double kDefaultThreshold = 0.5;
 
 // Files as given, and the pictures in and below given folders.
 std::vector<fs::path> picture_paths(const std::vector<std::string>& given) {
@@ -43,28 +43,35 @@ std::vector<fs::path> picture_paths(const std::vector<std::string>& given) {
   return pictures;
 }
 
+// [K]: the given threshold for all classes, else those of the checkpoint.
+std::vector<double> thresholds_of(const PredictCommand& command, const CheckpointInfo& info) {
+  if (!command.threshold && !info.thresholds.empty()) {
+    return info.thresholds;
+  }
+  return std::vector<double>(info.class_names.size(),
+                             command.threshold.value_or(kDefaultThreshold));
+}
+
 struct Prediction {
   int64_t id;
   float score;
   bool above;
 };
 
-// The labels to show: the best `top_k`, or those with at least the threshold (always the best one).
-std::vector<Prediction> choose(const float* scores, int64_t K, const PredictCommand& command) {
-  const double threshold = command.threshold.value_or(kDefaultThreshold);
-  std::vector<int64_t> order(static_cast<size_t>(K));
+// The labels to show, best first: the best `top_k`, or those with at least their class's threshold
+// and always the best one.   thresholds [K]
+std::vector<Prediction> choose(const float* scores, std::span<const double> thresholds,
+                               std::optional<int64_t> top_k) {
+  std::vector<int64_t> order(thresholds.size());
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(),
                    [&](int64_t a, int64_t b) { return scores[a] > scores[b]; });
   std::vector<Prediction> chosen;
   for (const int64_t id : order) {
-    const bool above = scores[id] >= threshold;
-    const bool wanted = command.top_k ? static_cast<int64_t>(chosen.size()) < *command.top_k
-                                      : above || chosen.empty();
-    if (!wanted) {
-      break;
+    const bool above = scores[id] >= thresholds[static_cast<size_t>(id)];
+    if (top_k ? static_cast<int64_t>(chosen.size()) < *top_k : above || chosen.empty()) {
+      chosen.push_back({id, scores[id], above});
     }
-    chosen.push_back({id, scores[id], above});
   }
   return chosen;
 }
@@ -119,6 +126,7 @@ ExitCode execute(const PredictCommand& command) {
   LoadedModel loaded = model_from_checkpoint(command.checkpoint);
   fold_batch_norm(*loaded.model);
   const auto objective = make_objective(config_of(loaded.info), *loaded.model);
+  const std::vector<double> thresholds = thresholds_of(command, loaded.info);
   if (command.csv) {
     print(stdout, "file,label,id,score,above\n");
   }
@@ -130,9 +138,8 @@ ExitCode execute(const PredictCommand& command) {
       return;
     }
     const std::vector<float> scores = scores_of(*objective, pictures, names);
-    const int64_t K = loaded.info.model.classes;
     for (size_t i = 0; i < names.size(); ++i) {
-      print_labels(names[i], choose(&scores[i * static_cast<size_t>(K)], K, command),
+      print_labels(names[i], choose(&scores[i * thresholds.size()], thresholds, command.top_k),
                    loaded.info.class_names, command);
     }
     pictures.clear();

@@ -27,6 +27,7 @@ CheckpointInfo small_info() {
                      .interpolation = Interpolation::bicubic, .normalize = Normalize::imagenet};
   info.weights = "ema";
   info.metrics = {{"mAP", 61.25}, {"CF1", 1.0 / 3}};
+  info.thresholds = {0.25, 1.0 / 3, 2};
   info.config = "seed = 1\nname = \"a\"\n";
   return info;
 }
@@ -109,6 +110,12 @@ TEST_CASE("a model's checkpoint carries all that inference needs") {
   CHECK_EQ((*loaded.model)(x).value.to_vector(), (*model)(x).value.to_vector());
   save_model(again, state_dict(*loaded.model), loaded.info);
   CHECK_EQ(read_file(path), read_file(again));
+}
+
+TEST_CASE("a checkpoint from before thresholds has none") {
+  Metadata metadata = to_metadata(small_info());
+  metadata.erase("thresholds");
+  CHECK(checkpoint_info(metadata, "file").thresholds.empty());
 }
 
 TEST_CASE("every damaged byte is noticed") {
@@ -197,6 +204,13 @@ TEST_CASE("errors: descriptions that contradict themselves or the tensors") {
   CHECK_EQ(file.with("weights", "best"), "FILE: metadata \"weights\" is best, known are raw, ema");
   CHECK_EQ(file.with("classes", "[\"a\"]"), "FILE: 1 class names for a model of 3 classes");
   CHECK_EQ(file.with("classes", "[1]"), "FILE: metadata \"classes\": entry 0 must be text");
+  CHECK_EQ(file.with("thresholds", "[0.5, 0.5]"), "FILE: 2 thresholds for 3 classes");
+  CHECK_EQ(file.with("thresholds", "0.5"),
+           "FILE: metadata \"thresholds\" must be an array of numbers");
+  CHECK_EQ(file.with("thresholds", "[0.5, null, 0.5]"),
+           "FILE: metadata \"thresholds\": entry 1 must be a number");
+  CHECK_EQ(file.with("thresholds", "[0.5, -0.5, 0.5]"),
+           "FILE: metadata \"thresholds\" has -0.5, expected 0 to 2");
   CHECK(file.with("classes", "[\"a\"").starts_with("FILE: metadata \"classes\", byte 4: "));
   CHECK(file.with("classes", std::string(100000, '['))
             .starts_with("FILE: metadata \"classes\", byte "));
@@ -247,12 +261,17 @@ TEST_CASE("a training state is read as it was written, every field") {
   const TrainingState state{.step = 1, .epoch = 2, .batch = 3, .loss_sum = 0.1,
                             .validated_step = 5, .raw_metric = 6.25, .ema_metric = 7.5,
                             .best = {.metric = 8.125, .step = 9, .weights = "ema"},
+                            .thresholds = {0.25, 2},
                             .finished = true, .history = {1.5, 1.0 / 3}, .bad_train = {10, 11},
                             .bad_val = {12}, .threads = 13, .fingerprint = "f",
                             .picture_sizes = "p", .config = "c = 1\n"};
   const auto metadata = to_metadata(state);
-  CHECK_EQ(metadata.size(), 19);  // with the version
+  CHECK_EQ(metadata.size(), 20);  // with the version
   CHECK(from_metadata(metadata, "file") == state);
+  auto older = metadata;
+  older.erase("thresholds");
+  older.erase("picture_sizes");
+  CHECK(from_metadata(older, "file").thresholds.empty());
 }
 
 TEST_CASE("errors: starting strictly from a checkpoint of other classes") {

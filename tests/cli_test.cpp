@@ -161,6 +161,15 @@ TEST_CASE("mlinfer: eval, predict, info") {
   CHECK(eval.overrides == Arguments{"data.format=voc"});
   CHECK(infer<mld::EvalCommand>({"eval", "c"}).split == "val");
 
+  const auto thresholds = infer<mld::ThresholdsCommand>(
+      {"thresholds", "c", "--precision", "0.9", "--data", "dir", "--split", "test", "--json"});
+  CHECK(thresholds.checkpoint == "c");
+  CHECK(thresholds.data == "dir");
+  CHECK(thresholds.split == "test");
+  CHECK(thresholds.json);
+  CHECK(*thresholds.precision == 0.9);
+  CHECK_FALSE(infer<mld::ThresholdsCommand>({"thresholds", "c"}).precision.has_value());
+
   const auto predict = infer<mld::PredictCommand>(
       {"predict", "c", "a=b.jpg", "dir", "[x]", "--top-k", "3", "--threshold", "0.25", "--csv"});
   CHECK(predict.pictures == Arguments{"a=b.jpg", "dir", "[x]"});
@@ -190,6 +199,11 @@ TEST_CASE("mlinfer: mistakes") {
   check_contains(infer_error({"eval"}), "no checkpoint given");
   check_contains(infer_error({"eval", "c", "--split", "dev"}), "--split");
   check_contains(infer_error({"eval", "c", "--josn"}), "did you mean '--json'?");
+  check_contains(infer_error({"thresholds"}), "thresholds: no checkpoint given");
+  for (const std::string value : {"0", "1.01", "-0.5", "nan"}) {
+    check_contains(infer_error({"thresholds", "c", "--precision", value}),
+                   "--precision must be above 0 and at most 1, got " + value);
+  }
   check_contains(infer_error({"predict", "c"}), "no pictures given");
   check_contains(infer_error({"predict", "c", "p", "--json", "--csv"}), "not both");
   check_contains(infer_error({"predict", "c", "p", "--top-k", "0"}), "--top-k");

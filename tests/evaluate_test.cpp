@@ -34,8 +34,10 @@ Scores scores_of(bool single_label) {
   return scores;
 }
 
-Evaluation evaluated(bool single_label) {
-  return evaluate(scores_of(single_label), {"a", "b", "c", "d"}, single_label);
+const std::vector<double> kFitted = {0.35, 0.65, 0.3, 2};
+
+Evaluation evaluated(bool single_label, std::span<const double> thresholds = {}) {
+  return evaluate(scores_of(single_label), {"a", "b", "c", "d"}, single_label, thresholds);
 }
 
 }  // namespace
@@ -62,9 +64,13 @@ TEST_CASE("evaluate: every value is of its own definition, in JSON and as best_m
       expected["top5"] = 100;
     } else {
       expected["mAP_difficult_absent"] = mlgcn_map(p, Unknown::as_absent).percent;
+      expected["F1@3"] = f1k(p, 3).f1;
+      expected["F1@5"] = f1k(p, 5).f1;
+      expected["F1_macro"] = at_thresholds(p, kFitted).macro_f1;
+      expected["F1_micro"] = at_thresholds(p, kFitted).micro_f1;
     }
     rapidjson::Document json;
-    json.Parse(evaluation_json(evaluated(single_label)).c_str());
+    json.Parse(evaluation_json(evaluated(single_label, kFitted)).c_str());
     REQUIRE_FALSE(json.HasParseError());
     std::map<double, std::string> seen;
     for (const auto& [name, value] : expected) {
@@ -91,6 +97,20 @@ TEST_CASE("evaluate: every value is of its own definition, in JSON and as best_m
   }
 }
 
+TEST_CASE("evaluate: F1 at K also with pictures that show nothing, if there are any") {
+  CHECK(evaluation_json(evaluated(false)).find("F1@3_all") == std::string::npos);
+  Scores scores = scores_of(false);
+  scores.scores.insert(scores.scores.end(), {0.1f, 0.2f, 0.3f, 0.4f});
+  scores.targets.insert(scores.targets.end(), {A, A, U, A});
+  rapidjson::Document json;
+  json.Parse(evaluation_json(evaluate(scores, {"a", "b", "c", "d"}, false)).c_str());
+  const Predictions p = scores.predictions();
+  CHECK(json["F1@3"].GetDouble() == doctest::Approx(f1k(p, 3).f1).epsilon(1e-6));
+  CHECK(json["F1@3_all"].GetDouble() == doctest::Approx(f1k(p, 3, true).f1).epsilon(1e-6));
+  CHECK(json["F1@5_all"].GetDouble() == doctest::Approx(f1k(p, 5, true).f1).epsilon(1e-6));
+  CHECK(f1k(p, 3).f1 != f1k(p, 3, true).f1);
+}
+
 TEST_CASE("evaluate: the table shows what JSON holds") {
   const std::string text = evaluation_text(evaluated(false));
   const Evaluation evaluation = evaluated(false);
@@ -98,6 +118,37 @@ TEST_CASE("evaluate: the table shows what JSON holds") {
   CHECK(text.find(fmt::format("mAP_official {:6.2f} %", evaluation.official.percent)) !=
         std::string::npos);
   CHECK(text.find("1 of 4 classes have no positive") != std::string::npos);
+  CHECK(text.find("threshold") == std::string::npos);
+  CHECK(text.find("F1_macro") == std::string::npos);
+}
+
+TEST_CASE("evaluate: with thresholds, a class's decisions at its own, in text, JSON and CSV") {
+  const Evaluation evaluation = evaluated(false, kFitted);
+  CHECK(evaluation.thresholds() == kFitted);
+  CHECK(evaluated(false).thresholds().empty());
+  const ClassDecisions at = evaluation.fitted->classes[1];
+  const ClassMetrics half = evaluation.classes[1];
+  REQUIRE(at.recall != half.recall);
+  const auto row = [&](const char* name, int positives, double ap, const std::string& rest) {
+    return fmt::format("\n{:<24} {:>9} {:>7.2f} {}\n", name, positives, 100 * ap, rest);
+  };
+  const std::string text = evaluation_text(evaluation);
+  CHECK(text.find(row("b", 3, half.ap, fmt::format("    0.6500 {:>10.2f} {:>7.2f} {:>7.2f}",
+                                                   100 * at.precision, 100 * at.recall,
+                                                   100 * at.f1))) != std::string::npos);
+  CHECK(text.find("     never       0.00    0.00    0.00\n") != std::string::npos);
+  rapidjson::Document json;
+  json.Parse(evaluation_json(evaluation).c_str());
+  const auto& b = json["per_class"][1];
+  CHECK(b["threshold"].GetDouble() == 0.65);
+  CHECK(b["recall"].GetDouble() == doctest::Approx(100 * half.recall));
+  CHECK(b["precision_fitted"].GetDouble() == doctest::Approx(100 * at.precision));
+  CHECK(b["recall_fitted"].GetDouble() == doctest::Approx(100 * at.recall));
+  CHECK(b["f1_fitted"].GetDouble() == doctest::Approx(100 * at.f1));
+  CHECK(per_class_csv(evaluation).starts_with(
+      "class,positives,ap,precision,recall,f1,threshold,precision_fitted,recall_fitted,"
+      "f1_fitted\na,"));
+  CHECK(per_class_csv(evaluated(false)).starts_with("class,positives,ap,precision,recall,f1\na,"));
 }
 
 TEST_CASE("a score at the threshold: positive for ML-GCN, not for the official script") {

@@ -39,6 +39,7 @@ TEST_CASE("a score at the threshold is above it; below, only the best label is s
       tensor = Tensor::zeros(tensor.shape());
     }
   }
+  loaded.info.thresholds.clear();
   save_model(path, state, loaded.info);
   folder.write_picture("a.ppm", 30);
   const auto predicted = [&](const std::vector<std::string>& more) {

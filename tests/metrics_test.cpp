@@ -95,8 +95,25 @@ TEST_CASE("ties in top-k and F1 at K go to the lower class") {
   CHECK(mld::top_k_accuracy(single.view(), 1) == doctest::Approx(50.0));
   CHECK(mld::top_k_accuracy(single.view(), 2) == doctest::Approx(100.0));
   const Owned owned = {scores, {P, A, A, A, A, A}, 3};
-  CHECK(mld::f1_at_k(owned.view(), 1, true).precision == doctest::Approx(50.0));
-  CHECK(mld::f1_at_k(owned.view(), 1, false).precision == doctest::Approx(100.0));
+  CHECK(mld::f1k(owned.view(), 1, true).precision == doctest::Approx(50.0));
+  CHECK(mld::f1k(owned.view(), 1).precision == doctest::Approx(100.0));
+}
+
+TEST_CASE("F1 at K: pooled, with and without pictures that show nothing; K beyond the classes") {
+  // Best two labels: {0, 1}, {2, 1}, {0, 2}. The second picture has no positive; in the third an
+  // unknown label is among them.
+  const Owned owned = {{0.9f, 0.8f, 0.1f, 0.1f, 0.2f, 0.3f, 0.9f, 0.1f, 0.8f},
+                       {P, A, P, A, A, A, I, P, P}, 3};
+  const mld::F1AtK dropped = mld::f1k(owned.view(), 2), kept = mld::f1k(owned.view(), 2, true);
+  CHECK(dropped.precision == doctest::Approx(100.0 * 2 / 4));
+  CHECK(dropped.recall == doctest::Approx(100.0 * 2 / 4));
+  CHECK(kept.precision == doctest::Approx(100.0 * 2 / 6));
+  CHECK(kept.recall == doctest::Approx(100.0 * 2 / 4));
+  CHECK(kept.f1 == doctest::Approx(100.0 * 2 * 2 / (6 + 4)));
+  const mld::F1AtK all = mld::f1k(owned.view(), 5);  // three labels found, five counted
+  CHECK(all.precision == doctest::Approx(100.0 * 4 / 10));
+  CHECK(all.recall == doctest::Approx(100.0));
+  CHECK_THROWS_AS(mld::f1k(owned.view(), 0), mld::Error);
 }
 
 TEST_CASE("NaN scores and sizes that disagree are errors") {

@@ -14,6 +14,7 @@
 #include "core/memory.h"
 #include "tests/data_files.h"
 #include "train/config.h"
+#include "train/thresholds.h"
 #include "train/trainer.h"
 
 namespace mld {
@@ -147,9 +148,13 @@ std::string check_saved_metrics(const std::string& metric, double decay) {
     const auto objective = make_objective(config, *model.model);
     const auto scores =
         score_split(*model.model, *objective, loader, Device{}, [] { return false; });
+    CHECK((model.info.thresholds.empty() ||
+           model.info.thresholds == fit_thresholds(scores->predictions())));
     return evaluate(*scores, data.val->class_names(), false).metric(metric);
   };
-  const StateDict saved = load_checkpoint(run_folder.state()).tensors;
+  const Checkpoint state = load_checkpoint(run_folder.state());
+  const TrainingState saved_state = from_metadata(state.metadata, "state");
+  const StateDict& saved = state.tensors;
   LoadedModel average = model_from_checkpoint(run_folder.last());
   load_state(*average.model, part(saved, "ema"));
   const double raw_now = score(last), average_now = score(average);
@@ -172,6 +177,8 @@ std::string check_saved_metrics(const std::string& metric, double decay) {
   CHECK(best.info.weights == whose);
   CHECK(best.info.metrics.at(metric) == doctest::Approx(highest));
   CHECK(score(best) == highest);
+  CHECK(best.info.thresholds.size() == best.info.class_names.size());
+  CHECK(saved_state.thresholds == best.info.thresholds);
   CHECK(reports[1].best == highest);
   return whose;
 }

@@ -15,6 +15,7 @@
 #include "train/config_keys.h"
 #include "train/finite.h"
 #include "train/run_folder.h"
+#include "train/thresholds.h"
 #include "train/training_state.h"
 
 namespace mld {
@@ -24,6 +25,7 @@ namespace {
 constexpr std::string_view kFormat = "mldecoder";
 constexpr int kVersion = 2;  // readers of version 1 ignored unknown keys
 constexpr const char* kChecksums = "crc32c";                  // JSON: tensor name -> 8 hex digits
+constexpr const char* kThresholds = "thresholds";  // JSON; files from before it lack it
 constexpr const char* kMetadataChecksum = "metadata_crc32c";  // over all other entries
 
 std::string hex(uint32_t value) { return fmt::format("{:08x}", value); }
@@ -219,15 +221,36 @@ Metadata to_metadata(const CheckpointInfo& info) {
     }
   }
   const Config config = config_of(info);
-  return {{"format", std::string(kFormat)},
-          {"format_version", std::to_string(kVersion)},
-          {"task", std::string(word(info.task))},
-          {"weights", info.weights},
-          {"config", info.config},
-          {"classes", classes.text()},
-          {"metrics", metrics.end().text()},
-          {"model", part_json(Part::model, config)},
-          {"preprocessing", part_json(Part::preprocessing, config)}};
+  Metadata metadata = {{"format", std::string(kFormat)},
+                       {"format_version", std::to_string(kVersion)},
+                       {"task", std::string(word(info.task))},
+                       {"weights", info.weights},
+                       {"config", info.config},
+                       {"classes", classes.text()},
+                       {"metrics", metrics.end().text()},
+                       {"model", part_json(Part::model, config)},
+                       {"preprocessing", part_json(Part::preprocessing, config)}};
+  if (!info.thresholds.empty()) {
+    metadata[kThresholds] = JsonWriter().values(info.thresholds).text();
+  }
+  return metadata;
+}
+
+// The thresholds, if the file has any.
+static std::vector<double> read_thresholds(const Metadata& metadata, size_t classes,
+                                           const std::string& file) {
+  if (!metadata.contains(kThresholds)) {
+    return {};
+  }
+  const auto values = parse_array<double>(metadata.at(kThresholds), file, kThresholds);
+  require<DataError>(values.size() == classes, "{}: {} thresholds for {} classes", file,
+                     values.size(), classes);
+  for (const double value : values) {
+    require<DataError>(value >= 0 && value <= kNever,
+                       "{}: metadata \"{}\" has {}, expected 0 to {}", file, kThresholds, value,
+                       kNever);
+  }
+  return values;
 }
 
 CheckpointInfo checkpoint_info(const Metadata& metadata, const std::string& file) {
@@ -243,7 +266,7 @@ CheckpointInfo checkpoint_info(const Metadata& metadata, const std::string& file
   info.task = from_word<Task>(one_of("task", {"multi-label", "single-label"})).value();
   info.weights = one_of("weights", {"raw", "ema"});
   info.config = text("config");
-  info.class_names = parse_text_array(text("classes"), file, "classes");
+  info.class_names = parse_array<std::string>(text("classes"), file, "classes");
   info.metrics = parse_object<double>(text("metrics"), file, "metrics");
   const int version = format_version(metadata, file);
   Config config;
@@ -255,6 +278,7 @@ CheckpointInfo checkpoint_info(const Metadata& metadata, const std::string& file
   require<DataError>(static_cast<int64_t>(info.class_names.size()) == info.model.classes,
                      "{}: {} class names for a model of {} classes", file,
                      info.class_names.size(), info.model.classes);
+  info.thresholds = read_thresholds(metadata, info.class_names.size(), file);
   return info;
 }
 

@@ -93,7 +93,8 @@ struct CheckpointInfo {
   std::vector<std::string> class_names;   // UTF-8, one per output
   std::string weights = "raw";            // raw = the model's own, ema = the average's
   std::map<std::string, double> metrics;  // on val, by name
-  std::string config;                    // the run's, as TOML
+  std::vector<double> thresholds;  // [classes], see fit_thresholds(); empty: none were fitted
+  std::string config;              // the run's, as TOML
 
   bool operator==(const CheckpointInfo&) const = default;
 };

@@ -31,6 +31,24 @@ std::string as_text(const rapidjson::Value& value) {
   return {value.GetString(), value.GetStringLength()};
 }
 
+// Text or numbers.
+template <class T>
+constexpr const char* kWord = std::is_same_v<T, std::string> ? "text" : "number";
+
+template <class T>
+bool is_a(const rapidjson::Value& value) {
+  return std::is_same_v<T, std::string> ? value.IsString() : value.IsNumber();
+}
+
+template <class T>
+T as(const rapidjson::Value& value) {
+  if constexpr (std::is_same_v<T, std::string>) {
+    return as_text(value);
+  } else {
+    return value.GetDouble();
+  }
+}
+
 // Calls take(name, value) for every member of an object; `expected` describes the members.
 template <class Fits, class Take>
 void for_members(const rapidjson::Document& document, const std::string& file, const char* field,
@@ -48,34 +66,31 @@ void for_members(const rapidjson::Document& document, const std::string& file, c
 
 }  // namespace
 
-std::vector<std::string> parse_text_array(const std::string& json, const std::string& file,
-                                          const char* field) {
+template <class T>
+std::vector<T> parse_array(const std::string& json, const std::string& file, const char* field) {
   const rapidjson::Document document = parse(json, file, field);
-  require<DataError>(document.IsArray(), "{}: metadata \"{}\" must be an array of text", file,
-                     field);
-  std::vector<std::string> texts;
+  constexpr bool kText = std::is_same_v<T, std::string>;
+  require<DataError>(document.IsArray(), "{}: metadata \"{}\" must be an array of {}", file, field,
+                     kText ? "text" : "numbers");
+  std::vector<T> values;
   for (const rapidjson::Value& value : document.GetArray()) {
-    require<DataError>(value.IsString(), "{}: metadata \"{}\": entry {} must be text", file, field,
-                       texts.size());
-    texts.push_back(as_text(value));
+    require<DataError>(is_a<T>(value), "{}: metadata \"{}\": entry {} must be {}", file, field,
+                       values.size(), kText ? "text" : "a number");
+    values.push_back(as<T>(value));
   }
-  return texts;
+  return values;
 }
+template std::vector<std::string> parse_array(const std::string&, const std::string&, const char*);
+template std::vector<double> parse_array(const std::string&, const std::string&, const char*);
 
 template <class T>
 std::map<std::string, T> parse_object(const std::string& json, const std::string& file,
                                       const char* field) {
-  constexpr bool kText = std::is_same_v<T, std::string>;
   std::map<std::string, T> members;
   for_members(
-      parse(json, file, field), file, field, kText ? "text" : "number",
-      [](const rapidjson::Value& value) { return kText ? value.IsString() : value.IsNumber(); },
+      parse(json, file, field), file, field, kWord<T>, is_a<T>,
       [&](const std::string& name, const rapidjson::Value& value) {
-        if constexpr (kText) {
-          return members.emplace(name, as_text(value)).second;
-        } else {
-          return members.emplace(name, value.GetDouble()).second;
-        }
+        return members.emplace(name, as<T>(value)).second;
       });
   return members;
 }

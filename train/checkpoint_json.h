@@ -11,8 +11,8 @@ namespace mld {
 
 // Errors of all: DataError naming `file` and `field` if the JSON is malformed, has a name
 // twice or has the wrong type.
-std::vector<std::string> parse_text_array(const std::string& json, const std::string& file,
-                                          const char* field);
+template <class T>  // std::string or double
+std::vector<T> parse_array(const std::string& json, const std::string& file, const char* field);
 template <class T>  // std::string or double
 std::map<std::string, T> parse_object(const std::string& json, const std::string& file,
                                       const char* field);

@@ -6,10 +6,9 @@
 #include "data/json_writer.h"
 #include "data/text.h"
 #include "train/finite.h"
+#include "train/thresholds.h"
 
 namespace mld {
-
-constexpr double kThreshold = 0.5;  // on probabilities, for precision and recall
 
 std::optional<Scores> score_split(Module& model, Objective& objective, Loader& loader,
                                   Device device, const std::function<bool()>& stop) {
@@ -48,8 +47,19 @@ std::optional<Scores> score_split(Module& model, Objective& objective, Loader& l
   return result;
 }
 
+// Whether a picture has no positive.
+static bool any_empty(const Predictions& p) {
+  for (size_t at = 0; at < p.targets.size(); at += static_cast<size_t>(p.classes)) {
+    const auto targets = p.targets.subspan(at, static_cast<size_t>(p.classes));
+    if (std::ranges::find(targets, Label::present) == targets.end()) {
+      return true;
+    }
+  }
+  return false;
+}
+
 Evaluation evaluate(const Scores& scores, const std::vector<std::string>& class_names,
-                    bool single_label) {
+                    bool single_label, std::span<const double> thresholds) {
   const Predictions predictions = scores.predictions();
   Evaluation result;
   result.samples = predictions.samples();
@@ -61,13 +71,22 @@ Evaluation evaluate(const Scores& scores, const std::vector<std::string>& class_
                        scores.targets.end();
   result.difficult_absent = mlgcn_map(predictions, Unknown::as_absent);
   // The published code has no unknown labels here.
-  result.mlgcn = mlgcn_precision_recall(predictions, kThreshold, 0, Unknown::as_absent);
-  result.validate = official_precision_recall(predictions, kThreshold);
-  result.classes = class_table(predictions, class_names, kThreshold);
+  result.mlgcn = mlgcn_precision_recall(predictions, kDefaultThreshold, 0, Unknown::as_absent);
+  result.validate = official_precision_recall(predictions, kDefaultThreshold);
+  result.classes = class_table(predictions, class_names, kDefaultThreshold);
   result.single_label = single_label;
   if (single_label) {
     result.top1 = top_k_accuracy(predictions, 1);
     result.top5 = top_k_accuracy(predictions, 5);
+  } else {
+    result.has_empty = any_empty(predictions);
+    result.f1_3 = f1k(predictions, 3);
+    result.f1_5 = f1k(predictions, 5);
+    result.f1_3_kept = f1k(predictions, 3, true);
+    result.f1_5_kept = f1k(predictions, 5, true);
+  }
+  if (!thresholds.empty()) {
+    result.fitted = at_thresholds(predictions, thresholds);
   }
   return result;
 }
@@ -101,6 +120,18 @@ static std::vector<NamedMetric> named_metrics(const Evaluation& e) {
   if (e.single_label) {
     metrics.push_back({"top1", e.top1, "best score is the label", true});
     metrics.push_back({"top5", e.top5, "label among the five best"});
+  } else {
+    metrics.push_back({"F1@3", e.f1_3.f1, "F1 of the 3 best labels a picture"});
+    metrics.push_back({"F1@5", e.f1_5.f1, "F1 of the 5 best labels a picture"});
+  }
+  if (e.has_empty) {
+    metrics.push_back({"F1@3_all", e.f1_3_kept.f1, "F1@3 with pictures that show nothing"});
+    metrics.push_back({"F1@5_all", e.f1_5_kept.f1, "F1@5 with pictures that show nothing"});
+  }
+  if (e.fitted) {
+    metrics.push_back({"F1_macro", e.fitted->macro_f1, "mean of the classes' F1, each at its "
+                                                       "threshold"});
+    metrics.push_back({"F1_micro", e.fitted->micro_f1, "overall F1, each class at its threshold"});
   }
   return metrics;
 }
@@ -112,6 +143,14 @@ double Evaluation::metric(const std::string& name) const {
     }
   }
   fail<UsageError>("train.best_metric: \"{}\" is not measured for this task", name);
+}
+
+std::vector<double> Evaluation::thresholds() const {
+  std::vector<double> values;
+  if (fitted) {
+    std::ranges::transform(fitted->classes, std::back_inserter(values), &ClassDecisions::threshold);
+  }
+  return values;
 }
 
 std::vector<std::string_view> best_metric_names(bool single_label) {
@@ -137,11 +176,20 @@ std::string evaluation_text(const Evaluation& e) {
     text += fmt::format("{} of {} classes have no positive: left out of mAP, 0 in mAP_official\n",
                         e.present.without_positives, e.classes.size());
   }
-  text += fmt::format("\n{:<24} {:>9} {:>7} {:>10} {:>7} {:>7}\n", "class", "positives", "AP",
-                      "precision", "recall", "F1");
-  for (const ClassMetrics& c : e.classes) {
-    text += fmt::format("{:<24} {:>9} {:>7.2f} {:>10.2f} {:>7.2f} {:>7.2f}\n", printable(c.name),
-                        c.positives, 100 * c.ap, 100 * c.precision, 100 * c.recall, 100 * c.f1);
+  text += fmt::format("\n{:<24} {:>9} {:>7}{} {:>10} {:>7} {:>7}\n", "class", "positives", "AP",
+                      e.fitted ? "  threshold" : "", "precision", "recall", "F1");
+  for (size_t k = 0; k < e.classes.size(); ++k) {
+    const ClassMetrics& c = e.classes[k];
+    ClassDecisions at{kDefaultThreshold, c.precision, c.recall, c.f1};
+    std::string threshold;
+    if (e.fitted) {
+      at = e.fitted->classes[k];
+      threshold = at.threshold > 1 ? fmt::format(" {:>10}", "never")
+                                   : fmt::format(" {:>10.4f}", at.threshold);
+    }
+    text += fmt::format("{:<24} {:>9} {:>7.2f}{} {:>10.2f} {:>7.2f} {:>7.2f}\n",
+                        printable(c.name), c.positives, 100 * c.ap, threshold,
+                        100 * at.precision, 100 * at.recall, 100 * at.f1);
   }
   return text;
 }
@@ -154,19 +202,36 @@ std::string evaluation_json(const Evaluation& e) {
     json.member(metric.key, rounded(metric.value));
   }
   json.key("per_class").array();
-  for (const ClassMetrics& c : e.classes) {
+  for (size_t k = 0; k < e.classes.size(); ++k) {
+    const ClassMetrics& c = e.classes[k];
     json.object().member("name", c.name).member("positives", c.positives);
     json.member("ap", rounded(100 * c.ap)).member("precision", rounded(100 * c.precision));
-    json.member("recall", rounded(100 * c.recall)).member("f1", rounded(100 * c.f1)).end();
+    json.member("recall", rounded(100 * c.recall)).member("f1", rounded(100 * c.f1));
+    if (e.fitted) {
+      const ClassDecisions& at = e.fitted->classes[k];
+      json.member("threshold", at.threshold);
+      json.member("precision_fitted", rounded(100 * at.precision));
+      json.member("recall_fitted", rounded(100 * at.recall));
+      json.member("f1_fitted", rounded(100 * at.f1));
+    }
+    json.end();
   }
   return json.end().end().text();
 }
 
 std::string per_class_csv(const Evaluation& e) {
-  std::string text = "class,positives,ap,precision,recall,f1\n";
-  for (const ClassMetrics& c : e.classes) {
-    text += fmt::format("{},{},{:.6f},{:.6f},{:.6f},{:.6f}\n", csv_field(c.name), c.positives,
+  std::string text = "class,positives,ap,precision,recall,f1";
+  text += e.fitted ? ",threshold,precision_fitted,recall_fitted,f1_fitted\n" : "\n";
+  for (size_t k = 0; k < e.classes.size(); ++k) {
+    const ClassMetrics& c = e.classes[k];
+    text += fmt::format("{},{},{:.6f},{:.6f},{:.6f},{:.6f}", csv_field(c.name), c.positives,
                         100 * c.ap, 100 * c.precision, 100 * c.recall, 100 * c.f1);
+    if (e.fitted) {
+      const ClassDecisions& at = e.fitted->classes[k];
+      text += fmt::format(",{:.6f},{:.6f},{:.6f},{:.6f}", at.threshold, 100 * at.precision,
+                          100 * at.recall, 100 * at.f1);
+    }
+    text += '\n';
   }
   return text;
 }

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -39,21 +40,28 @@ struct Evaluation {
   PrecisionRecall mlgcn, validate;  // at 0.5
   bool single_label = false;
   double top1 = 0, top5 = 0;
+  bool has_empty = false;  // multi-label: whether pictures without positives are among them
+  F1AtK f1_3, f1_5, f1_3_kept, f1_5_kept;  // multi-label; kept: those pictures take part
   std::vector<ClassMetrics> classes;
+  std::optional<AtThresholds> fitted;  // if thresholds were given
 
   // Errors: UsageError for a name that is none of best_metric_names() for the task.
   double metric(const std::string& name) const;
+  std::vector<double> thresholds() const;  // those given
 };
 // What train.best_metric may be for a task.
 std::vector<std::string_view> best_metric_names(bool single_label);
 
+// thresholds: [K], see fit_thresholds(), or none.
 Evaluation evaluate(const Scores& scores, const std::vector<std::string>& class_names,
-                    bool single_label);
+                    bool single_label, std::span<const double> thresholds = {});
 
-// The table `mlinfer eval` prints, and the same as one JSON object.
+// The table `mlinfer eval` prints, and the same as one JSON object. In the table a class's
+// precision, recall and F1 are at its own threshold if there is one, else at 0.5; JSON has both.
 std::string evaluation_text(const Evaluation& evaluation);
 std::string evaluation_json(const Evaluation& evaluation);
-// One line per class: class,positives,ap,precision,recall,f1.
+// One line per class: class,positives,ap,precision,recall,f1 (at 0.5) and, if there are thresholds,
+// threshold,precision_fitted,recall_fitted,f1_fitted.
 std::string per_class_csv(const Evaluation& evaluation);
 
 }  // namespace mld

@@ -8,12 +8,8 @@
 #include "core/parallel.h"
 
 namespace mld {
-namespace {
 
-// Whether the sample at each rank of one class is a positive, best score first.
-using Ranking = std::vector<bool>;
-
-void check(const Predictions& p) {
+void check_predictions(const Predictions& p) {
   require(p.classes > 0 && p.scores.size() % static_cast<size_t>(p.classes) == 0 &&
               p.scores.size() == p.targets.size(),
           "metrics: {} scores and {} targets for {} classes", p.scores.size(), p.targets.size(),
@@ -24,6 +20,11 @@ void check(const Predictions& p) {
                           i / static_cast<size_t>(p.classes), i % static_cast<size_t>(p.classes));
   }
 }
+
+namespace {
+
+// Whether the sample at each rank of one class is a positive, best score first.
+using Ranking = std::vector<bool>;
 
 // See Note [Order of ties].
 Ranking ranking_of(const Predictions& p, int64_t k, Unknown unknown) {
@@ -86,7 +87,7 @@ double voc_ap_all_points(const Ranking& ranking) { return rank_ap(precision_enve
 // AP of every class; the mean over all of them or over those with positives.
 template <class Ap>
 MeanAp mean_ap(const Predictions& p, Unknown unknown, bool only_present, Ap&& ap_of) {
-  check(p);
+  check_predictions(p);
   const auto classes = static_cast<size_t>(p.classes);
   MeanAp result;
   result.ap.resize(classes);
@@ -160,7 +161,7 @@ std::vector<size_t> highest(std::span<const float> scores, size_t k) {
 // Counts per class; decide(scores of a picture) gives its predictions.
 template <class Decide>
 std::vector<Counts> count_all(const Predictions& p, Unknown unknown, Decide&& decide) {
-  check(p);
+  check_predictions(p);
   const auto classes = static_cast<size_t>(p.classes);
   std::vector<Counts> counts(classes);
   for (size_t at = 0; at < p.scores.size(); at += classes) {
@@ -236,9 +237,9 @@ PrecisionRecall mlgcn_precision_recall(const Predictions& predictions, double th
   return result;
 }
 
-F1AtK f1_at_k(const Predictions& predictions, int k, bool keep_empty) {
-  check(predictions);
-  require(k > 0, "f1_at_k: k must be positive, got {}", k);
+F1AtK f1k(const Predictions& predictions, int k, bool keep_empty) {
+  check_predictions(predictions);
+  require(k > 0, "f1k: k must be positive, got {}", k);
   const auto classes = static_cast<size_t>(predictions.classes);
   Counts pooled;
   for (size_t at = 0; at < predictions.scores.size(); at += classes) {
@@ -264,7 +265,7 @@ double top_k_accuracy(const Predictions& predictions, int k) {
       std::count(predictions.targets.begin(), predictions.targets.end(), Label::present);
   require(labels == predictions.samples(), "top_k_accuracy: {} labels for {} samples", labels,
           predictions.samples());
-  return f1_at_k(predictions, k, true).recall;
+  return f1k(predictions, k, true).recall;
 }
 
 std::vector<ClassMetrics> class_table(const Predictions& predictions,
@@ -280,6 +281,27 @@ std::vector<ClassMetrics> class_table(const Predictions& predictions,
                      harmonic(precision, recall)});
   }
   return table;
+}
+
+AtThresholds at_thresholds(const Predictions& predictions, std::span<const double> thresholds) {
+  require(static_cast<int64_t>(thresholds.size()) == predictions.classes,
+          "at_thresholds: {} thresholds for {} classes", thresholds.size(), predictions.classes);
+  const auto decide = [&](std::span<const float> scores) {
+    std::vector<bool> predicted(scores.size());
+    for (size_t k = 0; k < scores.size(); ++k) {
+      predicted[k] = static_cast<double>(scores[k]) >= thresholds[k];
+    }
+    return predicted;
+  };
+  const std::vector<Counts> counts = count_all(predictions, Unknown::skip, decide);
+  AtThresholds result;
+  result.micro_f1 = averages(counts).overall_f1;
+  for (size_t k = 0; k < counts.size(); ++k) {
+    const double precision = counts[k].precision(), recall = counts[k].recall();
+    result.classes.push_back({thresholds[k], precision, recall, harmonic(precision, recall)});
+    result.macro_f1 += 100 * result.classes[k].f1 / static_cast<double>(counts.size());
+  }
+  return result;
 }
 
 }  // namespace mld

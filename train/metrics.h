@@ -25,6 +25,9 @@ struct Predictions {
   }
 };
 
+// The errors above, for what is computed from predictions elsewhere.
+void check_predictions(const Predictions& predictions);
+
 // Whether unknown labels are skipped or count as negatives (as in code without a third state).
 enum class Unknown { skip, as_absent };
 
@@ -75,10 +78,11 @@ struct F1AtK {
   double precision = 0, recall = 0, f1 = 0;  // percent, pooled over pictures and labels
 };
 
-// The K highest labels of every picture against its positives. keep_empty: pictures without
-// positives take part (CLIP-Decoder's form); else they are dropped (SDL's). Ties: lower class index
-// first. K beyond the number of classes means all of them, but precision still divides by K.
-F1AtK f1_at_k(const Predictions& predictions, int k, bool keep_empty);
+// F1@K: the K highest labels of every picture against its positives. SDL's form drops pictures
+// without positives; with keep_empty they take part (CLIP-Decoder's form). Ties: lower class index
+// first. An unknown label counts as absent: the published code has none. K beyond the number of
+// classes means all of them, but precision still divides by K.
+F1AtK f1k(const Predictions& predictions, int k, bool keep_empty = false);
 
 // The percentage of samples, each with one label, whose class is among the k highest scores: with
 // one label a picture, the recall of the k highest labels. Ties as there.
@@ -95,5 +99,18 @@ struct ClassMetrics {
 // names [K]. Unknown labels are skipped.
 std::vector<ClassMetrics> class_table(const Predictions& predictions,
                                       std::span<const std::string> names, double threshold);
+
+// A class's decisions at its own threshold; precision, recall and F1 are fractions.
+struct ClassDecisions {
+  double threshold = 0, precision = 0, recall = 0, f1 = 0;
+};
+struct AtThresholds {
+  double macro_f1 = 0;  // percent: the mean of all classes' F1; 0 for one without positives
+  double micro_f1 = 0;  // percent: F1 of all decisions together
+  std::vector<ClassDecisions> classes;  // [K]
+};
+// thresholds [K]: positive if score >= threshold, as in `mlinfer predict`. Unknown labels are
+// skipped.
+AtThresholds at_thresholds(const Predictions& predictions, std::span<const double> thresholds);
 
 }  // namespace mld

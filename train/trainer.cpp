@@ -14,6 +14,7 @@
 #include "train/run_data.h"
 #include "train/start_weights.h"
 #include "train/stop_signal.h"
+#include "train/thresholds.h"
 
 namespace mld {
 
@@ -170,8 +171,12 @@ std::optional<Evaluation> Trainer::evaluate_now(const char* weights) try {
   if (!scores) {
     return std::nullopt;
   }
+  std::vector<double> thresholds;
+  if (!objective.one_label()) {
+    thresholds = fit_thresholds(scores->predictions());
+  }
   Evaluation result =
-      evaluate(*scores, data_.splits.val->class_names(), objective.one_label());
+      evaluate(*scores, data_.splits.val->class_names(), objective.one_label(), thresholds);
   result.skipped = static_cast<int64_t>(data_.val->bad_pictures().size());
   return result;
 } catch (const NumericError& error) {
@@ -200,6 +205,9 @@ bool Trainer::validate(EpochReport& report) {
   state_.history.push_back(std::max(raw, average.value_or(raw)));
   report.improved = best_.offer(state_.step, raw, average);
   report.average_is_better = average && *average > raw;
+  if (report.improved) {
+    state_.thresholds = (report.average_is_better ? report.average : report.raw)->thresholds();
+  }
   state_.best = best_.record();
   return true;
 }

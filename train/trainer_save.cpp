@@ -20,6 +20,7 @@ CheckpointInfo Trainer::info(const std::string& weights) const {
                       .class_names = data_.splits.train->class_names(),
                       .weights = weights,
                       .metrics = {{kStep, static_cast<double>(state_.step)}},
+                      .thresholds = {},
                       .config = to_toml(config_, {}, Keys::portable)};
   if (state_.validated_step == state_.step) {
     info.metrics[config_.train.best_metric] =
@@ -54,6 +55,7 @@ void Trainer::write_best() {
   CheckpointInfo best = info(state_.best.weights);
   best.metrics = {{kStep, static_cast<double>(state_.best.step)},
                   {config_.train.best_metric, state_.best.metric}};
+  best.thresholds = state_.thresholds;
   save_model(folder_.best(), best_.weights(), best);
 }
 

@@ -12,7 +12,7 @@ namespace {
 
 constexpr const char* kField = "training_state";  // its version; no other file has it
 constexpr std::string_view kVersion = "1";
-constexpr const char* kSizes = "picture_sizes";  // older files lack it
+constexpr const char *kSizes = "picture_sizes", *kThresholds = "thresholds";  // not in older files
 
 // Calls field(name, member) for every field.
 template <class State, class Field>
@@ -27,6 +27,7 @@ void each_field(State& state, Field&& field) {
   field("best_metric", state.best.metric);
   field("best_step", state.best.step);
   field("best_from", state.best.weights);
+  field(kThresholds, state.thresholds);
   field("finished", state.finished);
   field("history", state.history);
   field("bad_train", state.bad_train);
@@ -99,7 +100,7 @@ TrainingState from_metadata(const std::map<std::string, std::string>& metadata,
                      kVersion);
   TrainingState state;
   each_field(state, [&](const char* key, auto& field) {
-    if (key != kSizes || metadata.contains(key)) {
+    if ((key != kSizes && key != kThresholds) || metadata.contains(key)) {
       FieldReader{file, key}.read(text(key), field);
     }
   });

@@ -18,6 +18,7 @@ struct TrainingState {
   int64_t validated_step = -1;          // the step of the last validation; -1: none yet
   double raw_metric = 0, ema_metric = 0;  // train.best_metric on val at that step
   BestRecord best;          // of best.safetensors
+  std::vector<double> thresholds;  // of best.safetensors; none in files from before they existed
   bool finished = false;
   std::vector<double> history;  // the better of both at each validation, for the sparkline
   std::vector<int64_t> bad_train, bad_val;  // samples skipped as bad pictures and reported

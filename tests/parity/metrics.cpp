@@ -150,7 +150,7 @@ void run_f1_clipdecoder(Fixture& fixture) {
     const Sample s = sample(fixture, at + "scores", at + "targets", binary);
     for (const std::string& key : fixture.cases(at)) {
       if (key.starts_with("prf_top")) {
-        const F1AtK ours = f1_at_k(s.view(), std::stoi(key.substr(7)), true);
+        const F1AtK ours = f1k(s.view(), std::stoi(key.substr(7)), true);
         fixture.compare(at + key, vector_of({ours.precision, ours.recall, ours.f1}));
       }
     }
