@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "core/dtype.h"
 #include "data/formats/shapes.h"
 #include "data/preprocess.h"
 #include "models/model_spec.h"
@@ -77,6 +78,8 @@ struct PredictCommand {
   std::optional<int64_t> top_k;
   std::optional<double> threshold;
   std::optional<int64_t> max_pixels;  // of a picture
+  std::string device = "auto";
+  DType precision = DType::f32;  // of activations
   bool json = false, csv = false;  // at most one
 };
 

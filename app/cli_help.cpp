@@ -36,10 +36,12 @@ const std::string_view kMlinferHelp = R"(Uses trained image classifiers.
                              and recall are those of labels with a score of at least 0.5
       --data CONFIG|FOLDER   the data (default: what the run was configured with)
       --split NAME           train, val or test (default val)
+      --device DEVICE        cpu, cuda or cuda:N (default: the config's)
+      --precision f32|bf16   of activations (default: the config's train.precision)
       --json                 one JSON object on stdout
   mlinfer thresholds CHECKPOINT [key=value ...] [options]   fit a threshold per class and keep
                              them in the checkpoint, for predict and eval (a multi-label run
-                             fits those of its best weights for F1); options as for eval, and
+                             fits those of its best weights for F1); options as for eval, but
       --precision P          each class's largest recall with at least this precision, above 0
                              to 1 (default: its best F1)
   mlinfer predict CHECKPOINT PICTURE|FOLDER... [options]
@@ -48,6 +50,8 @@ const std::string_view kMlinferHelp = R"(Uses trained image classifiers.
                              single-label: scores add up to 1
       --top-k N              show the N best labels instead; those below the threshold are marked so
       --max-pixels N         read pictures of up to N pixels (default 67108864)
+      --device DEVICE        auto, cpu, cuda or cuda:N (default auto: a GPU if there is one)
+      --precision f32|bf16   of activations (default f32)
       --json | --csv         one JSON line per picture | CSV
   mlinfer export CHECKPOINT [options]                 the weights under another program's names
   mlinfer export WEIGHTS [key=value ...] [options]    another program's weights, also a .pth, as a

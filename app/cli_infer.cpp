@@ -6,6 +6,7 @@
 #include "data/text.h"
 #include "models/naming.h"
 #include "models/registry.h"
+#include "train/config.h"
 
 namespace mld {
 namespace {
@@ -13,18 +14,35 @@ namespace {
 // Options and arguments that say what to score; `name` is the command's.
 void parse_split(Options& options, std::string_view name, SplitCommand& command,
                  std::span<const std::string> arguments) {
+  std::string device;
+  options.add_option("--device", device);
   options.add_option("--data", command.data);
   options.add_option("--split", command.split)->check(CLI::IsMember({"train", "val", "test"}));
   options.add_flag("--json", command.json);
   split(options.positionals(arguments), "checkpoint", command.checkpoint, command.overrides);
   require<UsageError>(!command.checkpoint.empty(),
                       "{}: no checkpoint given (see mlinfer --help)", name);
+  if (!device.empty()) {
+    command.overrides.push_back("device=" + device);
+  }
+}
+
+// --precision f32|bf16: of activations.
+void add_precision(Options& options, std::string& precision) {
+  const auto words = words_of(DType{});
+  options.add_option("--precision", precision)
+      ->check(CLI::IsMember(std::set<std::string>(words.begin(), words.end())));
 }
 
 MlinferCommand parse_eval(std::span<const std::string> arguments) {
   EvalCommand command;
+  std::string precision;
   Options options("mlinfer eval", kMlinferHelp);
+  add_precision(options, precision);
   parse_split(options, "eval", command, arguments);
+  if (!precision.empty()) {
+    command.overrides.push_back("train.precision=" + precision);
+  }
   return command;
 }
 
@@ -41,7 +59,10 @@ MlinferCommand parse_thresholds(std::span<const std::string> arguments) {
 
 MlinferCommand parse_predict(std::span<const std::string> arguments) {
   PredictCommand command;
+  std::string precision(word(command.precision));
   Options options("mlinfer predict", kMlinferHelp);
+  add_precision(options, precision);
+  options.add_option("--device", command.device);
   options.add_option("--top-k", command.top_k)->check(CLI::Range(1, 1'000'000'000));
   options.add_option("--threshold", command.threshold);
   options.add_option("--max-pixels", command.max_pixels)->check(CLI::Range(1, 1'000'000'000));
@@ -56,6 +77,7 @@ MlinferCommand parse_predict(std::span<const std::string> arguments) {
   const double threshold = command.threshold.value_or(0);
   require<UsageError>(threshold >= 0 && threshold <= 1,  // not NaN either
                       "predict: --threshold must be a score from 0 to 1, got {}", threshold);
+  command.precision = from_word<DType>(precision).value();
   command.checkpoint = positionals[0];
   command.pictures.assign(positionals.begin() + 1, positionals.end());
   return command;

@@ -1,11 +1,17 @@
 // mlinfer predict: the labels of pictures.
+#include <unistd.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <numeric>
+#include <set>
 
 #include "app/infer.h"
 #include "app/program.h"
+#include "app/progress.h"
+#include "core/kernels.h"
 #include "data/json_writer.h"
+#include "data/loader.h"
 #include "data/picture_files.h"
 #include "data/text.h"
 #include "train/checkpoint.h"
@@ -18,7 +24,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int64_t kBatch = 8;
 
 // Files as given, and the pictures in and below given folders.
 std::vector<fs::path> picture_paths(const std::vector<std::string>& given) {
@@ -104,68 +109,118 @@ void print_labels(const fs::path& file, const std::vector<Prediction>& labels,
 }
 
 // Pictures [n, S, S, 3] to scores [n, K]. Errors: as check_outputs.
-std::vector<float> scores_of(Objective& objective, const std::vector<Image>& pictures,
-                             const std::vector<fs::path>& names) {
-  const int64_t n = static_cast<int64_t>(pictures.size()), S = pictures[0].width;
-  Tensor pixels({n, S, S, 3}, DType::u8);
-  for (int64_t i = 0; i < n; ++i) {
-    const std::vector<uint8_t>& rgb = pictures[static_cast<size_t>(i)].rgb;
-    std::copy(rgb.begin(), rgb.end(), pixels.data<uint8_t>() + i * S * S * 3);
-  }
+std::vector<float> scores_of(Objective& objective, const Tensor& pixels,
+                             const std::function<std::string(int64_t row)>& name) {
   const Tensor outputs = objective.outputs(pixels);
-  check_outputs(outputs.to_vector(), outputs.shape()[-1],
-                [&](int64_t i) { return names[static_cast<size_t>(i)].native(); });
+  check_outputs(outputs.to_vector(), outputs.shape()[-1], name);
   return objective.scores(outputs).to_vector();
+}
+
+// The files as a data set without labels, for the loader.
+class PictureFiles : public Dataset {
+ public:
+  PictureFiles(std::vector<fs::path> files, const DecodeOptions& decode)
+      : Dataset({}), files_(std::move(files)), decode_(decode) {}
+
+  int64_t size() const override { return static_cast<int64_t>(files_.size()); }
+  std::span<const LabelEntry> labels(int64_t) const override { return {}; }
+  Image load(int64_t i) const override { return load_image(path(i), decode_); }
+  std::string source(int64_t i) const override { return path(i).native(); }
+  const fs::path& path(int64_t i) const { return files_[static_cast<size_t>(i)]; }
+
+ private:
+  std::vector<fs::path> files_;
+  DecodeOptions decode_;
+};
+
+// Beside a GPU, threads read ahead. On the CPU the compute threads decode a batch, then compute:
+// Note [Workers] in data/loader.h. Nothing is kept of a batch once it is done.
+LoaderOptions reading(const Preprocess& preprocess, Device device) {
+  LoaderOptions options;
+  options.batch_size = device.is_cpu() ? 8 : 32;
+  options.preprocess = preprocess;
+  options.cache_bytes = 0;
+  options.loading.on_bad_image = OnBadImage::skip;
+  options.loading.max_bad_fraction = 1;
+  if (!device.is_cpu()) {
+    options.compute_threads = 0;  // they wait for the GPU
+  }
+  return options;
+}
+
+// Tells of each bad or damaged picture once.
+class Complaints {
+ public:
+  Complaints(const Loader& loader, PictureProgress& progress)
+      : loader_(loader), progress_(progress) {}
+
+  // Returns whether there were bad ones so far.
+  bool tell() {
+    for (const BadPicture& bad : loader_.bad_pictures()) {
+      if (told_.insert(bad.sample).second) {
+        progress_.print("mlinfer: " + printable_lines(bad.error));
+      }
+    }
+    for (const auto& [sample, damage] : loader_.harmless_damage()) {
+      if (told_.insert(sample).second) {
+        progress_.print("mlinfer: " + printable(damage) + " (outside the pixels, which are used)");
+      }
+    }
+    return !loader_.bad_pictures().empty();
+  }
+
+ private:
+  const Loader& loader_;
+  PictureProgress& progress_;
+  std::set<int64_t> told_;
+};
+
+// Results that scroll by on the terminal are progress enough.
+TerminalStyle progress_style() {
+  TerminalStyle style = stderr_style();
+  style.terminal = style.terminal && ::isatty(STDOUT_FILENO) == 0;
+  return style;
 }
 
 }  // namespace
 
 ExitCode execute(const PredictCommand& command) {
   use_threads(0);
-  const std::vector<fs::path> files = picture_paths(command.pictures);
+  const Device device = parse_device(command.device);
   LoadedModel loaded = model_from_checkpoint(command.checkpoint);
+  to(*loaded.model, device);
   fold_batch_norm(*loaded.model);
-  const auto objective = make_objective(config_of(loaded.info), *loaded.model);
+  Config config = config_of(loaded.info);
+  config.train.precision = command.precision;
+  const auto objective = make_objective(config, *loaded.model);
   const std::vector<double> thresholds = thresholds_of(command, loaded.info);
+  const Preprocess& preprocess = loaded.info.preprocess;
+  const PictureFiles files(
+      picture_paths(command.pictures),
+      decode_options(preprocess, command.max_pixels.value_or(ImageLimits{}.max_pixels)));
+  Loader loader(files, reading(preprocess, device));
+  PictureProgress progress({progress_style(), write_stderr, monotonic_seconds}, files.size());
+  Complaints complaints(loader, progress);
   if (command.csv) {
     print(stdout, "file,label,id,score,above\n");
   }
-  ExitCode code = ExitCode::ok;
-  std::vector<Image> pictures;
-  std::vector<fs::path> names;
-  const auto flush = [&] {
-    if (pictures.empty()) {
-      return;
-    }
-    const std::vector<float> scores = scores_of(*objective, pictures, names);
-    for (size_t i = 0; i < names.size(); ++i) {
-      print_labels(names[i], choose(&scores[i * thresholds.size()], thresholds, command.top_k),
+  loader.start(0);
+  while (const auto batch = loader.next()) {
+    complaints.tell();
+    const auto file = [&](int64_t row) -> const fs::path& {
+      return files.path(batch->indices[static_cast<size_t>(row)]);
+    };
+    const std::vector<float> scores =
+        scores_of(*objective, batch->images.to(device), [&](int64_t row) { return file(row); });
+    for (size_t row = 0; row < batch->indices.size(); ++row) {
+      print_labels(file(static_cast<int64_t>(row)),
+                   choose(&scores[row * thresholds.size()], thresholds, command.top_k),
                    loaded.info.class_names, command);
     }
-    pictures.clear();
-    names.clear();
-  };
-  const DecodeOptions decode = decode_options(
-      loaded.info.preprocess, command.max_pixels.value_or(ImageLimits{}.max_pixels));
-  for (const fs::path& file : files) {
-    try {
-      const Image picture = load_image(file, decode);
-      if (!picture.facts.damage.empty()) {
-        print(stderr, "mlinfer: {}: damaged outside its pixels, which are used: {}\n",
-              printable(file.native()), printable(picture.facts.damage));
-      }
-      pictures.push_back(to_square(picture, loaded.info.preprocess));
-      names.push_back(file);
-    } catch (const DataError& error) {
-      print(stderr, "mlinfer: {}\n", printable_lines(error.what()));
-      code = ExitCode::data;
-    }
-    if (static_cast<int64_t>(pictures.size()) == kBatch) {
-      flush();
-    }
+    progress.done(batch->indices.back() + 1);
   }
-  flush();
-  return code;
+  progress.clear();
+  return complaints.tell() ? ExitCode::data : ExitCode::ok;
 }
 
 }  // namespace mld

@@ -23,12 +23,6 @@ bool environment(const char* name) {
   return value != nullptr && *value != '\0';
 }
 
-// "[#####-----]"
-std::string bar(double fraction, int cells) {
-  const int full = std::clamp(static_cast<int>(fraction * cells), 0, cells);
-  return fmt::format("[{:-<{}}]", std::string(static_cast<size_t>(full), '#'), cells);
-}
-
 }  // namespace
 
 TerminalStyle stderr_style() {
@@ -48,20 +42,74 @@ std::string colored(std::string_view text, int ansi, const TerminalStyle& style)
   return style.color ? fmt::format("\x1b[{}m{}\x1b[0m", ansi, text) : std::string(text);
 }
 
-Progress::Progress(const TerminalStyle& style, bool quiet, Write write, Clock clock)
-    : style_(style), quiet_(quiet), write_(std::move(write)), clock_(std::move(clock)) {}
+std::string progress_bar(double fraction, int cells) {
+  const int full = std::clamp(static_cast<int>(fraction * cells), 0, cells);
+  return fmt::format("[{:-<{}}] {:3.0f} %", std::string(static_cast<size_t>(full), '#'), cells,
+                     100 * fraction);
+}
+
+bool ProgressLine::due() const {
+  return now() - last_drawn_ >= (style_.terminal ? kRedrawSeconds : kLineSeconds);
+}
+
+void ProgressLine::draw(std::string_view text) {
+  last_drawn_ = now();
+  if (style_.terminal) {
+    // Carriage return, the line, then clear the rest of the previous one.
+    const auto columns = static_cast<size_t>(std::max(style_.width - 1, 10));
+    const std::string_view fits = text.substr(0, bytes_of_first(columns, text));
+    write_(fmt::format("\r{}\x1b[K", fits));
+    shown_ = true;
+  } else {
+    write_(std::string(text) + "\n");
+  }
+}
+
+void ProgressLine::print(std::string_view text) {
+  write_((shown_ ? "\r\x1b[K" : "") + std::string(text) + "\n");
+  shown_ = false;
+  last_drawn_ = style_.terminal ? -1e9 : last_drawn_;
+}
+
+void ProgressLine::clear() {
+  if (shown_) {
+    write_("\r\x1b[K");
+    shown_ = false;
+  }
+}
+
+void PictureProgress::done(int64_t pictures) {
+  if (!line_.style().terminal || !line_.due()) {
+    return;
+  }
+  const double seconds = line_.now() - began_;
+  std::string text = fmt::format(
+      "{} {}/{} pictures",
+      progress_bar(static_cast<double>(pictures) / static_cast<double>(pictures_), 20), pictures,
+      pictures_);
+  if (seconds > 0 && pictures > 0) {
+    const double rate = static_cast<double>(pictures) / seconds;
+    text += fmt::format("  {:.1f} a second  ETA {}", rate,
+                        format_duration(static_cast<double>(pictures_ - pictures) / rate));
+  }
+  line_.draw(text);
+}
+
+Progress::Progress(const TerminalStyle& style, bool quiet, ProgressLine::Write write,
+                   ProgressLine::Clock clock)
+    : line_(style, std::move(write), std::move(clock)), quiet_(quiet) {}
 
 void Progress::note(const Note& note) {
   const std::string text = printable_lines(note.text);
   if (note.kind == Note::Kind::warning) {
-    print(colored("warning:", 33, style_) + " " + text);
+    line_.print(colored("warning:", 33, line_.style()) + " " + text);
   } else if (!quiet_) {
-    print(text);
+    line_.print(text);
   }
 }
 
 void Progress::epoch(const EpochReport& report) {
-  print(epoch_line(report));
+  line_.print(epoch_line(report));
   last_step_ = -1;  // what comes until the next step is not training time
 }
 
@@ -69,40 +117,24 @@ void Progress::step(const StepReport& report) {
   if (quiet_) {
     return;
   }
-  const double now = clock_();
+  const double now = line_.now();
   if (last_step_ >= 0) {
     steps_ = kMemory * steps_ + 1;
     images_ = kMemory * images_ + static_cast<double>(report.images);
     seconds_ = kMemory * seconds_ + (now - last_step_);
   }
   last_step_ = now;
-  if (now - last_drawn_ < (style_.terminal ? kRedrawSeconds : kLineSeconds)) {
-    return;
+  if (line_.due()) {
+    line_.draw(describe(report));
   }
-  last_drawn_ = now;
-  const std::string text = describe(report);
-  if (style_.terminal) {
-    // Carriage return, the line, then clear the rest of the previous one.
-    const auto columns = static_cast<size_t>(std::max(style_.width - 1, 10));
-    write_("\r" + text.substr(0, bytes_of_first(columns, text)) + "\x1b[K");
-    line_shown_ = true;
-  } else {
-    write_(text + "\n");
-  }
-}
-
-void Progress::print(std::string_view text) {
-  write_((line_shown_ ? "\r\x1b[K" : "") + std::string(text) + "\n");
-  line_shown_ = false;
-  last_drawn_ = style_.terminal ? -1e9 : last_drawn_;  // redraw below at the next step
 }
 
 std::string Progress::describe(const StepReport& report) const {
   const double fraction = static_cast<double>(report.batch) /
                           static_cast<double>(std::max<int64_t>(report.batches, 1));
   std::string text = fmt::format("epoch {}/{} ", report.epoch + 1, report.epochs);
-  text += style_.terminal ? fmt::format("{} {:3.0f} %", bar(fraction, 20), 100 * fraction)
-                          : fmt::format("batch {}/{}", report.batch, report.batches);
+  text += line_.style().terminal ? progress_bar(fraction, 20)
+                                 : fmt::format("batch {}/{}", report.batch, report.batches);
   text += fmt::format("  loss {:.4g}  lr {:.2e}", report.loss, report.lr);
   if (seconds_ > 0) {
     text += fmt::format("  {:.1f} images/s  ETA {}", images_per_second(),
@@ -117,8 +149,8 @@ double Progress::eta_seconds(const StepReport& report) const {
   return steps_ > 0 ? static_cast<double>(left) * seconds_ / steps_ : -1;
 }
 
-// A write to a closed pipe fails silently: the run goes on.
-static void write_stderr(std::string_view text) {
+// Failing silently: a run goes on without its reader.
+void write_stderr(std::string_view text) {
   std::fwrite(text.data(), 1, text.size(), stderr);
 }
 

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "train/run_log.h"
 
@@ -23,14 +24,61 @@ TerminalStyle stderr_style();
 // Text in one of the basic colours (ANSI 31 red, 32 green, 33 yellow, 1 bold) if colours are on.
 std::string colored(std::string_view text, int ansi, const TerminalStyle& style);
 
-// Progress, messages and a line per epoch; quiet: warnings and the epochs' lines only. Validation
-// and saving, between an epoch's line and the next step, do not count as training time.
-class Progress : public LogSink {
+// One line about how far something is, and other lines above it. On a terminal it is redrawn within
+// the width, elsewhere each is a line of its own.
+class ProgressLine {
  public:
   using Write = std::function<void(std::string_view)>;
   using Clock = std::function<double()>;  // seconds, never backwards
 
-  Progress(const TerminalStyle& style, bool quiet, Write write, Clock clock);
+  ProgressLine(const TerminalStyle& style, Write write, Clock clock)
+      : style_(style), write_(std::move(write)), clock_(std::move(clock)) {}
+
+  const TerminalStyle& style() const { return style_; }
+  double now() const { return clock_(); }
+  // Whether it is time to draw again: not faster than the eye can follow, elsewhere now and then.
+  bool due() const;
+  void draw(std::string_view text);
+  // Writes lines of text, replacing a progress line on the terminal; it is then due at once.
+  void print(std::string_view text);
+  void clear();  // removes the line
+
+ private:
+  TerminalStyle style_;
+  Write write_;
+  Clock clock_;
+  double last_drawn_ = -1e9;
+  bool shown_ = false;
+};
+
+// "[#####-----]  42 %", `cells` characters wide between the brackets.
+std::string progress_bar(double fraction, int cells);
+
+// Writes to stderr; to a closed pipe nothing.
+void write_stderr(std::string_view text);
+
+// Progress of pictures through a model, on a terminal only.
+class PictureProgress {
+ public:
+  PictureProgress(ProgressLine line, int64_t pictures)
+      : line_(std::move(line)), pictures_(pictures), began_(line_.now()) {}
+
+  void done(int64_t pictures);  // so many in all
+  void print(std::string_view text) { line_.print(text); }
+  void clear() { line_.clear(); }
+
+ private:
+  ProgressLine line_;
+  int64_t pictures_;
+  double began_;
+};
+
+// Progress, messages and a line per epoch; quiet: warnings and the epochs' lines only. Validation
+// and saving, between an epoch's line and the next step, do not count as training time.
+class Progress : public LogSink {
+ public:
+  Progress(const TerminalStyle& style, bool quiet, ProgressLine::Write write,
+           ProgressLine::Clock clock);
 
   void note(const Note& note) override;
   void step(const StepReport& report) override;  // draws if it is time
@@ -39,20 +87,14 @@ class Progress : public LogSink {
   double images_per_second() const { return seconds_ > 0 ? images_ / seconds_ : 0; }
 
  private:
-  // Writes lines of text, replacing a progress line on the terminal.
-  void print(std::string_view text);
   std::string describe(const StepReport& report) const;
   double eta_seconds(const StepReport& report) const;
 
-  TerminalStyle style_;
+  ProgressLine line_;
   bool quiet_;
-  Write write_;
-  Clock clock_;
-  double last_step_ = -1;      // its time; negative: paused
-  double last_drawn_ = -1e9;
+  double last_step_ = -1;  // its time; negative: paused
   // Recent steps, pictures and seconds, older ones with less weight.
   double steps_ = 0, images_ = 0, seconds_ = 0;
-  bool line_shown_ = false;
 };
 
 // A Progress on stderr.

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "app/config_file.h"
+#include "app/progress.h"
 #include "app/program.h"
 #include "core/kernels.h"
 #include "data/file.h"
@@ -83,7 +84,13 @@ ScoredSplit score(const SplitCommand& command) {
   const std::unique_ptr<Objective> objective = make_objective(config, *loaded.model);
   check_labels(config.task, *split);
   Loader loader(*split, loader_options(config, Purpose::evaluation));
-  auto scores = score_split(*loaded.model, *objective, loader, device, [] { return false; });
+  PictureProgress progress({stderr_style(), write_stderr, monotonic_seconds}, split->size());
+  int64_t batches = 0;
+  auto scores = score_split(*loaded.model, *objective, loader, device, [&] {
+    progress.done(batches++ * config.train.batch_size);
+    return false;
+  });
+  progress.clear();
   const std::vector<BadPicture> bad_pictures = loader.bad_pictures();
   for (const BadPicture& bad : bad_pictures) {
     print(stderr, "mlinfer: skipped: {}\n", printable(bad.error));

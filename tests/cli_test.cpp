@@ -177,6 +177,16 @@ TEST_CASE("mlinfer: eval, predict, info") {
   CHECK(*predict.threshold == 0.25);
   CHECK(predict.csv);
   CHECK_FALSE(infer<mld::PredictCommand>({"predict", "c", "p"}).top_k.has_value());
+  CHECK(predict.device == "auto");
+  CHECK(predict.precision == mld::DType::f32);
+  const auto narrow = infer<mld::PredictCommand>(
+      {"predict", "c", "p", "--device", "cuda:1", "--precision", "bf16"});
+  CHECK(narrow.device == "cuda:1");
+  CHECK(narrow.precision == mld::DType::bf16);
+  CHECK(infer<mld::EvalCommand>({"eval", "c", "--precision", "bf16", "--device", "cuda"})
+            .overrides == Arguments{"device=cuda", "train.precision=bf16"});
+  check_contains(infer_error({"predict", "c", "p", "--precision", "f16"}), "--precision");
+  check_contains(infer_error({"eval", "c", "--precision", "f16"}), "--precision");
   CHECK(infer<mld::PredictCommand>({"predict", "c", "--", "-x.jpg"}).pictures ==
         Arguments{"-x.jpg"});
   CHECK(infer<mld::PredictCommand>({"predict", "c", "\xff.jpg"}).pictures ==

@@ -75,6 +75,31 @@ TEST_CASE("on a terminal: one line redrawn within the width, messages above it")
   CHECK(run.written.empty());  // not drawn faster than the eye can follow
 }
 
+TEST_CASE("progress of pictures: on a terminal only, gone at the end") {
+  double now = 0;
+  std::string written;
+  const auto through = [&](bool terminal) {
+    now = 0;
+    written.clear();
+    mld::PictureProgress progress(
+        {{.terminal = terminal, .color = false, .width = 80},
+         [&](std::string_view text) { written += text; }, [&] { return now; }}, 200);
+    for (int64_t done = 10; done <= 60; done += 10) {
+      now += 0.5;
+      progress.done(done);
+    }
+    CHECK(written.find('\n') == std::string::npos);
+    progress.print("a message");
+    progress.clear();
+    return written;
+  };
+  const std::string shown = through(true);
+  CHECK(shown.find("\r[######--------------]  30 % 60/200 pictures  20.0 a second  ETA 7 s") !=
+        std::string::npos);
+  CHECK(shown.ends_with("\r\x1b[Ka message\n"));
+  CHECK(through(false) == "a message\n");
+}
+
 TEST_CASE("validation does not slow the rate down") {
   Run run({.terminal = false, .color = false, .width = 80});
   run.steps(1, 10, 0.5);
