@@ -5,7 +5,7 @@
 //   bench_device_ops [--device cuda] [--batch 128] [--dtype bf16]
 //
 // Shapes are those of ResNet-50 + ML-Decoder at 224 px, depthwise ones EfficientNet-Lite0's. GB/s
-// counts the least that each kernel has to move, including a second pass over an input (batch norm).
+// counts the least that each kernel has to move, with a second pass over an input (batch norm).
 #include <algorithm>
 #include <cstdio>
 #include <functional>

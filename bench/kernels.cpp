@@ -1,5 +1,5 @@
-// Where a training step's time goes: every kernel's calls, milliseconds and share, on the CPU. It is
-// processor time, summed over threads, which other programs change less than they change the clock:
+// Where a training step's time goes: every kernel's calls, milliseconds and share, on the CPU. It
+// is processor time over all threads, which other programs change less than they change the clock:
 // set OMP_WAIT_POLICY=passive, so that threads do not count their waiting.
 //
 //   bench_kernels [backbone [head [batch [side [threads]]]]]    tresnet_m gap 8 224 2

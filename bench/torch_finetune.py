@@ -3,8 +3,9 @@
     bench/torch_finetune.py VOC_FOLDER WEIGHTS [--head gap|ml_decoder] [--epochs 6] [--seed 0]
 
 VOC_FOLDER holds JPEGImages and ImageSets/Main with train, val and test lists; WEIGHTS is
-tf_efficientnet_lite0 under timm's names (tools/get_backbone efficientnet_lite0). Prints a line per epoch with its seconds
-(training only) and val mAP, then test mAP of the better of raw and averaged weights, as JSON lines.
+tf_efficientnet_lite0 under timm's names (tools/get_backbone efficientnet_lite0). Prints a line per
+epoch with its seconds (training only) and val mAP, then test mAP of the better of raw and averaged
+weights, as JSON lines.
 AP is the area under the curve without interpolation; difficult objects are left out.
 """
 import argparse

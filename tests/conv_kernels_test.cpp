@@ -238,7 +238,7 @@ TEST_CASE("conv2d: two views of one constant storage do not share a packed copy"
   }
 }
 
-TEST_CASE("conv2d: convolutions of networks repeat bit for bit on two threads, and agree with one") {
+TEST_CASE("conv2d: convolutions of networks repeat bit for bit on two threads and agree with one") {
   const int before = compute_threads();
   const ConvCase cases[] = {{{2, 56, 56, 64}, 64, 3, {.stride = 1, .pad = 1}},
                             {{2, 28, 28, 128}, 256, 3, {.stride = 2, .pad = 1}},

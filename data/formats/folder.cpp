@@ -219,8 +219,8 @@ void add_doubts(const DataOptions& options, const std::vector<std::string>& clas
   }
 }
 
-// The classes that the folders stand for: ImageNet's list says "n01440764 tench, Tinca tinca". Names
-// of several folders ("crane") get the folder behind them.
+// The classes that the folders stand for: ImageNet's list says "n01440764 tench, Tinca tinca". A
+// name of several folders ("crane") gets the folder behind it.
 std::vector<std::string> described(const std::vector<std::string>& folders, const fs::path& root) {
   std::map<std::string, std::string> words;
   for (const char* list : {"LOC_synset_mapping.txt", "synset_words.txt"}) {

@@ -283,7 +283,8 @@ std::unique_ptr<Dataset> open_open_images(const DataOptions& options, const std:
       "{}: {} in {}{}{}{}", where, counted(static_cast<int64_t>(pictures.files.size()), "picture"),
       printable(pictures.folder.native()),
       labels.pictures_elsewhere > 0
-          ? fmt::format("; about {} not there", counted(labels.pictures_elsewhere, "listed picture"))
+          ? fmt::format("; about {} not there",
+                        counted(labels.pictures_elsewhere, "listed picture"))
           : "",
       labels.labels_left_out > 0
           ? fmt::format("; {} left out as not trainable", counted(labels.labels_left_out, "label"))

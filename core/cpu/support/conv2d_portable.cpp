@@ -13,7 +13,7 @@ ConvAlgorithm choose_algorithm(ConvDirection, const ConvProblem& problem) {
 }
 
 [[noreturn]] static void absent() {
-  fail("conv2d: this build has no oneDNN (MLD_ONEDNN=OFF), so only gemm, unfolded and depthwise work");
+  fail("conv2d: this build has no oneDNN (MLD_ONEDNN=OFF), so only gemm, unfolded, depthwise work");
 }
 void onednn_forward(bool, const Tensor&, const Tensor&, const Tensor&, const Tensor&,
                     const Conv2dSpec&, Tensor&) {
