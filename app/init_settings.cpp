@@ -23,12 +23,14 @@ constexpr int64_t kLeastBatch = 4;
 StartingPoint start_of_ours(const CheckpointFile& file, const std::vector<std::string>& classes) {
   const CheckpointInfo info = checkpoint_info(file.metadata(), file.path());
   const bool same = info.class_names == classes;
-  // With as many other classes, the classifier's rows would fit and mean something else.
+  // With as many other classes, the classifier's rows would fit and mean something else; and without
+  // a decoder a head is nothing but such rows.
   const bool as_many = info.class_names.size() == classes.size();
+  const bool decodes = head_row(info.model).attention_heads > 0;
   return {info.model, info.preprocess,
-          same      ? InitPolicy::strict
-          : as_many ? InitPolicy::backbone
-                    : InitPolicy::matching};
+          same                  ? InitPolicy::strict
+          : as_many || !decodes ? InitPolicy::backbone
+                                : InitPolicy::matching};
 }
 
 // The value for a key that the command line does not give.
@@ -115,7 +117,9 @@ void choose_settings(const DataFacts& facts, const std::optional<StartingPoint>&
     the.set("model.backbone", c.model.backbone, start->model.backbone);
     the.set("model.init_policy", c.init.init_policy, start->policy);
     the.set("data.normalize", c.preprocess.normalize, start->preprocess.normalize);
-    the.set("data.resize", c.preprocess.resize, start->preprocess.resize);
+    if (single || !backbone_only) {  // a crop may lose some of several labels
+      the.set("data.resize", c.preprocess.resize, start->preprocess.resize);
+    }
     the.set("data.interpolation", c.preprocess.interpolation, start->preprocess.interpolation);
     if (!backbone_only && the.open("model.head")) {
       const std::string backbone = c.model.backbone;

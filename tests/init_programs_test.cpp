@@ -19,14 +19,15 @@ void write_folders(const TemporaryFolder& folder) {
   }
 }
 
-void write_csv(const TemporaryFolder& folder) {
+void write_csv_in(const TemporaryFolder& folder, const std::string& root) {
   std::string rows = "filename,labels\n";
   for (int i = 0; i < kPictures; ++i) {
-    folder.write_picture("pets/images/" + picture(i), 9 * i, 40, 30);
+    folder.write_picture(root + "/images/" + picture(i), 9 * i, 40, 30);
     rows += fmt::format("{},{}{}\n", picture(i), first_label(i), has_second(i) ? "|ball" : "");
   }
-  folder.write("pets/data.csv", rows);
+  folder.write(root + "/data.csv", rows);
 }
+void write_csv(const TemporaryFolder& folder) { write_csv_in(folder, "pets"); }
 
 void write_coco(const TemporaryFolder& folder) {
   std::string images, annotations;
@@ -178,7 +179,7 @@ TEST_CASE("init: says what is odd, and its config trains all the same") {
 TEST_CASE("init: starts from a run, or from another program's weights") {
   TemporaryFolder folder;
   write_folders(folder);
-  REQUIRE(in(folder, "mltrain", {"init", "pets"}).code == 0);
+  REQUIRE(in(folder, "mltrain", {"init", "pets", "data.resize=crop"}).code == 0);
   train(folder, "pets.toml");
   const auto from_run = [&](const char* out) {
     return in(folder, "mltrain", {"init", "pets", "--from", "runs/pets", "--out", out});
@@ -195,6 +196,16 @@ TEST_CASE("init: starts from a run, or from another program's weights") {
   REQUIRE(from_run("b.toml").code == 0);
   CHECK(load_config(folder.path() / "b.toml").config.init.init_policy == InitPolicy::backbone);
   train(folder, "b.toml");
+  // For pictures with several labels: the backbone, the head that several labels get, no crop.
+  write_csv_in(folder, "several");
+  const Run several = in(folder, "mltrain", {"init", "several", "--from", "runs/pets", "--out",
+                                             "d.toml"});
+  CAPTURE(several.err);
+  REQUIRE(several.code == 0);
+  const Config multi = load_config(folder.path() / "d.toml").config;
+  CHECK(multi.init.init_policy == InitPolicy::backbone);
+  CHECK(multi.model.head == "ml_decoder");
+  CHECK(multi.preprocess.resize == ResizeMode::squash);
   // Another program's file: the backbone is found in it.
   const Run exported = in(folder, "mlinfer", {"export", "runs/pets", "--naming", "torchvision",
                                               "--out", "theirs.safetensors"});
