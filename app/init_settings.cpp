@@ -23,8 +23,8 @@ constexpr int64_t kLeastBatch = 4;
 StartingPoint start_of_ours(const CheckpointFile& file, const std::vector<std::string>& classes) {
   const CheckpointInfo info = checkpoint_info(file.metadata(), file.path());
   const bool same = info.class_names == classes;
-  // With as many other classes, the classifier's rows would fit and mean something else; and without
-  // a decoder a head is nothing but such rows.
+  // With as many other classes, the classifier's rows would fit and mean something else; and a head
+  // without a decoder is nothing but such rows.
   const bool as_many = info.class_names.size() == classes.size();
   const bool decodes = head_row(info.model).attention_heads > 0;
   return {info.model, info.preprocess,
