@@ -62,7 +62,8 @@ TEST_CASE("predict: each class at its own threshold, unless one is given") {
     std::vector<std::string> arguments = {"predict", own, picture, "--json"};
     arguments.insert(arguments.end(), more.begin(), more.end());
     std::vector<int64_t> ids;
-    for (const auto& label : json_of(folder, arguments)["labels"].GetArray()) {
+    const rapidjson::Document predicted = json_of(folder, arguments);  // outlives the loop
+    for (const auto& label : predicted["labels"].GetArray()) {
       if (label["above"].GetBool()) {
         ids.push_back(label["id"].GetInt64());
       }
