@@ -60,6 +60,28 @@ inline void check_dropout(const char* op, float p) {
   require(0 <= p && p < 1, "{}: p must be in [0, 1), got {}", op, p);
 }
 
+// An op that zeroes parts of x with probability p and divides the rest by 1 - p: identity without a
+// tape, or with p = 0. `kernel_of` gives the kernel of a device. Forward and backward are one map,
+// whose parts are drawn again from its key, so nothing is stored.
+template <class KernelOf>
+Var drop_parts(const char* op, const Var& x, float p, KernelOf kernel_of) {
+  check_values(op, "x", x.value);
+  check_dropout(op, p);
+  DropoutSpec spec{.p = p};
+  if (x.tape == nullptr || !spec.active()) {
+    return x;
+  }
+  spec.key = x.tape->next_random();
+  spec.step = x.tape->random_step();
+  Tensor y = x.value.like();
+  kernel_of(x.device())(x.value, spec, y);
+  return record(op, y, {x}, [spec, kernel_of](const Tensor& dy) -> Grads {
+    Tensor dx = dy.like();
+    kernel_of(dy.device())(dy, spec, dx);
+    return {dx};
+  });
+}
+
 // The derivative is read off the activation's output, which needs a slope >= 0.
 inline void check_fused_activation(const char* op, const ActivationSpec& act) {
   require(act.kind == Act::identity || act.kind == Act::relu || act.kind == Act::leaky_relu ||
