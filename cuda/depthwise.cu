@@ -8,7 +8,8 @@ namespace {
 
 constexpr int kThreads = kDepthwiseThreads;
 
-// The convolution's input pixels in terms of the gradient of its output. E is (left - (K - 1)) modulo S.
+// The convolution's input pixels in terms of the gradient of its output. E is (left - (K - 1))
+// modulo S.
 template <int K, int S, int E>
 struct Backward {
   static constexpr int kPixels = (K - 1 + E + kOutputs - 1) / S + 1;

@@ -178,8 +178,8 @@ TEST_CASE("csv: the published reading rule (classes, seen and unseen rows)") {
   const SafeTensorsFile reference(kFixtures / "nus_small.safetensors");
   const LabelCsv csv =
       parse_label_csv(read_text_file(kFixtures / "nus_small.csv", 1 << 20), "nus_small.csv");
-  const std::vector<std::string> classes = {"Cat",  "a-b",      "apple", "bear", "dog",   "fox",
-                                            "moon", "sea side", "sky",   "tree", "zebra", "Éclair"};
+  const std::vector<std::string> classes = {"Cat", "a-b", "apple", "bear", "dog", "fox", "moon",
+                                            "sea side", "sky", "tree", "zebra", "Éclair"};
   CHECK(csv.classes == classes);
   CHECK(csv.splits == std::vector<std::string>{"train", "val"});
   for (const std::string split : {"train", "val"}) {
