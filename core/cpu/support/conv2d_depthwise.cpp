@@ -64,8 +64,6 @@ void gather_channels(const std::vector<Tap>& taps, const Strip& s, const float* 
   }
 }
 
-constexpr int kSlide = 8;  // outputs of slide()
-
 // kSlide outputs of a run that slides over N taps, S pixels at a time: each pixel is loaded once
 // for all outputs that see it. One register of channels from c on.
 template <int N, int S>
@@ -95,31 +93,6 @@ void slide(const std::vector<Tap>& taps, const Strip& s, int64_t C, const float*
   }
 }
 
-// Channels [begin, end) of kSlide outputs.
-void gather_eight(const Run& run, const std::vector<Tap>& taps, const Strip& s, int64_t C,
-                  const float* w, int64_t begin, int64_t end) {
-  const auto with = [&](auto body) {
-    int64_t c = begin;
-    for (; c + kLanes <= end; c += kLanes) {
-      body(c);
-    }
-    gather_channels<kSlide>(taps, s, w, c, end);
-  };
-  if (run.slides(3, 1)) {
-    with([&](int64_t c) { slide<3, 1>(taps, s, C, w, c); });
-  } else if (run.slides(5, 1)) {
-    with([&](int64_t c) { slide<5, 1>(taps, s, C, w, c); });
-  } else if (run.slides(3, 2)) {
-    with([&](int64_t c) { slide<3, 2>(taps, s, C, w, c); });
-  } else if (run.slides(5, 2)) {
-    with([&](int64_t c) { slide<5, 2>(taps, s, C, w, c); });
-  } else if (run.slides(2, 1)) {
-    with([&](int64_t c) { slide<2, 1>(taps, s, C, w, c); });
-  } else {
-    gather_channels<kSlide>(taps, s, w, begin, end);
-  }
-}
-
 // Output row m.   in [N, in_rows, in_columns, C], w [KH, KW, C], out [out_columns, C]
 void gather_row(const Walk& walk, int64_t m, const float* in, const float* w, float* out,
                 std::vector<Tap>& taps) {
@@ -136,7 +109,10 @@ void gather_row(const Walk& walk, int64_t m, const float* in, const float* w, fl
         left -= by;
       };
       for (; left >= kSlide; advance(kSlide)) {
-        gather_eight(run, taps, s, C, w, c, end);
+        slide_channels(
+            run, c, end,
+            [&]<int N, int S>(Slide<N, S>, int64_t at) { slide<N, S>(taps, s, C, w, at); },
+            [&](int64_t from, int64_t to) { gather_channels<kSlide>(taps, s, w, from, to); });
       }
       if (left >= 4) {
         gather_channels<4>(taps, s, w, c, end);

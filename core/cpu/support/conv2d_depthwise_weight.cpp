@@ -35,8 +35,6 @@ void correlate(const std::vector<Tap>& taps, const Pairs& p, float* sums, int64_
   }
 }
 
-constexpr int kSlide = 8;  // outputs of slide()
-
 // kSlide outputs of a run that slides over N taps, S pixels at a time: each pixel is loaded once
 // for all of them. One register of channels from c on.
 template <int N, int S>
@@ -87,29 +85,6 @@ void correlate_channels(const std::vector<Tap>& taps, const Pairs& p, float* sum
   }
 }
 
-// Channels [begin, end) of kSlide outputs.
-void correlate_eight(const Run& run, const std::vector<Tap>& taps, const Pairs& p, float* sums,
-                     int64_t begin, int64_t end) {
-  const auto with = [&](auto body) {
-    int64_t c = begin;
-    for (; c + kLanes <= end; c += kLanes) {
-      body(c);
-    }
-    correlate_channels<kSlide>(taps, p, sums, c, end);
-  };
-  if (run.slides(3, 1)) {
-    with([&](int64_t c) { slide<3, 1>(taps, p, sums, c); });
-  } else if (run.slides(5, 1)) {
-    with([&](int64_t c) { slide<5, 1>(taps, p, sums, c); });
-  } else if (run.slides(3, 2)) {
-    with([&](int64_t c) { slide<3, 2>(taps, p, sums, c); });
-  } else if (run.slides(5, 2)) {
-    with([&](int64_t c) { slide<5, 2>(taps, p, sums, c); });
-  } else {
-    correlate_channels<kSlide>(taps, p, sums, begin, end);
-  }
-}
-
 // Row m of dy: sums [KH, KW, C] get its products with x.   x [N, H, W, C]; dy the row's [OW, C]
 void correlate_row(const Walk& walk, int64_t m, const float* x, const float* dy, float* sums,
                    std::vector<Tap>& taps) {
@@ -126,7 +101,10 @@ void correlate_row(const Walk& walk, int64_t m, const float* x, const float* dy,
         left -= by;
       };
       for (; left >= kSlide; advance(kSlide)) {
-        correlate_eight(run, taps, p, sums, c, end);
+        slide_channels(
+            run, c, end,
+            [&]<int N, int S>(Slide<N, S>, int64_t at) { slide<N, S>(taps, p, sums, at); },
+            [&](int64_t from, int64_t to) { correlate_channels<kSlide>(taps, p, sums, from, to); });
       }
       for (; left >= 2; advance(2)) {
         correlate_channels<2>(taps, p, sums, c, end);

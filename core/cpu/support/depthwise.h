@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/cpu/support/conv2d.h"
+#include "core/cpu/support/simd.h"
 
 namespace mld::cpu {
 
@@ -41,6 +42,30 @@ struct Walk {
   // The taps along a run of columns of output row m, counted over all pictures.
   void taps(int64_t m, const Run& run, std::vector<Tap>& out) const;
 };
+
+inline constexpr int kSlide = 8;  // outputs of a sliding kernel
+
+// A kernel for kSlide outputs of a run that slides over N taps, S pixels at a time.
+template <int N, int S>
+struct Slide {};
+
+// Channels [begin, end) of kSlide outputs of a run: sliding(Slide<N, S>, c) for each register of
+// channels if the run slides and such a kernel is compiled, then rest(c, end) from channel c on.
+template <class Sliding, class Rest>
+void slide_channels(const Run& run, int64_t begin, int64_t end, Sliding sliding, Rest rest) {
+  int64_t c = begin;
+  const auto fits = [&]<int N, int S>(Slide<N, S> form) {
+    const bool slides = run.slides(N, S);
+    for (; slides && c + kLanes <= end; c += kLanes) {
+      sliding(form, c);
+    }
+    return slides;
+  };
+  // 3x3 and 5x5 kernels at both strides. At stride 2 a pixel's gradient has two taps or three.
+  static_cast<void>(fits(Slide<3, 1>()) || fits(Slide<5, 1>()) || fits(Slide<3, 2>()) ||
+                    fits(Slide<5, 2>()) || fits(Slide<2, 1>()));
+  rest(c, end);
+}
 
 // The weight with its channels beside each other.   w [C, KH, KW, 1] -> [KH, KW, C]
 Tensor channels_last(const Tensor& w);
