@@ -112,7 +112,7 @@ TEST_CASE("initial values: the published distributions; two layers never share n
     return std::array{mean / n, std::sqrt(square / n), largest};
   };
   const auto conv = moments(parts.conv.weight.value);  // N(0, 2 / (64 * 9)), 18,432 values
-  CHECK_EQ(conv[1], doctest::Approx(std::sqrt(2.0 / (64 * 9))).epsilon(0.03));
+  CHECK_EQ(conv[1], test::relative(std::sqrt(2.0 / (64 * 9)), 0.03));
   CHECK_LT(std::abs(conv[0]), 4 * conv[1] / std::sqrt(18432.0));
   CHECK_GT(conv[2], 3.3 * conv[1]);  // a normal has tails, a uniform has none
   const std::vector<float> w = parts.conv.weight.value.to_vector();
@@ -122,13 +122,13 @@ TEST_CASE("initial values: the published distributions; two layers never share n
   }
   CHECK_LT(std::abs(next), 4 * conv[1] * conv[1] * std::sqrt(18432.0 / 2));
   const auto linear = moments(parts.a.weight.value);  // U(+-1/20), 120,000 values
-  CHECK_EQ(linear[1], doctest::Approx(0.05 / std::sqrt(3.0)).epsilon(0.01));
+  CHECK_EQ(linear[1], test::relative(0.05 / std::sqrt(3.0), 0.01));
   CHECK_LE(linear[2], 0.05);
   CHECK_GT(linear[2], 0.0499);
   CHECK_LE(moments(parts.a.bias->value)[2], 0.05);
   CHECK_EQ(moments(parts.attention.in_proj_weight.value)[2],
-           doctest::Approx(std::sqrt(6.0 / (4 * 64))).epsilon(0.01));
-  CHECK_EQ(moments(parts.attention.out_proj.weight.value)[2], doctest::Approx(0.125).epsilon(0.01));
+           test::relative(std::sqrt(6.0 / (4 * 64)), 0.01));
+  CHECK_EQ(moments(parts.attention.out_proj.weight.value)[2], test::relative(0.125, 0.01));
   CHECK_EQ(moments(parts.attention.in_proj_bias.value)[2], 0);
   CHECK_EQ(moments(parts.attention.out_proj.bias->value)[2], 0);
   CHECK_EQ(parts.norm.running_var.value.to_vector(), std::vector<float>(5, 1.0f));

@@ -1,4 +1,4 @@
-// For tests of layers and models: errors' messages, the reference files.
+// For tests of layers and models: errors' messages, small values, the reference files.
 #pragma once
 
 #include <filesystem>
@@ -22,6 +22,15 @@
     }                                                                      \
     CHECK_EQ(thrown, message);                                             \
   } while (false)
+
+namespace mld::test {
+
+// Equal up to a share of the value. doctest's own epsilon is absolute for values below one.
+inline doctest::Approx relative(double value, double share) {
+  return doctest::Approx(value).epsilon(share).scale(0);
+}
+
+}  // namespace mld::test
 
 namespace mld::reference {
 

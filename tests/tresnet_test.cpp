@@ -67,10 +67,9 @@ TEST_CASE("tresnet: initial values, of the branches' last norms and the classifi
                                                         last ? 0.0f : 1.0f));
       (last ? zeros : ones) += 1;
     } else if (name == "head.fc.weight") {
-      // Relative to the wanted size: doctest's epsilon is absolute for small values.
-      CHECK_EQ(root_mean_square(p->value) / 0.01, doctest::Approx(1).epsilon(0.02));
+      CHECK_EQ(root_mean_square(p->value), test::relative(0.01, 0.02));
     } else if (name == "body.layer3.0.se.fc1.weight") {  // 256 to 128: Kaiming, fan out
-      CHECK_EQ(root_mean_square(p->value) / std::sqrt(2.0 / 128), doctest::Approx(1).epsilon(0.02));
+      CHECK_EQ(root_mean_square(p->value), test::relative(std::sqrt(2.0 / 128), 0.02));
     }
   }
   CHECK_EQ(zeros, 3 + 4 + 6 + 3);
