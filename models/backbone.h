@@ -18,10 +18,9 @@ struct Backbone : Module {
   // images [N, H, W, 3] -> [N, H/32, W/32, features()], sizes rounded up
   virtual Var operator()(const Var& images, const Tap& tap = {}) = 0;
   virtual int64_t features() const = 0;
-  // Stochastic depth (arXiv 1603.09382) with timm's rates: in training, residual branch i of n,
-  // from 0, is dropped for a picture with probability rate * i / (n - 1), else divided by 1 - that.
-  // False if the backbone does not do that.
-  virtual bool set_drop_path(double /*rate*/) { return false; }
+  // In how many steps the rate of set_drop_path() rises over n blocks; timm's ResNets end with the
+  // whole rate.
+  virtual int64_t drop_path_steps(int64_t n) const { return n - 1; }
 };
 
 // How a backbone's published classifier, a linear layer on mean features, is named and initialised.

@@ -27,7 +27,7 @@ struct ModelSpec {
   QueryKind query = QueryKind::random;  // ml_decoder
   double dropout = 0.1;
   // Any head:
-  double drop_path = 0;  // see Backbone::set_drop_path()
+  double drop_path = 0;  // see set_drop_path()
 
   bool operator==(const ModelSpec&) const = default;
 };

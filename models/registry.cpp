@@ -150,8 +150,7 @@ std::unique_ptr<Classifier> make_model(const ModelSpec& spec) {
   const HeadRow& head = head_row(spec);
   require<UsageError>(spec.classes > 0, "model: needs at least one class, got {}", spec.classes);
   std::unique_ptr<Backbone> backbone = row.make();
-  require<UsageError>(spec.drop_path == 0 || backbone->set_drop_path(spec.drop_path),
-                      "model.drop_path: {} has no branches to drop; use 0", spec.backbone);
+  set_drop_path(*backbone, spec.drop_path);
   const int64_t features = backbone->features();
   auto model = std::make_unique<Classifier>(
       std::move(backbone), head.make(spec, features, row.linear), row.head_name);

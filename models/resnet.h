@@ -3,11 +3,9 @@
 #pragma once
 
 #include <array>
-#include <memory>
 #include <optional>
 
-#include "models/backbone.h"
-#include "nn/layers.h"
+#include "models/residual.h"
 
 namespace mld {
 
@@ -26,19 +24,8 @@ struct ResNetShortcut : Module {
   }
 };
 
-// A residual block: y = relu(branch(x) + shortcut(x)).
-struct ResNetBlock : Module {
-  double drop_rate = 0;  // probability that a picture loses the branch, in training
-
-  virtual Var operator()(const Var& x) = 0;  // [N, H, W, C] -> [N, OH, OW, O]
-
- protected:
-  // relu(bn(conv(x)) + shortcut), where a picture may lose the first.
-  Var join(Conv2d& conv, BatchNorm2d& bn, const Var& x, const Var& shortcut) const;
-};
-
-// 3x3, 3x3.   C -> planes channels; the shortcut is a projection where the shape changes
-struct BasicBlock : ResNetBlock {
+// 3x3, 3x3, then ReLU.   C -> planes channels
+struct BasicBlock : ResidualBlock {
   static constexpr int64_t kExpansion = 1;
   Conv2d conv1;
   BatchNorm2d bn1;
@@ -52,8 +39,8 @@ struct BasicBlock : ResNetBlock {
   void each(Visitor& v) override;
 };
 
-// 1x1, 3x3 with the stride, 1x1.   C -> 4 * planes channels
-struct Bottleneck : ResNetBlock {
+// 1x1, 3x3 with the stride, 1x1, then ReLU.   C -> 4 * planes channels
+struct Bottleneck : ResidualBlock {
   static constexpr int64_t kExpansion = 4;
   Conv2d conv1;
   BatchNorm2d bn1;
@@ -79,13 +66,12 @@ struct ResNet : Backbone {
   ResNetSpec spec;
   Conv2d conv1;
   BatchNorm2d bn1;
-  std::array<std::vector<std::unique_ptr<ResNetBlock>>, 4> layers;
+  Stages stages;
 
   explicit ResNet(const ResNetSpec& spec);
 
   Var operator()(const Var& images, const Tap& tap = {}) override;
   int64_t features() const override;
-  bool set_drop_path(double rate) override;
   void each(Visitor& v) override;
 };
 

@@ -10,16 +10,8 @@ namespace {
 
 constexpr ActivationSpec kRelu{.kind = Act::relu};
 constexpr int64_t kSmallest = 20;  // pixels: the last blur still sees two
-constexpr std::array<std::string_view, 4> kStages{"layer1", "layer2", "layer3", "layer4"};
 
 ActivationSpec leaky(float slope) { return {.kind = Act::leaky_relu, .slope = slope}; }
-
-std::optional<TResNetShortcut> shortcut(int64_t C, int64_t O, int stride) {
-  if (stride == 1 && C == O) {
-    return std::nullopt;
-  }
-  return std::make_optional<TResNetShortcut>(C, O, stride);
-}
 
 // Squeezed to an eighth of the block's output, but at least 64 channels.
 std::optional<SqueezeExcite> excitation(bool wanted, int64_t C, int64_t hidden) {
@@ -38,8 +30,8 @@ ConvAbn::ConvAbn(int64_t C, int64_t O, int kernel, const ActivationSpec& act_, b
   bn.spec.abs_scale = true;
 }
 
-Var ConvAbn::operator()(const Var& x, const ActivationSpec& act_, const Var& residual) {
-  const Var y = conv_bn(conv, bn, x, act_, residual);
+Var ConvAbn::operator()(const Var& x) {
+  const Var y = conv_bn(conv, bn, x, act);
   return blurred ? blur_pool(y) : y;
 }
 
@@ -59,13 +51,14 @@ void TResNetShortcut::each(Visitor& v) { v(halves ? "1" : "0", unit); }
 TResNetBasic::TResNetBasic(int64_t C, int64_t planes, const TResNetBlockSpec& spec)
     : conv1(C, planes, 3, leaky(spec.slope), spec.stride == 2),
       conv2(planes, planes, 3),
-      downsample(shortcut(C, planes, spec.stride)),
+      downsample(projection<TResNetShortcut>(C, planes, spec.stride)),
       se(excitation(spec.squeeze_excite, planes, planes / 4)) {}
 
 Var TResNetBasic::operator()(const Var& x) {
   const Var residual = downsample ? (*downsample)(x) : x;
   const Var inner = conv1(x);
-  return se ? relu(add((*se)(conv2(inner)), residual)) : conv2(inner, kRelu, residual);
+  return se ? join((*se)(conv2(inner)), kRelu, residual)
+            : join(conv2.conv, conv2.bn, inner, kRelu, residual);
 }
 
 void TResNetBasic::each(Visitor& v) {
@@ -81,13 +74,13 @@ TResNetBottleneck::TResNetBottleneck(int64_t C, int64_t planes, const TResNetBlo
     : conv1(C, planes, 1, leaky(spec.slope)),
       conv2(planes, planes, 3, leaky(spec.slope), spec.stride == 2),
       conv3(planes, kExpansion * planes, 1),
-      downsample(shortcut(C, kExpansion * planes, spec.stride)),
+      downsample(projection<TResNetShortcut>(C, kExpansion * planes, spec.stride)),
       se(excitation(spec.squeeze_excite, planes, kExpansion * planes / 8)) {}
 
 Var TResNetBottleneck::operator()(const Var& x) {
   const Var residual = downsample ? (*downsample)(x) : x;
   const Var inner = conv2(conv1(x));
-  return conv3(se ? (*se)(inner) : inner, kRelu, residual);
+  return join(conv3.conv, conv3.bn, se ? (*se)(inner) : inner, kRelu, residual);
 }
 
 void TResNetBottleneck::each(Visitor& v) {
@@ -105,17 +98,18 @@ void TResNetBottleneck::reset(RandomStream&) { fill(conv3.bn.weight, 0); }
 TResNet::TResNet(const TResNetSpec& spec_)
     : spec(spec_), conv1(3 * kBlock * kBlock, spec_.planes, 3, leaky(spec_.stem_slope)) {
   int64_t C = spec.planes;
-  for (size_t stage = 0; stage < layers.size(); ++stage) {
+  for (size_t stage = 0; stage < spec.layers.size(); ++stage) {
+    Stages::Blocks& blocks = stages.add(fmt::format("layer{}", stage + 1));
     const int64_t planes = spec.planes << stage;
     for (int i = 0; i < spec.layers[stage]; ++i) {
       const TResNetBlockSpec block{.stride = stage > 0 && i == 0 ? 2 : 1,
                                    .squeeze_excite = stage < 3,
                                    .slope = spec.block_slope};
       if (spec.basic_first && stage < 2) {
-        layers[stage].push_back(std::make_unique<TResNetBasic>(C, planes, block));
+        blocks.push_back(std::make_unique<TResNetBasic>(C, planes, block));
         C = planes;
       } else {
-        layers[stage].push_back(std::make_unique<TResNetBottleneck>(C, planes, block));
+        blocks.push_back(std::make_unique<TResNetBottleneck>(C, planes, block));
         C = TResNetBottleneck::kExpansion * planes;
       }
     }
@@ -138,22 +132,12 @@ Var TResNet::operator()(const Var& images, const Tap& tap) {
   if (tap) {
     tap("conv1", x);
   }
-  for (size_t stage = 0; stage < layers.size(); ++stage) {
-    for (const auto& block : layers[stage]) {
-      x = (*block)(x);
-    }
-    if (tap) {
-      tap(kStages[stage], x);
-    }
-  }
-  return x;
+  return stages(x, tap);
 }
 
 void TResNet::each(Visitor& v) {
   v("body.conv1", conv1);
-  for (size_t stage = 0; stage < layers.size(); ++stage) {
-    v("body." + std::string(kStages[stage]), layers[stage]);
-  }
+  v("body", stages);
 }
 
 }  // namespace mld

@@ -4,16 +4,14 @@
 #pragma once
 
 #include <array>
-#include <memory>
 #include <optional>
 
-#include "models/backbone.h"
-#include "nn/layers.h"
+#include "models/residual.h"
 
 namespace mld {
 
 // A convolution and its activated norm of scale |w| + eps, then, where blurred, a blur of stride 2:
-// act(norm(conv(x)) [+ residual]).   [N, H, W, C] -> [N, H, W, O], or half of H and W, rounded up
+// act(norm(conv(x))).   [N, H, W, C] -> [N, H, W, O], or half of H and W, rounded up
 struct ConvAbn : Module {
   Conv2d conv;  // padded to keep the size, no bias
   BatchNorm2d bn;
@@ -22,9 +20,7 @@ struct ConvAbn : Module {
 
   ConvAbn(int64_t C, int64_t O, int kernel, const ActivationSpec& act = {}, bool blurred = false);
 
-  Var operator()(const Var& x) { return (*this)(x, act); }
-  // With another activation, and an addend before it.
-  Var operator()(const Var& x, const ActivationSpec& act, const Var& residual = {});
+  Var operator()(const Var& x);
   // "0", "1"; behind a blur "0.0", "0.1".
   void each(Visitor& v) override;
 };
@@ -40,12 +36,6 @@ struct TResNetShortcut : Module {
   void each(Visitor& v) override;  // "0", or "1" behind the pool
 };
 
-// A residual block: y = relu(branch(x) + shortcut(x)).
-struct TResNetBlock : Module {
-  // [N, H, W, C] -> [N, OH, OW, O], sizes rounded up
-  virtual Var operator()(const Var& x) = 0;
-};
-
 // How a block is built. Strides are 1 or 2.
 struct TResNetBlockSpec {
   int stride = 1;
@@ -53,8 +43,8 @@ struct TResNetBlockSpec {
   float slope = 1e-3f;  // of its leaky ReLUs
 };
 
-// 3x3, 3x3, squeeze and excitation.   C -> planes channels
-struct TResNetBasic : TResNetBlock {
+// 3x3, 3x3, squeeze and excitation, then ReLU.   C -> planes channels
+struct TResNetBasic : ResidualBlock {
   static constexpr int64_t kExpansion = 1;
   ConvAbn conv1, conv2;
   std::optional<TResNetShortcut> downsample;
@@ -67,8 +57,8 @@ struct TResNetBasic : TResNetBlock {
   void reset(RandomStream&) override;  // the last norm of the branch starts at 0
 };
 
-// 1x1, 3x3, squeeze and excitation, 1x1.   C -> 4 * planes channels
-struct TResNetBottleneck : TResNetBlock {
+// 1x1, 3x3, squeeze and excitation, 1x1, then ReLU.   C -> 4 * planes channels
+struct TResNetBottleneck : ResidualBlock {
   static constexpr int64_t kExpansion = 4;
   ConvAbn conv1, conv2, conv3;
   std::optional<TResNetShortcut> downsample;
@@ -92,7 +82,7 @@ struct TResNet : Backbone {
   static constexpr int kBlock = 4;  // pixels per side that the stem turns into channels
   TResNetSpec spec;
   ConvAbn conv1;
-  std::array<std::vector<std::unique_ptr<TResNetBlock>>, 4> layers;
+  Stages stages;
 
   explicit TResNet(const TResNetSpec& spec);
 

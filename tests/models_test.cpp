@@ -2,14 +2,17 @@
 #include <algorithm>
 #include <array>
 #include <numeric>
+#include <tuple>
 
 #include <doctest/doctest.h>
 
+#include "models/efficientnet_lite.h"
 #include "models/gap_head.h"
 #include "models/ml_decoder.h"
 #include "models/registry.h"
 #include "models/resnet.h"
 #include "models/transformer_decoder.h"
+#include "models/tresnet.h"
 #include "nn/init.h"
 #include "reference.h"
 
@@ -159,60 +162,104 @@ TEST_CASE("a folded model computes the same, in float32 and bfloat16") {
   }
 }
 
-TEST_CASE("drop path: rates rise to the last block; off in evaluation and at zero") {
-  const auto model = make_model({.backbone = "resnet18", .head = "gap", .classes = 2,
-                                 .drop_path = 0.7});
-  const auto plain = make_model({.backbone = "resnet18", .head = "gap", .classes = 2});
-  initialize(*model, 3);
-  initialize(*plain, 3);
-  const auto& resnet = dynamic_cast<const ResNet&>(*model->backbone);
-  std::vector<double> rates;
-  for (const auto& stage : resnet.layers) {
-    for (const auto& block : stage) {
-      rates.push_back(block->drop_rate);
+// Branches that a trained model would have: TResNet's start at a scale of zero.
+void give_branches(Module& model) {
+  for (const auto& [name, p] : parameters(model)) {
+    if (p->shape.rank() == 1 && name.ends_with(".weight")) {
+      fill(*p, 1);
     }
   }
-  REQUIRE_EQ(rates.size(), 8);
-  for (size_t i = 0; i < rates.size(); ++i) {
-    CHECK_EQ(rates[i], doctest::Approx(0.1 * static_cast<double>(i)));
-  }
-  const Tensor x = random_tensor({4, 32, 32, 3}, 1);
-  CHECK_EQ((*model)(Var(x)).value.to_vector(), (*plain)(Var(x)).value.to_vector());
-  set_training(*model, true);
-  set_training(*plain, true);
-  const auto run = [&](Classifier& net, uint64_t step) {
-    Tape tape({.seed = 1, .step = step});
-    return net(tape.constant(x)).value.to_vector();
-  };
-  CHECK_EQ(run(*model, 1), run(*model, 1));
-  CHECK_NE(run(*model, 1), run(*model, 2));
-  CHECK_NE(run(*model, 1), run(*plain, 1));
 }
 
-TEST_CASE("drop path: a picture without the branch is its shortcut, one with it has more of it") {
-  BasicBlock block(4, 4);
-  initialize(block, 5);
-  const Tensor x = random_tensor({16, 3, 3, 4}, 2);
-  set_training(block, true);
+TEST_CASE("drop path: rates rise as timm's; off in evaluation and at zero") {
+  for (const auto& [backbone, blocks, last] :
+       {std::tuple{"resnet18", 8, 0.7}, {"tresnet_s", 16, 0.7},
+        {"efficientnet_lite0", 16, 0.7 * 15 / 16}}) {
+    CAPTURE(backbone);
+    const auto model = make_model({.backbone = backbone, .head = "gap", .classes = 2,
+                                   .drop_path = 0.7});
+    const auto plain = make_model({.backbone = backbone, .head = "gap", .classes = 2});
+    struct Rates : Visitor {
+      std::vector<double> all;
+      void leave(const std::string&, Module& module) override {
+        if (const auto* block = dynamic_cast<ResidualBlock*>(&module)) {
+          all.push_back(block->drop_rate);
+        }
+      }
+    } rates;
+    rates.walk(*model);
+    REQUIRE_EQ(rates.all.size(), blocks);
+    for (int i = 0; i < blocks; ++i) {
+      CHECK_LT(std::abs(rates.all[static_cast<size_t>(i)] - last * i / (blocks - 1)), 1e-12);
+    }
+    initialize(*model, 3);
+    give_branches(*model);
+    load_state(*plain, state_dict(*model));
+    const Tensor x = random_tensor({4, 32, 32, 3}, 1);
+    CHECK_EQ((*model)(Var(x)).value.to_vector(), (*plain)(Var(x)).value.to_vector());
+    set_training(*model, true);
+    set_training(*plain, true);
+    const auto run = [&](Classifier& net, uint64_t step) {
+      Tape tape({.seed = 1, .step = step});
+      return net(tape.constant(x)).value.to_vector();
+    };
+    CHECK_EQ(run(*model, 1), run(*model, 1));
+    CHECK_NE(run(*model, 1), run(*model, 2));
+    CHECK_NE(run(*model, 1), run(*plain, 1));
+  }
+}
+
+// Block i of a stage: without its branch a picture is act(x), with it act(x + 2 branch(x)).
+void check_dropped(Stages& stages, size_t stage, size_t i, int64_t C, bool relu) {
+  ResidualBlock& block = *stages.all[stage].second[i];
+  const Tensor x = random_tensor({16, 3, 3, C}, 2);
   const auto run = [&](double rate) {
     block.drop_rate = rate;
     Tape tape({.seed = 1, .step = 1});
     return block(tape.constant(x)).value.to_vector();
   };
-  const std::vector<float> whole = run(1e-9), dropped = run(0.5), in = x.to_vector();
+  const auto act = [&](float v) { return relu ? std::max(v, 0.0f) : v; };
+  const std::vector<float> whole = run(0), dropped = run(0.5), in = x.to_vector();
+  const size_t each = in.size() / 16;
   int kept = 0;
   for (size_t n = 0; n < 16; ++n) {
     bool shortcut = true, more = true;
-    for (size_t i = n * 36; i < (n + 1) * 36; ++i) {
-      shortcut = shortcut && dropped[i] == std::max(in[i], 0.0f);
-      const double twice = 2 * (whole[i] - in[i]) + in[i];
-      more = more && (whole[i] <= 0 || std::abs(dropped[i] - std::max(twice, 0.0)) < 1e-4);
+    for (size_t e = n * each; e < (n + 1) * each; ++e) {
+      shortcut = shortcut && dropped[e] == act(in[e]);
+      const bool known = !relu || whole[e] > 0;
+      const float twice = 2 * (whole[e] - in[e]) + in[e];
+      more = more && (!known || std::abs(dropped[e] - act(twice)) < 1e-4f);
     }
     CHECK_NE(shortcut, more);
     kept += more;
   }
   CHECK_GT(kept, 2);
   CHECK_LT(kept, 14);
+}
+
+TEST_CASE("drop path: a picture without the branch is its shortcut, one with it has more of it") {
+  const auto prepare = [](Module& net) {
+    initialize(net, 5);
+    give_branches(net);
+    set_training(net, true);
+  };
+  ResNet resnet({});
+  TResNet tresnet({});
+  EfficientNetLite lite({});
+  prepare(resnet);
+  prepare(tresnet);
+  prepare(lite);
+  check_dropped(resnet.stages, 0, 1, 64, true);
+  check_dropped(tresnet.stages, 0, 1, 64, true);    // basic, squeeze and excitation
+  check_dropped(tresnet.stages, 2, 1, 1024, true);  // bottleneck, squeeze and excitation
+  check_dropped(lite.stages, 1, 1, 24, false);
+  ResidualBlock& narrowing = *lite.stages.all[0].second[0];  // 32 to 16 channels: no shortcut
+  const auto run = [&](double rate) {
+    narrowing.drop_rate = rate;
+    Tape tape({.seed = 1});
+    return narrowing(tape.constant(random_tensor({4, 3, 3, 32}, 2))).value.to_vector();
+  };
+  CHECK_EQ(run(0.5), run(0));
 }
 
 TEST_CASE("taps see every stage, and the pooled features") {
@@ -249,11 +296,11 @@ TEST_CASE("EfficientNet-Lite's initial values are timm's: by a group's fan out, 
     const double mean_square =
         std::inner_product(w.begin(), w.end(), w.begin(), 0.0) / static_cast<double>(w.size());
     if (name == "blocks.3.1.conv_dw.weight") {
-      CHECK_EQ(mean_square, doctest::Approx(2.0 / 9).epsilon(0.1));
+      CHECK_EQ(mean_square, test::relative(2.0 / 9, 0.1));
     } else if (name == "conv_head.weight") {
-      CHECK_EQ(mean_square, doctest::Approx(2.0 / 1280).epsilon(0.02));
+      CHECK_EQ(mean_square, test::relative(2.0 / 1280, 0.02));
     } else if (name == "classifier.weight") {
-      CHECK_EQ(mean_square, doctest::Approx(0.2 * 0.2 / 3).epsilon(0.05));
+      CHECK_EQ(mean_square, test::relative(0.2 * 0.2 / 3, 0.05));
       CHECK_LE(*std::max_element(w.begin(), w.end()), 0.2f);
     } else if (name == "classifier.bias") {
       CHECK_EQ(mean_square, 0);

@@ -169,7 +169,7 @@ std::vector<Key> model_keys() {
           .within(8, 65536),
       MODEL(query, "ml_decoder: queries fixed at random, or learned"),
       MODEL(dropout, "decoders: dropout inside the decoder layer").within(0, 0.99),
-      MODEL(drop_path, "resnet: probability that a picture loses the last residual branch")
+      MODEL(drop_path, "probability that a picture loses the last residual branch")
           .within(0, 0.99),
       INIT(init, "a checkpoint or run folder to start from, or another program's weights "
                  "(safetensors, .pth); \"\" = from scratch")
