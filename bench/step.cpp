@@ -1,8 +1,7 @@
-// Our worker of bench/vs_pytorch: a training step or an inference of a ResNet, like
-// torch_step.py's.
+// Our worker of bench/vs_pytorch: a training step or an inference, like torch_step.py's.
 //
-// After "ready" it reads an iteration count per line, runs that many steps and answers
-// {"wall": s, "cpu": s} per step; "end" answers {"peak_mib": ...}.
+// After "ready", with timm's name of the network, it reads an iteration count per line, runs that
+// many steps and answers {"wall": s, "cpu": s} per step; "end" answers {"peak_mib": ...}.
 #include <sys/resource.h>
 
 #include <cstdio>
@@ -119,7 +118,7 @@ void tell(JsonWriter& object) {
   std::fflush(stdout);
 }
 
-void serve(const std::function<void()>& step, Device device) {
+void serve(const std::function<void()>& step, Device device, std::string_view timm_name) {
   const auto run = [&](int count) {
     for (int i = 0; i < count; ++i) {
       step();
@@ -127,7 +126,7 @@ void serve(const std::function<void()>& step, Device device) {
     backend(device).synchronize(device.index);
   };
   run(3);
-  tell(JsonWriter().object().member("ready", true).member("version", ""));
+  tell(JsonWriter().object().member("ready", true).member("timm", timm_name));
   char line[64];
   while (std::fgets(line, sizeof line, stdin) != nullptr) {
     if (std::string(line).starts_with("end")) {
@@ -152,5 +151,7 @@ int main(int argc, char** argv) {
   if (options.at("--timed-plans") == "yes") {  // train.deterministic = false
     mld::backend(device).set_deterministic(false);
   }
-  mld::bench::serve(mld::bench::make_step(options, device), device);
+  const std::string_view timm_name =
+      mld::backbone_row({.backbone = options.at("--backbone")}).timm_name;
+  mld::bench::serve(mld::bench::make_step(options, device), device, timm_name);
 }

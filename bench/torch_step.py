@@ -53,10 +53,10 @@ class MLDecoder(nn.Module):
         return h.transpose(0, 1).flatten(1)[:, : self.classes] + self.bias
 
 
-def build(backbone, head, classes, groups):
-    if not hasattr(torchvision.models, backbone):
-        return build_timm(backbone, head, classes, groups)
-    model = getattr(torchvision.models, backbone)()
+def build(name, head, classes, groups):
+    if not hasattr(torchvision.models, name):
+        return build_timm(name, head, classes, groups)
+    model = getattr(torchvision.models, name)()
     features = model.fc.in_features
     if head == "gap":
         model.fc = nn.Linear(features, classes)
@@ -65,11 +65,8 @@ def build(backbone, head, classes, groups):
     return nn.Sequential(body, MLDecoder(classes, features, groups))
 
 
-def build_timm(backbone, head, classes, groups):
+def build_timm(name, head, classes, groups):
     import timm  # only where torchvision does not have the network
-    names = {"efficientnet_lite": "tf_efficientnet_lite"}
-    name = next((backbone.replace(ours, theirs) for ours, theirs in names.items()
-                 if backbone.startswith(ours)), backbone)
     model = timm.create_model(name, num_classes=classes)
     if head == "gap":
         return model
@@ -167,7 +164,7 @@ def make_step(args):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--mode", choices=["train", "infer"], default="train")
-    parser.add_argument("--backbone", default="resnet50")
+    parser.add_argument("--backbone", default="resnet50", help="torchvision's name, or else timm's")
     parser.add_argument("--head", default="ml_decoder")
     parser.add_argument("--classes", type=int, default=80)
     parser.add_argument("--groups", type=int, default=-1)

@@ -7,6 +7,7 @@
 #include "models/efficientnet_lite.h"
 #include "models/gap_head.h"
 #include "models/ml_decoder.h"
+#include "models/residual.h"
 #include "models/resnet.h"
 #include "models/transformer_decoder.h"
 #include "models/tresnet.h"
@@ -38,8 +39,13 @@ constexpr TResNetSpec kTResNetLV2{
 
 constexpr LinearStyle kTResNetLinear{.name = "fc", .weight_std = 0.01f};
 
-constexpr BackboneRow tresnet_row(std::string_view name, std::unique_ptr<Backbone> (*make)()) {
-  return {name, make, "head", "body.conv1.0", Normalize::none, kTResNetLinear};
+constexpr BackboneRow resnet_row(std::string_view name, std::unique_ptr<Backbone> (*make)()) {
+  return {name, name, make, "fc", "conv1", Normalize::imagenet};
+}
+
+constexpr BackboneRow tresnet_row(std::string_view name, std::string_view timm_name,
+                                  std::unique_ptr<Backbone> (*make)()) {
+  return {name, timm_name, make, "head", "body.conv1.0", Normalize::none, kTResNetLinear};
 }
 
 template <EfficientNetLiteSpec spec>
@@ -47,8 +53,10 @@ std::unique_ptr<Backbone> lite() {
   return std::make_unique<EfficientNetLite>(spec);
 }
 
-constexpr BackboneRow lite_row(std::string_view name, std::unique_ptr<Backbone> (*make)()) {
-  return {name, make, "classifier", "conv_stem", Normalize::inception, {.by_classes = true}};
+constexpr BackboneRow lite_row(std::string_view name, std::string_view timm_name,
+                               std::unique_ptr<Backbone> (*make)()) {
+  return {name, timm_name, make, "classifier", "conv_stem", Normalize::inception,
+          {.by_classes = true}};
 }
 
 std::unique_ptr<Head> gap(const ModelSpec& spec, int64_t features, const LinearStyle& linear) {
@@ -65,23 +73,23 @@ std::unique_ptr<Head> transformer_decoder(const ModelSpec& spec, int64_t feature
 }
 
 constexpr BackboneRow kBackbones[] = {
-    {"resnet18", resnet<false, 2, 2, 2, 2>, "fc", "conv1", Normalize::imagenet},
-    {"resnet34", resnet<false, 3, 4, 6, 3>, "fc", "conv1", Normalize::imagenet},
-    {"resnet50", resnet<true, 3, 4, 6, 3>, "fc", "conv1", Normalize::imagenet},
-    {"resnet101", resnet<true, 3, 4, 23, 3>, "fc", "conv1", Normalize::imagenet},
-    {"resnet152", resnet<true, 3, 8, 36, 3>, "fc", "conv1", Normalize::imagenet},
-    tresnet_row("tresnet_s", tresnet<kTResNetS>),
-    tresnet_row("tresnet_m", tresnet<kTResNetM>),
-    tresnet_row("tresnet_l", tresnet<kTResNetL>),
-    tresnet_row("tresnet_xl", tresnet<kTResNetXl>),
-    tresnet_row("tresnet_l_v1", tresnet<kTResNetLV1>),
-    tresnet_row("tresnet_xl_v1", tresnet<kTResNetXlV1>),
-    tresnet_row("tresnet_l_v2", tresnet<kTResNetLV2>),
-    lite_row("efficientnet_lite0", lite<EfficientNetLiteSpec{1.0, 1.0}>),
-    lite_row("efficientnet_lite1", lite<EfficientNetLiteSpec{1.0, 1.1}>),
-    lite_row("efficientnet_lite2", lite<EfficientNetLiteSpec{1.1, 1.2}>),
-    lite_row("efficientnet_lite3", lite<EfficientNetLiteSpec{1.2, 1.4}>),
-    lite_row("efficientnet_lite4", lite<EfficientNetLiteSpec{1.4, 1.8}>),
+    resnet_row("resnet18", resnet<false, 2, 2, 2, 2>),
+    resnet_row("resnet34", resnet<false, 3, 4, 6, 3>),
+    resnet_row("resnet50", resnet<true, 3, 4, 6, 3>),
+    resnet_row("resnet101", resnet<true, 3, 4, 23, 3>),
+    resnet_row("resnet152", resnet<true, 3, 8, 36, 3>),
+    tresnet_row("tresnet_s", "", tresnet<kTResNetS>),
+    tresnet_row("tresnet_m", "tresnet_m", tresnet<kTResNetM>),
+    tresnet_row("tresnet_l", "tresnet_v2_l", tresnet<kTResNetL>),
+    tresnet_row("tresnet_xl", "", tresnet<kTResNetXl>),
+    tresnet_row("tresnet_l_v1", "tresnet_l", tresnet<kTResNetLV1>),
+    tresnet_row("tresnet_xl_v1", "tresnet_xl", tresnet<kTResNetXlV1>),
+    tresnet_row("tresnet_l_v2", "", tresnet<kTResNetLV2>),
+    lite_row("efficientnet_lite0", "tf_efficientnet_lite0", lite<EfficientNetLiteSpec{1.0, 1.0}>),
+    lite_row("efficientnet_lite1", "tf_efficientnet_lite1", lite<EfficientNetLiteSpec{1.0, 1.1}>),
+    lite_row("efficientnet_lite2", "tf_efficientnet_lite2", lite<EfficientNetLiteSpec{1.1, 1.2}>),
+    lite_row("efficientnet_lite3", "tf_efficientnet_lite3", lite<EfficientNetLiteSpec{1.2, 1.4}>),
+    lite_row("efficientnet_lite4", "tf_efficientnet_lite4", lite<EfficientNetLiteSpec{1.4, 1.8}>),
 };
 
 constexpr HeadRow kHeads[] = {

@@ -18,6 +18,7 @@ namespace mld {
 
 struct BackboneRow {
   std::string_view name;
+  std::string_view timm_name;  // of the same network; "" if timm has none
   std::unique_ptr<Backbone> (*make)();
   std::string_view head_name;   // the prefix of a head's parameters in published names
   std::string_view first_conv;  // the convolution that reads the picture

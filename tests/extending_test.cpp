@@ -8,6 +8,7 @@
 #include "autograd/ops.h"
 #include "data/formats/format.h"
 #include "models/registry.h"
+#include "models/residual.h"
 #include "nn/layers.h"
 #include "tests/paths.h"
 #include "train/loss.h"
@@ -37,8 +38,8 @@ struct Patches : Backbone {
 };
 
 constexpr BackboneRow kPatches{
-    "patches64", []() -> std::unique_ptr<Backbone> { return std::make_unique<Patches>(64); }, "fc",
-    "conv1", Normalize::none};
+    "patches64", "", []() -> std::unique_ptr<Backbone> { return std::make_unique<Patches>(64); },
+    "fc", "conv1", Normalize::none};
 
 // Logits from the mean and from the variance of every channel, added.
 struct MomentsHead : Head {
@@ -134,6 +135,10 @@ TEST_CASE("extending: the example's backbone, head and loss train") {
     CHECK(p->grad.defined());
   }
   CHECK(parameters(model).back().first == "fc.variance.weight");
+
+  set_drop_path(*model.backbone, 0);
+  CHECK_THROWS_WITH_AS(set_drop_path(*model.backbone, 0.1),
+                       "model.drop_path: the backbone has no branches to drop; use 0", UsageError);
 }
 
 TEST_CASE("extending: the example's format opens") {

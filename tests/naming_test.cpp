@@ -10,6 +10,7 @@
 #include "models/naming.h"
 #include "nn/layers.h"
 #include "reference.h"
+#include "train/hf_config.h"
 
 namespace mld {
 namespace {
@@ -182,6 +183,26 @@ TEST_CASE("naming: scales of activated norms become ordinary ones and back, what
     CHECK(got[c] == doctest::Approx(expected[c]).epsilon(1e-6));
   }
   CHECK(std::fabs(got[2] - expected[2]) < 1e-4);  // eps itself, times the normalised value
+}
+
+TEST_CASE("config.json says timm's name of the network, and nothing where timm has another") {
+  for (const auto& [ours, theirs] : {std::pair{"resnet50", "resnet50"},
+                                     {"tresnet_m", "tresnet_m"},
+                                     {"tresnet_l", "tresnet_v2_l"},
+                                     {"tresnet_l_v1", "tresnet_l"},
+                                     {"tresnet_xl_v1", "tresnet_xl"},
+                                     {"tresnet_xl", ""},
+                                     {"efficientnet_lite4", "tf_efficientnet_lite4"}}) {
+    CAPTURE(ours);
+    CheckpointInfo info;
+    info.model = {.backbone = ours, .classes = 2};
+    rapidjson::Document json;
+    json.Parse(hf_config_json(info, 8).c_str());
+    REQUIRE_FALSE(json.HasParseError());
+    const bool named = json.HasMember("architecture");
+    CHECK_EQ(std::string(named ? json["architecture"].GetString() : ""), theirs);
+    CHECK_EQ(std::string(json["mldecoder"]["backbone"].GetString()), ours);
+  }
 }
 
 }  // namespace

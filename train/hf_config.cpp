@@ -31,14 +31,17 @@ static void write_pretrained_cfg(JsonWriter& json, const CheckpointInfo& info) {
 
 std::string hf_config_json(const CheckpointInfo& info, int64_t num_features) {
   JsonWriter json(JsonWriter::Style::indented);
-  json.object().member("architecture", info.model.backbone);
+  json.object();
+  if (const std::string_view name = backbone_row(info.model).timm_name; !name.empty()) {
+    json.member("architecture", name);
+  }
   json.member("num_classes", info.model.classes).member("num_features", num_features);
   json.key("label_names").values(info.class_names);
   write_pretrained_cfg(json.key("pretrained_cfg"), info);
   json.key("mldecoder").object().member("task", word(info.task));
   const Config config = config_of(info);
   for (const Key& key : part_keys(Part::model)) {
-    if (key.name != "backbone" && key.name != "classes") {  // written above
+    if (key.name != "classes") {  // written above
       write_value(json.key(key.name), key.get(config));
     }
   }
