@@ -139,12 +139,14 @@ void check(const ModelSpec& spec, const auto& run) {
 
 const ModelSpec kSmall{.backbone = "resnet18", .head = "gap", .classes = kClasses},
     kLarge{.backbone = "resnet50", .head = "ml_decoder", .classes = kClasses, .groups = 7},
-    kBlurred{.backbone = "tresnet_s", .head = "gap", .classes = kClasses};
+    kBlurred{.backbone = "tresnet_s", .head = "gap", .classes = kClasses},
+    kDepthwise{.backbone = "efficientnet_lite0", .head = "gap", .classes = kClasses};
+const std::vector<ModelSpec> kModels{kSmall, kLarge, kBlurred, kDepthwise};
 
 }  // namespace
 
 TEST_CASE("whole models train on a GPU as on the CPU, and to the same bits again") {
-  for (const ModelSpec& spec : {kSmall, kLarge, kBlurred}) {
+  for (const ModelSpec& spec : kModels) {
     check(spec, [&](Device device, DType dtype) {
       return train(spec, device, dtype, false);
     });
@@ -155,7 +157,7 @@ TEST_CASE("whole models train on a GPU as on the CPU, and to the same bits again
 // point. So every kernel is held to float64 by itself, see Note [Node by node].
 TEST_CASE("with batch statistics every node is right, and the same bits again") {
   for (const Device device : gpus()) {
-    for (const ModelSpec& spec : {kSmall, kLarge, kBlurred}) {
+    for (const ModelSpec& spec : kModels) {
       parity::NodeCheck check(device);
       {
         const parity::Float64 arithmetic(check);
@@ -173,7 +175,7 @@ TEST_CASE("with batch statistics every node is right, and the same bits again") 
 }
 
 TEST_CASE("whole models infer on a GPU as on the CPU, and to the same bits again") {
-  for (const ModelSpec& spec : {kSmall, kLarge, kBlurred}) {
+  for (const ModelSpec& spec : kModels) {
     check(spec, [&](Device device, DType dtype) { return infer(spec, device, dtype); });
   }
 }
