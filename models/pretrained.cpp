@@ -156,6 +156,17 @@ bool read_head(ModelSpec& spec, std::span<const StateView> state) {
     spec.ffn = ffn[0];
     return true;
   }
+  if (spec.head == "transformer_decoder") {
+    const Shape queries = shape_of("query_embed.weight");  // [K, D]
+    const Shape ffn = shape_of("layer.linear1.weight");    // [ffn, D]
+    if (queries.rank() != 2 || ffn.rank() != 2) {
+      return false;
+    }
+    spec.classes = queries[0];
+    spec.embed_dim = queries[1];
+    spec.ffn = ffn[0];
+    return true;
+  }
   const Shape weight = shape_of(state_tensors(*model->head).front().first);  // [K, C]
   spec.classes = weight.rank() == 2 ? weight[0] : 0;
   return spec.head == "gap" && weight.rank() == 2;

@@ -156,8 +156,10 @@ TEST_CASE("pretrained: the error names the policy, or the backbone, that the fil
 }
 
 TEST_CASE("pretrained: a state's model is known from its names and shapes") {
-  for (const ModelSpec& spec : {small_decoder(5), ModelSpec{.backbone = "resnet34", .head = "gap",
-                                                            .classes = 7}}) {
+  for (const ModelSpec& spec :
+       {small_decoder(5), ModelSpec{.backbone = "resnet34", .head = "gap", .classes = 7},
+        ModelSpec{.backbone = "resnet18", .head = "transformer_decoder", .classes = 6,
+                  .embed_dim = 16, .ffn = 24}}) {
     const auto model = make_model(spec);
     initialize(*model, 1);
     const ModelSpec found = model_of(views_of(timm_state(*model)));
