@@ -105,7 +105,7 @@ Outcome train(const Config& config, Device device, const std::vector<int64_t>& b
     }
     others.clear();
     for (int64_t n = 1; n < 5000; n += 37) {
-      others.push_back(Tensor::full({n}, 42, DType::f32, device));
+      others.push_back(Tensor::full({n}, 42).to(device));  // a copy: the emulator is slow to fill
     }
   }
   for (; under_way > 0; --under_way) {
