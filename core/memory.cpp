@@ -142,7 +142,7 @@ void MemoryPool::keep_or_release(void* block, size_t size) noexcept {
 void MemoryPool::trim() {
   const std::lock_guard lock(mutex_);
   for (auto& [size, blocks] : free_) {
-    std::erase_if(blocks, [&](void* block) {
+    std::erase_if(blocks, [&, size = size](void* block) {  // clang 14 captures no such name itself
       if (watched_.contains(block)) {
         return false;  // captured work will use it
       }
