@@ -219,14 +219,7 @@ std::string_view trimmed(std::string_view text) {
 
 std::vector<std::string> filled_lines(std::string_view text) {
   std::vector<std::string> lines;
-  for (size_t begin = 0; begin < text.size();) {
-    const size_t end = std::min(text.find('\n', begin), text.size());
-    const std::string_view line = trimmed(text.substr(begin, end - begin));
-    if (!line.empty()) {
-      lines.emplace_back(line);
-    }
-    begin = end + 1;
-  }
+  for_filled_lines(text, [&](std::string_view line, int64_t) { lines.emplace_back(line); });
   return lines;
 }
 

@@ -64,7 +64,20 @@ std::optional<T> number_of(std::string_view text) {
   return whole ? std::optional(value) : std::nullopt;
 }
 
-// The lines of a text, trimmed; blank ones are left out.
+// Calls take(line, number) for a text's lines that are not blank, trimmed and numbered from 1.
+template <class Take>
+void for_filled_lines(std::string_view text, Take take) {
+  int64_t number = 1;
+  for (size_t begin = 0; begin < text.size(); ++number) {
+    const size_t end = std::min(text.find('\n', begin), text.size());
+    const std::string_view line = trimmed(text.substr(begin, end - begin));
+    begin = end + 1;
+    if (!line.empty()) {
+      take(line, number);
+    }
+  }
+}
+// These lines.
 std::vector<std::string> filled_lines(std::string_view text);
 
 // Text without a UTF-8 byte order mark. `name` starts the message. Errors: DataError for UTF-16 and

@@ -98,41 +98,28 @@ std::vector<bool> validation_part(const Dataset& data, double fraction, uint64_t
 std::vector<bool> listed_part(const Dataset& data, const std::filesystem::path& list) {
   const std::string name = printable(list.native());
   const std::string file = read_text_file(list, kMostListBytes);
-  const std::string_view text = without_mark(file, name);
-  std::unordered_map<std::string_view, int64_t> line_of;
-  std::vector<std::string_view> lines;
-  for (size_t begin = 0; begin < text.size();) {
-    const size_t end = std::min(text.find('\n', begin), text.size());
-    lines.push_back(trimmed(text.substr(begin, end - begin)));
-    begin = end + 1;
-    const auto number = static_cast<int64_t>(lines.size());
-    if (const auto line = lines.back(); !line.empty()) {
-      const auto [first, is_new] = line_of.emplace(line, number);
-      require<DataError>(is_new, "{}:{}: '{}' is in line {} already", name, number,
-                         printable(line), first->second);
-    }
-  }
+  std::unordered_map<std::string, int64_t> line_of;
+  for_filled_lines(without_mark(file, name), [&](std::string_view line, int64_t number) {
+    const auto [first, is_new] = line_of.emplace(line, number);
+    require<DataError>(is_new, "{}:{}: '{}' is in line {} already", name, number, printable(line),
+                       first->second);
+  });
   require<DataError>(!line_of.empty(), "{}: the list is empty", name);
   std::vector<bool> chosen(static_cast<size_t>(data.size()));
-  std::vector<bool> found(lines.size());
   for (int64_t i = 0; i < data.size(); ++i) {
-    const auto line = line_of.find(data.source(i));
-    if (line != line_of.end()) {
-      chosen[static_cast<size_t>(i)] = true;
-      found[static_cast<size_t>(line->second - 1)] = true;
-    }
+    chosen[static_cast<size_t>(i)] = line_of.contains(data.source(i));
   }
-  for (size_t i = 0; i < lines.size(); ++i) {
-    if (!lines[i].empty() && !found[i]) {
-      const int64_t missing = std::ranges::count_if(line_of, [&](const auto& line) {
-        return !found[static_cast<size_t>(line.second - 1)];
-      });
-      fail<DataError>("{}:{}: '{}' is not among the {} of the data{}; write the paths as `mltrain "
-                      "init` does, such as {}, or make the list again", name, i + 1,
-                      printable(lines[i]), counted(data.size(), "picture"),
-                      missing > 1 ? fmt::format(" ({} such lines)", missing) : "",
-                      printable(data.source(0)));
-    }
+  for (int64_t i = 0; i < data.size(); ++i) {
+    line_of.erase(data.source(i));
+  }
+  if (!line_of.empty()) {
+    const auto& [line, number] =
+        *std::ranges::min_element(line_of, {}, [](const auto& entry) { return entry.second; });
+    fail<DataError>("{}:{}: '{}' is not among the {} of the data{}; write the paths as `mltrain "
+                    "init` does, such as {}, or make the list again", name, number,
+                    printable(line), counted(data.size(), "picture"),
+                    line_of.size() > 1 ? fmt::format(" ({} such lines)", line_of.size()) : "",
+                    printable(data.source(0)));
   }
   require<DataError>(std::ranges::count(chosen, false) > 0,
                      "{}: it lists every picture, which leaves none for training", name);

@@ -157,17 +157,9 @@ JsonLines parse_json_lines(std::string_view text, const std::string& name,
   JsonLines lines;
   lines.name = name;
   RecordReader reader(lines, paths);
-  text = without_mark(text, name);
-  int64_t number = 0;
-  for (size_t begin = 0; begin < text.size();) {
-    const size_t end = std::min(text.find('\n', begin), text.size());
-    const std::string_view line = trimmed(text.substr(begin, end - begin));
-    begin = end + 1;
-    ++number;
-    if (!line.empty()) {
-      take_line(line, number, name, reader);
-    }
-  }
+  for_filled_lines(without_mark(text, name), [&](std::string_view line, int64_t number) {
+    take_line(line, number, name, reader);
+  });
   reader.finish();
   return lines;
 }

@@ -119,17 +119,9 @@ std::vector<std::string> listed(const fs::path& list, const std::vector<std::str
   }
   std::vector<std::string> found;
   std::set<size_t> seen;
-  int64_t number = 0;
-  for (std::string_view rest = without_mark(file, name); !rest.empty();) {
-    const size_t end = std::min(rest.find('\n'), rest.size());
-    std::string_view line = trimmed(rest.substr(0, end));
-    rest.remove_prefix(std::min(end + 1, rest.size()));
-    ++number;
+  for_filled_lines(without_mark(file, name), [&](std::string_view line, int64_t number) {
     for (const std::string_view prefix : {"./", "images/"}) {
       line.remove_prefix(line.starts_with(prefix) ? prefix.size() : 0);
-    }
-    if (line.empty()) {
-      continue;
     }
     const auto place = places.find(std::string(line));
     require<DataError>(place != places.end(), "{}:{}: '{}' is no picture in images/; write paths "
@@ -137,7 +129,7 @@ std::vector<std::string> listed(const fs::path& list, const std::vector<std::str
     require<DataError>(seen.insert(place->second).second, "{}:{}: '{}' occurs twice", name, number,
                        printable(line));
     found.push_back(pictures[place->second]);
-  }
+  });
   require<DataError>(!found.empty(), "{}: the list is empty", name);
   return found;
 }

@@ -93,19 +93,11 @@ std::vector<std::string> ids_of_line(std::string_view line) {
 std::vector<Listed> read_list(const fs::path& path) {
   const std::string name = printable(path.native());
   const std::string file = read_text_file(path, kMostListBytes);
-  const std::string_view text = without_mark(file, name);
   std::vector<Listed> lines;
-  int64_t line = 0;
-  for (size_t begin = 0; begin < text.size();) {
-    ++line;
-    const size_t end = std::min(text.find('\n', begin), text.size());
-    const std::string_view id = trimmed(text.substr(begin, end - begin));
-    begin = end + 1;
-    if (!id.empty()) {
-      safe_relative_path(id, fmt::format("{}:{}", name, line));
-      lines.push_back({ids_of_line(id), line});
-    }
-  }
+  for_filled_lines(without_mark(file, name), [&](std::string_view id, int64_t line) {
+    safe_relative_path(id, fmt::format("{}:{}", name, line));
+    lines.push_back({ids_of_line(id), line});
+  });
   require<DataError>(!lines.empty(), "{}: no ids", name);
   return lines;
 }

@@ -82,16 +82,11 @@ class ShardReader {
   }
 
   void take_lines(std::string_view text, bool one, const std::string& where) {
-    for (size_t begin = 0; begin < text.size();) {
-      const size_t end = std::min(text.find('\n', begin), text.size());
-      const std::string_view label = trimmed(text.substr(begin, end - begin));
-      begin = end + 1;
-      if (!label.empty()) {
-        require<DataError>(!one || sample_.labels.empty(), "{}: several labels; put them into a "
-                           ".json or .labels file", where);
-        add(std::string(label), sample_.labels, where);
-      }
-    }
+    for_filled_lines(text, [&](std::string_view label, int64_t) {
+      require<DataError>(!one || sample_.labels.empty(), "{}: several labels; put them into a "
+                         ".json or .labels file", where);
+      add(std::string(label), sample_.labels, where);
+    });
   }
 
   void add(const std::string& label, std::vector<std::string>& labels, const std::string& where) {
