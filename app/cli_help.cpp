@@ -56,7 +56,7 @@ const std::string_view kMlinferHelp = R"(Uses trained image classifiers.
   mlinfer export CHECKPOINT [options]                 the weights under another program's names
   mlinfer export WEIGHTS [key=value ...] [options]    another program's weights, also a .pth, as a
                              checkpoint; keys are the config's: data.image_size, data.normalize,
-                             data.resize, task, model.backbone
+                             data.resize, data.crop_pct, task, model.backbone
       --naming NAME          mldecoder (default: a checkpoint for mlinfer), official, timm,
                              torchvision, sdl, efficientnet_pytorch
       --format safetensors   the only one

@@ -19,18 +19,15 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kOurs = "mldecoder";
 
-// One name a line; blank lines at the end do not count.
+// One name a line.
 std::vector<std::string> read_names(const std::string& file) {
   constexpr int64_t kMostBytes = 64 << 20;
   const std::string text = read_text_file(file, kMostBytes);
-  std::string_view rest = without_mark(text, file);
   std::vector<std::string> names;
-  while (!trimmed(rest).empty()) {
-    const size_t end = std::min(rest.find('\n'), rest.size());
-    names.emplace_back(trimmed(rest.substr(0, end)));
-    require<DataError>(is_utf8(names.back()), "{}:{}: not UTF-8", file, names.size());
-    rest.remove_prefix(std::min(end + 1, rest.size()));
-  }
+  for_filled_lines(without_mark(text, file), [&](std::string_view line, int64_t number) {
+    require<DataError>(is_utf8(line), "{}:{}: not UTF-8", file, number);
+    names.emplace_back(line);
+  });
   return names;
 }
 
@@ -64,11 +61,10 @@ LoadedModel load(const ExportCommand& command, const fs::path& file) {
     return model_from_checkpoint(file);
   }
   ForeignModel loaded = model_from_weights(file, info);
-  const Preprocess& p = loaded.info.preprocess;
-  print(stderr, "mlinfer: {}: a {} with the head {}, {} classes; {}; pictures {} px, {}, {}, "
-                "normalize {}; {}\n", printable(file.native()), loaded.info.model.backbone,
-        loaded.info.model.head, loaded.info.model.classes, word(loaded.info.task), p.image_size,
-        word(p.resize), word(p.interpolation), word(p.normalize), loaded.report.text());
+  print(stderr, "mlinfer: {}: a {} with the head {}, {} classes; {}; pictures {}; {}\n",
+        printable(file.native()), loaded.info.model.backbone, loaded.info.model.head,
+        loaded.info.model.classes, word(loaded.info.task), pictures_text(loaded.info.preprocess),
+        loaded.report.text());
   return loaded;
 }
 

@@ -1,8 +1,11 @@
 // The commands of mlinfer. Results go to stdout.
 #pragma once
 
+#include <string>
+
 #include "app/cli.h"
 #include "core/error.h"
+#include "data/preprocess.h"
 
 namespace mld {
 
@@ -22,6 +25,9 @@ ExitCode execute(const PredictCommand& command);
 // checkpoint; prints the new file's path. Errors: DataError for a file that cannot be read,
 // UsageError for a naming that the model does not have.
 ExitCode execute(const ExportCommand& command);
+
+// "224 px, crop 0.95, bicubic, normalize imagenet", and what else is not as usual.
+std::string pictures_text(const Preprocess& spec);
 
 // Describes a checkpoint, or the model with a given name.
 ExitCode execute(const InfoCommand& command);

@@ -44,6 +44,14 @@ static void print_summary(const ModelSpec& spec, int64_t image_size, bool stages
   print_cost(total, width);
 }
 
+std::string pictures_text(const Preprocess& spec) {
+  return fmt::format("{} px, {}{}, {}, normalize {}{}{}", spec.image_size, word(spec.resize),
+                     spec.crop_pct < 1 ? fmt::format(" {}", spec.crop_pct) : "",
+                     word(spec.interpolation), word(spec.normalize),
+                     spec.exif == Exif::apply ? ", exif apply" : "",
+                     spec.background ? ", background " + colour_text(spec.background) : "");
+}
+
 ExitCode execute(const InfoCommand& command) {
   if (command.checkpoint.empty()) {
     print_summary({.backbone = command.model, .head = command.head, .classes = command.classes},
@@ -52,14 +60,8 @@ ExitCode execute(const InfoCommand& command) {
   }
   const CheckpointInfo info = read_checkpoint_info(command.checkpoint);
   print(stdout, "checkpoint  {}\n", printable(command.checkpoint));
-  const Preprocess& p = info.preprocess;
   print(stdout, "task        {}, {} weights\n", word(info.task), info.weights);
-  print(stdout, "pictures    {} px, {}, {}, normalize {}\n", p.image_size, word(p.resize),
-        word(p.interpolation), word(p.normalize));
-  if (p.exif == Exif::apply || p.background) {
-    print(stdout, "            exif {}, background {}\n", word(p.exif),
-          p.background ? colour_text(p.background) : "none");
-  }
+  print(stdout, "pictures    {}\n", pictures_text(info.preprocess));
   for (const auto& [name, value] : info.metrics) {
     print(stdout, "{:<11} {:g}\n", printable(name), value);
   }
@@ -67,7 +69,7 @@ ExitCode execute(const InfoCommand& command) {
     const auto [low, high] = std::ranges::minmax(info.thresholds);
     print(stdout, "thresholds  fitted per class, {:.4f} to {:.4f}\n", low, high);
   }
-  print_summary(info.model, p.image_size, command.stages);
+  print_summary(info.model, info.preprocess.image_size, command.stages);
   print(stdout, "\nclasses     {}\n\n{}\n",
         name_list(info.class_names, info.class_names.size()), printable_lines(info.config));
   return ExitCode::ok;

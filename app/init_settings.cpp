@@ -121,6 +121,9 @@ void choose_settings(const DataFacts& facts, const std::optional<StartingPoint>&
       the.set("data.resize", c.preprocess.resize, start->preprocess.resize);
     }
     the.set("data.interpolation", c.preprocess.interpolation, start->preprocess.interpolation);
+    if (!backbone_only) {
+      the.set("data.crop_pct", c.preprocess.crop_pct, start->preprocess.crop_pct);
+    }
     if (!backbone_only && the.open("model.head")) {
       const std::string backbone = c.model.backbone;
       c.model = start->model;

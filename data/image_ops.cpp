@@ -114,24 +114,23 @@ std::vector<uint8_t> luma(const Image& image) {
   return grey;
 }
 
-Image resize_to_square(const Image& image, int size, ResizeMode mode,
-                       Interpolation interpolation) {
-  if (mode == ResizeMode::squash) {
-    return resize(image, size, size, interpolation);
+Image resize_to_square(const Image& image, int size, ResizeMode mode, Interpolation interpolation,
+                       int scaled) {
+  if (mode == ResizeMode::pad) {
+    const int longer = std::max(image.width, image.height);
+    const auto side = [&](int own) {
+      return std::max(1, round_half_even(static_cast<double>(scaled) * own / longer));
+    };
+    const Image whole = resize(image, side(image.width), side(image.height), interpolation);
+    return scaled == size ? pad_to_square(whole) : center_crop(pad_to_square(whole), size, size);
   }
-  if (mode == ResizeMode::crop) {
-    const CropBox scaled = scaled_to_shorter(image, size);
-    return resize(image, scaled.width, scaled.height, interpolation,
-                  {.x = middle(scaled.width, size),
-                   .y = middle(scaled.height, size),
-                   .width = size,
-                   .height = size});
-  }
-  const int longer = std::max(image.width, image.height);
-  const auto scaled = [&](int side) {
-    return std::max(1, round_half_even(static_cast<double>(size) * side / longer));
-  };
-  return pad_to_square(resize(image, scaled(image.width), scaled(image.height), interpolation));
+  const CropBox whole = mode == ResizeMode::squash ? CropBox{.width = scaled, .height = scaled}
+                                                   : scaled_to_shorter(image, scaled);
+  return resize(image, whole.width, whole.height, interpolation,
+                {.x = middle(whole.width, size),
+                 .y = middle(whole.height, size),
+                 .width = size,
+                 .height = size});
 }
 
 }  // namespace mld

@@ -39,6 +39,13 @@ constexpr std::array<std::string_view, 3> words_of(ResizeMode) {
   return {"squash", "crop", "pad"};
 }
 
-Image resize_to_square(const Image& image, int size, ResizeMode mode, Interpolation interpolation);
+// The picture becomes `scaled` pixels a side, or its shorter or longer side does, before the middle
+// size x size pixels are kept.   scaled >= size
+Image resize_to_square(const Image& image, int size, ResizeMode mode, Interpolation interpolation,
+                       int scaled);
+inline Image resize_to_square(const Image& image, int size, ResizeMode mode,
+                              Interpolation interpolation) {
+  return resize_to_square(image, size, mode, interpolation, size);
+}
 
 }  // namespace mld

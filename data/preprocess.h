@@ -19,6 +19,7 @@ struct Preprocess {
   int64_t image_size = 448;  // pictures become [image_size, image_size]
   ResizeMode resize = ResizeMode::squash;
   Interpolation interpolation = Interpolation::bilinear;
+  double crop_pct = 1;  // image_size as a part of the size before the last crop; 1: no such crop
   Normalize normalize = Normalize::none;
   Exif exif = Exif::ignore;
   std::optional<Rgb> background{};  // the colour under transparent pixels; none: alpha dropped
@@ -35,8 +36,10 @@ inline DecodeOptions decode_options(const Preprocess& spec, int64_t max_pixels) 
 
 // The picture as pixels of the model's size; normalize_images() does the rest.
 inline Image to_square(const Image& image, const Preprocess& spec) {
+  const auto size = static_cast<double>(spec.image_size);
   return resize_to_square(image, static_cast<int>(spec.image_size), spec.resize,
-                          spec.interpolation);
+                          spec.interpolation,
+                          static_cast<int>(size / spec.crop_pct));  // rounded down, as timm does
 }
 
 }  // namespace mld

@@ -24,7 +24,8 @@ CheckpointInfo small_info() {
                 .embed_dim = 16, .ffn = 8, .query = QueryKind::learnable, .dropout = 0.25};
   info.class_names = {"cat", "ein \"Hund\"", "\xe9\xb3\xa5\n"};
   info.preprocess = {.image_size = 64, .resize = ResizeMode::crop,
-                     .interpolation = Interpolation::bicubic, .normalize = Normalize::imagenet};
+                     .interpolation = Interpolation::bicubic, .crop_pct = 0.875,
+                     .normalize = Normalize::imagenet};
   info.weights = "ema";
   info.metrics = {{"mAP", 61.25}, {"CF1", 1.0 / 3}};
   info.thresholds = {0.25, 1.0 / 3, 2};

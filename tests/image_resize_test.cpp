@@ -8,7 +8,7 @@
 #include <new>
 #include <utility>
 
-#include "data/image_ops.h"
+#include "data/preprocess.h"
 #include "tests/image_fixtures.h"
 
 using mld::Image;
@@ -110,6 +110,23 @@ TEST_CASE("resize: a window is that part of the whole") {
     check_same(crop_of(from, 20),
                mld::center_crop(mld::resize_shorter_side(from, 20, Interpolation::bicubic), 20, 20),
                "crop");
+  }
+  // timm's crop_pct: one crop, from the larger picture.
+  for (const auto& [width, height] : Sizes{{57, 33}, {33, 58}, {20, 20}}) {
+    const Image from = noise(width, height);
+    const auto part_of = [&](mld::ResizeMode mode) {
+      return mld::to_square(from, {.image_size = 20, .resize = mode, .crop_pct = 0.875});
+    };
+    check_same(part_of(mld::ResizeMode::crop),
+               mld::center_crop(mld::resize_shorter_side(from, 22, Interpolation::bilinear), 20,
+                                20), "crop of 22");
+    check_same(part_of(mld::ResizeMode::squash),
+               mld::crop(mld::resize(from, 22, 22, Interpolation::bilinear),
+                         {.x = 1, .y = 1, .width = 20, .height = 20}), "squash to 22");
+    check_same(part_of(mld::ResizeMode::pad),
+               mld::crop(mld::resize_to_square(from, 22, mld::ResizeMode::pad,
+                                               Interpolation::bilinear),
+                         {.x = 1, .y = 1, .width = 20, .height = 20}), "pad to 22");
   }
   CHECK_THROWS_AS(mld::resize(image, 20, 20, Interpolation::bilinear, {.x = 15, .width = 6,
                                                                        .height = 5}), mld::Error);

@@ -1,9 +1,11 @@
-// data.exif and data.background: from the config to the pixels of a data set, and to a checkpoint.
+// data.exif, data.background, data.crop_pct: from the config to the pixels of a data set, and to a
+// checkpoint.
 #include "data/image_ops.h"
 #include "tests/data_files.h"
 #include "train/config.h"
 #include "train/checkpoint.h"
 #include "train/config_keys.h"
+#include "train/hf_config.h"
 
 namespace mld::test {
 
@@ -51,6 +53,26 @@ TEST_CASE("exif and background: config keys that a checkpoint carries") {
   CHECK(checkpoint_info(to_metadata(info), "file").preprocess == info.preprocess);
   CHECK(assign(*background, "", config) == "");
   CHECK(!config.preprocess.background);
+}
+
+TEST_CASE("crop_pct: a config key that a checkpoint and config.json carry") {
+  const Key* crop = find_key("data", "crop_pct");
+  REQUIRE(crop != nullptr);
+  CheckpointInfo info;
+  info.model = {.backbone = "resnet18", .head = "gap", .classes = 1};
+  info.class_names = {"a"};
+  const auto exported = [&] {
+    const std::string json = hf_config_json(info, 512);
+    return json.substr(json.find("\"crop_pct\""), 17);
+  };
+  CHECK(exported().starts_with("\"crop_pct\": 1.0,"));
+  Config config;
+  CHECK(assign(*crop, 0.875, config) == "");
+  CHECK(assign(*crop, 1.5, config) == "expected number from 0.1 to 1, got the number 1.5");
+  info.preprocess = config.preprocess;
+  CHECK(info.preprocess.crop_pct == 0.875);
+  CHECK(checkpoint_info(to_metadata(info), "file").preprocess == info.preprocess);
+  CHECK(exported() == "\"crop_pct\": 0.875");
 }
 
 }  // namespace mld::test

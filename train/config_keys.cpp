@@ -114,6 +114,7 @@ std::vector<Key> data_keys() {
           .within(Preprocess::kLeastSize, Preprocess::kMostSize),
       PICTURES(resize, "into a square: squash (as published), crop the centre, or pad"),
       PICTURES(interpolation, "interpolation when resizing").one_of({"bilinear", "bicubic"}),
+      PICTURES(crop_pct, "resize to image_size / crop_pct, then crop (timm)").within(0.1, 1),
       PICTURES(normalize, "none: values in [0, 1]; imagenet: (values - its mean) / its deviation; "
                           "inception: values in [-1, 1] (EfficientNet-Lite)"),
       PICTURES(exif, "the rotation that EXIF asks for: ignore it, or turn the picture upright"),
@@ -141,13 +142,18 @@ std::vector<Key> data_keys() {
           .within(0, 0.9),
       DATA(val_list, "a text file of train's pictures that become val, one path a line")
           .with(Effect::place),
+  };
+}
 
+std::vector<Key> augment_keys() {
+  return {
       AUGMENT(hflip, "probability of a horizontal flip").within(0, 1),
       AUGMENT(crop_scale, "random resized crop: smallest and largest area kept; [] = no crop")
           .within(0, 1),
       AUGMENT(cutout, "side of the square cut out, as a fraction; 0 = off").within(0, 1),
       AUGMENT(aa, "automatic augmentation; randaugment: that package's; rand-...: timm's"),
       AUGMENT(reprob, "probability of random erasing").within(0, 1),
+      AUGMENT(remode, "random erasing with the mean colour, a random one, or random pixels"),
       AUGMENT(mixup, "blend pictures of a batch: the beta distribution's parameter; 0 = off")
           .within(0, 4),
       AUGMENT(cutmix, "paste boxes of each other: the beta distribution's parameter; 0 = off")
@@ -158,7 +164,7 @@ std::vector<Key> data_keys() {
   };
 }
 
-// The keys of the model and its training.
+// The keys of the model and its loss.
 std::vector<Key> model_keys() {
   return {
       MODEL(backbone, "the feature extractor").one_of(names_of(backbones())),
@@ -190,7 +196,11 @@ std::vector<Key> model_keys() {
       LOSS(smoothing, "single-label: label smoothing").within(0, 0.99),
       LOSS(target_threshold, "bce: targets above this become 1, others 0; 0 = off")
           .within(0, 0.999),
+  };
+}
 
+std::vector<Key> training_keys() {
+  return {
       OPTIM(name, "adam_l2: as published, decay in the gradient; lamb: timm's; lamb_v3: older")
           .one_of(names_of(optimizers())),
       OPTIM(lr, "the schedule's largest learning rate").within(0, 1e3),
@@ -244,8 +254,9 @@ std::vector<Key> hidden_model_keys() {
 const std::vector<Key>& table() {
   static const std::vector<Key> keys = [] {
     std::vector<Key> all = data_keys();
-    const std::vector<Key> rest = model_keys();
-    all.insert(all.end(), rest.begin(), rest.end());
+    for (const std::vector<Key>& more : {augment_keys(), model_keys(), training_keys()}) {
+      all.insert(all.end(), more.begin(), more.end());
+    }
     return all;
   }();
   return keys;

@@ -23,7 +23,8 @@ static void write_pretrained_cfg(JsonWriter& json, const CheckpointInfo& info) {
   const BackboneRow& row = backbone_row(info.model);
   json.object().member("num_classes", info.model.classes);
   json.key("input_size").values(std::array{int64_t{3}, pictures.image_size, pictures.image_size});
-  json.member("interpolation", word(pictures.interpolation)).member("crop_pct", 1.0);
+  json.member("interpolation", word(pictures.interpolation))
+      .member("crop_pct", rounded(pictures.crop_pct));
   json.member("crop_mode", crop_mode(pictures.resize));
   json.key("mean").values(rounded(norm.mean)).key("std").values(rounded(norm.std));
   json.member("first_conv", row.first_conv).member("classifier", row.classifier_name()).end();
