@@ -23,15 +23,6 @@ Rgb random_colour(RandomStream& random) {
   return colour;
 }
 
-// The colour that normalisation makes 0.
-Rgb mean_colour(Normalize normalize) {
-  Rgb colour;
-  for (size_t c = 0; c < colour.size(); ++c) {
-    colour[c] = static_cast<uint8_t>(round_half_even(255 * image_norm(normalize).mean[c]));
-  }
-  return colour;
-}
-
 }  // namespace
 
 void check_augment_policy(const AugmentPolicy& policy) {
@@ -132,7 +123,8 @@ Image augment(const Image& image, const Preprocess& spec, const AugmentPolicy& p
   }
   if (policy.reprob > 0) {
     RandomStream random = stream(key, AugmentStream::erasing);
-    out = random_erasing(std::move(out), policy.reprob, mean_colour(spec.normalize), random);
+    out = random_erasing(std::move(out), policy.reprob, policy.remode, image_norm(spec.normalize),
+                         random);
   }
   return out;
 }

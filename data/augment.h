@@ -23,6 +23,14 @@ constexpr std::array<std::string_view, 3> words_of(AutoAugment) {
   return {"none", "randaugment", "rand-m7-mstd0.5-inc1"};
 }
 
+// What fills an erased box, as normalised values (timm's words).
+enum class Erasing {
+  colour,  // 0
+  rand,    // a colour from N(0, 1)
+  pixel,   // each pixel from N(0, 1)
+};
+constexpr std::array<std::string_view, 3> words_of(Erasing) { return {"const", "rand", "pixel"}; }
+
 // Config section `augment`. The defaults are the published COCO recipe: cutout, then RandAugment.
 struct AugmentPolicy {
   double hflip = 0;  // probability of mirroring
@@ -31,6 +39,7 @@ struct AugmentPolicy {
   double cutout = 0.5;  // fraction of the side; 0: none
   AutoAugment aa = AutoAugment::randaugment;
   double reprob = 0;  // probability of random erasing
+  Erasing remode = Erasing::colour;
   // Of whole batches, by the loader (data/mix.h, data/epoch_order.h):
   double mixup = 0, cutmix = 0;  // the beta distribution's parameter; 0: off
   double mix_prob = 1;
@@ -80,8 +89,10 @@ std::vector<TimmStep> draw_timm_randaugment(RandomStream& random);
 Image random_timm_randaugment(Image image, Interpolation interpolation, RandomStream& random);
 
 // timm's random erasing: with `probability` a box of 2 to 33 % of the area, sides 0.3 to 1 / 0.3,
-// gets one colour (its mode "const": the mean of the normalisation). Ten tries to fit; else none.
-Image random_erasing(Image image, double probability, Rgb colour, RandomStream& random);
+// is filled. Ten tries to fit; else none. timm fills normalised pictures; ours are bytes, so values
+// that no pixel can have are clipped.
+Image random_erasing(Image image, double probability, Erasing mode, const ImageNormSpec& norm,
+                     RandomStream& random);
 CropBox random_erased_box(int width, int height, RandomStream& random);
 
 }  // namespace mld

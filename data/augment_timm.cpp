@@ -77,12 +77,24 @@ CropBox random_erased_box(int width, int height, RandomStream& random) {
   return {};
 }
 
-Image random_erasing(Image image, double probability, Rgb colour, RandomStream& random) {
+Image random_erasing(Image image, double probability, Erasing mode, const ImageNormSpec& norm,
+                     RandomStream& random) {
+  const auto draw = [&] {
+    Rgb colour;
+    for (size_t c = 0; c < colour.size(); ++c) {
+      const double normalised = mode == Erasing::colour ? 0 : random.normal();
+      const double value = std::nearbyint(255 * (norm.mean[c] + norm.std[c] * normalised));
+      colour[c] = static_cast<uint8_t>(std::clamp(value, 0.0, 255.0));
+    }
+    return colour;
+  };
   if (random.coin(probability)) {
     const CropBox box = random_erased_box(image.width, image.height, random);
+    Rgb colour = draw();
     for (int y = box.y; y < box.y + box.height; ++y) {
       for (int x = box.x; x < box.x + box.width; ++x) {
         std::copy_n(colour.data(), 3, image.pixel(x, y));
+        colour = mode == Erasing::pixel ? draw() : colour;
       }
     }
   }

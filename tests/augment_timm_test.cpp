@@ -66,7 +66,8 @@ TEST_CASE("random erasing: how often, how large, what shape, one colour") {
   int erased = 0;
   double area = 0, log_ratio = 0, squares = 0;
   for (int i = 0; i < kDraws; ++i) {
-    const Image out = random_erasing(image, 0.3, {124, 116, 104}, random);
+    const Image out = random_erasing(image, 0.3, Erasing::colour,
+                                     image_norm(Normalize::imagenet), random);
     int left = 60, right = -1, top = 60, bottom = -1, count = 0;
     for (int y = 0; y < 60; ++y) {
       for (int x = 0; x < 60; ++x) {
@@ -99,6 +100,40 @@ TEST_CASE("random erasing: how often, how large, what shape, one colour") {
   }
 }
 
+TEST_CASE("random erasing: a random colour, random pixels, of the normalisation's spread") {
+  const ImageNormSpec norm{.mean = {0.5f, 0.25f, 0.75f}, .std = {0.05f, 0.1f, 0.02f}};
+  const Image image(40, 40, 0);  // ten deviations from the mean: no value is drawn there
+  for (const Erasing mode : {Erasing::rand, Erasing::pixel}) {
+    RandomStream random({.seed = 5});
+    std::array<double, 3> sum{}, squares{};
+    int drawn = 0;
+    for (int i = 0; i < (mode == Erasing::rand ? 2000 : 20); ++i) {
+      const Image out = random_erasing(image, 1, mode, norm, random);
+      std::set<std::array<uint8_t, 3>> colours;
+      for (size_t p = 0; p < out.rgb.size(); p += 3) {
+        if (out.rgb[p] == 0) {
+          continue;
+        }
+        const std::array<uint8_t, 3> colour{out.rgb[p], out.rgb[p + 1], out.rgb[p + 2]};
+        if (!colours.insert(colour).second && mode == Erasing::rand) {
+          continue;
+        }
+        ++drawn;
+        for (size_t c = 0; c < 3; ++c) {
+          const double normalised = (colour[c] / 255.0 - norm.mean[c]) / norm.std[c];
+          sum[c] += normalised;
+          squares[c] += normalised * normalised;
+        }
+      }
+      CHECK((mode == Erasing::rand ? colours.size() == 1 : colours.size() > 10));
+    }
+    for (size_t c = 0; c < 3; ++c) {
+      CHECK(std::abs(sum[c] / drawn) < 5 / std::sqrt(drawn));
+      CHECK(squares[c] / drawn == doctest::Approx(1).epsilon(0.12));
+    }
+  }
+}
+
 TEST_CASE("augment: timm's RandAugment and erasing have their places and streams") {
   const Image image = noise(50, 40);
   const auto stream = [](uint32_t offset) {
@@ -110,9 +145,10 @@ TEST_CASE("augment: timm's RandAugment and erasing have their places and streams
     RandomStream random = stream(3), erasing = stream(4);
     Image expected = to_square(image, spec);
     expected = random_timm_randaugment(std::move(expected), Interpolation::bicubic, random);
-    const Rgb colour = normalize == Normalize::none ? Rgb{0, 0, 0} : Rgb{124, 116, 104};
-    expected = random_erasing(std::move(expected), 1, colour, erasing);
-    check_same(augment(image, spec, {.cutout = 0, .aa = AutoAugment::timm, .reprob = 1},
+    expected = random_erasing(std::move(expected), 1, Erasing::pixel, image_norm(normalize),
+                              erasing);
+    check_same(augment(image, spec, {.cutout = 0, .aa = AutoAugment::timm, .reprob = 1,
+                                     .remode = Erasing::pixel},
                        {.seed = 7, .step = 2, .stream = 16}),
                expected, "timm");
   }
