@@ -240,7 +240,7 @@ TEST_CASE("a loss's name sets the defaults of its keys; given ones win") {
   CHECK(std::array{focal.gamma_neg, focal.gamma_pos, focal.clip} == std::array{2.0, 2.0, 0.0});
   CHECK_FALSE(focal.detach_weights);
   const mld::LossSpec mild = loss_of("gamma_neg = 3\nname = \"asl_mild\"\n");
-  CHECK(std::array{mild.gamma_neg, mild.gamma_pos, mild.clip} == std::array{3.0, 0.0, 0.0});
+  CHECK(std::array{mild.gamma_neg, mild.gamma_pos, mild.clip} == std::array{3.0, 1.0, 0.0});
   CHECK(mild.detach_weights);
   const mld::LoadedConfig loaded =
       mld::parse_config(kShapes + "[loss]\nname = \"focal\"\n", "a.toml");

@@ -40,8 +40,9 @@ void focal_preset(LossSpec& spec) {  // arXiv 1708.02002: its gradient flows thr
   spec.detach_weights = false;
 }
 
-void mild_preset(LossSpec& spec) {
+void mild_preset(LossSpec& spec) {  // an author's advice in github.com/Alibaba-MIIL/ASL/issues/22
   spec.gamma_neg = 2;
+  spec.gamma_pos = 1;
   spec.clip = 0;
 }
 
