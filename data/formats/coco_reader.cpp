@@ -11,21 +11,13 @@
 #include <string_view>
 #include <unordered_set>
 
-// rapidjson 1.1 computes null + n for an empty stack: harmless, but an error to clang's sanitizer.
-#if defined(__clang__)
-#pragma clang attribute push(__attribute__((no_sanitize("pointer-overflow"))), apply_to = function)
-#endif
-#include <rapidjson/error/en.h>
 #include <rapidjson/filereadstream.h>
 #include <rapidjson/memorystream.h>
-#include <rapidjson/reader.h>
-#if defined(__clang__)
-#pragma clang attribute pop
-#endif
 
 #include "core/error.h"
 #include "data/formats/coco.h"
 #include "data/file_kind.h"
+#include "data/formats/json.h"
 #include "data/text.h"
 
 namespace mld {
