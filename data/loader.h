@@ -86,6 +86,7 @@ class Loader {
   Loader(const Loader&) = delete;
   Loader& operator=(const Loader&) = delete;
 
+  const Dataset& data() const { return data_; }
   int64_t batches_per_epoch() const;
   // Begins an epoch, at any batch of it (to resume). Batches in flight are dropped.
   void start(int64_t epoch, int64_t first_batch = 0);

@@ -97,6 +97,27 @@ TEST_CASE("evaluate: every value is of its own definition, in JSON and as best_m
   }
 }
 
+TEST_CASE("evaluate: of partial labels, no value counts what nobody has looked for") {
+  Scores scores = scores_of(false);
+  for (size_t i = 0; i < scores.targets.size(); ++i) {
+    scores.targets[i] = scores.targets[i] == A && i % 3 > 0 ? U : scores.targets[i];
+  }
+  const auto evaluated_with = [&](bool partial, bool high) {  // high: unknown labels' scores
+    Scores changed = scores;
+    changed.partial = partial;
+    for (size_t i = 0; i < changed.targets.size(); ++i) {
+      changed.scores[i] = changed.targets[i] == U ? (high ? 0.95f : 0.05f) : changed.scores[i];
+    }
+    Evaluation result = evaluate(changed, {"a", "b", "c", "d"}, false, kFitted);
+    result.unknown_absent = {};  // the one that counts them as absent
+    return evaluation_json(result);
+  };
+  CHECK(evaluated_with(true, false) == evaluated_with(true, true));
+  CHECK(evaluated_with(false, false) != evaluated_with(false, true));
+  CHECK(evaluated_with(true, true).find("mAP_unverified_absent") != std::string::npos);
+  CHECK(evaluated_with(true, true).find("mAP_difficult_absent") == std::string::npos);
+}
+
 TEST_CASE("evaluate: F1 at K also with pictures that show nothing, if there are any") {
   CHECK(evaluation_json(evaluated(false)).find("F1@3_all") == std::string::npos);
   Scores scores = scores_of(false);

@@ -15,6 +15,7 @@ std::optional<Scores> score_split(Module& model, Objective& objective, Loader& l
   set_training(model, false);
   fold_batch_norm(model);
   Scores result;
+  result.partial = loader.data().unlisted().label == Label::unknown;
   loader.start(0);
   while (const auto batch = loader.next()) {
     if (stop()) {
@@ -69,9 +70,10 @@ Evaluation evaluate(const Scores& scores, const std::vector<std::string>& class_
   result.voc_all_points = voc_map_all_points(predictions);
   result.has_unknown = std::find(scores.targets.begin(), scores.targets.end(), Label::unknown) !=
                        scores.targets.end();
-  result.difficult_absent = mlgcn_map(predictions, Unknown::as_absent);
-  // The published code has no unknown labels here.
-  result.mlgcn = mlgcn_precision_recall(predictions, kDefaultThreshold, 0, Unknown::as_absent);
+  result.partial = scores.partial;
+  result.unknown_absent = mlgcn_map(predictions, Unknown::as_absent);
+  const Unknown unknown = scores.partial ? Unknown::skip : Unknown::as_absent;
+  result.mlgcn = mlgcn_precision_recall(predictions, kDefaultThreshold, 0, unknown);
   result.validate = official_precision_recall(predictions, kDefaultThreshold);
   result.classes = class_table(predictions, class_names, kDefaultThreshold);
   result.single_label = single_label;
@@ -80,10 +82,10 @@ Evaluation evaluate(const Scores& scores, const std::vector<std::string>& class_
     result.top5 = top_k_accuracy(predictions, 5);
   } else {
     result.has_empty = any_empty(predictions);
-    result.f1_3 = f1k(predictions, 3);
-    result.f1_5 = f1k(predictions, 5);
-    result.f1_3_kept = f1k(predictions, 3, true);
-    result.f1_5_kept = f1k(predictions, 5, true);
+    result.f1_3 = f1k(predictions, 3, false, unknown);
+    result.f1_5 = f1k(predictions, 5, false, unknown);
+    result.f1_3_kept = f1k(predictions, 3, true, unknown);
+    result.f1_5_kept = f1k(predictions, 5, true, unknown);
   }
   if (!thresholds.empty()) {
     result.fitted = at_thresholds(predictions, thresholds);
@@ -113,8 +115,11 @@ static std::vector<NamedMetric> named_metrics(const Evaluation& e) {
       {"OR", e.mlgcn.overall_recall, "overall recall at 0.5"},
       {"OF1", e.mlgcn.overall_f1, "overall F1 at 0.5", true},
   };
-  if (e.has_unknown) {
-    metrics.push_back({"mAP_difficult_absent", e.difficult_absent.percent,
+  if (e.partial) {
+    metrics.push_back({"mAP_unverified_absent", e.unknown_absent.percent,
+                       "mAP with labels that nobody verified counted as absent, not ignored"});
+  } else if (e.has_unknown) {
+    metrics.push_back({"mAP_difficult_absent", e.unknown_absent.percent,
                        "mAP with difficult objects counted as absent, not ignored"});
   }
   if (e.single_label) {

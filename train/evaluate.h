@@ -20,6 +20,7 @@ struct Scores {
   std::vector<Label> targets;  // [N, K]
   std::vector<int64_t> indices;  // [N] the samples (bad pictures are left out)
   int64_t classes = 0;
+  bool partial = false;  // nobody has looked for most classes of a picture (Open Images)
 
   static constexpr int64_t kBytes = sizeof(float) + sizeof(Label);  // a sample and class
   Predictions predictions() const { return {scores, targets, classes}; }
@@ -35,8 +36,9 @@ std::optional<Scores> score_split(Module& model, Objective& objective, Loader& l
 struct Evaluation {
   int64_t samples = 0, skipped = 0;
   MeanAp official, present, voc_11_points, voc_all_points;
-  MeanAp difficult_absent;  // as `present`, but with unknown labels counted as absent
+  MeanAp unknown_absent;  // as `present`, but with unknown labels counted as absent
   bool has_unknown = false;  // whether the split has unknown labels (VOC's difficult objects)
+  bool partial = false;      // see Scores
   PrecisionRecall mlgcn, validate;  // at 0.5
   bool single_label = false;
   double top1 = 0, top5 = 0;
@@ -52,6 +54,8 @@ struct Evaluation {
 // What train.best_metric may be for a task.
 std::vector<std::string_view> best_metric_names(bool single_label);
 
+// Unknown labels are left out. Only CP to OF1 and F1@k, whose published code has none, count them
+// as absent, and not in partial labels, of which nearly all are unknown.
 // thresholds: [K], see fit_thresholds(), or none.
 Evaluation evaluate(const Scores& scores, const std::vector<std::string>& class_names,
                     bool single_label, std::span<const double> thresholds = {});

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "core/error.h"
@@ -237,7 +238,7 @@ PrecisionRecall mlgcn_precision_recall(const Predictions& predictions, double th
   return result;
 }
 
-F1AtK f1k(const Predictions& predictions, int k, bool keep_empty) {
+F1AtK f1k(const Predictions& predictions, int k, bool keep_empty, Unknown unknown) {
   check_predictions(predictions);
   require(k > 0, "f1k: k must be positive, got {}", k);
   const auto classes = static_cast<size_t>(predictions.classes);
@@ -249,9 +250,20 @@ F1AtK f1k(const Predictions& predictions, int k, bool keep_empty) {
       continue;
     }
     pooled.positives += static_cast<double>(positives);
-    pooled.predicted += k;
-    const auto scores = predictions.scores.subspan(at, classes);
-    for (const size_t c : highest(scores, static_cast<size_t>(k))) {
+    const auto given = predictions.scores.subspan(at, classes);
+    std::vector<float> scores(given.begin(), given.end());
+    auto ranked = static_cast<size_t>(k);
+    if (unknown == Unknown::skip) {
+      size_t known = 0;
+      for (size_t c = 0; c < classes; ++c) {
+        const bool skipped = targets[c] == Label::unknown;
+        known += !skipped;
+        scores[c] = skipped ? -std::numeric_limits<float>::infinity() : scores[c];
+      }
+      ranked = std::min(ranked, known);
+    }
+    pooled.predicted += static_cast<double>(ranked);
+    for (const size_t c : highest(scores, ranked)) {
       pooled.correct += targets[c] == Label::present;
     }
   }

@@ -80,9 +80,11 @@ struct F1AtK {
 
 // F1@K: the K highest labels of every picture against its positives. SDL's form drops pictures
 // without positives; with keep_empty they take part (CLIP-Decoder's form). Ties: lower class index
-// first. An unknown label counts as absent: the published code has none. K beyond the number of
-// classes means all of them, but precision still divides by K.
-F1AtK f1k(const Predictions& predictions, int k, bool keep_empty = false);
+// first. K beyond the number of classes means all of them, but precision still divides by K. The
+// published code has no unknown labels; skipped, they are not ranked, and precision divides by the
+// number of those that are.
+F1AtK f1k(const Predictions& predictions, int k, bool keep_empty = false,
+          Unknown unknown = Unknown::as_absent);
 
 // The percentage of samples, each with one label, whose class is among the k highest scores: with
 // one label a picture, the recall of the k highest labels. Ties as there.
