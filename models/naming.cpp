@@ -5,6 +5,7 @@
 #include <regex>
 #include <unordered_map>
 
+#include "autograd/ops.h"
 #include "core/table.h"
 
 namespace mld {
@@ -184,6 +185,47 @@ StateDict export_state(const StateDict& ours, const NamingScheme& scheme) {
     theirs.emplace_back(foreign[i].name, tensor);
   }
   return theirs;
+}
+
+// See Note [Bottleneck classifier]: W2 (W1 x + b1) + b2.
+void join_bottleneck(std::vector<StateView>& state, std::vector<Tensor>& kept) {
+  constexpr std::string_view kNames[] = {"embedding_generator.0.weight",
+                                         "embedding_generator.0.bias", "FC.weight", "FC.bias"};
+  constexpr int64_t kMostElements = int64_t{1} << 28;  // of the product: its factors may be small
+  const auto first = std::ranges::find_if(
+      state, [&](const StateView& view) { return view.name.ends_with(kNames[0]); });
+  if (first == state.end()) {
+    return;
+  }
+  const std::string start = first->name.substr(0, first->name.size() - kNames[0].size());
+  std::vector<size_t> at;
+  for (const std::string_view name : kNames) {
+    const auto found = std::ranges::find(state, start + std::string(name), &StateView::name);
+    if (found == state.end() || !has_floats(*found)) {
+      return;  // loading will say so
+    }
+    at.push_back(static_cast<size_t>(found - state.begin()));
+  }
+  const Shape w1 = state[at[0]].shape, b1 = state[at[1]].shape;  // [B, C], [B]
+  const Shape w2 = state[at[2]].shape, b2 = state[at[3]].shape;  // [K, B], [K]
+  if (w1.rank() != 2 || w2.rank() != 2 || w2[1] != w1[0] || b1 != Shape{w1[0]} ||
+      b2 != Shape{w2[0]} || w1[1] > kMostElements / std::max<int64_t>(w2[0], 1)) {
+    return;
+  }
+  const Tensor columns({w1[1], w1[0]}), rows = floats_of(state[at[0]]);
+  for (int64_t i = 0; i < rows.numel(); ++i) {
+    columns.data<float>()[i % w1[1] * w1[0] + i / w1[1]] = rows.data<float>()[i];
+  }
+  const Var second(floats_of(state[at[2]]));
+  const Tensor weight = linear(second, Var(columns)).value;
+  const Tensor bias = linear(Var(floats_of(state[at[1]]).reshape({1, w1[0]})), second,
+                             Var(floats_of(state[at[3]]))).value.reshape(b2);
+  state[at[2]] = {start + "weight", weight.shape(), DType::f32, weight.raw()};
+  state[at[3]] = {start + "bias", b2, DType::f32, bias.raw()};
+  kept.insert(kept.end(), {weight, bias});
+  std::erase_if(state, [&](const StateView& view) {
+    return view.name.starts_with(start + "embedding_generator.0.");
+  });
 }
 
 // Note [Negative scales]. An ordinary batch norm may have a negative scale, ours is |w| + eps. The

@@ -62,4 +62,9 @@ StateDict export_state(const StateDict& ours, const NamingScheme& scheme);
 void undo_transforms(std::vector<StateView>& views, std::span<const Transform> transforms,
                      std::vector<Tensor>& kept);
 
+// Note [Bottleneck classifier]. The ASL repository's models may end in two linear layers with
+// nothing between them (bottleneck_head in src/models/tresnet/tresnet.py; infer.py wants them for
+// Open Images). Replaces them by the linear layer that computes the same; its values are in `kept`.
+void join_bottleneck(std::vector<StateView>& state, std::vector<Tensor>& kept);
+
 }  // namespace mld

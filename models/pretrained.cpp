@@ -183,8 +183,11 @@ std::string PretrainedReport::text() const {
                      listed("not used", unexpected));
 }
 
-PretrainedReport load_pretrained(Classifier& model, std::span<const StateView> state,
+PretrainedReport load_pretrained(Classifier& model, std::span<const StateView> given,
                                  InitPolicy policy) {
+  std::vector<StateView> state(given.begin(), given.end());
+  std::vector<Tensor> joined;
+  join_bottleneck(state, joined);
   OurState ours = under_our_names(model, model.spec.backbone, state);
   std::set<std::string_view> seen;
   for (const StateView& view : ours.views) {
@@ -236,7 +239,10 @@ NearestBackbone nearest_backbone(std::span<const StateView> state) {
   return nearest;
 }
 
-ModelSpec model_of(std::span<const StateView> state, std::string_view backbone) {
+ModelSpec model_of(std::span<const StateView> given, std::string_view backbone) {
+  std::vector<StateView> state(given.begin(), given.end());
+  std::vector<Tensor> joined;
+  join_bottleneck(state, joined);
   const NearestBackbone nearest = backbone.empty() ? nearest_backbone(state) : NearestBackbone{};
   require<DataError>(!backbone.empty() || !nearest.name.empty(),
                      "the weights fit none of the backbones {}",

@@ -41,7 +41,7 @@ struct PretrainedReport : LoadReport {
 // an initialize()d model. Errors: DataError listing what does not fit, and naming the policy that
 // would do or the backbone that the file is for; two entries for one tensor; (matching) nothing
 // that fits.
-PretrainedReport load_pretrained(Classifier& model, std::span<const StateView> state,
+PretrainedReport load_pretrained(Classifier& model, std::span<const StateView> given,
                                  InitPolicy policy);
 
 // The backbone whose tensors the state has.
@@ -54,6 +54,6 @@ NearestBackbone nearest_backbone(std::span<const StateView> state);
 // The model that a state belongs to, from its names and shapes; `backbone` may be "": the nearest.
 // Errors: DataError if no backbone is near, or the head is none of ours; UsageError for an unknown
 // backbone.
-ModelSpec model_of(std::span<const StateView> state, std::string_view backbone = "");
+ModelSpec model_of(std::span<const StateView> given, std::string_view backbone = "");
 
 }  // namespace mld

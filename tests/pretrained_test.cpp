@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include "autograd/ops.h"
+#include "models/naming.h"
 #include "models/pretrained.h"
 #include "nn/init.h"
 #include "reference.h"
@@ -58,6 +60,45 @@ TEST_CASE("pretrained: timm's names") {
               "pretrained weights: two tensors map to fc.decoder.duplicate_pooling; remove one of "
               "them",
               load_pretrained(*target, views_of(state), InitPolicy::strict));
+}
+
+// See Note [Bottleneck classifier].
+TEST_CASE("pretrained: ASL's two linear layers are one") {
+  const ModelSpec spec{.backbone = "resnet18", .head = "gap", .classes = 3};
+  const auto source = make_model(spec), target = make_model(spec);
+  initialize(*source, 1);
+  StateDict state = state_dict(*source);
+  std::erase_if(state, [](const auto& entry) { return entry.first.starts_with("fc."); });
+  const Tensor w1 = random_tensor({5, 512}, 1), b1 = random_tensor({5}, 2);
+  const Tensor w2 = random_tensor({3, 5}, 3), b2 = random_tensor({3}, 4);
+  state.insert(state.end(), {{"fc.embedding_generator.0.weight", w1},
+                             {"fc.embedding_generator.0.bias", b1},
+                             {"fc.FC.weight", w2}, {"fc.FC.bias", b2}});
+  for (auto& [name, tensor] : state) {
+    name.insert(0, "module.");
+  }
+  CHECK(model_of(views_of(state)).head == "gap");
+  CHECK(model_of(views_of(state)).classes == 3);
+  CHECK(load_pretrained(*target, views_of(state), InitPolicy::strict).missing.empty());
+  const Var x(random_tensor({2, 32, 32, 3}, 5));
+  const Tensor features = global_avg_pool((*target->backbone)(x)).value.reshape({2, 512});
+  const Tensor expected = linear(linear(Var(features), Var(w1), Var(b1)), Var(w2), Var(b2)).value;
+  const std::vector<float> logits = (*target)(x).value.to_vector();
+  for (size_t i = 0; i < logits.size(); ++i) {
+    CHECK(logits[i] == doctest::Approx(expected.to_vector()[i]).epsilon(1e-4));
+  }
+  // Layers that do not follow each other are left as they are, and refused.
+  state.back().second = Tensor::zeros({4});
+  CHECK_THROWS_AS(load_pretrained(*target, views_of(state), InitPolicy::strict), DataError);
+  // Small factors of a product that would fill the memory.
+  StateDict huge = {{"fc.embedding_generator.0.weight", Tensor::zeros({1, 1 << 18})},
+                    {"fc.embedding_generator.0.bias", Tensor::zeros({1})},
+                    {"fc.FC.weight", Tensor::zeros({1 << 18, 1})},
+                    {"fc.FC.bias", Tensor::zeros({1 << 18})}};
+  std::vector<StateView> views = views_of(huge);
+  std::vector<Tensor> kept;
+  join_bottleneck(views, kept);
+  CHECK(kept.empty());
 }
 
 TEST_CASE("pretrained: prefixes of programs that wrap the model") {
