@@ -24,7 +24,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-
 // Files as given, and the pictures in and below given folders.
 std::vector<fs::path> picture_paths(const std::vector<std::string>& given) {
   std::vector<fs::path> pictures;
@@ -48,8 +47,12 @@ std::vector<fs::path> picture_paths(const std::vector<std::string>& given) {
   return pictures;
 }
 
-// [K]: the given threshold for all classes, else those of the checkpoint.
+// [K]: the given threshold for all classes, else those of the checkpoint; none for a single-label
+// model, whose answer is the best class.
 std::vector<double> thresholds_of(const PredictCommand& command, const CheckpointInfo& info) {
+  if (!command.threshold && info.task == Task::single_label) {
+    return {};
+  }
   if (!command.threshold && !info.thresholds.empty()) {
     return info.thresholds;
   }
@@ -64,18 +67,17 @@ struct Prediction {
 };
 
 // The labels to show, best first: the best `top_k`, or those with at least their class's threshold
-// and always the best one.   thresholds [K]
-std::vector<Prediction> choose(const float* scores, std::span<const double> thresholds,
+// and always the best one.   scores [K], thresholds [K] or none: only the best is above
+std::vector<Prediction> choose(std::span<const float> scores, std::span<const double> thresholds,
                                std::optional<int64_t> top_k) {
-  std::vector<int64_t> order(thresholds.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(),
-                   [&](int64_t a, int64_t b) { return scores[a] > scores[b]; });
+  std::vector<size_t> order(scores.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::ranges::stable_sort(order, std::greater{}, [&](size_t id) { return scores[id]; });
   std::vector<Prediction> chosen;
-  for (const int64_t id : order) {
-    const bool above = scores[id] >= thresholds[static_cast<size_t>(id)];
+  for (const size_t id : order) {
+    const bool above = thresholds.empty() ? chosen.empty() : scores[id] >= thresholds[id];
     if (top_k ? static_cast<int64_t>(chosen.size()) < *top_k : above || chosen.empty()) {
-      chosen.push_back({id, scores[id], above});
+      chosen.push_back({static_cast<int64_t>(id), scores[id], above});
     }
   }
   return chosen;
@@ -212,9 +214,10 @@ ExitCode execute(const PredictCommand& command) {
     };
     const std::vector<float> scores =
         scores_of(*objective, batch->images.to(device), [&](int64_t row) { return file(row); });
+    const size_t K = loaded.info.class_names.size();
     for (size_t row = 0; row < batch->indices.size(); ++row) {
       print_labels(file(static_cast<int64_t>(row)),
-                   choose(&scores[row * thresholds.size()], thresholds, command.top_k),
+                   choose(std::span(scores).subspan(row * K, K), thresholds, command.top_k),
                    loaded.info.class_names, command);
     }
     progress.done(batch->indices.back() + 1);

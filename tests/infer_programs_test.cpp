@@ -28,6 +28,35 @@ TEST_CASE("predictions: text, JSON, CSV, bad pictures") {
   CHECK(contains(broken.out(), "a.ppm"));  // the others are done
 }
 
+TEST_CASE("of a single-label model only the best class is above, however low its score") {
+  const TemporaryFolder folder;
+  const std::string path = (folder.path() / "single.safetensors").string();
+  LoadedModel loaded = model_from_checkpoint(trained_run() / "weights/best.safetensors");
+  loaded.info.task = Task::single_label;
+  loaded.info.thresholds.clear();
+  save_model(path, state_dict(*loaded.model), loaded.info);
+  folder.write_picture("a.ppm", 30);
+  const auto count = [&](const std::vector<std::string>& more, const char* ending) {
+    std::vector<std::string> arguments = {"predict", path, (folder.path() / "a.ppm").string(),
+                                          "--csv"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const Program program("mlinfer", arguments, folder);
+    CHECK(program.wait() == 0);
+    int found = 0;
+    const std::string out = program.out();
+    for (size_t at = out.find(ending); at != std::string::npos; at = out.find(ending, at + 1)) {
+      ++found;
+    }
+    return found;
+  };
+  const std::vector<std::string> three = {"--top-k", "3"}, high = {"--threshold", "1"};
+  CHECK(count({}, ",1\n") == 1);
+  CHECK(count({}, ",0\n") == 0);
+  CHECK(count(three, ",1\n") == 1);
+  CHECK(count(three, ",0\n") == 2);
+  CHECK(count(high, ",1\n") == 0);  // the user's own threshold counts
+}
+
 TEST_CASE("a score at the threshold is above it; below, only the best label is shown") {
   const TemporaryFolder folder;
   const std::string path = (folder.path() / "half.safetensors").string();
