@@ -296,8 +296,8 @@ class Machine {
   }
 
   void call() {
-    const Value arguments = pickle_[pop()];
-    const Value& function = pickle_[pop()];
+    const std::vector<Id> both = pop_last(2);
+    const Value &function = pickle_[both[0]], &arguments = pickle_[both[1]];  // not copied: long
     check(function.kind == Kind::global && arguments.kind == Kind::sequence,
           "a call of something that is no function");
     const std::string_view name = function.text;
