@@ -25,13 +25,6 @@
 
 namespace mld {
 
-static void print_count(const PictureCount& pictures, const char* what) {
-  if (pictures.count > 0) {
-    print(stdout, "  {} {}, such as {}\n", counted(pictures.count, "picture"), what,
-          printable(pictures.example));
-  }
-}
-
 static void print_split(const char* name, const Dataset& data, const DatasetReport& report) {
   print(stdout, "{}: {}, {:.2f} labels each\n", name, counted(report.samples, "picture"),
         report.labels_per_sample());
@@ -44,12 +37,13 @@ static void print_split(const char* name, const Dataset& data, const DatasetRepo
   print(stdout, "{}", class_table(report.class_names, report.positives));
   for (size_t n = 0; n < report.label_histogram.size(); ++n) {
     if (report.label_histogram[n] > 0) {
-      print(stdout, "  {} labels: {}\n", n, report.label_histogram[n]);
+      print(stdout, "  {}: {}\n", counted(static_cast<int64_t>(n), "label"),
+            report.label_histogram[n]);
     }
   }
-  print_count(report.turned, "turned by EXIF (data.exif = \"apply\" or \"ignore\")");
-  print_count(report.transparent, "with transparency (data.background is the colour under it)");
-  print_count(report.damaged, "damaged outside the pixels and used anyway");
+  for (const std::string& note : report.picture_notes()) {
+    print(stdout, "  {}\n", note);
+  }
   for (const BadPicture& bad : report.bad) {
     print(stdout, "  bad picture: {}\n", printable(bad.error));
   }

@@ -26,12 +26,6 @@ class Oddities {
       lines_.push_back(std::move(text));
     }
   }
-  void add(const PictureCount& pictures, const char* what) {
-    if (pictures.count > 0) {
-      add(fmt::format("{} {}, such as {}", counted(pictures.count, "picture"), what,
-                      printable(pictures.example)));
-    }
-  }
   void print() const {
     for (const std::string& line : lines_) {
       std::printf("  %s\n", line.c_str());
@@ -44,15 +38,15 @@ class Oddities {
   std::set<std::string> told_;
 };
 
-void add_pictures(const DatasetReport& report, Oddities& odd) {
-  odd.add(report.turned, "turned by EXIF: they are put upright (data.exif)");
-  odd.add(report.transparent, "with transparency (data.background is the colour under it)");
-  odd.add(report.damaged, "damaged outside the pixels and used anyway");
+void add_pictures(const char* split, const DatasetReport& report, Oddities& odd) {
+  for (const std::string& note : report.picture_notes()) {
+    odd.add(fmt::format("{}: {}", split, note));
+  }
   for (size_t i = 0; i < std::min<size_t>(report.bad.size(), 5); ++i) {
     odd.add("bad picture: " + printable(report.bad[i].error));
   }
   if (report.bad.size() > 5) {
-    odd.add(fmt::format("and {} more bad pictures", report.bad.size() - 5));
+    odd.add(fmt::format("and {} more bad pictures of {}", report.bad.size() - 5, split));
   }
 }
 
@@ -90,8 +84,8 @@ Oddities oddities(const Splits& splits, const Dataset* test, const DatasetReport
     odd.add(fmt::format("more than {} pictures: not all were decoded; mltrain check does",
                         kMostDecoded));
   }
-  add_pictures(train, odd);
-  add_pictures(val, odd);
+  add_pictures("train", train, odd);
+  add_pictures("val", val, odd);
   add_rare_classes(train, odd);
   std::vector<const Dataset*> all = {splits.train.get(), splits.val.get()};
   if (test != nullptr) {

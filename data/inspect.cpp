@@ -7,10 +7,12 @@
 #include <mutex>
 #include <thread>
 #include <unordered_set>
+#include <utility>
 
 #include "core/error.h"
 #include "data/loader.h"
 #include "data/picture_files.h"
+#include "data/text.h"
 
 namespace mld {
 namespace {
@@ -93,6 +95,21 @@ double DatasetReport::labels_per_sample() const {
     sum += count;
   }
   return samples > 0 ? static_cast<double>(sum) / static_cast<double>(samples) : 0;
+}
+
+std::vector<std::string> DatasetReport::picture_notes() const {
+  const std::pair<const PictureCount*, const char*> counts[] = {
+      {&turned, "turned by EXIF (data.exif = \"apply\" puts them upright)"},
+      {&transparent, "with transparency (data.background is the colour under it)"},
+      {&damaged, "damaged outside the pixels and used anyway"}};
+  std::vector<std::string> notes;
+  for (const auto& [pictures, what] : counts) {
+    if (pictures->count > 0) {
+      notes.push_back(fmt::format("{} {}, such as {}", counted(pictures->count, "picture"), what,
+                                  printable(pictures->example)));
+    }
+  }
+  return notes;
 }
 
 DatasetReport inspect(const Dataset& data, bool decode_all, int workers) {

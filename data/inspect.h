@@ -46,6 +46,8 @@ struct DatasetReport {
   PictureCount transparent;  // with an alpha channel or a transparent colour
 
   double labels_per_sample() const;
+  // "6 pictures turned by EXIF (...), such as a.jpg", and so on; nothing about bad ones.
+  std::vector<std::string> picture_notes() const;
 };
 
 // Checks every sample: its labels, and that its file exists (decode_all: that it decodes).

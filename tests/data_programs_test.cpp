@@ -82,8 +82,8 @@ TEST_CASE("check: counts, damage, agreement with training") {
   folder.write("data/left/over", upright);
   const auto facts = check({});
   CHECK(facts.first == 0);
-  CHECK(contains(facts.second, "1 picture turned by EXIF (data.exif = \"apply\" or \"ignore\"), "
-                               "such as train/cat/turned.jpg"));
+  CHECK(contains(facts.second, "1 picture turned by EXIF (data.exif = \"apply\" puts them "
+                               "upright), such as train/cat/turned.jpg"));
   CHECK(contains(facts.second, "1 picture with transparency"));
   CHECK(contains(facts.second, "1 picture damaged outside the pixels and used anyway, such as "
                                "train/dog/cut.jpg: JPEG: Premature end of JPEG file"));
