@@ -134,7 +134,9 @@ void choose_settings(const DataFacts& facts, const std::optional<StartingPoint>&
   }
   if (!start || start->policy == InitPolicy::backbone) {
     the.set("model.head", c.model.head, single ? "gap" : "ml_decoder");
-    the.set("model.embed_dim", c.model.embed_dim, facts.classes <= 100 ? 256 : 512);
+    if (c.model.head != "gap") {
+      the.set("model.embed_dim", c.model.embed_dim, facts.classes <= 100 ? 256 : 512);
+    }
   }
   the.set("data.exif", c.preprocess.exif, Exif::apply);
   const bool ours = start && start->policy != InitPolicy::backbone;

@@ -63,7 +63,7 @@ TEST_CASE("bad data: no folder, an empty one, none of the formats") {
         "labels/*.txt and classnames.txt (text), folders of pictures (folder); set data.format");
   options.root = folder.path() / "readme.txt";
   CHECK(message_of<DataError>([&] { open_dataset(options, "train"); }, folder.path()) ==
-        "ROOT/readme.txt: not a folder (data.root)");
+        "ROOT/readme.txt: not a folder (data.root); give the folder that it is in");
   CHECK(open_error(folder, "coco") ==
         "ROOT: no COCO annotations for split 'train': looked for annotations/instances_train*.json"
         "; name the file in data.train");

@@ -41,8 +41,8 @@ void require_root(const DataOptions& options) {
   require<DataError>(fs::exists(options.root, error), "{}: no such folder (data.root)", root);
   const bool folder = fs::is_directory(options.root, error);
   const std::string kind = folder ? "" : other_file_kind_of(options.root.native());
-  require<DataError>(folder, "{}: not a folder (data.root){}", root,
-                     kind.empty() ? "" : "; it " + kind);
+  require<DataError>(folder, "{}: not a folder (data.root); {}", root,
+                     kind.empty() ? "give the folder that it is in" : "it " + kind);
   require<DataError>(!sorted_entries(options.root).empty(), "{}: the folder is empty (data.root)",
                      root);
 }
@@ -86,7 +86,7 @@ const DataFormat& format_of(const DataOptions& options) {
 std::string data_format_help() {
   std::string text = "  data.format, what tells it, and what data.train, val and test name:\n";
   for (const DataFormat* format : data_formats()) {
-    text += fmt::format("  {:<8} {}\n  {:<8}   {}\n", format->name, format->looks_like, "",
+    text += fmt::format("  {:<11} {}\n  {:<11}   {}\n", format->name, format->looks_like, "",
                         format->splits);
   }
   return text;
