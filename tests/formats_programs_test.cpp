@@ -25,6 +25,7 @@ const Format kFormats[] = {
     {"open_images", write_tiny_open_images, ""},
     {"webdataset", write_tiny_webdataset, ""},
     {"text", write_tiny_text, ""},
+    {"nus_wide", write_tiny_nus_wide, ""},
 };
 
 // A folder with data/, conf/tiny.toml that says "../data", and an empty elsewhere/ to run from.
@@ -85,7 +86,9 @@ TEST_CASE("train, resume and eval for every format, from any folder") {
     CHECK(contains(plain.second, "\"samples\": 4"));
     CHECK(eval({"../run", "--data", "../conf/tiny.toml", "--split", "val"}) == plain);
     if (format.write != nullptr) {
-      CHECK(eval({"../run", "--data", "../data", "data.image_size=32"}) == plain);
+      const bool detected = format.write != write_tiny_nus_wide;  // it looks like a plain CSV
+      const std::string as = fmt::format("data.format={}", detected ? "auto" : format.name);
+      CHECK(eval({"../run", "--data", "../data", "data.image_size=32", as}) == plain);
       CHECK(contains(eval({"../run", "--split", "test"}).second, "\"samples\": 2"));
     }
     if (format.write == write_tiny_csv) {  // cases that do not depend on the format
@@ -96,14 +99,14 @@ TEST_CASE("train, resume and eval for every format, from any folder") {
       CHECK(contains(eval({"../run", "--split", "train"}).second, "\"samples\": 6"));
       CHECK(eval({"../run", "data.image_size=48"}).second != plain.second);
     }
-    // A finished run rewrites lost weights, for which it needs its data.
-    const std::string weights = read_file(place.at("run/weights/last.safetensors"));
-    fs::remove(place.at("run/weights/last.safetensors"));
     // Evaluation of any split knows that the lists of Open Images are not complete.
     const bool partial = format.write == write_tiny_open_images;
     const auto train = eval({"../run", "--split", "train"});
     CHECK(train.first == 0);
     CHECK(contains(train.second, "mAP_unverified_absent") == partial);
+    // A finished run rewrites lost weights, for which it needs its data.
+    const std::string weights = read_file(place.at("run/weights/last.safetensors"));
+    fs::remove(place.at("run/weights/last.safetensors"));
     CHECK(place.run("mltrain", {"--resume", "../run"}, place.elsewhere).first == 0);
     CHECK(read_file(place.at("run/weights/last.safetensors")) == weights);
     // Moved, the run still knows where its data is; the weights alone do not.
@@ -117,7 +120,7 @@ TEST_CASE("train, resume and eval for every format, from any folder") {
     } else {
       CHECK(alone.first == 2);
       CHECK(contains(alone.second, "give --data FOLDER or --data CONFIG"));
-      CHECK(eval({"../best.safetensors", "--data", "../data"}) == plain);
+      CHECK(eval({"../best.safetensors", "--data", "../conf/tiny.toml"}) == plain);
     }
   }
 }

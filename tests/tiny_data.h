@@ -59,6 +59,20 @@ inline void write_tiny_csv(const TemporaryFolder& folder, const std::string& roo
   folder.write(root + "/data.csv", rows);
 }
 
+// Class a is seen in training, b is what evaluation asks for; every picture has both.
+inline void write_tiny_nus_wide(const TemporaryFolder& folder, const std::string& root) {
+  std::string rows = "filepath,labels,split_name\n";
+  for (const auto& [split, count] : kTinySplits) {
+    for (int i = 0; i < count; ++i) {
+      const std::string name = fmt::format("{}_{}.ppm", split, i);
+      folder.write_picture(fmt::format("{}/{}", root, name), 30 * i);
+      rows += fmt::format("{},\"[a, b]\",{}\n", name, split);
+    }
+  }
+  folder.write(root + "/data.csv", rows);
+  folder.write(root + "/benchmark.json", R"({"test class": ["b"]})");
+}
+
 // As Hugging Face lays out a folder of pictures: a list in each split's folder.
 inline void write_tiny_jsonl(const TemporaryFolder& folder, const std::string& root) {
   for (const auto& [split, count] : kTinySplits) {
