@@ -21,7 +21,7 @@ KINDS = (
     "misc/pth_", "misc/safetensors", "mldecoder/gap", "mldecoder/head", "mldecoder/train_masks",
     "mldecoder/transformer_decoder", "optim/", "train/a2",
 )
-LARGEST = 700_000      # bytes a file
+LARGEST = 600_000      # bytes a file; img_resize is larger: img_hashes.tsv has such cases
 BUDGET = 5 * 1024 * 1024  # bytes in TARGET
 
 
