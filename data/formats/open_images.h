@@ -17,8 +17,8 @@ struct OpenImagesRow {
 };
 
 // Hands every row to `take`. The columns ImageID, LabelName, Confidence and perhaps Source are
-// found by the header. Errors: DataError with file:line for a missing column, rows of another length,
-// a confidence that is no number from 0 to 1 or, of people, neither 0 nor 1.
+// found by the header. Errors: DataError with file:line for a missing column, rows of another
+// length, a confidence that is no number from 0 to 1 or, of people, neither 0 nor 1.
 void read_open_images(std::string_view text, const std::string& name,
                       const std::function<void(const OpenImagesRow&)>& take);
 
