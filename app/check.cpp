@@ -57,6 +57,7 @@ static double estimated_step(const Config& config, int64_t classes, Device devic
   constexpr size_t kMostMemory = size_t{3} << 29;
   Config small = config;
   small.optim.grad_accum_steps = 1;
+  small.preprocess.eval_size = 0;
   small.train.batch_size = kMore;
   small.preprocess.image_size = std::min(config.preprocess.image_size, kLargestSide);
   TrainingNeeds needs = training_needs(small, classes, device, 0);

@@ -45,7 +45,9 @@ static void print_summary(const ModelSpec& spec, int64_t image_size, bool stages
 }
 
 std::string pictures_text(const Preprocess& spec) {
-  return fmt::format("{} px, {}{}, {}, normalize {}{}{}", spec.image_size, word(spec.resize),
+  return fmt::format("{} px{}, {}{}, {}, normalize {}{}{}", for_evaluation(spec).image_size,
+                     spec.eval_size > 0 ? fmt::format(" (training: {})", spec.image_size) : "",
+                     word(spec.resize),
                      spec.crop_pct < 1 ? fmt::format(" {}", spec.crop_pct) : "",
                      word(spec.interpolation), word(spec.normalize),
                      spec.exif == Exif::apply ? ", exif apply" : "",
@@ -69,7 +71,7 @@ ExitCode execute(const InfoCommand& command) {
     const auto [low, high] = std::ranges::minmax(info.thresholds);
     print(stdout, "thresholds  fitted per class, {:.4f} to {:.4f}\n", low, high);
   }
-  print_summary(info.model, info.preprocess.image_size, command.stages);
+  print_summary(info.model, for_evaluation(info.preprocess).image_size, command.stages);
   print(stdout, "\nclasses     {}\n\n{}\n",
         name_list(info.class_names, info.class_names.size()), printable_lines(info.config));
   return ExitCode::ok;

@@ -196,7 +196,7 @@ ExitCode execute(const PredictCommand& command) {
   config.train.precision = command.precision;
   const auto objective = make_objective(config, *loaded.model);
   const std::vector<double> thresholds = thresholds_of(command, loaded.info);
-  const Preprocess& preprocess = loaded.info.preprocess;
+  const Preprocess preprocess = for_evaluation(loaded.info.preprocess);
   const PictureFiles files(
       picture_paths(command.pictures),
       decode_options(preprocess, command.max_pixels.value_or(ImageLimits{}.max_pixels)));

@@ -17,6 +17,7 @@ constexpr std::array<std::string_view, 2> words_of(Exif) { return {"ignore", "ap
 struct Preprocess {
   static constexpr int64_t kLeastSize = 16, kMostSize = 4096;
   int64_t image_size = 448;  // pictures become [image_size, image_size]
+  int64_t eval_size = 0;     // the same outside training; 0: image_size
   ResizeMode resize = ResizeMode::squash;
   Interpolation interpolation = Interpolation::bilinear;
   double crop_pct = 1;  // image_size as a part of the size before the last crop; 1: no such crop
@@ -26,6 +27,14 @@ struct Preprocess {
 
   bool operator==(const Preprocess&) const = default;
 };
+
+// How pictures are prepared outside training. A random crop shows training larger objects than
+// evaluation sees at the same size; larger pictures make up for it (Touvron et al. 2019,
+// arXiv 1906.06423).
+inline Preprocess for_evaluation(Preprocess spec) {
+  spec.image_size = spec.eval_size > 0 ? spec.eval_size : spec.image_size;
+  return spec;
+}
 
 // How to decode files for `spec`.
 inline DecodeOptions decode_options(const Preprocess& spec, int64_t max_pixels) {

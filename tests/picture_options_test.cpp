@@ -1,4 +1,4 @@
-// data.exif, data.background, data.crop_pct: from the config to the pixels of a data set, and to a
+// data.exif, data.background, data.eval_size, data.crop_pct: from the config to the pixels of a data set, and to a
 // checkpoint.
 #include "data/image_ops.h"
 #include "tests/data_files.h"
@@ -53,6 +53,26 @@ TEST_CASE("exif and background: config keys that a checkpoint carries") {
   CHECK(checkpoint_info(to_metadata(info), "file").preprocess == info.preprocess);
   CHECK(assign(*background, "", config) == "");
   CHECK(!config.preprocess.background);
+}
+
+TEST_CASE("eval_size: the pictures of validation and prediction, not of training") {
+  const Key* size = find_key("data", "eval_size");
+  REQUIRE(size != nullptr);
+  Config config;
+  config.preprocess.image_size = 32;
+  const auto side = [&](Purpose purpose) {
+    return loader_options(config, purpose).preprocess.image_size;
+  };
+  CHECK(side(Purpose::evaluation) == 32);
+  CHECK(assign(*size, int64_t{48}, config) == "");
+  CHECK(side(Purpose::training) == 32);
+  CHECK(side(Purpose::evaluation) == 48);
+  CheckpointInfo info;
+  info.model = {.backbone = "resnet18", .head = "gap", .classes = 1};
+  info.class_names = {"a"};
+  info.preprocess = config.preprocess;
+  CHECK(for_evaluation(checkpoint_info(to_metadata(info), "file").preprocess).image_size == 48);
+  CHECK(hf_config_json(info, 512).find("\"test_input_size\": [3, 48, 48]") != std::string::npos);
 }
 
 TEST_CASE("crop_pct: a config key that a checkpoint and config.json carry") {

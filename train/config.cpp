@@ -79,6 +79,8 @@ LoaderOptions loader_options(const Config& config, Purpose purpose) {
   if (options.training) {
     options.augment = config.augment;
     options.unknown_weight = config.loss.unknown_weight;
+  } else {
+    options.preprocess = for_evaluation(config.preprocess);
   }
   return options;
 }

@@ -112,6 +112,8 @@ std::vector<Key> data_keys() {
       DATA(test, "the test split; \"\" = the format's usual name").with(Effect::none),
       PICTURES(image_size, "side of the square the model sees, pixels")
           .within(Preprocess::kLeastSize, Preprocess::kMostSize),
+      PICTURES(eval_size, "the same for validation and prediction; 0 = image_size")
+          .within(0, Preprocess::kMostSize),
       PICTURES(resize, "into a square: squash (as published), crop the centre, or pad"),
       PICTURES(interpolation, "interpolation when resizing").one_of({"bilinear", "bicubic"}),
       PICTURES(crop_pct, "resize to image_size / crop_pct, then crop (timm)").within(0.1, 1),

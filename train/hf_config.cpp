@@ -22,7 +22,9 @@ static void write_pretrained_cfg(JsonWriter& json, const CheckpointInfo& info) {
   const ImageNormSpec norm = image_norm(pictures.normalize);
   const BackboneRow& row = backbone_row(info.model);
   json.object().member("num_classes", info.model.classes);
-  json.key("input_size").values(std::array{int64_t{3}, pictures.image_size, pictures.image_size});
+  const auto input = [](int64_t side) { return std::array{int64_t{3}, side, side}; };
+  json.key("input_size").values(input(pictures.image_size));
+  json.key("test_input_size").values(input(for_evaluation(pictures).image_size));
   json.member("interpolation", word(pictures.interpolation))
       .member("crop_pct", rounded(pictures.crop_pct));
   json.member("crop_mode", crop_mode(pictures.resize));

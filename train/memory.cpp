@@ -67,9 +67,10 @@ static std::vector<Tensor> copies(Module& model, int64_t count) {
   return all;
 }
 
-// Bytes of the batches that a loader holds: those decoded ahead, and the one in use.
-static size_t loaded_batches(const Config& config) {
-  const int64_t batches = LoaderOptions{}.prefetch + 1, side = config.preprocess.image_size;
+// Bytes of the batches that a loader of pictures of `side` pixels holds: those decoded ahead, and
+// the one in use.
+static size_t loaded_batches(const Config& config, int64_t side) {
+  const int64_t batches = LoaderOptions{}.prefetch + 1;
   return static_cast<size_t>(batches * config.train.batch_size * side * side * 3);
 }
 
@@ -90,23 +91,23 @@ TrainingNeeds training_needs(const Config& config, int64_t classes, Device devic
   }
   const int64_t macs = meter.macs();
   run.update(N, S);  // now with freed blocks of the first update to reuse
-  run.score(N, S);
+  run.score(N, for_evaluation(config.preprocess).image_size);
   if (device.is_cpu()) {
     copies(run.model(), saved);
   }
   const size_t on_host = device.is_cpu() ? 0 : static_cast<size_t>(best + saved) * model;
   return {.tensors = meter.held() + libraries(device),
-          .host = loaded_batches(config) + data + on_host,
+          .host = loaded_batches(config, S) + data + on_host,
           .macs = macs};
 }
 
 size_t scoring_needs(const Config& config, int64_t classes, Device device) {
-  const int64_t N = config.train.batch_size, S = config.preprocess.image_size;
+  const int64_t N = config.train.batch_size, S = for_evaluation(config.preprocess).image_size;
   meta::Meter meter(device);
   const auto model = model_without_data(config, classes, kMeta);
   to(*model, kMeta);
   score_empty(*model, *make_objective(config, *model), kMeta, N, S);
-  return meter.held() + libraries(device) + (device.is_cpu() ? loaded_batches(config) : 0);
+  return meter.held() + libraries(device) + (device.is_cpu() ? loaded_batches(config, S) : 0);
 }
 
 static double gib(size_t bytes) { return static_cast<double>(bytes) / 0x1p30; }
