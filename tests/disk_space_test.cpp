@@ -28,7 +28,7 @@ RunBytes predicted(const Config& config) {
 
 TEST_CASE("the files of a run have the predicted sizes") {
   Config config;
-  config.model.backbone = "resnet18";
+  config.model.backbone = kTinyBackbone;
   config.model.embed_dim = 32;
   const RunBytes bytes = predicted(config);
   CHECK(foreseen(size_of(last(trained_run())), bytes.weights));

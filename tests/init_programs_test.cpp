@@ -206,6 +206,8 @@ TEST_CASE("init: starts from a run, or from another program's weights") {
   CHECK(multi.init.init_policy == InitPolicy::backbone);
   CHECK(multi.model.head == "ml_decoder");
   CHECK(multi.preprocess.resize == ResizeMode::squash);
+  CHECK(multi.optim.layer_decay == 0.9);
+  CHECK(multi.preprocess.eval_size > multi.preprocess.image_size);
   // Another program's file: the backbone is found in it.
   const Run exported = in(folder, "mlinfer", {"export", "runs/pets", "--naming", "torchvision",
                                               "--out", "theirs.safetensors"});

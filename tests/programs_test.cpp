@@ -62,7 +62,7 @@ TEST_CASE("a run writes its folder") {
   const std::string results = read_file(trained_run() / "results.csv");
   CHECK(std::count(results.begin(), results.end(), '\n') == 4);  // a header and three epochs
   CHECK(contains(read_file(trained_run() / "weights/config.json"),
-                 "\"architecture\": \"resnet18\""));
+                 "\"architecture\": \"tf_efficientnet_lite0\""));
 }
 
 TEST_CASE("two runs give the same bytes; another seed does not") {
