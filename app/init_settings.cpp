@@ -58,8 +58,11 @@ int64_t suggested_side(const DataFacts& facts, bool pretrained, Device device) {
 }
 
 // After random crops of 0.4 to 1 of the area, objects are as large as in training at 1.2 times the
-// side (see for_evaluation()).
-int64_t side_for_evaluation(int64_t side) { return (side * 5 / 4 + kStep / 2) / kStep * kStep; }
+// side (see for_evaluation()). 0: none larger.
+int64_t side_for_evaluation(int64_t side) {
+  const int64_t larger = (side * 5 / 4 + kStep / 2) / kStep * kStep;
+  return larger > side ? larger : 0;
+}
 
 // At least four updates an epoch.
 int64_t suggested_batch(const DataFacts& facts, Device device) {

@@ -51,7 +51,9 @@ std::string other_value(const mld::Key& key, const mld::Value& value) {
     const std::string other = key.maximum < 64 ? mld::to_toml_value(int64_t(key.maximum)) : "64";
     return now == other ? "72" : other;
   }
-  if (std::holds_alternative<double>(value)) return "0.0625";
+  if (std::holds_alternative<double>(value)) {
+    return mld::to_toml_value(std::max(key.minimum, 0.0625));
+  }
   return "[0.25, 0.75]";
 }
 

@@ -82,7 +82,7 @@ TEST_CASE("a disk that will not hold the run is noticed before it begins") {
   for (const std::string& argument : tiny_run(disk + "/run")) {
     command += " '" + argument + "'";
   }
-  const Program full = on_small_disk("300m", command + "; code=$?; ls " + disk + "; exit $code");
+  const Program full = on_small_disk("60m", command + "; code=$?; ls " + disk + "; exit $code");
   CHECK(full.wait() == 1);
   CHECK(contains(full.err(), "the run's files take"));
   CHECK(full.out().empty());  // no folder was made

@@ -19,7 +19,7 @@ TEST_CASE("formats: what the config and its help know of formats is the table") 
   for (size_t i = 0; i < data_formats().size(); ++i) {
     const DataFormat& format = *data_formats()[i];
     CHECK(key->choices[i + 1] == format.name);
-    CHECK(help.find(fmt::format("\n  {:<8} {}\n", format.name, format.looks_like)) !=
+    CHECK(help.find(fmt::format("\n  {:<11} {}\n", format.name, format.looks_like)) !=
           std::string::npos);
     CHECK(help.find(format.splits) != std::string::npos);
     CHECK(&format_of(options_for(source_dir(), std::string(format.name))) == &format);

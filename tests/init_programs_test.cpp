@@ -207,7 +207,10 @@ TEST_CASE("init: starts from a run, or from another program's weights") {
   CHECK(multi.model.head == "ml_decoder");
   CHECK(multi.preprocess.resize == ResizeMode::squash);
   CHECK(multi.optim.layer_decay == 0.9);
-  CHECK(multi.preprocess.eval_size > multi.preprocess.image_size);
+  CHECK(multi.preprocess.eval_size == 0);  // 32 px: no larger size is near
+  REQUIRE(in(folder, "mltrain", {"init", "several", "--from", "runs/pets", "--out", "large.toml",
+                                 "data.image_size=128"}).code == 0);
+  CHECK(load_config(folder.path() / "large.toml").config.preprocess.eval_size == 160);
   // Another program's file: the backbone is found in it.
   const Run exported = in(folder, "mlinfer", {"export", "runs/pets", "--naming", "torchvision",
                                               "--out", "theirs.safetensors"});

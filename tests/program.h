@@ -128,6 +128,7 @@ inline int interrupted(const std::function<Program()>& start, const std::functio
 
 // A small backbone: a run's files and time are mostly its weights.
 inline const std::string kTinyBackbone = "efficientnet_lite0";
+inline const std::string kTinyDecoder = "classifier.decoder";  // its ML-Decoder's tensors
 
 // A run of a few seconds on the embedded data, with all that a resume has to restore.
 inline std::vector<std::string> tiny_run(const fs::path& out,
