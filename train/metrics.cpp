@@ -243,6 +243,7 @@ F1AtK f1k(const Predictions& predictions, int k, bool keep_empty, Unknown unknow
   require(k > 0, "f1k: k must be positive, got {}", k);
   const auto classes = static_cast<size_t>(predictions.classes);
   Counts pooled;
+  std::vector<float> known_scores;
   for (size_t at = 0; at < predictions.scores.size(); at += classes) {
     const auto targets = predictions.targets.subspan(at, classes);
     const auto positives = std::count(targets.begin(), targets.end(), Label::present);
@@ -250,17 +251,18 @@ F1AtK f1k(const Predictions& predictions, int k, bool keep_empty, Unknown unknow
       continue;
     }
     pooled.positives += static_cast<double>(positives);
-    const auto given = predictions.scores.subspan(at, classes);
-    std::vector<float> scores(given.begin(), given.end());
+    auto scores = predictions.scores.subspan(at, classes);
     auto ranked = static_cast<size_t>(k);
     if (unknown == Unknown::skip) {
+      known_scores.assign(scores.begin(), scores.end());
       size_t known = 0;
       for (size_t c = 0; c < classes; ++c) {
         const bool skipped = targets[c] == Label::unknown;
         known += !skipped;
-        scores[c] = skipped ? -std::numeric_limits<float>::infinity() : scores[c];
+        known_scores[c] = skipped ? -std::numeric_limits<float>::infinity() : scores[c];
       }
       ranked = std::min(ranked, known);
+      scores = known_scores;
     }
     pooled.predicted += static_cast<double>(ranked);
     for (const size_t c : highest(scores, ranked)) {
