@@ -1,5 +1,7 @@
 #include "train/memory.h"
 
+#include <algorithm>
+
 #include "core/memory.h"
 #include "core/meta/meter.h"
 #include "models/registry.h"
@@ -91,13 +93,14 @@ TrainingNeeds training_needs(const Config& config, int64_t classes, Device devic
   }
   const int64_t macs = meter.macs();
   run.update(N, S);  // now with freed blocks of the first update to reuse
-  run.score(N, for_evaluation(config.preprocess).image_size);
+  const int64_t scored = for_evaluation(config.preprocess).image_size;
+  run.score(N, scored);
   if (device.is_cpu()) {
     copies(run.model(), saved);
   }
   const size_t on_host = device.is_cpu() ? 0 : static_cast<size_t>(best + saved) * model;
   return {.tensors = meter.held() + libraries(device),
-          .host = loaded_batches(config, S) + data + on_host,
+          .host = loaded_batches(config, std::max(S, scored)) + data + on_host,
           .macs = macs};
 }
 
