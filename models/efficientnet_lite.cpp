@@ -14,12 +14,12 @@ struct StageSpec {
   int64_t channels;
 };
 constexpr std::array<StageSpec, 7> kLite0{{{1, 3, 1, 16},
-                                       {2, 3, 2, 24},
-                                       {2, 5, 2, 40},
-                                       {3, 3, 2, 80},
-                                       {3, 5, 1, 112},
-                                       {4, 5, 2, 192},
-                                       {1, 3, 1, 320}}};
+                                           {2, 3, 2, 24},
+                                           {2, 5, 2, 40},
+                                           {3, 3, 2, 80},
+                                           {3, 5, 1, 112},
+                                           {4, 5, 2, 192},
+                                           {1, 3, 1, 320}}};
 
 // The multiple of 8 next to channels * width, but never less than nine tenths of it.
 int64_t rounded_channels(int64_t channels, double width) {
