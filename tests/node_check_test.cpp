@@ -72,6 +72,36 @@ TEST_CASE("one percent too much in any backward kernel is noticed, and in no oth
   CHECK_EQ(std::set<std::string>(failing.begin(), failing.end()), planted);
 }
 
+// The outputs of a linear layer behind a norm have mean zero but for rounding, in every channel.
+TEST_CASE("a norm's mean is held to the size of what it is the mean of") {
+  for (const float planted : {0.0f, 1e-3f}) {
+    NodeCheck check{Device{}};
+    check.spoil = [&](KernelCall& product) {
+      std::vector<Tensor> results;
+      product.each_tensor([&](Tensor& x, Role role) {
+        if (role != Role::input) {
+          results.push_back(x);
+        }
+      });
+      if (product.name() == "batch_norm_forward") {
+        results.at(2).data<float>()[0] += planted;
+      }
+    };
+    const Float64 arithmetic(check);
+    Tape tape;
+    const int64_t c = 8;
+    Tensor running_mean = Tensor::zeros({c}), running_var = Tensor::full({c}, 1);
+    const auto norm = [&](const Var& x) {
+      return batch_norm(x, tape.variable(Tensor::full({c}, 1)),
+                        tape.variable(Tensor::zeros({c})), running_mean, running_var);
+    };
+    const Var first = norm(tape.variable(random_tensor({4, 2, 2, c}, 1)));
+    norm(linear(first, tape.variable(random_tensor({c, c}, 2))));
+    CHECK_EQ(check.failing(), planted == 0 ? std::vector<std::string>{}
+                                           : std::vector<std::string>{"batch_norm_forward"});
+  }
+}
+
 TEST_CASE("an element that a kernel leaves unwritten is noticed") {
   NodeCheck check{Device{}};
   check.spoil = [](KernelCall& product) {

@@ -24,7 +24,7 @@ std::string shapes_of(KernelCall& call) {
   return text;
 }
 
-// The largest element of the first tensor: dy, in a backward kernel.
+// The largest element of the first tensor: dy in a backward kernel, x in a forward one.
 double largest_of_first(KernelCall& call) {
   double largest = test::kFloor;
   bool first = true;
@@ -37,11 +37,14 @@ double largest_of_first(KernelCall& call) {
   return largest;
 }
 
-// Whether y is a sum over all pixels or rows. A sum is no more exact than its terms, and some are
-// zero but for rounding: the gradient of a key's bias, since it does not change a softmax, and
-// that of a norm's bias where another norm follows without an activation between.
-bool is_sum(KernelCall& call, const Tensor& y) {
+// Whether result number i, y, is a sum (or mean) over all pixels or rows. A sum is no more exact
+// than its terms, and some are zero but for rounding: the gradient of a key's bias, since it does
+// not change a softmax; that of a norm's bias where another norm follows without an activation
+// between; and there the following norm's mean, where the first one's biases are still zero.
+bool is_sum(KernelCall& call, size_t i, const Tensor& y) {
+  constexpr size_t kRunningMean = 0, kMean = 2;  // batch_norm_forward's results
   return call.name() == "sum_rows" ||
+         (call.name() == "batch_norm_forward" && (i == kRunningMean || i == kMean)) ||
          (call.name() == "batch_norm_backward" && y.shape().rank() == 1);
 }
 
@@ -83,8 +86,9 @@ void NodeCheck::run(KernelCall& call, const KernelTable& own) {
     if (role == Role::input) {
       return;
     }
-    const double error = test::largest_error(to_array(results[next++]).values, exact(x),
-                                             is_sum(call, x) ? term : test::kFloor);
+    const double error = test::largest_error(to_array(results[next]).values, exact(x),
+                                             is_sum(call, next, x) ? term : test::kFloor);
+    ++next;
     if (!(error <= worst.error)) {
       worst.error = error;
       worst.where = fmt::format("output {} of {}", next - 1, shapes_of(call));
