@@ -23,6 +23,9 @@ Var repeat_batch(const Var& x, int64_t N);
 Var transpose(const Var& x);                // [B, M, C] -> [B, C, M]
 // Rows [begin, end) of the first dimension, sharing memory.   [R, ...] -> [end - begin, ...]
 Var rows(const Var& x, int64_t begin, int64_t end);
+Var join_tokens(const Var& a, const Var& b);  // a's, then b's: [N, A, C], [N, B, C] -> [N, A+B, C]
+// Tokens [begin, end) of every picture.   [N, L, C] -> [N, end - begin, C]
+Var slice_tokens(const Var& x, int64_t begin, int64_t end);
 // Blocks of pixels as channels, in the order (row, column, channel of x). Errors: sides that are
 // not multiples of block.   [N, H, W, C] -> [N, H/block, W/block, block^2 C]
 Var space_to_depth(const Var& x, int block);
@@ -71,6 +74,7 @@ Var gelu(const Var& x);        // exact, by erf
 Var quick_gelu(const Var& x);  // x * sigmoid(1.702 x)
 Var sigmoid(const Var& x);
 Var softplus(const Var& x);
+Var exponential(const Var& x);
 // Zeroes with probability p in [0, 1), divides the rest by 1 - p; the tape's key decides which.
 // Identity without a tape, or with p = 0.
 Var dropout(const Var& x, float p);

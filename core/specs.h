@@ -11,7 +11,9 @@
 
 namespace mld {
 
-enum class Act { identity, relu, leaky_relu, relu6, gelu, quick_gelu, sigmoid, softplus };
+enum class Act {
+  identity, relu, leaky_relu, relu6, gelu, quick_gelu, sigmoid, softplus, exponential
+};
 
 inline constexpr float kRelu6Top = 6;  // relu6(x) = min(max(x, 0), 6)
 

@@ -22,6 +22,17 @@ TEST_CASE("errors: movement") {
   CHECK_ERROR(reshape(f32({2, 3}), {4}), "reshape: [2, 3] has 6 elements, but [4] has 4");
   CHECK_ERROR(rows(f32({2, 3}), 1, 3), "rows: [1, 3) are not rows of a tensor of shape [2, 3]");
   CHECK_ERROR(rows(f32({2, 3}), 2, 1), "rows: [2, 1) are not rows of a tensor of shape [2, 3]");
+  CHECK_ERROR(slice_tokens(f32({2, 3, 4}), 1, 4),
+              "slice_tokens: x is [2, 3, 4], so tokens must be within [0, 3), got [1, 4)");
+  CHECK_ERROR(slice_tokens(f32({2, 3, 4}), 2, 2),
+              "slice_tokens: x is [2, 3, 4], so tokens must be within [0, 3), got [2, 2)");
+  CHECK_ERROR(slice_tokens(f32({2, 3}), 0, 1), "slice_tokens: x must be [N, L, C], got [2, 3]");
+  CHECK_ERROR(join_tokens(f32({2, 3, 4}), f32({2, 1, 5})),
+              "join_tokens: a is float32 [2, 3, 4] on cpu, so b must be [2, *, 4] of that dtype "
+              "there, got float32 [2, 1, 5] on cpu");
+  CHECK_ERROR(join_tokens(f32({2, 3, 4}), half({2, 1, 4})),
+              "join_tokens: a is float32 [2, 3, 4] on cpu, so b must be [2, *, 4] of that dtype "
+              "there, got bfloat16 [2, 1, 4] on cpu");
   CHECK_ERROR(cast(ints({2}), DType::f32), "cast: x must be float32 or bfloat16, got int32");
   CHECK_ERROR(cast(f32({2}), DType::u8), "cast: the dtype must be float32 or bfloat16, got uint8");
   CHECK_ERROR(cast(kNone, DType::f32), "cast: x is undefined");

@@ -39,6 +39,7 @@ inline double act(double x, const ActivationSpec& spec) {
     case Act::quick_gelu: return x * sigmoid(1.702 * x);
     case Act::sigmoid: return sigmoid(x);
     case Act::softplus: return softplus(x);
+    case Act::exponential: return std::exp(x);
   }
   return std::numeric_limits<double>::quiet_NaN();
 }
@@ -118,6 +119,27 @@ inline Array rows(const Array& x, int64_t begin, int64_t end) {  // [R, C] -> [e
   for (int64_t i = 0; i < y.numel(); ++i) {
     y[i] = x[begin * x.dim(1) + i];
   }
+  return y;
+}
+
+inline Array join_tokens(const Array& a, const Array& b) {  // [N, A, C], [N, B, C]
+  const int64_t A = a.dim(1);
+  Array y({a.dim(0), A + b.dim(1), a.dim(2)});
+  for (int64_t n = 0; n < y.dim(0); ++n)
+    for (int64_t t = 0; t < y.dim(1); ++t)
+      for (int64_t c = 0; c < y.dim(2); ++c) {
+        y(n, t, c) = t < A ? a(n, t, c) : b(n, t - A, c);
+      }
+  return y;
+}
+
+inline Array slice_tokens(const Array& x, int64_t begin, int64_t end) {  // [N, L, C]
+  Array y({x.dim(0), end - begin, x.dim(2)});
+  for (int64_t n = 0; n < y.dim(0); ++n)
+    for (int64_t t = 0; t < y.dim(1); ++t)
+      for (int64_t c = 0; c < y.dim(2); ++c) {
+        y(n, t, c) = x(n, begin + t, c);
+      }
   return y;
 }
 
