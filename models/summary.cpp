@@ -29,7 +29,7 @@ ModelSummary model_summary(const ModelSpec& spec, int64_t height, int64_t width)
   };
   const Var images(Tensor({1, height, width, 3}, DType::f32, kMeta));
   const Var logits = (*model)(images, [&](std::string_view stage, const Var& y) {
-    if (y.shape().rank() == 4) {  // a feature map: the backbone's
+    if (stage != "pooled") {  // that is the head's
       end_stage(stage, y);
     }
   });

@@ -118,7 +118,8 @@ std::vector<Key> data_keys() {
       PICTURES(interpolation, "interpolation when resizing").one_of({"bilinear", "bicubic"}),
       PICTURES(crop_pct, "resize to image_size / crop_pct, then crop (timm)").within(0.1, 1),
       PICTURES(normalize, "none: values in [0, 1]; imagenet: (values - its mean) / its deviation; "
-                          "inception: values in [-1, 1] (EfficientNet-Lite)"),
+                          "inception: values in [-1, 1] (EfficientNet-Lite); clip: as imagenet, "
+                          "with CLIP's numbers"),
       PICTURES(exif, "the rotation that EXIF asks for: ignore it, or turn the picture upright"),
       PICTURES(background, "the colour behind transparent pixels; \"\" = transparency is ignored"),
       DATA(unlabelled, "pictures without labels: leave them out, or keep them as negatives"),

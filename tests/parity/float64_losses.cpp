@@ -1,4 +1,4 @@
-// Float64 kernels of the losses: binary cross-entropy, ASL.
+// Float64 kernels of the losses: binary cross-entropy, ASL, cross-entropy.
 #include <algorithm>
 #include <cmath>
 
@@ -31,6 +31,45 @@ void binary_cross_entropy_backward(const Tensor& dloss, const Tensor& x, const T
   const double factor = read_doubles(dloss)[0] / static_cast<double>(out.size());
   for (size_t i = 0; i < out.size(); ++i) {
     out[i] = factor * w[i] * (1 / (1 + std::exp(-out[i])) - target[i]);
+  }
+  write_doubles(dx, out);
+}
+
+// The log-softmax of each row.   x [N, K]
+Doubles log_probabilities(const Tensor& x) {
+  Doubles out = read_doubles(x);
+  const auto K = static_cast<std::ptrdiff_t>(x.shape()[1]);
+  for (auto row = out.begin(); row != out.end(); row += K) {
+    const double top = *std::max_element(row, row + K);
+    double sum = 0;
+    std::for_each(row, row + K, [&](double v) { sum += std::exp(v - top); });
+    std::for_each(row, row + K, [&](double& v) { v -= top + std::log(sum); });
+  }
+  return out;
+}
+
+void cross_entropy_forward(const Tensor& x, const Tensor& y, Tensor& loss) {
+  const Doubles log_p = log_probabilities(x), target = read_doubles(y);
+  double sum = 0;
+  for (size_t i = 0; i < log_p.size(); ++i) {
+    sum -= target[i] * log_p[i];
+  }
+  write_doubles(loss, {sum / static_cast<double>(x.shape()[0])});
+}
+
+void cross_entropy_backward(const Tensor& dloss, const Tensor& x, const Tensor& y, Tensor& dx) {
+  Doubles out = log_probabilities(x);
+  const Doubles target = read_doubles(y);
+  const auto K = static_cast<size_t>(x.shape()[1]);
+  const double factor = read_doubles(dloss)[0] / static_cast<double>(x.shape()[0]);
+  for (size_t row = 0; row < out.size(); row += K) {
+    double mass = 0;
+    for (size_t k = row; k < row + K; ++k) {
+      mass += target[k];
+    }
+    for (size_t k = row; k < row + K; ++k) {
+      out[k] = factor * (mass * std::exp(out[k]) - target[k]);
+    }
   }
   write_doubles(dx, out);
 }
@@ -88,6 +127,8 @@ void asymmetric_loss_backward(const Tensor& dloss, const Tensor& x, const Tensor
 void add_float64_losses(KernelTable& table) {
   table.binary_cross_entropy_forward = binary_cross_entropy_forward;
   table.binary_cross_entropy_backward = binary_cross_entropy_backward;
+  table.cross_entropy_forward = cross_entropy_forward;
+  table.cross_entropy_backward = cross_entropy_backward;
   table.asymmetric_loss_forward = asymmetric_loss_forward;
   table.asymmetric_loss_backward = asymmetric_loss_backward;
 }

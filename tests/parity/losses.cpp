@@ -1,6 +1,9 @@
-// losses/asl, losses/asl_single, losses/bce_ce: values and gradients with respect to the logits.
+// losses/asl, losses/asl_single, losses/bce_ce: values and gradients with respect to the logits;
+// losses/clip: those of pairs of features.
 #include "autograd/ops.h"
+#include "models/contrastive.h"
 #include "tests/parity/fixture.h"
+#include "tests/parity/modules.h"
 #include "train/config.h"
 
 namespace mld::parity {
@@ -94,12 +97,38 @@ void run_bce_ce(Fixture& fixture) {
   }
 }
 
+// <case>/loss of features z_img, z_txt and the projections W_img, W_txt; and their gradients.
+void run_clip(Fixture& fixture) {
+  for (const Json* config : elements(fixture.config())) {
+    const std::string at = std::to_string(integer(*config, "case")) + "/";
+    ContrastiveProjections model({.image = integer(*config, "img_dim"),
+                                  .text = integer(*config, "txt_dim"),
+                                  .shared = integer(*config, "proj_dim")});
+    load_module(fixture, model, at, at);
+    Tape tape;
+    const Var images = tape.variable(to_tensor(fixture.array(at + "z_img")));
+    const Var texts = tape.variable(to_tensor(fixture.array(at + "z_txt")));
+    const ContrastiveLoss loss =
+        contrastive_loss(model(images, texts), pair_targets(integer(*config, "batch")));
+    fixture.compare(at + "loss", scalar(loss.total.value));
+    fixture.compare(at + "loss_img", scalar(loss.by_image.value));
+    fixture.compare(at + "loss_txt", scalar(loss.by_text.value));
+    tape.backward(loss.total);
+    fixture.compare(at + "grad_z_img", to_array(tape.grad(images)));
+    fixture.compare(at + "grad_z_txt", to_array(tape.grad(texts)));
+    for (const auto& [name, parameter] : parameters(model)) {
+      fixture.compare(at + "grad_" + name, gradient_of(*parameter));
+    }
+  }
+}
+
 }  // namespace
 
 const std::vector<Kind>& loss_kinds() {
   static const std::vector<Kind> kinds{{"losses/asl", run_asl},
                                        {"losses/asl_single", run_asl_single},
-                                       {"losses/bce_ce", run_bce_ce}};
+                                       {"losses/bce_ce", run_bce_ce},
+                                       {"losses/clip", run_clip}};
   return kinds;
 }
 
