@@ -77,7 +77,7 @@ Doubles transposed(const Doubles& x, size_t rows, size_t columns);
 void add_float64_convolution(KernelTable& table);  // and batch norm
 void add_float64_pooling(KernelTable& table);      // and blurring, squeeze-and-excitation
 void add_float64_layers(KernelTable& table);       // linear, layer norm, attention, group linear
-void add_float64_losses(KernelTable& table);       // BCE, ASL
+void add_float64_losses(KernelTable& table);       // BCE, ASL, SDL
 void add_float64_updates(KernelTable& table);      // movement, dropout, LAMB, Adam
 
 }  // namespace mld::parity
