@@ -8,6 +8,7 @@
 #include "models/gap_head.h"
 #include "models/ml_decoder.h"
 #include "models/resnet.h"
+#include "models/sdl_head.h"
 #include "models/transformer_decoder.h"
 #include "models/tresnet.h"
 
@@ -64,6 +65,10 @@ std::unique_ptr<Head> transformer_decoder(const ModelSpec& spec, int64_t feature
   return std::make_unique<TransformerDecoder>(spec, features);
 }
 
+std::unique_ptr<Head> sdl(const ModelSpec& spec, int64_t features, const LinearStyle&) {
+  return std::make_unique<SdlHead>(spec, features);
+}
+
 constexpr BackboneRow kBackbones[] = {
     {"resnet18", resnet<false, 2, 2, 2, 2>, "fc", "conv1", Normalize::imagenet},
     {"resnet34", resnet<false, 3, 4, 6, 3>, "fc", "conv1", Normalize::imagenet},
@@ -88,6 +93,7 @@ constexpr HeadRow kHeads[] = {
     {"gap", gap, 0},
     {"ml_decoder", ml_decoder, kMlDecoderHeads},
     {"transformer_decoder", transformer_decoder, kTransformerDecoderHeads},
+    {"sdl", sdl, 0},
 };
 
 }  // namespace
