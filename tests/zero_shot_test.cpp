@@ -1,0 +1,333 @@
+// Learning from some classes and being asked for others: the objective that sets a model's words,
+// SDL's loss in parts, metrics of unseen and of all classes.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include <doctest/doctest.h>
+
+#include "autograd/ops.h"
+#include "models/ml_decoder.h"
+#include "models/registry.h"
+#include "models/sdl_head.h"
+#include "reference.h"
+#include "train/evaluate.h"
+#include "train/objective.h"
+#include "train/zero_shot_metrics.h"
+
+namespace mld {
+namespace {
+
+constexpr int64_t kSide = 2;
+
+// Every pixel as a token of three channels, without parameters.
+struct Pixels : Backbone {
+  Var operator()(const Var& images, const Tap&) override { return images; }
+  int64_t features() const override { return 3; }
+  void each(Visitor&) override {}
+};
+
+// Classes are colours, and a colour is its own word vector.
+LabelSpace colours(const std::vector<std::vector<float>>& rgb) {
+  LabelSpace space;
+  std::vector<float> values;
+  for (const std::vector<float>& colour : rgb) {
+    space.names.push_back(fmt::format("colour {}", space.names.size()));
+    values.insert(values.end(), colour.begin(), colour.end());
+  }
+  space.vectors = Tensor::from({space.size(), 3}, values);
+  return space;
+}
+const std::vector<std::vector<float>> kSeen{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}, {1, 1, 0},
+                                            {0, 1, 1}, {1, 0.5f, 0}};
+const std::vector<std::vector<float>> kAll{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}, {1, 1, 0}, {0, 1, 1},
+                                           {1, 0.5f, 0}, {1, 0, 1}, {0.5f, 0, 1}};
+
+// One picture of each colour, all pixels alike.
+Batch pictures_of(const std::vector<std::vector<float>>& rgb) {
+  const auto n = static_cast<int64_t>(rgb.size());
+  Batch batch{.images = Tensor({n, kSide, kSide, 3}, DType::u8), .targets = Tensor::zeros({n, n}),
+              .indices = {}};
+  for (int64_t i = 0; i < batch.images.numel(); ++i) {
+    const auto picture = static_cast<size_t>(i / (kSide * kSide * 3));
+    batch.images.data<uint8_t>()[i] =
+        static_cast<uint8_t>(255 * rgb[picture][static_cast<size_t>(i % 3)]);
+  }
+  for (int64_t i = 0; i < n; ++i) {
+    batch.targets.data<float>()[i * n + i] = 1;
+  }
+  return batch;
+}
+
+ModelSpec spec_of(const std::string& head) {
+  return {.head = head, .classes = 6, .word_dim = 3, .embed_dim = 16, .ffn = 16,
+          .query = QueryKind::nlp, .pooling = PoolingKind::shared, .dropout = 0,
+          .principal_vectors = 2};
+}
+
+// A model of colours, its objective, and plain updates.
+struct Learning {
+  Config config;
+  std::unique_ptr<Classifier> model;
+  std::unique_ptr<Objective> objective;
+
+  explicit Learning(const ModelSpec& spec, const std::string& loss = "bce",
+                    const LabelSpace& scored = colours(kAll)) {
+    config.model = spec;
+    config.loss = loss_preset(loss);
+    config.task = Task::zero_shot;
+    std::unique_ptr<Head> head;
+    if (spec.head == "sdl") {
+      head = std::make_unique<SdlHead>(spec, 3);
+    } else {
+      head = std::make_unique<MlDecoder>(spec, 3);
+    }
+    model = std::make_unique<Classifier>(std::make_unique<Pixels>(), std::move(head));
+    model->spec = spec;
+    initialize(*model, 5);
+    set_training(*model, true);
+    objective = make_objective(config, *model, colours(kSeen), scored);
+  }
+  // The loss and all gradients of a batch in `parts`, as one list.
+  std::vector<float> gradients(const Batch& batch, int64_t parts) {
+    clear_gradients(*model);
+    const LossTargets targets = objective->targets(batch);
+    const int64_t N = batch.images.shape()[0];
+    float total = 0;
+    for (int64_t part = 0; part < parts; ++part) {
+      const int64_t begin = N * part / parts, end = N * (part + 1) / parts;
+      Tape tape({.seed = 1, .step = 1});
+      const Var loss =
+          objective->loss(tape, batch.images.rows(begin, end), targets.rows(begin, end),
+                          static_cast<float>(end - begin) / static_cast<float>(N));
+      total += loss.value.item();
+      tape.backward(loss);
+    }
+    std::vector<float> all{total};
+    for (const auto& [name, p] : parameters(*model)) {
+      if (p->grad.defined()) {
+        const std::vector<float> grad = p->grad.to_vector();
+        all.insert(all.end(), grad.begin(), grad.end());
+      }
+    }
+    return all;
+  }
+  void train(int64_t steps, float rate) {
+    const Batch batch = pictures_of(kSeen);
+    for (int64_t step = 0; step < steps; ++step) {
+      gradients(batch, 1);
+      for (const auto& [name, p] : parameters(*model)) {
+        for (int64_t i = 0; p->grad.defined() && i < p->value.numel(); ++i) {
+          p->value.data<float>()[i] -= rate * p->grad.data<float>()[i];
+        }
+      }
+    }
+    set_training(*model, false);
+  }
+};
+
+std::string error_of(const std::function<void()>& f) {
+  try {
+    f();
+  } catch (const UsageError& e) {
+    return e.what();
+  }
+  return "nothing";
+}
+
+}  // namespace
+
+TEST_CASE("zero-shot: trained on some colours, it finds others by their words") {
+  for (const char* head : {"ml_decoder", "sdl"}) {
+    CAPTURE(head);
+    Learning learning(spec_of(head), head == std::string("sdl") ? "sdl" : "bce");
+    learning.train(300, 0.5f);
+    const Batch batch = pictures_of(kAll);
+    const Tensor outputs = learning.objective->outputs(batch.images);
+    REQUIRE(outputs.shape() == Shape{8, 8});
+    const std::vector<float> scores = learning.objective->scores(outputs).to_vector();
+    for (size_t n = 0; n < 8; ++n) {
+      const auto row = std::span(scores).subspan(8 * n, 8);
+      CAPTURE(n);
+      if (n >= 6) {  // never shown: at least the better of the two unseen
+        CHECK(row[n] > row[n == 6 ? 7 : 6]);
+      }
+      CHECK(std::ranges::all_of(row, [](float p) { return 0 <= p && p <= 1; }));
+    }
+    // Other classes, the same model.
+    dynamic_cast<ZeroShot&>(*learning.objective).score(colours({{0, 1, 0}, {1, 0, 0}, {0, 0, 1}}));
+    CHECK(learning.objective->outputs(batch.images).shape() == Shape{8, 3});
+    CHECK_FALSE(learning.objective->one_label());
+  }
+}
+
+TEST_CASE("zero-shot: scoring in between leaves training what it was") {
+  Learning one(spec_of("ml_decoder")), other(spec_of("ml_decoder"));
+  const Batch batch = pictures_of(kSeen);
+  set_training(*other.model, false);
+  other.objective->outputs(batch.images);
+  set_training(*other.model, true);
+  CHECK(one.gradients(batch, 1) == other.gradients(batch, 1));
+}
+
+TEST_CASE("zero-shot: parts add up to the whole batch, random queries and SDL too") {
+  ModelSpec random = spec_of("ml_decoder");
+  random.num_random = 3;
+  for (const auto& [spec, loss] :
+       {std::pair{spec_of("ml_decoder"), "asl"}, {random, "bce"}, {spec_of("sdl"), "sdl"}}) {
+    CAPTURE(loss);
+    Learning learning(spec, loss);
+    Batch batch = pictures_of(kSeen);
+    batch.weights = Tensor::full(batch.targets.shape(), 1);
+    batch.weights.data<float>()[2] = 0;
+    if (spec.head == "sdl") {
+      batch.targets.data<float>()[0] = 0;  // a picture without labels counts in the mean
+    }
+    const std::vector<float> whole = learning.gradients(batch, 1);
+    CHECK(std::abs(whole[0]) > 0.1);
+    if (spec.num_random == 0) {  // each part draws anew
+      CHECK(test::largest_error(learning.gradients(batch, 3), whole) < 1e-4);
+    }
+  }
+}
+
+TEST_CASE("random queries: their targets stand behind the classes', with weight 1") {
+  ModelSpec spec = spec_of("ml_decoder");
+  spec.num_random = 2;
+  Learning learning(spec);
+  Batch batch = pictures_of(kSeen);
+  CHECK(learning.objective->targets(batch).values.shape() == Shape{6, 8});
+  CHECK_FALSE(learning.objective->targets(batch).weights.defined());
+  batch.weights = Tensor::full({6, 6}, 0.5f);
+  const LossTargets targets = learning.objective->targets(batch);
+  const std::vector<float> values = targets.values.rows(1, 2).to_vector();
+  CHECK(values == std::vector<float>{0, 1, 0, 0, 0, 0, 1, 1});
+  CHECK(targets.weights.rows(1, 2).to_vector() ==
+        std::vector<float>{0.5f, 0.5f, 0.5f, 0.5f, 0.5f, 0.5f, 1, 1});
+  set_training(*learning.model, false);
+  CHECK(learning.objective->targets(batch).values.shape() == Shape{6, 6});
+}
+
+TEST_CASE("errors: zero-shot objectives") {
+  const auto scoring = [](const LabelSpace& space) {
+    return error_of([&] { Learning learning(spec_of("ml_decoder"), "bce", space); });
+  };
+  LabelSpace space = colours(kAll);
+  CHECK(scoring(space) == "nothing");
+  space.names.pop_back();
+  CHECK(scoring(space) ==
+        "classes: the model reads word vectors of 3 numbers; 7 classes have [8, 3]");
+  space = colours(kAll);
+  space.vectors.data<float>()[4] = std::numeric_limits<float>::quiet_NaN();
+  CHECK(scoring(space) == "classes: the word vector of \"colour 1\" is not finite");
+  CHECK(scoring({.names = {"a"}}) ==
+        "classes: the model reads word vectors of 3 numbers; 1 classes have none");
+
+  const Batch batch = pictures_of(kSeen);
+  CHECK(error_of([&] { Learning(spec_of("sdl"), "bce").gradients(batch, 1); }) ==
+        "loss.name bce: needs a model.head that gives logits; head sdl and loss sdl go together");
+  CHECK(error_of([&] { Learning(spec_of("ml_decoder"), "sdl").gradients(batch, 1); }) ==
+        "loss.name sdl: needs a model.head that gives principal vectors; head sdl and loss sdl go "
+        "together");
+  ModelSpec one = spec_of("sdl");
+  one.principal_vectors = 1;
+  CHECK(error_of([&] { Learning(one, "sdl").gradients(batch, 1); }) ==
+        "loss.variance_weight: one principal vector has no variance; use 0, or more "
+        "model.principal_vectors");
+  LossSpec sdl = loss_preset("sdl");
+  sdl.class_weights = {1, 2};
+  CHECK(error_of([&] { check_class_weights(sdl, 2); }) ==
+        "loss.class_weights: loss.name sdl ranks labels and takes none; use []");
+  Config config;
+  config.task = Task::zero_shot;
+  const auto gap = make_model({.backbone = "resnet18", .head = "gap", .classes = 2});
+  CHECK(error_of([&] { make_objective(config, *gap); }).starts_with(
+      "task zero-shot needs a model that reads word vectors"));
+  config.task = Task::single_label;
+  config.model.num_random = 1;
+  CHECK(error_of([&] { make_objective(config, *gap); }).starts_with("model.num_random: exactly"));
+}
+
+TEST_CASE("nameless classes have a model's vectors") {
+  CHECK(blank_labels({.classes = 4, .word_dim = 3}).vectors.shape() == Shape{4, 3});
+  CHECK_FALSE(blank_labels({.classes = 4}).vectors.defined());
+}
+
+// ---- metrics ------------------------------------------------------------------------------------
+
+TEST_CASE("chance: the expected AP is the mean over all orders") {
+  std::vector<int> order(6);
+  for (const int positives : {1, 2, 5, 6}) {
+    std::iota(order.begin(), order.end(), 0);
+    double sum = 0, count = 0;
+    do {
+      int found = 0;
+      double ap = 0;
+      for (int r = 0; r < 6; ++r) {
+        if (order[static_cast<size_t>(r)] < positives) {
+          ap += static_cast<double>(++found) / (r + 1);
+        }
+      }
+      sum += ap / positives;
+      ++count;
+    } while (std::next_permutation(order.begin(), order.end()));
+    CHECK(chance_ap(positives, 6) == doctest::Approx(sum / count));
+  }
+  CHECK(chance_ap(1, 1) == 1);
+}
+
+namespace {
+
+constexpr Label P = Label::present, A = Label::absent;
+
+// Four pictures, classes a and c seen, b and d not. The last picture shows seen classes only.
+const Scores kScores{.scores = {0.9f, 0.8f, 0.1f, 0.2f, 0.3f, 0.4f, 0.2f, 0.6f,
+                                0.5f, 0.7f, 0.6f, 0.1f, 0.8f, 0.9f, 0.7f, 0.3f},
+                     .targets = {P, A, A, P, A, P, A, A, P, P, A, A, P, A, P, A},
+                     .indices = {4, 5, 6, 7},
+                     .classes = 4};
+
+}  // namespace
+
+TEST_CASE("metrics of some classes leave out the pictures that show none of them") {
+  const Scores part = scores_of(kScores, {false, true, false, true});
+  CHECK(part.classes == 2);
+  CHECK(part.indices == std::vector<int64_t>{4, 5, 6});
+  CHECK(part.scores == std::vector<float>{0.8f, 0.2f, 0.4f, 0.6f, 0.7f, 0.1f});
+  CHECK(part.targets == std::vector<Label>{A, P, P, A, P, A});
+  const auto all = zero_shot_metrics(kScores, {true, false, true, false});
+  REQUIRE(all.size() == 3);
+  CHECK(all[0].name == "ZSL");
+  CHECK(all[0].samples == 3);
+  CHECK(all[0].map == doctest::Approx(100 * ((0.5 + 2.0 / 3) / 2 + 0.5) / 2));
+  CHECK(all[0].chance ==
+        doctest::Approx(50 * (chance_ap(2, 3) + chance_ap(1, 3))));
+  CHECK(all[1].name == "GZSL");
+  CHECK(all[1].classes == 4);
+  CHECK(all[1].f1_3 == f1k(kScores.predictions(), 3).f1);
+  CHECK(all[2].classes == 2);
+  CHECK(zero_shot_metrics(kScores, {}).empty());
+  CHECK(zero_shot_metrics(kScores, {true, true, true, true}).empty());
+  CHECK(scores_of(kScores, {false, false, false, false}).targets.empty());
+}
+
+TEST_CASE("evaluation reports unseen and all classes in one run") {
+  const std::vector<std::string> names{"a", "b", "c", "d"};
+  const std::vector<bool> seen{true, false, true, false};
+  const Evaluation e = evaluate(kScores, names, false, {}, seen);
+  CHECK(e.metric("mAP_ZSL") == e.subsets[0].map);
+  CHECK(e.metric("mAP_GZSL") == e.subsets[1].map);
+  CHECK(evaluation_text(e).find("of 2 unseen classes, 3 pictures") != std::string::npos);
+  CHECK(evaluation_json(e).find("\"F1@3_ZSL\"") != std::string::npos);
+  const Evaluation closed = evaluate(kScores, names, false);
+  CHECK(evaluation_json(closed).find("ZSL") == std::string::npos);
+  CHECK_THROWS_AS(closed.metric("mAP_ZSL"), UsageError);
+  const auto has = [](const auto& list, std::string_view name) {
+    return std::ranges::find(list, name) != list.end();
+  };
+  CHECK(has(best_metric_names(false, true), "mAP_ZSL"));
+  CHECK_FALSE(has(best_metric_names(false), "mAP_ZSL"));
+}
+
+}  // namespace mld
