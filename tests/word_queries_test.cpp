@@ -204,12 +204,13 @@ std::vector<float> training_run(MlDecoder& head, uint64_t seed, uint64_t step) {
 
 TEST_CASE("augmented words: by seed and step, only in training") {
   const Tensor words = random_tensor({7, kWidth}, 2);
-  for (const char* what : {"noise", "cutout", "random"}) {
+  for (const std::string what : {"noise", "cutout", "random", "all of them"}) {
     CAPTURE(what);
+    const bool all = what == "all of them";
     ModelSpec spec = kZeroShot;
-    spec.noise_std = what == std::string("noise") ? 0.1 : 0;
-    spec.query_cutout = what == std::string("cutout") ? 0.5 : 0;
-    spec.num_random = what == std::string("random") ? 4 : 0;
+    spec.noise_std = all || what == "noise" ? 0.1 : 0;
+    spec.query_cutout = all || what == "cutout" ? 0.5 : 0;
+    spec.num_random = all || what == "random" ? 4 : 0;
     MlDecoder head(spec, kFeatures), plain(kZeroShot, kFeatures);
     initialize(head, 1);
     load_state(plain, state_dict(head));
