@@ -101,7 +101,7 @@ void run_sdl(Fixture& fixture) {
     const std::string at = std::to_string(integer(*config, "case")) + "/";
     const Array columns = fixture.array(at + "wordvecs");
     const int64_t D = columns.shape.at(1), K = columns.shape.at(2);
-    const Tensor words = to_tensor(permute({{D, K}, columns.values}, kSwapFirst));
+    const Tensor words = to_tensor(permute({{D, K}, columns.values}, {1, 0}));
     const Tensor y = to_tensor(fixture.array(at + "y"));
     const double weight = number(*config, "weight", 0);
     const bool sums = text(*config, "reduction", "mean") == "sum";
