@@ -103,11 +103,13 @@ void check_contradictions(const Config& c, const GivenKeys& given,
   the.check(c.loss.target_threshold > 0 && !loss.thresholds, {"loss.name", "loss.target_threshold"},
             "loss.target_threshold needs loss.name " +
                 names_where(losses(), &LossRow::thresholds, true));
-  const auto metrics = best_metric_names(single);
+  the.check(loss.embeddings != (c.model.head == "sdl"), {"model.head", "loss.name"},
+            "model.head sdl and loss.name sdl need each other");
+  const auto metrics = best_metric_names(single, c.task == Task::zero_shot);
   the.check(std::find(metrics.begin(), metrics.end(), c.train.best_metric) == metrics.end(),
             {"task", "train.best_metric"},
-            fmt::format("train.best_metric {} needs task single-label; use mAP",
-                        c.train.best_metric));
+            fmt::format("train.best_metric {} needs task {}; use mAP", c.train.best_metric,
+                        c.train.best_metric.starts_with("top") ? "single-label" : "zero-shot"));
   the.check(c.data.root.empty() && c.data.format != "shapes", {"data.format", "data.root"},
             fmt::format("data.root is missing: data.format {} reads a folder", c.data.format));
   the.check(c.augment.crop_scale && ((*c.augment.crop_scale)[0] > (*c.augment.crop_scale)[1] ||

@@ -4,6 +4,7 @@
 #include <functional>
 #include <string_view>
 
+#include "models/word_input.h"
 #include "nn/module.h"
 
 namespace mld {
@@ -32,8 +33,8 @@ struct LinearStyle {
 };
 
 // Turns a feature map into logits.
-struct Head : Module {
-  // x [N, H, W, C], or tokens [N, T, C] -> logits [N, K] in x's dtype
+struct Head : Module, WordInput {
+  // x [N, H, W, C], or tokens [N, T, C] -> logits [N, K] in x's dtype; see WordInput for more
   virtual Var operator()(const Var& x, const Tap& tap = {}) = 0;
 };
 

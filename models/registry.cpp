@@ -10,6 +10,7 @@
 #include "models/ml_decoder.h"
 #include "models/residual.h"
 #include "models/resnet.h"
+#include "models/sdl_head.h"
 #include "models/transformer_decoder.h"
 #include "models/tresnet.h"
 
@@ -93,6 +94,10 @@ std::unique_ptr<Head> transformer_decoder(const ModelSpec& spec, int64_t feature
   return std::make_unique<TransformerDecoder>(spec, features);
 }
 
+std::unique_ptr<Head> sdl(const ModelSpec& spec, int64_t features, const LinearStyle&) {
+  return std::make_unique<SdlHead>(spec, features);
+}
+
 constexpr BackboneRow kBackbones[] = {
     resnet_row("resnet18", resnet<false, 2, 2, 2, 2>),
     resnet_row("resnet34", resnet<false, 3, 4, 6, 3>),
@@ -122,6 +127,7 @@ constexpr HeadRow kHeads[] = {
     {"gap", gap, 0},
     {"ml_decoder", ml_decoder, kMlDecoderHeads},
     {"transformer_decoder", transformer_decoder, kTransformerDecoderHeads},
+    {"sdl", sdl, 0},
 };
 
 }  // namespace

@@ -53,6 +53,10 @@ struct Classifier : Model {
 
   Var operator()(const Var& images, const Tap& tap = {}) override;
   int64_t features() const override { return backbone->features(); }
+  int64_t word_dim() const override { return head->word_dim(); }
+  void set_words(const Tensor& words) override { head->set_words(words); }
+  bool embeds() const override { return head->embeds(); }
+  std::vector<float> extra_targets() const override { return head->extra_targets(); }
   void each(Visitor& v) override;
 };
 

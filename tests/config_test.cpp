@@ -225,8 +225,8 @@ TEST_CASE("wrong types and values: what was expected and what came") {
                  "loss.class_weights: expected a list of numbers from 0 to 1000000, got [1, -1]");
   check_contains(error_of("name = 2020-01-01\n" + kShapes), "expected text, got a date or time");
   check_contains(error_of(kShapes + "[loss]\nname = \"als\"\n"),
-                 "expected one of asl, bce, ce, asl_single, asl_mild, focal, got the text \"als\", "
-                 "did you mean 'asl'?");
+                 "expected one of asl, bce, ce, asl_single, asl_mild, focal, sdl, got the text "
+                 "\"als\", did you mean 'asl'?");
   check_contains(error_of(kShapes, {"train.epochs=many"}),
                  "command line: train.epochs: expected integer from 1 to 1000000, got the text "
                  "\"many\"\n  | train.epochs=many\n  |              ^~~~");

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numbers>
 
 #include "core/specs.h"
 #include "tests/array.h"
@@ -86,6 +87,20 @@ inline Array drop_path(const Array& x, const DropoutSpec& spec) {  // per pictur
   return y;
 }
 
+// Box and Muller from the stream's uniform numbers 4b, 4b + 1 (elements 4b, 4b + 1), and so on.
+inline Array gaussian_noise(const Array& x, const NoiseSpec& spec) {
+  Array y(x.shape);
+  for (int64_t i = 0; i < x.numel(); ++i) {
+    const auto pair = static_cast<uint64_t>(i / 2 * 2);
+    const double u = 1 - static_cast<double>(random_uniform(spec.key, pair));
+    const double turn = static_cast<double>(random_uniform(spec.key, pair + 1));
+    const double angle = 2 * std::numbers::pi * turn, radius = std::sqrt(-2 * std::log(u));
+    const double draw = radius * (i % 2 == 0 ? std::cos(angle) : std::sin(angle));
+    y[i] = x[i] + static_cast<double>(spec.std) * draw;
+  }
+  return y;
+}
+
 // ---- movement -----------------------------------------------------------------------------------
 
 inline Array reshape(const Array& x, const Shape& shape) {
@@ -99,6 +114,13 @@ inline Array repeat_batch(const Array& x, int64_t N) {  // [R, D] -> [N, R, D]
   for (int64_t i = 0; i < y.numel(); ++i) {
     y[i] = x[i % x.numel()];
   }
+  return y;
+}
+
+inline Array concat(const Array& a, const Array& b, const Shape& shape) {
+  Array y(shape);
+  std::ranges::copy(a.values, y.values.begin());
+  std::ranges::copy(b.values, y.values.begin() + a.numel());
   return y;
 }
 
@@ -300,6 +322,18 @@ inline Array variance_tokens(const Array& x) {
   for (int64_t i = 0; i < N * C; ++i) {
     const double biased = moments(x, i / C * L * C + i % C, C, L).variance;
     y[i] = biased * static_cast<double>(L) / static_cast<double>(L - 1);
+  }
+  return y;
+}
+
+inline Array max_tokens(const Array& x) {  // [N, L, C] -> [N, C]
+  const int64_t N = x.dim(0), L = x.dim(1), C = x.dim(2);
+  Array y({N, C});
+  for (int64_t i = 0; i < N * C; ++i) {
+    y[i] = x(i / C, 0, i % C);
+    for (int64_t l = 1; l < L; ++l) {
+      y[i] = std::max(y[i], x(i / C, l, i % C));
+    }
   }
   return y;
 }

@@ -171,12 +171,23 @@ std::vector<Key> augment_keys() {
 std::vector<Key> model_keys() {
   return {
       MODEL(backbone, "the feature extractor").one_of(names_of(backbones())),
-      MODEL(head, "gap: average pooling; transformer_decoder: one query per class")
+      MODEL(head, "gap: average pooling; transformer_decoder: one query per class; sdl: zero-shot")
           .one_of(names_of(heads())),
-      MODEL(groups, "ml_decoder: queries; -1 = 100; at most one per class").within(-1, 1e6),
+      MODEL(groups, "ml_decoder: queries; -1 = 100, with nlp one per class; at most that")
+          .within(-1, 1e6),
       MODEL(embed_dim, "decoders: width, a multiple of their 8 attention heads")
           .within(8, 65536),
-      MODEL(query, "ml_decoder: queries fixed at random, or learned"),
+      MODEL(query, "ml_decoder: queries fixed at random, learned, or from the classes' words"),
+      MODEL(pooling, "ml_decoder: logits by learned weights of each class, shared ones, or words"),
+      MODEL(query_relu, "ml_decoder, nlp with several classes a query: ReLU behind the projection"),
+      MODEL(noise_std, "ml_decoder, training: deviation of noise on queries or words; 0 = off")
+          .within(0, 10),
+      MODEL(query_cutout, "ml_decoder, training: fraction of queries' or words' numbers set to 0")
+          .within(0, 0.99),
+      MODEL(num_random, "ml_decoder, training: random queries added to every batch; 0 = off")
+          .within(0, 1e5),
+      MODEL(random_target, "random queries: their own logits are 1, or one says they are random"),
+      MODEL(principal_vectors, "sdl: vectors that a picture becomes").within(1, 1000),
       MODEL(dropout, "decoders: dropout inside the decoder layer").within(0, 0.99),
       MODEL(drop_path, "probability that a picture loses the last residual branch")
           .within(0, 0.99),
@@ -192,6 +203,8 @@ std::vector<Key> model_keys() {
       LOSS(clip, "asl, multi-label: probability margin of negatives").within(0, 0.99),
       LOSS(eps, "asl, multi-label: smallest argument of a logarithm").within(1e-30, 0.1),
       LOSS(detach_weights, "asl, multi-label: no gradient through the focusing weights"),
+      LOSS(variance_weight, "sdl: share of the vectors' variance in the loss; 0 = left out")
+          .within(0, 1),
       LOSS(unknown_weight, "weight of an unknown label, which counts as absent; 0 = left out")
           .within(0, 1),
       LOSS(class_weights, "one number per class that multiplies its losses; [] = none")
@@ -241,7 +254,7 @@ std::vector<Key> training_keys() {
           .within(0, kAny)
           .with(Effect::none),
       TRAIN(best_metric, "the metric on val that decides which weights are the best")
-          .one_of(best_metric_names(true)),
+          .one_of(best_metric_names(true, true)),
       TRAIN(deterministic, "same bits in every run; false: a GPU picks its fastest algorithms")
           .with(Effect::none),
       TRAIN(cuda_graph, "on a GPU: capture an update's launches once and replay them")
@@ -251,7 +264,8 @@ std::vector<Key> training_keys() {
 
 // Keys of a checkpoint's model that are not config keys.
 std::vector<Key> hidden_model_keys() {
-  return {MODEL(classes, "").within(1, kMaxCount), MODEL(ffn, "").within(1, kMaxCount)};
+  return {MODEL(classes, "").within(1, kMaxCount), MODEL(ffn, "").within(1, kMaxCount),
+          MODEL(word_dim, "").within(0, kMaxCount)};
 }
 
 const std::vector<Key>& table() {

@@ -60,7 +60,8 @@ static bool any_empty(const Predictions& p) {
 }
 
 Evaluation evaluate(const Scores& scores, const std::vector<std::string>& class_names,
-                    bool single_label, std::span<const double> thresholds) {
+                    bool single_label, std::span<const double> thresholds,
+                    const std::vector<bool>& seen) {
   const Predictions predictions = scores.predictions();
   Evaluation result;
   result.samples = predictions.samples();
@@ -87,6 +88,7 @@ Evaluation evaluate(const Scores& scores, const std::vector<std::string>& class_
     result.f1_3_kept = f1k(predictions, 3, true, unknown);
     result.f1_5_kept = f1k(predictions, 5, true, unknown);
   }
+  result.subsets = zero_shot_metrics(scores, seen);
   if (!thresholds.empty()) {
     result.fitted = at_thresholds(predictions, thresholds);
   }
@@ -95,11 +97,26 @@ Evaluation evaluate(const Scores& scores, const std::vector<std::string>& class_
 
 // One line per metric: its name in JSON, its value, its description.
 struct NamedMetric {
-  const char* key;
+  std::string key;
   double value;
-  const char* meaning;
+  std::string meaning;
   bool selects = false;  // may be train.best_metric
 };
+
+// What the part of the classes is called in a sentence.
+static const char* described(const std::string& subset) {
+  return subset == "ZSL" ? "unseen classes" : subset == "GZSL" ? "all classes" : "seen classes";
+}
+
+static void add_subset(const SubsetMetrics& s, std::vector<NamedMetric>& metrics) {
+  const std::string of = fmt::format("of {} {}, {}", s.classes, described(s.name),
+                                     counted(s.samples, "picture"));
+  metrics.push_back({"mAP_" + s.name, s.map, of, true});
+  metrics.push_back({"mAP_official_" + s.name, s.map_official, of});
+  metrics.push_back({"chance_" + s.name, s.chance, "mAP that random scores would have"});
+  metrics.push_back({"F1@3_" + s.name, s.f1_3, of});
+  metrics.push_back({"F1@5_" + s.name, s.f1_5, of});
+}
 
 static std::vector<NamedMetric> named_metrics(const Evaluation& e) {
   std::vector<NamedMetric> metrics = {
@@ -133,6 +150,9 @@ static std::vector<NamedMetric> named_metrics(const Evaluation& e) {
     metrics.push_back({"F1@3_all", e.f1_3_kept.f1, "F1@3 with pictures that show nothing"});
     metrics.push_back({"F1@5_all", e.f1_5_kept.f1, "F1@5 with pictures that show nothing"});
   }
+  for (const SubsetMetrics& subset : e.subsets) {
+    add_subset(subset, metrics);
+  }
   if (e.fitted) {
     metrics.push_back({"F1_macro", e.fitted->macro_f1, "mean of the classes' F1, each at its "
                                                        "threshold"});
@@ -158,16 +178,26 @@ std::vector<double> Evaluation::thresholds() const {
   return values;
 }
 
-std::vector<std::string_view> best_metric_names(bool single_label) {
+static std::vector<std::string> selecting(bool single_label, bool zero_shot) {
   Evaluation none;
   none.single_label = single_label;
-  std::vector<std::string_view> names;
+  if (zero_shot) {
+    none.subsets = {{.name = "ZSL"}, {.name = "GZSL"}};
+  }
+  std::vector<std::string> names;
   for (const NamedMetric& metric : named_metrics(none)) {
     if (metric.selects) {
       names.push_back(metric.key);
     }
   }
   return names;
+}
+
+std::vector<std::string_view> best_metric_names(bool single_label, bool zero_shot) {
+  static const std::vector<std::string> kNames[] = {selecting(false, false), selecting(false, true),
+                                                    selecting(true, false), selecting(true, true)};
+  const std::vector<std::string>& names = kNames[2 * single_label + zero_shot];
+  return {names.begin(), names.end()};
 }
 
 std::string evaluation_text(const Evaluation& e) {

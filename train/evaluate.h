@@ -10,21 +10,9 @@
 #include "data/loader.h"
 #include "train/metrics.h"
 #include "train/objective.h"
+#include "train/zero_shot_metrics.h"
 
 namespace mld {
-
-// The scores of every sample of a split: kBytes x N x K bytes, and the metrics take up to 17 x N
-// bytes more per thread. COCO's val takes 16 MB; 100,000 pictures with 10,000 classes take 5 GB.
-struct Scores {
-  std::vector<float> scores;   // [N, K] probabilities: sigmoid, or softmax for single-label
-  std::vector<Label> targets;  // [N, K]
-  std::vector<int64_t> indices;  // [N] the samples (bad pictures are left out)
-  int64_t classes = 0;
-  bool partial = false;  // nobody has looked for most classes of a picture (Open Images)
-
-  static constexpr int64_t kBytes = sizeof(float) + sizeof(Label);  // a sample and class
-  Predictions predictions() const { return {scores, targets, classes}; }
-};
 
 // Runs the model over the split in evaluation mode (batch norms folded) and leaves it in that mode.
 // nullopt if `stop`, called before every batch, returns true. Errors: DataError if no picture is
@@ -46,19 +34,21 @@ struct Evaluation {
   F1AtK f1_3, f1_5, f1_3_kept, f1_5_kept;  // multi-label; kept: those pictures take part
   std::vector<ClassMetrics> classes;
   std::optional<AtThresholds> fitted;  // if thresholds were given
+  std::vector<SubsetMetrics> subsets;  // if some classes were not seen in training
 
   // Errors: UsageError for a name that is none of best_metric_names() for the task.
   double metric(const std::string& name) const;
   std::vector<double> thresholds() const;  // those given
 };
 // What train.best_metric may be for a task.
-std::vector<std::string_view> best_metric_names(bool single_label);
+std::vector<std::string_view> best_metric_names(bool single_label, bool zero_shot = false);
 
 // Unknown labels are left out. Only CP to OF1 and F1@k, whose published code has none, count them
 // as absent, and not in partial labels, of which nearly all are unknown.
-// thresholds: [K], see fit_thresholds(), or none.
+// thresholds: [K], see fit_thresholds(), or none. seen: LabelSpace's.
 Evaluation evaluate(const Scores& scores, const std::vector<std::string>& class_names,
-                    bool single_label, std::span<const double> thresholds = {});
+                    bool single_label, std::span<const double> thresholds = {},
+                    const std::vector<bool>& seen = {});
 
 // The table `mlinfer eval` prints, and the same as one JSON object. In the table a class's
 // precision, recall and F1 are at its own threshold if there is one, else at 0.5; JSON has both.

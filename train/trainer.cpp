@@ -20,7 +20,8 @@ namespace mld {
 
 Trainer::Trainer(LoadedConfig config, Device device, RunLog& log, Start start)
     : loaded_(std::move(config)), device_(device), log_(log), data_(open_data()),
-      learner_(config_, device_, start_model(start)),
+      learner_(config_, device_, start_model(start), data_.splits.train->label_space(),
+               data_.splits.val->label_space()),
       best_([this](const std::string& weights) {
         return weights == "ema" ? learner_.average->state() : state_dict(model());
       }) {
@@ -41,6 +42,7 @@ Trainer::Trainer(LoadedConfig config, Device device, RunLog& log, Start start)
 RunData Trainer::open_data() {
   backend(device_).set_deterministic(config_.train.deterministic);  // fails without such a device
   RunData data = open_run_data(config_);
+  loaded_.config.model.word_dim = data.model.word_dim;
   for (const Dataset* split : {data.splits.train.get(), data.splits.val.get()}) {
     for (const std::string& note : split->notes()) {
       log_.message(note);
@@ -176,7 +178,8 @@ std::optional<Evaluation> Trainer::evaluate_now(const char* weights) try {
     thresholds = fit_thresholds(scores->predictions());
   }
   Evaluation result =
-      evaluate(*scores, data_.splits.val->class_names(), objective.one_label(), thresholds);
+      evaluate(*scores, data_.splits.val->class_names(), objective.one_label(), thresholds,
+               data_.splits.val->label_space().seen);
   result.skipped = static_cast<int64_t>(data_.val->bad_pictures().size());
   return result;
 } catch (const NumericError& error) {

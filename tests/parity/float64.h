@@ -79,7 +79,7 @@ void add_float64_convolution(KernelTable& table);  // and batch norm
 void add_float64_pooling(KernelTable& table);      // and blurring, squeeze-and-excitation
 void add_float64_layers(KernelTable& table);       // linear, layer norm, attention, group linear
 void add_float64_matrices(KernelTable& table);     // what CLIP needs besides
-void add_float64_losses(KernelTable& table);       // BCE, ASL, cross-entropy
+void add_float64_losses(KernelTable& table);       // BCE, ASL, SDL, cross-entropy
 void add_float64_updates(KernelTable& table);      // movement, dropout, LAMB, Adam
 
 }  // namespace mld::parity

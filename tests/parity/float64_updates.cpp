@@ -51,6 +51,29 @@ void drop_path(const Tensor& x, const DropoutSpec& spec, Tensor& y) {
   write_doubles(y, out);
 }
 
+void gaussian_noise(const Tensor& x, const NoiseSpec& spec, Tensor& y) {
+  Doubles out = read_doubles(x);
+  RandomKey key = spec.key;
+  if (spec.step.defined()) {  // Note [Replay] in core/specs.h
+    key.step = static_cast<uint64_t>(spec.step.to(Device{}).data<int64_t>()[0]);
+  }
+  for (size_t i = 0; i < out.size(); ++i) {
+    out[i] += static_cast<double>(spec.std) * random_normal<double>(key, i);
+  }
+  write_doubles(y, out);
+}
+
+void transpose(const Tensor& x, Tensor& y) {
+  const auto rows = static_cast<size_t>(x.shape()[1]), columns = static_cast<size_t>(x.shape()[2]);
+  const Doubles in = read_doubles(x);
+  Doubles out(in.size());
+  for (size_t i = 0; i < in.size(); ++i) {
+    const size_t at = i % (rows * columns);
+    out[i - at + at % columns * rows + at / columns] = in[i];
+  }
+  write_doubles(y, out);
+}
+
 void repeat_rows(const Tensor& x, Tensor& y) {
   const Doubles in = read_doubles(x);
   Doubles out;
@@ -225,6 +248,8 @@ void add_float64_updates(KernelTable& table) {
   table.scale = scale;
   table.dropout = dropout;
   table.drop_path = drop_path;
+  table.gaussian_noise = gaussian_noise;
+  table.transpose = transpose;
   table.repeat_rows = repeat_rows;
   table.join_tokens = join_tokens;
   table.slice_tokens_forward = slice_tokens_forward;

@@ -1,5 +1,5 @@
-// losses/asl, losses/asl_single, losses/bce_ce: values and gradients with respect to the logits;
-// losses/clip: those of pairs of features.
+// losses/asl, losses/asl_single, losses/bce_ce, losses/sdl: values and gradients with respect to
+// the logits or principal vectors; losses/clip: those of pairs of features.
 #include "autograd/ops.h"
 #include "models/contrastive.h"
 #include "tests/parity/fixture.h"
@@ -122,13 +122,33 @@ void run_clip(Fixture& fixture) {
   }
 }
 
+// <case>/wordvecs [1, D, K], one column a class. A null weight is the ranking alone.
+void run_sdl(Fixture& fixture) {
+  for (const Json* config : elements(fixture.config())) {
+    const std::string at = std::to_string(integer(*config, "case")) + "/";
+    const Array columns = fixture.array(at + "wordvecs");
+    const int64_t D = columns.shape.at(1), K = columns.shape.at(2);
+    const Tensor words = to_tensor(permute({{D, K}, columns.values}, {1, 0}));
+    const Tensor y = to_tensor(fixture.array(at + "y"));
+    const double weight = number(*config, "weight", 0);
+    const bool sums = text(*config, "reduction", "mean") == "sum";
+    compare_loss(fixture, at + "loss", at + "grad", to_tensor(fixture.array(at + "x")),
+                 [&](const Var& x) {
+      const LossSpec spec{.name = "sdl", .variance_weight = weight};
+      const Var loss = mld::loss(spec, x, {.values = y, .words = words}, 1);
+      return sums ? scale(loss, static_cast<float>(y.shape()[0])) : loss;
+    });
+  }
+}
+
 }  // namespace
 
 const std::vector<Kind>& loss_kinds() {
   static const std::vector<Kind> kinds{{"losses/asl", run_asl},
                                        {"losses/asl_single", run_asl_single},
                                        {"losses/bce_ce", run_bce_ce},
-                                       {"losses/clip", run_clip}};
+                                       {"losses/clip", run_clip},
+                                       {"losses/sdl", run_sdl}};
   return kinds;
 }
 
