@@ -70,8 +70,8 @@ std::vector<std::string> names_of_rows(const SafeTensorsFile& file, const fs::pa
   require<DataError>(plain, "{}: metadata \"rows\" is '{}', expected the name of a file beside it",
                      name, printable(list));
   const fs::path beside = path.parent_path() / list;
-  require<DataError>(fs::exists(beside), "{}: nothing says which class a row is: expected a list in "
-                     "the metadata's \"names\", or {} with a name a line", name,
+  require<DataError>(fs::exists(beside), "{}: nothing says which class a row is: expected a list "
+                     "in the metadata's \"names\", or {} with a name a line", name,
                      printable(beside.native()));
   const std::string text = read_text_file(beside, kMostNameBytes);
   return filled_lines(without_mark(text, printable(beside.native())));

@@ -10,8 +10,8 @@
 namespace mld {
 
 // The matrix may be stored [names, D] or, as published for NUS-WIDE and COCO, [D, names], with
-// leading dimensions of size 1. Names are the JSON list of the metadata's "names", else the lines of
-// the file beside it that the metadata's "rows" names, else those of classes.txt.
+// leading dimensions of size 1. Names are the JSON list of the metadata's "names", else the lines
+// of the file beside it that the metadata's "rows" names, else those of classes.txt.
 class VectorTensor {
  public:
   // Errors: DataError naming the file: no matrix or several, of another type; names missing or not

@@ -84,8 +84,8 @@ bool VectorText::line(std::string_view text) {
   return !wanted_.complete();
 }
 
-// The first vector's numbers, counted from the line's end, are the width of all: the word itself may
-// hold blanks.
+// The first vector's numbers, counted from the line's end, are the width of all: the word itself
+// may hold blanks.
 void VectorText::first_vector(const std::vector<std::string_view>& fields) {
   const auto word = std::find_if_not(fields.rbegin(), fields.rend() - 1, is_number);
   dim_ = static_cast<size_t>(word - fields.rbegin());

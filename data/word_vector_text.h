@@ -37,8 +37,8 @@ class VectorText {
       : name_(std::move(name)), lines_(name_), wanted_(wanted) {}
 
   // The next piece of the text. False once the rest is not needed. Errors: DataError with the line:
-  // no text of word vectors; a wanted vector of another width than the first one's, or with a number
-  // that is not finite.
+  // no text of word vectors; a wanted vector of another width than the first one's, or with a
+  // number that is not finite.
   bool feed(std::string_view piece);
   // After the last piece. Errors: as feed(); DataError for a text without vectors.
   void finish();

@@ -103,6 +103,24 @@ WordVectors finished(WordVectors vectors, const std::string& name, VectorNorm no
   return vectors;
 }
 
+// Tells how far a file has been read.
+struct Reading {
+  const ReadProgress& progress;
+  int64_t done = 0, size = 0;
+
+  void more(int64_t bytes, int64_t of) {
+    done += bytes;
+    size = of;
+    tell(done);
+  }
+  void tell(int64_t at) const {
+    if (progress) {
+      progress(at, size);
+    }
+  }
+  ~Reading() { tell(size); }
+};
+
 WordVectors read_from_tensor(const fs::path& file, std::span<const std::string> names) {
   const std::string name = printable(file.native());
   const VectorTensor tensor(file);
@@ -185,12 +203,9 @@ WordVectors read_word_vectors(const fs::path& file, std::span<const std::string>
     return finished(read_from_tensor(file, names), name, norm);
   }
   return finished(read_from_text(name, names, [&](const auto& take) {
-    int64_t done = 0;
+    Reading reading{.progress = progress};
     read_in_pieces(file, [&](std::string_view piece, int64_t size) {
-      done += static_cast<int64_t>(piece.size());
-      if (progress) {
-        progress(done, size);
-      }
+      reading.more(static_cast<int64_t>(piece.size()), size);
       return take(piece);
     });
   }), name, norm);

@@ -23,7 +23,8 @@ RunData open_run_data(const Config& config) {
 
 size_t RunData::bytes() const {
   return static_cast<size_t>(train->cache_bytes() + val->cache_bytes() +
-                             Scores::kBytes * splits.val->size() * model.classes);
+                             Scores::kBytes * splits.val->size() *
+                                                 splits.val->label_space().size());
 }
 
 std::unique_ptr<Classifier> make_trained_model(const Config& config, const ModelSpec& spec) {

@@ -1,0 +1,63 @@
+#include "train/zero_shot_metrics.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+
+namespace mld {
+namespace {
+
+PartMetrics part_metrics(const Predictions& p, const std::vector<size_t>& columns) {
+  const auto K = static_cast<size_t>(p.classes);
+  std::vector<float> scores;
+  std::vector<Label> targets;
+  for (size_t at = 0; at < p.targets.size(); at += K) {
+    const bool shown = std::ranges::any_of(
+        columns, [&](size_t k) { return p.targets[at + k] == Label::present; });
+    for (size_t i = 0; shown && i < columns.size(); ++i) {
+      scores.push_back(p.scores[at + columns[i]]);
+      targets.push_back(p.targets[at + columns[i]]);
+    }
+  }
+  const Predictions part{scores, targets, static_cast<int64_t>(columns.size())};
+  PartMetrics result{.classes = part.classes, .pictures = part.samples()};
+  if (result.pictures > 0) {
+    result.map = map_present(part).percent;
+    result.map_official = official_map(part).percent;
+    result.f1_3 = f1k(part, 3).f1;
+    result.f1_5 = f1k(part, 5).f1;
+  }
+  return result;
+}
+
+}  // namespace
+
+ZeroShotMetrics zero_shot_metrics(const Predictions& predictions, const std::vector<bool>& seen) {
+  require(static_cast<int64_t>(seen.size()) == predictions.classes,
+          "zero_shot_metrics: {} marks for {} classes", seen.size(), predictions.classes);
+  std::vector<size_t> of_seen, of_unseen, all;
+  for (size_t k = 0; k < seen.size(); ++k) {
+    (seen[k] ? of_seen : of_unseen).push_back(k);
+    all.push_back(k);
+  }
+  return {.unseen = part_metrics(predictions, of_unseen),
+          .all = part_metrics(predictions, all),
+          .seen = part_metrics(predictions, of_seen)};
+}
+
+std::vector<NamedValue> named_values(const ZeroShotMetrics& m) {
+  return {
+      {"ZSL_mAP", m.unseen.map, "unseen classes, pictures that show one", true},
+      {"ZSL_mAP_official", m.unseen.map_official, "with 0 for unseen classes without positives"},
+      {"ZSL_F1@3", m.unseen.f1_3, "the 3 best unseen labels of these pictures"},
+      {"ZSL_F1@5", m.unseen.f1_5, "the 5 best unseen labels of these pictures"},
+      {"GZSL_mAP", m.all.map, "all classes, pictures that show one", true},
+      {"GZSL_F1@3", m.all.f1_3, "the 3 best of all labels"},
+      {"GZSL_F1@5", m.all.f1_5, "the 5 best of all labels"},
+      {"seen_mAP", m.seen.map, "seen classes, pictures that show one", true},
+      {"seen_F1@3", m.seen.f1_3, "the 3 best seen labels of these pictures"},
+      {"seen_F1@5", m.seen.f1_5, "the 5 best seen labels of these pictures"},
+  };
+}
+
+}  // namespace mld

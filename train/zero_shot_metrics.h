@@ -1,0 +1,37 @@
+// Zero-shot recognition's metrics, from scores for seen and unseen classes together.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "train/metrics.h"
+
+namespace mld {
+
+// SDL's protocol (spec/metrics-data.md section 4): only some classes' columns, and of the pictures
+// those that show one of them; percent.
+struct PartMetrics {
+  int64_t classes = 0, pictures = 0;
+  double map = 0;           // over classes with positives, as map_present()
+  double map_official = 0;  // over all, as official_map()
+  double f1_3 = 0, f1_5 = 0;
+};
+struct ZeroShotMetrics {
+  PartMetrics unseen;  // "ZSL": unseen classes among themselves
+  PartMetrics all;     // "GZSL": unseen and seen classes together
+  PartMetrics seen;    // seen classes among themselves
+};
+// seen [K].
+ZeroShotMetrics zero_shot_metrics(const Predictions& predictions, const std::vector<bool>& seen);
+
+// Their names in reports, in order.
+struct NamedValue {
+  const char* key;
+  double value;
+  const char* meaning;
+  bool selects = false;  // may be train.best_metric
+};
+std::vector<NamedValue> named_values(const ZeroShotMetrics& metrics);
+
+}  // namespace mld
