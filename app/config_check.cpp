@@ -94,6 +94,8 @@ void check_contradictions(const Config& c, const GivenKeys& given,
             {"name"}, "name: expected a name for the run's folder, without '/'");
   the.check(c.task == Task::zero_shot, {"task"},
             "task zero-shot is not available in this version; use multi-label or single-label");
+  the.check(c.task != Task::zero_shot && !(c.data.unseen.empty() && c.data.seen.empty()),
+            {"task", "data.unseen", "data.seen"}, "data.unseen and data.seen need task zero-shot");
   const LossRow& loss = loss_row(c.loss);
   the.check(loss.single_label && !single, {"task", "loss.name"},
             fmt::format("loss.name {} ({}) needs task single-label; else use one of {}", loss.name,
@@ -105,11 +107,12 @@ void check_contradictions(const Config& c, const GivenKeys& given,
                 names_where(losses(), &LossRow::thresholds, true));
   the.check(loss.embeddings != (c.model.head == "sdl"), {"model.head", "loss.name"},
             "model.head sdl and loss.name sdl need each other");
-  const auto metrics = best_metric_names(single, c.task == Task::zero_shot);
+  const auto metrics = best_metric_names(c.task);
   the.check(std::find(metrics.begin(), metrics.end(), c.train.best_metric) == metrics.end(),
             {"task", "train.best_metric"},
             fmt::format("train.best_metric {} needs task {}; use mAP", c.train.best_metric,
-                        c.train.best_metric.starts_with("top") ? "single-label" : "zero-shot"));
+                        word(c.train.best_metric.find("top") == 0 ? Task::single_label
+                                                                  : Task::zero_shot)));
   the.check(c.data.root.empty() && c.data.format != "shapes", {"data.format", "data.root"},
             fmt::format("data.root is missing: data.format {} reads a folder", c.data.format));
   the.check(c.augment.crop_scale && ((*c.augment.crop_scale)[0] > (*c.augment.crop_scale)[1] ||

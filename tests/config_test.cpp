@@ -89,7 +89,8 @@ TEST_CASE("every key of the interface exists, with its type") {
       "name", "task", "seed", "threads", "device", "data.format", "data.root", "data.train",
       "data.val", "data.test", "data.image_size", "data.resize", "data.interpolation",
       "data.normalize", "data.unlabelled", "data.difficult", "data.on_bad_image",
-      "data.max_bad_fraction", "data.workers", "data.train_size", "data.val_size",
+      "data.unseen", "data.seen", "data.vectors", "data.vector_norm", "data.max_bad_fraction",
+      "data.workers", "data.train_size", "data.val_size",
       "augment.hflip", "augment.crop_scale", "augment.cutout", "augment.aa", "model.backbone",
       "model.head", "model.groups", "model.embed_dim", "model.query", "model.init",
       "model.init_policy", "loss.name", "loss.gamma_neg", "loss.gamma_pos", "loss.clip",
@@ -272,6 +273,9 @@ TEST_CASE("text that is not TOML") {
 
 TEST_CASE("contradictions") {
   check_contains(error_of("task = \"zero-shot\"\n" + kShapes), "not available in this version");
+  check_contains(error_of(kShapes + "unseen = \"red star\"\n"),
+                 "data.unseen and data.seen need task zero-shot");
+  check_contains(error_of(kShapes, {"train.best_metric=mAP_ZSL"}), "needs task zero-shot; use mAP");
   check_contains(error_of(kShapes + "[loss]\nname = \"ce\"\n"),
                  "a.toml:4:8: loss.name ce (cross-entropy) needs task single-label");
   check_contains(error_of(kShapes + "[loss]\nsmoothing = 0.1\n"), "needs task single-label");

@@ -1,14 +1,26 @@
-// Metrics of unseen and of all classes, and the mAP that chance would have.
+// Metrics of seen and unseen classes, by hand and against SDL's definitions; how they are reported.
 #include <algorithm>
 #include <numeric>
 
-#include <doctest/doctest.h>
-
-#include "core/error.h"
+#include "core/random.h"
+#include "tests/data_files.h"
 #include "train/evaluate.h"
-#include "train/zero_shot_metrics.h"
+#include "train/log_files.h"
 
 namespace mld {
+namespace {
+
+// Three pictures, classes u0 s0 u1 s1 (u: unseen).
+const std::vector<bool> kSeen = {false, true, false, true};
+const std::vector<float> kScores = {0.9f, 0.8f, 0.1f, 0.2f,   //
+                                    0.3f, 0.9f, 0.6f, 0.1f,   //
+                                    0.7f, 0.2f, 0.1f, 0.95f};
+constexpr Label A = Label::absent, P = Label::present;
+const std::vector<Label> kTargets = {P, A, A, P,  //
+                                     A, P, P, A,  //
+                                     A, A, A, P};
+
+}  // namespace
 
 TEST_CASE("chance: the expected AP is the mean over all orders") {
   std::vector<int> order(6);
@@ -31,57 +43,112 @@ TEST_CASE("chance: the expected AP is the mean over all orders") {
   CHECK(chance_ap(1, 1) == 1);
 }
 
-namespace {
-
-constexpr Label P = Label::present, A = Label::absent;
-
-// Four pictures, classes a and c seen, b and d not. The last picture shows seen classes only.
-const Scores kScores{.scores = {0.9f, 0.8f, 0.1f, 0.2f, 0.3f, 0.4f, 0.2f, 0.6f,
-                                0.5f, 0.7f, 0.6f, 0.1f, 0.8f, 0.9f, 0.7f, 0.3f},
-                     .targets = {P, A, A, P, A, P, A, A, P, P, A, A, P, A, P, A},
-                     .indices = {4, 5, 6, 7},
-                     .classes = 4};
-
-}  // namespace
-
-TEST_CASE("metrics of some classes leave out the pictures that show none of them") {
-  const Scores part = scores_of(kScores, {false, true, false, true});
-  CHECK(part.classes == 2);
-  CHECK(part.indices == std::vector<int64_t>{4, 5, 6});
-  CHECK(part.scores == std::vector<float>{0.8f, 0.2f, 0.4f, 0.6f, 0.7f, 0.1f});
-  CHECK(part.targets == std::vector<Label>{A, P, P, A, P, A});
-  const auto all = zero_shot_metrics(kScores, {true, false, true, false});
-  REQUIRE(all.size() == 3);
-  CHECK(all[0].name == "ZSL");
-  CHECK(all[0].samples == 3);
-  CHECK(all[0].map == doctest::Approx(100 * ((0.5 + 2.0 / 3) / 2 + 0.5) / 2));
-  CHECK(all[0].chance ==
-        doctest::Approx(50 * (chance_ap(2, 3) + chance_ap(1, 3))));
-  CHECK(all[1].name == "GZSL");
-  CHECK(all[1].classes == 4);
-  CHECK(all[1].f1_3 == f1k(kScores.predictions(), 3).f1);
-  CHECK(all[2].classes == 2);
-  CHECK(zero_shot_metrics(kScores, {}).empty());
-  CHECK(zero_shot_metrics(kScores, {true, true, true, true}).empty());
-  CHECK(scores_of(kScores, {false, false, false, false}).targets.empty());
+TEST_CASE("zero-shot metrics: a part has its columns, and the pictures that show one") {
+  const ZeroShotMetrics m = zero_shot_metrics({kScores, kTargets, 4}, kSeen);
+  CHECK(m.unseen.classes == 2);
+  CHECK(m.unseen.pictures == 2);  // the third shows no unseen class: its 0.7 does not count
+  CHECK(m.unseen.map == doctest::Approx(100));
+  CHECK(m.seen.pictures == 3);
+  // s0: present in the second, which is first of three. s1: 0.95 yes, 0.2 yes, 0.1 no.
+  CHECK(m.seen.map == doctest::Approx(100));
+  CHECK(m.all.pictures == 3);
+  CHECK(m.unseen.chance == doctest::Approx(100 * chance_ap(1, 2)));  // one of two, each class
+  // u0 over all three: 0.9 yes first. u1: 0.6 yes first.
+  CHECK(m.all.map == doctest::Approx(100));
+  // Both unseen labels are among the three best: 2 right of 2 * 3 predicted.
+  CHECK(m.unseen.f1_3 == doctest::Approx(100 * 2 * (2.0 / 6) * 1 / (2.0 / 6 + 1)));
+  // All: the three best have u0 s0 s1 (2), s0 u1 u0 (2), s1 u0 s0 (1): 5 of 9, of 5.
+  CHECK(m.all.f1_3 == doctest::Approx(100 * 2 * (5.0 / 9) / (5.0 / 9 + 1)));
 }
 
-TEST_CASE("evaluation reports unseen and all classes in one run") {
-  const std::vector<std::string> names{"a", "b", "c", "d"};
-  const std::vector<bool> seen{true, false, true, false};
-  const Evaluation e = evaluate(kScores, names, false, {}, seen);
-  CHECK(e.metric("mAP_ZSL") == e.subsets[0].map);
-  CHECK(e.metric("mAP_GZSL") == e.subsets[1].map);
-  CHECK(evaluation_text(e).find("of 2 unseen classes, 3 pictures") != std::string::npos);
-  CHECK(evaluation_json(e).find("\"F1@3_ZSL\"") != std::string::npos);
-  const Evaluation closed = evaluate(kScores, names, false);
-  CHECK(evaluation_json(closed).find("ZSL") == std::string::npos);
-  CHECK_THROWS_AS(closed.metric("mAP_ZSL"), UsageError);
-  const auto has = [](const auto& list, std::string_view name) {
-    return std::ranges::find(list, name) != list.end();
-  };
-  CHECK(has(best_metric_names(false, true), "mAP_ZSL"));
-  CHECK_FALSE(has(best_metric_names(false), "mAP_ZSL"));
+TEST_CASE("zero-shot metrics: the parts are the metrics of the parts") {
+  constexpr size_t N = 40, K = 7;
+  RandomStream random({.seed = 3});
+  std::vector<float> scores(N * K), part_scores;
+  std::vector<Label> targets(N * K), part_targets;
+  std::vector<bool> seen;
+  for (size_t k = 0; k < K; ++k) {
+    seen.push_back(k % 3 != 0);
+  }
+  for (size_t i = 0; i < N * K; ++i) {
+    scores[i] = static_cast<float>(random.uniform());
+    targets[i] = random.coin(0.2) ? P : A;
+  }
+  for (size_t n = 0; n < N; ++n) {
+    if (targets[n * K] == P || targets[n * K + 3] == P || targets[n * K + 6] == P) {
+      for (const size_t k : {0, 3, 6}) {
+        part_scores.push_back(scores[n * K + k]);
+        part_targets.push_back(targets[n * K + k]);
+      }
+    }
+  }
+  const Predictions part{part_scores, part_targets, 3};
+  const ZeroShotMetrics m = zero_shot_metrics({scores, targets, static_cast<int64_t>(K)}, seen);
+  CHECK(m.unseen.pictures == part.samples());
+  CHECK(m.unseen.map == map_present(part).percent);
+  CHECK(m.unseen.map_official == official_map(part).percent);
+  CHECK(m.unseen.f1_3 == f1k(part, 3).f1);
+  CHECK(m.unseen.f1_5 == f1k(part, 5).f1);
+  CHECK(m.unseen.map < 100);
+}
+
+TEST_CASE("zero-shot metrics: none without pictures, and only where classes are unseen") {
+  const std::vector<Label> nothing(kTargets.size(), A);
+  const ZeroShotMetrics m = zero_shot_metrics({kScores, nothing, 4}, kSeen);
+  CHECK(m.unseen.pictures == 0);
+  CHECK(m.unseen.map == 0);
+  CHECK_THROWS_AS(zero_shot_metrics({kScores, kTargets, 4}, {true, false}), Error);
+
+  Scores scores{.scores = kScores, .targets = kTargets, .indices = {0, 1, 2}, .classes = 4};
+  const std::vector<std::string> names = {"u0", "s0", "u1", "s1"};
+  CHECK_FALSE(evaluate(scores, names, false).zero_shot);
+  CHECK_FALSE(evaluate(scores, names, false, {}, {true, true, true, true}).zero_shot);
+  const Evaluation e = evaluate(scores, names, false, {}, kSeen);
+  REQUIRE(e.zero_shot);
+  CHECK(e.metric("mAP_ZSL") == e.zero_shot->unseen.map);
+  const std::string json = evaluation_json(e), text = evaluation_text(e);
+  for (const NamedValue& value : named_values(*e.zero_shot)) {
+    CHECK(json.find(std::string("\"") + value.key + "\"") != std::string::npos);
+    CHECK(text.find(value.key) != std::string::npos);
+  }
+  CHECK(json.find("\"seen\":false") != std::string::npos);
+  CHECK(text.find("u0 * ") != std::string::npos);
+  CHECK(text.find("s0 * ") == std::string::npos);
+  CHECK(per_class_csv(e).find("f1,seen\nu0,1,") != std::string::npos);
+  CHECK(evaluation_json(evaluate(scores, names, false)).find("ZSL") == std::string::npos);
+}
+
+TEST_CASE("zero-shot metrics: in results.csv and log.jsonl, of the better weights") {
+  const test::TemporaryFolder folder;
+  const RunFolder run{folder.path()};
+  const Scores scores{.scores = kScores, .targets = kTargets, .indices = {0, 1, 2}, .classes = 4};
+  EpochReport report{.epoch = 0, .epochs = 2, .step = 10, .metric = "mAP_ZSL", .zero_shot = true};
+  {
+    const auto sinks = file_sinks(run, 0);
+    for (const auto& sink : sinks) {
+      sink->epoch(report);  // an epoch without validation
+    }
+    report.epoch = 1;
+    report.step = 20;
+    report.raw = evaluate(scores, {"u0", "s0", "u1", "s1"}, false, {}, kSeen);
+    report.average = report.raw;
+    report.raw->zero_shot->unseen.map = 25;
+    for (const auto& sink : sinks) {
+      sink->epoch(report);
+    }
+  }
+  const std::vector<std::string> rows = test::lines_of(run.results());
+  REQUIRE(rows.size() == 3);
+  CHECK(rows[0] ==
+        "epoch,step,loss,lr,metric,val_raw,val_ema,best,seconds,mAP_ZSL,mAP_official_ZSL,chance_ZSL,"
+        "F1@3_ZSL,F1@5_ZSL,mAP_GZSL,chance_GZSL,F1@3_GZSL,F1@5_GZSL,mAP_seen,F1@3_seen,F1@5_seen");
+  CHECK(rows[1] == "1,10,0,0,mAP_ZSL,,,-1,0.0,,,,,,,,,,,,");
+  CHECK(rows[2].find("2,20,0,0,mAP_ZSL,25,100,-1,0.0,100,") == 0);
+  CHECK(std::ranges::count(rows[2], ',') == std::ranges::count(rows[0], ','));
+  const std::vector<std::string> events = test::lines_of(run.events());
+  REQUIRE(events.size() == 3);  // with the start
+  CHECK(events[1].find("mAP_ZSL\":") == std::string::npos);
+  CHECK(events[2].find("\"mAP_ZSL\":100") != std::string::npos);
 }
 
 }  // namespace mld

@@ -100,7 +100,8 @@ Row row(std::string_view section, Part part, std::string_view name, std::string_
 std::vector<Key> data_keys() {
   return {
       TOP(name, "the run's name: its folder is runs/<name>").with(Effect::none),
-      TOP(task, "multi-label: any number per picture; single-label: exactly one"),
+      TOP(task, "multi-label: any number per picture; single-label: exactly one; zero-shot: "
+                "any number, and validation has further classes"),
       TOP(seed, "seed of all random numbers").within(0, 9.2e18),
       TOP(threads, "compute threads; 0 = all cores").within(0, 4096).with(Effect::none),
       TOP(device, "auto, cpu, cuda or cuda:N").with(Effect::none),
@@ -130,6 +131,13 @@ std::vector<Key> data_keys() {
           .within(0, 1),
       DATA(machine_confidence, "open_images, training: least confidence of machine labels; 0: none")
           .within(0, 1),
+      DATA(unseen, "zero-shot: the unseen classes: a .json with \"test class\", a .txt, or a list")
+          .or_path(),
+      DATA(seen, "zero-shot: the seen classes: a .txt, or a list; \"\" = all that are not unseen")
+          .or_path(),
+      DATA(vectors, "word vectors of the classes: text (GloVe, word2vec, .vec) or .safetensors")
+          .with(Effect::place),
+      DATA(vector_norm, "word vectors: unit = divide each by its length; keep = as in the file"),
       LOADING(on_bad_image, "a damaged picture: stop, or skip it and count it"),
       LOADING(max_bad_fraction, "stop when more than this fraction of the pictures are skipped")
           .within(0, 1),
@@ -254,7 +262,7 @@ std::vector<Key> training_keys() {
           .within(0, kAny)
           .with(Effect::none),
       TRAIN(best_metric, "the metric on val that decides which weights are the best")
-          .one_of(best_metric_names(true, true)),
+          .one_of(best_metric_names()),
       TRAIN(deterministic, "same bits in every run; false: a GPU picks its fastest algorithms")
           .with(Effect::none),
       TRAIN(cuda_graph, "on a GPU: capture an update's launches once and replay them")

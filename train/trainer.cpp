@@ -35,6 +35,10 @@ Trainer::Trainer(LoadedConfig config, Device device, RunLog& log, Start start)
     return fmt::format("{:016x}-{:016x}", hash(*data_.splits.train), hash(*data_.splits.val));
   };
   state_.fingerprint = of_both(fingerprint);
+  if (!config_.data.vectors.empty()) {
+    state_.fingerprint +=
+        fmt::format("-{:016x}", vectors_fingerprint(data_.splits.val->label_space()));
+  }
   state_.picture_sizes = of_both(sizes_fingerprint);
   state_.config = to_toml(config_, loaded_.origins);
 }
@@ -179,7 +183,7 @@ std::optional<Evaluation> Trainer::evaluate_now(const char* weights) try {
   }
   Evaluation result =
       evaluate(*scores, data_.splits.val->class_names(), objective.one_label(), thresholds,
-               data_.splits.val->label_space().seen);
+               unseen_marks(config_.task, data_.splits.val->label_space()));
   result.skipped = static_cast<int64_t>(data_.val->bad_pictures().size());
   return result;
 } catch (const NumericError& error) {
@@ -222,7 +226,8 @@ bool Trainer::finish_epoch() {
   EpochReport report{.epoch = state_.epoch, .epochs = epochs(), .step = state_.step,
                      .loss = state_.loss_sum / static_cast<double>(batches),
                      .lr = schedule_.at(state_.step - 1).lr,
-                     .metric = config_.train.best_metric};
+                     .metric = config_.train.best_metric,
+                     .zero_shot = config_.task == Task::zero_shot};
   const bool due = next % config_.train.val_interval == 0 || next == epochs();
   if (due && !validate(report)) {
     return false;

@@ -5,30 +5,39 @@
 #include "core/error.h"
 
 namespace mld {
+namespace {
 
-Scores scores_of(const Scores& all, const std::vector<bool>& wanted) {
-  const auto K = static_cast<size_t>(all.classes);
-  require(wanted.size() == K, "metrics: {} classes, but {} are marked", K, wanted.size());
-  Scores part;
-  part.classes = std::ranges::count(wanted, true);
-  for (size_t n = 0; n * K < all.targets.size(); ++n) {
-    const size_t before = part.targets.size();
-    for (size_t k = 0; k < K; ++k) {
-      if (wanted[k]) {
-        part.scores.push_back(all.scores[n * K + k]);
-        part.targets.push_back(all.targets[n * K + k]);
-      }
-    }
-    const auto first = part.targets.begin() + static_cast<std::ptrdiff_t>(before);
-    if (std::find(first, part.targets.end(), Label::present) == part.targets.end()) {
-      part.scores.resize(before);
-      part.targets.resize(before);
-    } else {
-      part.indices.push_back(all.indices.empty() ? static_cast<int64_t>(n) : all.indices[n]);
+PartMetrics part_metrics(const Predictions& p, const std::vector<size_t>& columns) {
+  const auto K = static_cast<size_t>(p.classes);
+  std::vector<float> scores;
+  std::vector<Label> targets;
+  for (size_t at = 0; at < p.targets.size(); at += K) {
+    const bool shown = std::ranges::any_of(
+        columns, [&](size_t k) { return p.targets[at + k] == Label::present; });
+    for (size_t i = 0; shown && i < columns.size(); ++i) {
+      scores.push_back(p.scores[at + columns[i]]);
+      targets.push_back(p.targets[at + columns[i]]);
     }
   }
-  return part;
+  const Predictions part{scores, targets, static_cast<int64_t>(columns.size())};
+  PartMetrics result{.classes = part.classes, .pictures = part.samples()};
+  if (result.pictures > 0) {
+    const MeanAp present = map_present(part);
+    result.map = present.percent;
+    for (const int64_t positives : present.positives) {
+      if (positives > 0) {
+        result.chance += 100 * chance_ap(positives, result.pictures) /
+                         static_cast<double>(part.classes - present.without_positives);
+      }
+    }
+    result.map_official = official_map(part).percent;
+    result.f1_3 = f1k(part, 3).f1;
+    result.f1_5 = f1k(part, 5).f1;
+  }
+  return result;
 }
+
+}  // namespace
 
 double chance_ap(int64_t P, int64_t N) {
   const double slope =
@@ -40,40 +49,34 @@ double chance_ap(int64_t P, int64_t N) {
   return sum / static_cast<double>(N);
 }
 
-static SubsetMetrics measure(std::string name, const Scores& part) {
-  const Predictions predictions = part.predictions();
-  const MeanAp present = map_present(predictions);
-  SubsetMetrics result{.name = std::move(name), .classes = part.classes,
-                       .samples = predictions.samples(), .map = present.percent,
-                       .map_official = official_map(predictions).percent,
-                       .f1_3 = f1k(predictions, 3).f1, .f1_5 = f1k(predictions, 5).f1};
-  const int64_t counted = part.classes - present.without_positives;
-  for (const int64_t positives : present.positives) {
-    if (positives > 0) {
-      result.chance +=
-          100 * chance_ap(positives, result.samples) / static_cast<double>(counted);
-    }
+ZeroShotMetrics zero_shot_metrics(const Predictions& predictions, const std::vector<bool>& seen) {
+  require(static_cast<int64_t>(seen.size()) == predictions.classes,
+          "zero_shot_metrics: {} marks for {} classes", seen.size(), predictions.classes);
+  std::vector<size_t> of_seen, of_unseen, all;
+  for (size_t k = 0; k < seen.size(); ++k) {
+    (seen[k] ? of_seen : of_unseen).push_back(k);
+    all.push_back(k);
   }
-  return result;
+  return {.unseen = part_metrics(predictions, of_unseen),
+          .all = part_metrics(predictions, all),
+          .seen = part_metrics(predictions, of_seen)};
 }
 
-std::vector<SubsetMetrics> zero_shot_metrics(const Scores& scores, const std::vector<bool>& seen) {
-  if (std::ranges::count(seen, false) == 0) {
-    return {};
-  }
-  std::vector<bool> unseen = seen;
-  unseen.flip();
-  std::vector<SubsetMetrics> all;
-  const std::pair<const char*, std::vector<bool>> parts[] = {
-      {"ZSL", unseen}, {"GZSL", std::vector<bool>(seen.size(), true)}, {"seen", seen}};
-  for (const auto& [name, wanted] : parts) {
-    if (const Scores part = scores_of(scores, wanted); !part.targets.empty()) {
-      all.push_back(measure(name, part));
-    } else if (all.empty()) {
-      return {};
-    }
-  }
-  return all;
+std::vector<NamedValue> named_values(const ZeroShotMetrics& m) {
+  return {
+      {"mAP_ZSL", m.unseen.map, "unseen classes, pictures that show one", true},
+      {"mAP_official_ZSL", m.unseen.map_official, "with 0 for unseen classes without positives"},
+      {"chance_ZSL", m.unseen.chance, "mAP_ZSL to expect of random scores"},
+      {"F1@3_ZSL", m.unseen.f1_3, "the 3 best unseen labels of these pictures"},
+      {"F1@5_ZSL", m.unseen.f1_5, "the 5 best unseen labels of these pictures"},
+      {"mAP_GZSL", m.all.map, "all classes, pictures that show one", true},
+      {"chance_GZSL", m.all.chance, "mAP_GZSL to expect of random scores"},
+      {"F1@3_GZSL", m.all.f1_3, "the 3 best of all labels"},
+      {"F1@5_GZSL", m.all.f1_5, "the 5 best of all labels"},
+      {"mAP_seen", m.seen.map, "seen classes, pictures that show one", true},
+      {"F1@3_seen", m.seen.f1_3, "the 3 best seen labels of these pictures"},
+      {"F1@5_seen", m.seen.f1_5, "the 5 best seen labels of these pictures"},
+  };
 }
 
 }  // namespace mld

@@ -1,30 +1,42 @@
-// Metrics of a part of the classes: what zero-shot recognition is judged by.
+// Zero-shot recognition's metrics, from scores for seen and unseen classes together.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
-#include "train/scores.h"
+#include "train/metrics.h"
 
 namespace mld {
 
-// The columns of some classes, without the pictures that show none of them: SDL's protocol
-// (spec/metrics-data.md 4). wanted [K]
-Scores scores_of(const Scores& all, const std::vector<bool>& wanted);
-
-struct SubsetMetrics {
-  std::string name;                  // ZSL: classes unseen in training; GZSL: all; seen
-  int64_t classes = 0, samples = 0;  // pictures that show at least one of the classes
-  double map = 0, map_official = 0;  // percent; over classes with positives, and over all of them
-  double chance = 0;                 // percent: the mAP to expect of random scores
-  double f1_3 = 0, f1_5 = 0;         // percent
+// SDL's protocol (spec/metrics-data.md section 4): only some classes' columns, and of the pictures
+// those that show one of them; percent.
+struct PartMetrics {
+  int64_t classes = 0, pictures = 0;
+  double map = 0;           // over classes with positives, as map_present()
+  double map_official = 0;  // over all, as official_map()
+  double chance = 0;        // the mAP to expect of random scores
+  double f1_3 = 0, f1_5 = 0;
 };
-
-// None if every class was seen, or no picture shows one that was not. seen [K]; empty: all
-std::vector<SubsetMetrics> zero_shot_metrics(const Scores& scores, const std::vector<bool>& seen);
+struct ZeroShotMetrics {
+  PartMetrics unseen;  // "ZSL": unseen classes among themselves
+  PartMetrics all;     // "GZSL": unseen and seen classes together
+  PartMetrics seen;    // seen classes among themselves
+};
+// seen [K].
+ZeroShotMetrics zero_shot_metrics(const Predictions& predictions, const std::vector<bool>& seen);
 
 // The expected AP, a fraction, of a random order of N pictures with P > 0 positives: the mean over
 // the ranks r = 1 .. N of (1 + (r - 1) (P - 1) / (N - 1)) / r.
 double chance_ap(int64_t P, int64_t N);
+
+// Their names in reports, in order.
+struct NamedValue {
+  const char* key;
+  double value;
+  const char* meaning;
+  bool selects = false;  // may be train.best_metric
+};
+std::vector<NamedValue> named_values(const ZeroShotMetrics& metrics);
 
 }  // namespace mld
