@@ -92,8 +92,10 @@ void check_contradictions(const Config& c, const GivenKeys& given,
   the.check(c.name.empty() || c.name == "." || c.name == ".." ||
                 c.name.find('/') != std::string::npos,
             {"name"}, "name: expected a name for the run's folder, without '/'");
-  the.check(c.task == Task::zero_shot, {"task"},
-            "task zero-shot is not available in this version; use multi-label or single-label");
+  the.check(c.task == Task::zero_shot && !reads_words(c.model),
+            {"task", "model.head", "model.query", "model.pooling"},
+            "task zero-shot needs a model that knows its classes by word vectors: model.head sdl, "
+            "or ml_decoder with model.query nlp or model.pooling word");
   the.check(c.task != Task::zero_shot && !(c.data.unseen.empty() && c.data.seen.empty()),
             {"task", "data.unseen", "data.seen"}, "data.unseen and data.seen need task zero-shot");
   const LossRow& loss = loss_row(c.loss);

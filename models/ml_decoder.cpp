@@ -21,11 +21,11 @@ int64_t ml_decoder_group_size(const ModelSpec& spec) {
 
 // ---- shapes -------------------------------------------------------------------------------------
 
-namespace {
-
-bool needs_words(const ModelSpec& spec) {
+bool ml_decoder_reads_words(const ModelSpec& spec) {
   return spec.query == QueryKind::nlp || spec.pooling == PoolingKind::word;
 }
+
+namespace {
 
 bool in_groups(const ModelSpec& spec) {
   return ml_decoder_group_size(spec) > 1 || spec.pooling == PoolingKind::word;
@@ -33,7 +33,7 @@ bool in_groups(const ModelSpec& spec) {
 
 const ModelSpec& checked(const ModelSpec& spec, int heads) {
   checked_decoder_spec(spec, heads);
-  const bool words = needs_words(spec);
+  const bool words = ml_decoder_reads_words(spec);
   require<UsageError>(!words || spec.word_dim > 0,
                       "ml_decoder: model.query = \"nlp\" and model.pooling = \"word\" need classes "
                       "with word vectors");
@@ -93,7 +93,7 @@ MlDecoder::MlDecoder(const ModelSpec& spec_, int64_t features, int heads)
   }
 }
 
-bool MlDecoder::reads_words() const { return needs_words(spec); }
+bool MlDecoder::reads_words() const { return ml_decoder_reads_words(spec); }
 bool MlDecoder::grouped() const { return in_groups(spec); }
 
 void MlDecoder::each(Visitor& v) {

@@ -125,9 +125,9 @@ constexpr BackboneRow kBackbones[] = {
 
 constexpr HeadRow kHeads[] = {
     {"gap", gap, 0},
-    {"ml_decoder", ml_decoder, kMlDecoderHeads},
+    {"ml_decoder", ml_decoder, kMlDecoderHeads, ml_decoder_reads_words},
     {"transformer_decoder", transformer_decoder, kTransformerDecoderHeads},
-    {"sdl", sdl, 0},
+    {"sdl", sdl, 0, [](const ModelSpec&) { return true; }},
 };
 
 }  // namespace
@@ -146,6 +146,8 @@ const BackboneRow& backbone_row(const ModelSpec& spec) {
 const HeadRow& head_row(const ModelSpec& spec) {
   return row_named(heads(), spec.head, "model.head");
 }
+
+bool reads_words(const ModelSpec& spec) { return head_row(spec).reads_words(spec); }
 
 Classifier::Classifier(std::unique_ptr<Backbone> backbone_, std::unique_ptr<Head> head_,
                        std::string_view head_name_)

@@ -14,8 +14,9 @@ using test::TemporaryFolder;
 CheckpointInfo zero_shot_info() {
   CheckpointInfo info;
   info.task = Task::zero_shot;
-  info.model = {.backbone = "resnet18", .head = "ml_decoder", .classes = 2, .groups = 2,
-                .embed_dim = 16, .ffn = 8};
+  info.model = {.backbone = "resnet18", .head = "ml_decoder", .classes = 2, .word_dim = 2,
+                .groups = 2, .embed_dim = 16, .ffn = 8, .query = QueryKind::nlp,
+                .pooling = PoolingKind::shared};
   info.set_label_space({.names = {"cat", "dog", "yak"}, .seen = {true, true, false},
                         .vectors = Tensor::from({3, 2}, std::vector<float>{1, 2, 3, 4, 5, 6})},
                        true);
@@ -70,12 +71,17 @@ TEST_CASE("other tasks have no marks, and vectors only if asked for") {
   info.task = Task::multi_label;
   info.model.classes = 3;
   const LabelSpace space = info.label_space();
+  info.set_label_space(space, true);
+  CHECK(model_from_checkpoint(Saved(info).file).info == info);
   info.set_label_space(space, false);
   CHECK(info.seen.empty());
   CHECK(info.vectors.empty());
+  CHECK(refused(info) == "ROOT/w.safetensors: tensor label_space.vectors is missing: the model "
+                         "knows its classes by word vectors");
+  info.model.query = QueryKind::random;
+  info.model.pooling = PoolingKind::learned;
+  info.model.word_dim = 0;
   CHECK_FALSE(CheckpointFile(Saved(info).file).label_vectors());
-  info.set_label_space(space, true);
-  CHECK(model_from_checkpoint(Saved(info).file).info == info);
 }
 
 TEST_CASE("hostile label spaces are errors") {
@@ -111,7 +117,9 @@ TEST_CASE("vectors of another shape or type are errors") {
     save_checkpoint(saved.file, checkpoint);
     return saved.refused();
   };
-  const std::string expected = ", expected F32 [3, D]: a word vector per class";
+  const std::string expected = ", expected F32 [3, 2]: a word vector per class";
+  CHECK(refused_with(Tensor::full({3, 3}, 1)).find("2 dimensions" + expected) !=
+        std::string::npos);
   CHECK(refused_with(Tensor::full({2, 3}, 1)) ==
         "ROOT/w.safetensors: tensor label_space.vectors has type F32 and 2 dimensions" + expected);
   CHECK(refused_with(Tensor::full({6}, 1)).find("1 dimensions" + expected) != std::string::npos);

@@ -130,8 +130,8 @@ OpCase sdl_row(const std::string& what, const Input& scores, const Input& target
   const bool regularised = weight >= 0;
   const SdlSpec s{.weight = std::max(weight, 0.0f)};
   Input variances = f32({shape[0], D}, uniform(0, 1));
-  if (!regularised) {
-    variances = variances.constant();
+  if (weight <= 0) {
+    variances = variances.constant();  // their gradient is zero
   }
   return {"sdl_loss, " + what,
           {scores, variances, targets, f32({shape[1], D}, uniform(-0.2, 0.2)).constant(),

@@ -169,12 +169,12 @@ TEST_CASE("zero-shot: trained on some colours, it finds others by their words") 
     for (int64_t i = 0; i < kScored * kScored; ++i) {
       scores.targets.push_back(i % kScored == i / kScored ? Label::present : Label::absent);
     }
-    const std::vector<SubsetMetrics> metrics = zero_shot_metrics(scores, seen);
-    CAPTURE(metrics[1].map);
-    CAPTURE(metrics[1].chance);
-    CHECK(metrics[0].samples == 5);
-    CHECK(metrics[0].map > 1.3 * metrics[0].chance);
-    CHECK(metrics[1].map > 2 * metrics[1].chance);
+    const ZeroShotMetrics metrics = zero_shot_metrics(scores.predictions(), seen);
+    CAPTURE(metrics.all.map);
+    CAPTURE(metrics.all.chance);
+    CHECK(metrics.unseen.pictures == 5);
+    CHECK(metrics.unseen.map > 1.3 * metrics.unseen.chance);
+    CHECK(metrics.all.map > 2 * metrics.all.chance);
     CHECK(std::ranges::all_of(scores.scores, [](float p) { return 0 <= p && p <= 1; }));
     // Other classes, the same model.
     dynamic_cast<ZeroShot&>(*learning.objective).score(colours({{0, 1, 0}, {1, 0, 0}, {0, 0, 1}}));
@@ -267,7 +267,7 @@ TEST_CASE("errors: zero-shot objectives") {
   config.task = Task::zero_shot;
   const auto gap = make_model({.backbone = "resnet18", .head = "gap", .classes = 2});
   CHECK(error_of([&] { make_objective(config, *gap); }).starts_with(
-      "task zero-shot needs a model that reads word vectors"));
+      "task zero-shot needs a model that knows its classes by word vectors"));
   config.task = Task::single_label;
   config.model.num_random = 1;
   CHECK(error_of([&] { make_objective(config, *gap); }).starts_with("model.num_random: exactly"));

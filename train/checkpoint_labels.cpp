@@ -60,14 +60,17 @@ void read_seen(const Metadata& metadata, const std::string& file, CheckpointInfo
 void read_label_vectors(const CheckpointFile& file, CheckpointInfo& info) {
   const SafeTensor* stored = file.label_vectors();
   if (stored == nullptr) {
+    require<DataError>(info.model.word_dim == 0, "{}: tensor {} is missing: the model knows its "
+                       "classes by word vectors", file.path(), kLabelVectors);
     return;
   }
   const auto K = static_cast<int64_t>(info.class_names.size());
   const bool fits = stored->dtype == "F32" && stored->shape.size() == 2 && K > 0 &&
-                    stored->shape[0] == K && stored->shape[1] > 0;
-  require<DataError>(fits, "{}: tensor {} has type {} and {} dimensions, expected F32 [{}, D]: a "
-                     "word vector per class", file.path(), kLabelVectors, printable(stored->dtype),
-                     stored->shape.size(), K);
+                    stored->shape[0] == K && stored->shape[1] > 0 &&
+                    stored->shape[1] == info.model.word_dim;
+  require<DataError>(fits, "{}: tensor {} has type {} and {} dimensions, expected F32 [{}, {}]: "
+                     "a word vector per class", file.path(), kLabelVectors,
+                     printable(stored->dtype), stored->shape.size(), K, info.model.word_dim);
   const Tensor vectors = stored->to_tensor();
   require_usable(info.class_names, vectors, file.path());
   info.vectors = vectors.to_vector();

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "data/loader.h"
-#include "train/metrics.h"
 #include "train/objective.h"
+#include "train/scores.h"
 #include "train/zero_shot_metrics.h"
 
 namespace mld {

@@ -139,8 +139,7 @@ std::unique_ptr<Objective> make_objective(const Config& config, Model& model,
     return std::make_unique<ZeroShot>(std::move(spec), model, trained, scored);
   }
   require<UsageError>(config.task != Task::zero_shot,
-                      "task zero-shot needs a model that reads word vectors: model.head = \"sdl\", "
-                      "or ml_decoder with model.query = \"nlp\" or model.pooling = \"word\"");
+                      "task zero-shot needs a model that knows its classes by word vectors");
   return std::make_unique<Classification>(std::move(spec),
                                           [&model](const Var& images) { return model(images); });
 }

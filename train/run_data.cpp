@@ -1,5 +1,6 @@
 #include "train/run_data.h"
 
+#include "models/registry.h"
 #include "train/evaluate.h"
 #include "train/objective.h"
 
@@ -15,8 +16,12 @@ RunData open_run_data(const Config& config) {
   data.val = loader(*data.splits.val, Purpose::evaluation);
   data.model = config.model;
   data.model.classes = static_cast<int64_t>(data.splits.train->class_names().size());
-  const Tensor& words = data.splits.train->label_space().vectors;
-  data.model.word_dim = words.defined() ? words.shape()[-1] : 0;
+  if (reads_words(config.model)) {
+    const Tensor& words = data.splits.train->label_space().vectors;
+    require<UsageError>(words.defined(), "data.vectors is missing: this model knows its classes by "
+                        "word vectors; give a file of them, such as GloVe's (docs/formats.md)");
+    data.model.word_dim = words.shape()[-1];
+  }
   check_class_weights(config.loss, data.model.classes);
   check_labels(config.task, *data.splits.train);
   check_labels(config.task, *data.splits.val);

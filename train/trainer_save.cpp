@@ -22,7 +22,7 @@ CheckpointInfo Trainer::info(const std::string& weights) const {
                       .metrics = {{kStep, static_cast<double>(state_.step)}},
                       .thresholds = {},
                       .config = to_toml(config_, {}, Keys::portable)};
-  info.set_label_space(data_.splits.val->label_space(), config_.task == Task::zero_shot);
+  info.set_label_space(data_.splits.val->label_space(), model().word_dim() > 0);
   if (state_.validated_step == state_.step) {
     info.metrics[config_.train.best_metric] =
         weights == "ema" ? state_.ema_metric : state_.raw_metric;

@@ -5,21 +5,29 @@
 #include "core/error.h"
 
 namespace mld {
-namespace {
 
-PartMetrics part_metrics(const Predictions& p, const std::vector<size_t>& columns) {
-  const auto K = static_cast<size_t>(p.classes);
-  std::vector<float> scores;
-  std::vector<Label> targets;
-  for (size_t at = 0; at < p.targets.size(); at += K) {
-    const bool shown = std::ranges::any_of(
-        columns, [&](size_t k) { return p.targets[at + k] == Label::present; });
-    for (size_t i = 0; shown && i < columns.size(); ++i) {
-      scores.push_back(p.scores[at + columns[i]]);
-      targets.push_back(p.targets[at + columns[i]]);
+Scores scores_of(const Predictions& all, const std::vector<bool>& wanted) {
+  const auto K = static_cast<size_t>(all.classes);
+  require(wanted.size() == K, "zero_shot_metrics: {} marks for {} classes", wanted.size(), K);
+  Scores part{.classes = std::ranges::count(wanted, true)};
+  for (size_t at = 0; at < all.targets.size(); at += K) {
+    bool shown = false;
+    for (size_t k = 0; k < K; ++k) {
+      shown |= wanted[k] && all.targets[at + k] == Label::present;
+    }
+    for (size_t k = 0; shown && k < K; ++k) {
+      if (wanted[k]) {
+        part.scores.push_back(all.scores[at + k]);
+        part.targets.push_back(all.targets[at + k]);
+      }
     }
   }
-  const Predictions part{scores, targets, static_cast<int64_t>(columns.size())};
+  return part;
+}
+
+static PartMetrics part_metrics(const Predictions& all, const std::vector<bool>& wanted) {
+  const Scores scores = scores_of(all, wanted);
+  const Predictions part = scores.predictions();
   PartMetrics result{.classes = part.classes, .pictures = part.samples()};
   if (result.pictures > 0) {
     const MeanAp present = map_present(part);
@@ -37,8 +45,6 @@ PartMetrics part_metrics(const Predictions& p, const std::vector<size_t>& column
   return result;
 }
 
-}  // namespace
-
 double chance_ap(int64_t P, int64_t N) {
   const double slope =
       N > 1 ? static_cast<double>(P - 1) / static_cast<double>(N - 1) : 0;
@@ -50,16 +56,11 @@ double chance_ap(int64_t P, int64_t N) {
 }
 
 ZeroShotMetrics zero_shot_metrics(const Predictions& predictions, const std::vector<bool>& seen) {
-  require(static_cast<int64_t>(seen.size()) == predictions.classes,
-          "zero_shot_metrics: {} marks for {} classes", seen.size(), predictions.classes);
-  std::vector<size_t> of_seen, of_unseen, all;
-  for (size_t k = 0; k < seen.size(); ++k) {
-    (seen[k] ? of_seen : of_unseen).push_back(k);
-    all.push_back(k);
-  }
-  return {.unseen = part_metrics(predictions, of_unseen),
-          .all = part_metrics(predictions, all),
-          .seen = part_metrics(predictions, of_seen)};
+  std::vector<bool> unseen = seen;
+  unseen.flip();
+  return {.unseen = part_metrics(predictions, unseen),
+          .all = part_metrics(predictions, std::vector<bool>(seen.size(), true)),
+          .seen = part_metrics(predictions, seen)};
 }
 
 std::vector<NamedValue> named_values(const ZeroShotMetrics& m) {

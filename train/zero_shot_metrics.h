@@ -5,12 +5,15 @@
 #include <string>
 #include <vector>
 
-#include "train/metrics.h"
+#include "train/scores.h"
 
 namespace mld {
 
 // SDL's protocol (spec/metrics-data.md section 4): only some classes' columns, and of the pictures
-// those that show one of them; percent.
+// those that show one of them.   wanted [K]
+Scores scores_of(const Predictions& all, const std::vector<bool>& wanted);
+
+// The metrics of such a part; percent.
 struct PartMetrics {
   int64_t classes = 0, pictures = 0;
   double map = 0;           // over classes with positives, as map_present()

@@ -68,9 +68,7 @@ struct PlainTResNet : TResNet {
   using TResNet::TResNet;
   void each(Visitor& v) override {
     v("conv1", conv1);
-    for (size_t stage = 0; stage < layers.size(); ++stage) {
-      v(fmt::format("layer{}", stage + 1), layers[stage]);
-    }
+    v("", stages);
   }
 };
 
