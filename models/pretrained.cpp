@@ -165,8 +165,8 @@ ModelSpec model_of(std::span<const StateView> given, std::string_view backbone) 
                      fmt::join(names_of(backbones()), ", "));
   ModelSpec spec{.backbone = std::string(backbone.empty() ? nearest.name : backbone)};
   for (const HeadRow& head : heads()) {
-    spec.head = head.name;
-    if (read_head(spec, state)) {
+    spec.head = head.name;  // one that needs words cannot be known from its tensors alone
+    if (!head.reads_words(spec) && read_head(spec, state)) {
       return spec;
     }
   }
