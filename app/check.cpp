@@ -181,9 +181,11 @@ static void print_warnings(const Splits& splits, const Dataset* test) {
   }
 }
 
-ExitCode check_run(const Config& config, Device device) {
-  backend(device).set_deterministic(config.train.deterministic);  // fails without such a device
-  const RunData data = open_run_data(config);
+ExitCode check_run(const Config& given, Device device) {
+  backend(device).set_deterministic(given.train.deterministic);  // fails without such a device
+  const RunData data = open_run_data(given);
+  Config config = given;
+  config.model.word_dim = data.model.word_dim;
   std::unique_ptr<Dataset> test;
   if (!config.data.test.empty()) {
     DataOptions options = data_options(config, data.splits.train->label_space());

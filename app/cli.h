@@ -72,15 +72,36 @@ struct ThresholdsCommand : SplitCommand {
   std::optional<double> precision;  // wanted of every class; none: the best F1
 };
 
-struct PredictCommand {
-  std::string checkpoint;
+// Labels asked for, which the model need not know.
+struct LabelRequest {
+  std::string labels;       // separated by commas; "" = those the model knows
+  std::string labels_file;  // the same, one a line; "" = none. At most one of the two
+  std::string vectors;      // a file of word vectors for labels that the model never saw
+  std::string vocabulary;   // CLIP's tokenizer's
+  std::string prompt = "a photo of a {}";  // CLIP: what is compared with pictures, {} the label
+  std::string option = "--labels";         // where labels come from, for messages
+  bool needed = true;  // search that only saves embeddings has no labels
+};
+
+// A file of weights, and pictures for it.
+struct PictureCommand {
+  std::string checkpoint;             // or a CLIP's weights
   std::vector<std::string> pictures;  // files and folders, at least one
-  std::optional<int64_t> top_k;
-  std::optional<double> threshold;
   std::optional<int64_t> max_pixels;  // of a picture
   std::string device = "auto";
   DType precision = DType::f32;  // of activations
+  LabelRequest asked;
   bool json = false, csv = false;  // at most one
+};
+
+struct PredictCommand : PictureCommand {
+  std::optional<int64_t> top_k;
+  std::optional<double> threshold;
+};
+
+struct SearchCommand : PictureCommand {  // asked.labels is the query
+  int64_t top_k = 20;
+  std::string save_embeddings;  // "" = they are not kept
 };
 
 struct InfoCommand {
@@ -99,8 +120,8 @@ struct ExportCommand {
 };
 
 using MlinferCommand =
-    std::variant<PrintText, EvalCommand, ThresholdsCommand, PredictCommand, ExportCommand,
-                 InfoCommand>;
+    std::variant<PrintText, EvalCommand, ThresholdsCommand, PredictCommand, SearchCommand,
+                 ExportCommand, InfoCommand>;
 
 // As parse_mltrain.
 MlinferCommand parse_mlinfer(std::span<const std::string> arguments);

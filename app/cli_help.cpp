@@ -53,6 +53,20 @@ const std::string_view kMlinferHelp = R"(Uses trained image classifiers.
       --device DEVICE        auto, cpu, cuda or cuda:N (default auto: a GPU if there is one)
       --precision f32|bf16   of activations (default f32)
       --json | --csv         one JSON line per picture | CSV
+      --labels "A,B"         score these labels only; a model that knows labels by words (zero-shot)
+                             can be asked for any, and marks those it was not trained on: *
+      --labels-file FILE     the same, one a line
+      --vectors FILE         word vectors (GloVe, fastText ...) of labels that are not in CHECKPOINT
+  mlinfer predict CLIP_WEIGHTS PICTURE|FOLDER... --labels "A,B" --vocabulary FILE [options]
+                             CLIP as it is, without training: OpenAI's or open_clip's state dict
+      --vocabulary FILE      its tokenizer's bpe_simple_vocab_16e6.txt.gz
+      --prompt TEXT          what is compared with pictures, {} the label (default
+                             "a photo of a {}")
+  mlinfer search CHECKPOINT|CLIP_WEIGHTS PICTURE|FOLDER... --query "A,B" [options]   the pictures
+                             that show all of these best; options as for predict, but
+      --top-k N              how many (default 20)
+      --save-embeddings FILE keep what the model sees in the pictures: FILE is then searched in
+                             place of them, in no time, with SDL and CLIP for any query
   mlinfer export CHECKPOINT [options]                 the weights under another program's names
   mlinfer export WEIGHTS [key=value ...] [options]    another program's weights, also a .pth, as a
                              checkpoint; keys are the config's: data.image_size, data.normalize,

@@ -57,29 +57,66 @@ MlinferCommand parse_thresholds(std::span<const std::string> arguments) {
   return command;
 }
 
-MlinferCommand parse_predict(std::span<const std::string> arguments) {
-  PredictCommand command;
+// What predict and search share; `name` is the command's.
+void parse_pictures(Options& options, std::string_view name, PictureCommand& command,
+                    std::span<const std::string> arguments) {
   std::string precision(word(command.precision));
-  Options options("mlinfer predict", kMlinferHelp);
+  LabelRequest& asked = command.asked;
   add_precision(options, precision);
   options.add_option("--device", command.device);
-  options.add_option("--top-k", command.top_k)->check(CLI::Range(1, 1'000'000'000));
-  options.add_option("--threshold", command.threshold);
   options.add_option("--max-pixels", command.max_pixels)->check(CLI::Range(1, 1'000'000'000));
+  options.add_option("--vectors", asked.vectors);
+  options.add_option("--vocabulary", asked.vocabulary);
+  options.add_option("--prompt", asked.prompt);
   options.add_flag("--json", command.json);
   options.add_flag("--csv", command.csv);
   std::vector<std::string> positionals = options.positionals(arguments);
-  require<UsageError>(!positionals.empty(), "predict: no checkpoint given (see mlinfer --help)");
+  require<UsageError>(!positionals.empty(), "{}: no checkpoint given (see mlinfer --help)", name);
   require<UsageError>(positionals.size() > 1,
-                      "predict: no pictures given after the checkpoint '{}'",
+                      "{}: no pictures given after the checkpoint '{}'", name,
                       printable(positionals[0]));
-  require<UsageError>(!command.json || !command.csv, "predict: give --json or --csv, not both");
-  const double threshold = command.threshold.value_or(0);
-  require<UsageError>(threshold >= 0 && threshold <= 1,  // not NaN either
-                      "predict: --threshold must be a score from 0 to 1, got {}", threshold);
+  require<UsageError>(!command.json || !command.csv, "{}: give --json or --csv, not both", name);
+  const size_t hole = asked.prompt.find("{}");
+  require<UsageError>(hole != std::string::npos &&
+                          asked.prompt.find("{}", hole + 1) == std::string::npos,
+                      "{}: --prompt '{}' must have one {{}}, where the label goes", name,
+                      printable(asked.prompt));
   command.precision = from_word<DType>(precision).value();
   command.checkpoint = positionals[0];
   command.pictures.assign(positionals.begin() + 1, positionals.end());
+}
+
+MlinferCommand parse_predict(std::span<const std::string> arguments) {
+  PredictCommand command;
+  Options options("mlinfer predict", kMlinferHelp);
+  options.add_option("--top-k", command.top_k)->check(CLI::Range(1, 1'000'000'000));
+  options.add_option("--threshold", command.threshold);
+  const CLI::Option* labels = options.add_option("--labels", command.asked.labels);
+  const CLI::Option* file = options.add_option("--labels-file", command.asked.labels_file);
+  parse_pictures(options, "predict", command, arguments);
+  require<UsageError>(labels->count() + file->count() < 2,
+                      "predict: give --labels or --labels-file, not both");
+  require<UsageError>(labels->count() == 0 || !trimmed(command.asked.labels).empty(),
+                      "predict: --labels: no label; expected names separated by commas");
+  require<UsageError>(file->count() == 0 || !command.asked.labels_file.empty(),
+                      "predict: --labels-file: expected the name of a file");
+  const double threshold = command.threshold.value_or(0);
+  require<UsageError>(threshold >= 0 && threshold <= 1,  // not NaN either
+                      "predict: --threshold must be a score from 0 to 1, got {}", threshold);
+  return command;
+}
+
+MlinferCommand parse_search(std::span<const std::string> arguments) {
+  SearchCommand command;
+  command.asked.option = "--query";
+  Options options("mlinfer search", kMlinferHelp);
+  options.add_option("--query", command.asked.labels);
+  options.add_option("--top-k", command.top_k)->check(CLI::Range(1, 1'000'000'000));
+  options.add_option("--save-embeddings", command.save_embeddings);
+  parse_pictures(options, "search", command, arguments);
+  require<UsageError>(!trimmed(command.asked.labels).empty() || !command.save_embeddings.empty(),
+                      "search: give --query TEXT: what to look for, separated by commas");
+  command.asked.needed = !trimmed(command.asked.labels).empty();
   return command;
 }
 
@@ -130,13 +167,13 @@ MlinferCommand parse_info(std::span<const std::string> arguments) {
 MlinferCommand parse_mlinfer_alone(std::span<const std::string> arguments,
                                    const std::vector<std::string>& commands) {
   require<UsageError>(!arguments.empty(),
-                      "no command given: eval, thresholds, predict, export or info (see mlinfer "
-                      "--help)");
+                      "no command given: eval, thresholds, predict, search, export or info (see "
+                      "mlinfer --help)");
   Options options("mlinfer", kMlinferHelp);
   const std::vector<std::string> positionals = options.positionals(arguments);
   const std::string& name = positionals.empty() ? arguments[0] : positionals[0];
-  fail<UsageError>("unknown command '{}'{}; there are eval, thresholds, predict, export and "
-                   "info", printable(name), did_you_mean(name, commands));
+  fail<UsageError>("unknown command '{}'{}; there are eval, thresholds, predict, search, "
+                   "export and info", printable(name), did_you_mean(name, commands));
 }
 
 }  // namespace
@@ -146,6 +183,7 @@ MlinferCommand parse_mlinfer(std::span<const std::string> arguments) {
       {{"eval", parse_eval},
        {"thresholds", parse_thresholds},
        {"predict", parse_predict},
+       {"search", parse_search},
        {"export", parse_export},
        {"info", parse_info}},
       parse_mlinfer_alone, arguments);

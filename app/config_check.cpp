@@ -92,8 +92,12 @@ void check_contradictions(const Config& c, const GivenKeys& given,
   the.check(c.name.empty() || c.name == "." || c.name == ".." ||
                 c.name.find('/') != std::string::npos,
             {"name"}, "name: expected a name for the run's folder, without '/'");
-  the.check(c.task == Task::zero_shot, {"task"},
-            "task zero-shot is not available in this version; use multi-label or single-label");
+  the.check(c.task == Task::zero_shot && !reads_words(c.model),
+            {"task", "model.head", "model.query", "model.pooling"},
+            "task zero-shot needs a model that knows its classes by word vectors: model.head sdl, "
+            "or ml_decoder with model.query nlp or model.pooling word");
+  the.check(c.task != Task::zero_shot && !(c.data.unseen.empty() && c.data.seen.empty()),
+            {"task", "data.unseen", "data.seen"}, "data.unseen and data.seen need task zero-shot");
   const LossRow& loss = loss_row(c.loss);
   the.check(loss.single_label && !single, {"task", "loss.name"},
             fmt::format("loss.name {} ({}) needs task single-label; else use one of {}", loss.name,
@@ -103,11 +107,14 @@ void check_contradictions(const Config& c, const GivenKeys& given,
   the.check(c.loss.target_threshold > 0 && !loss.thresholds, {"loss.name", "loss.target_threshold"},
             "loss.target_threshold needs loss.name " +
                 names_where(losses(), &LossRow::thresholds, true));
-  const auto metrics = best_metric_names(single);
+  the.check(loss.embeddings != (c.model.head == "sdl"), {"model.head", "loss.name"},
+            "model.head sdl and loss.name sdl need each other");
+  const auto metrics = best_metric_names(c.task);
   the.check(std::find(metrics.begin(), metrics.end(), c.train.best_metric) == metrics.end(),
             {"task", "train.best_metric"},
-            fmt::format("train.best_metric {} needs task single-label; use mAP",
-                        c.train.best_metric));
+            fmt::format("train.best_metric {} needs task {}; use mAP", c.train.best_metric,
+                        word(c.train.best_metric.find("top") == 0 ? Task::single_label
+                                                                  : Task::zero_shot)));
   the.check(c.data.root.empty() && c.data.format != "shapes", {"data.format", "data.root"},
             fmt::format("data.root is missing: data.format {} reads a folder", c.data.format));
   the.check(c.augment.crop_scale && ((*c.augment.crop_scale)[0] > (*c.augment.crop_scale)[1] ||

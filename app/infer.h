@@ -21,6 +21,9 @@ ExitCode execute(const ThresholdsCommand& command);
 // ExitCode::data.
 ExitCode execute(const PredictCommand& command);
 
+// Ranks pictures by what they show. Bad pictures: as predict.
+ExitCode execute(const SearchCommand& command);
+
 // Writes a checkpoint's weights under another program's names, or another program's weights as a
 // checkpoint; prints the new file's path. Errors: DataError for a file that cannot be read,
 // UsageError for a naming that the model does not have.

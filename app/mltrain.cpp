@@ -109,6 +109,8 @@ ExitCode execute(const TrainCommand& command) {
   }
   use_threads(config.config.threads);
   const Device device = parse_device(config.config.device);
+  config.config.data.vectors_progress = reading_progress(
+      "reading word vectors", {stderr_style(), write_stderr, monotonic_seconds});
   RunLog log;
   log.add(terminal_sink(command.quiet));
   const bool saved = resuming && fs::exists(folder.state());
@@ -144,7 +146,9 @@ LoadedConfig config_to_check(const CheckCommand& command) {
 }
 
 ExitCode execute(const CheckCommand& command) {
-  const LoadedConfig config = config_to_check(command);
+  LoadedConfig config = config_to_check(command);
+  config.config.data.vectors_progress = reading_progress(
+      "reading word vectors", {stderr_style(), write_stderr, monotonic_seconds});
   use_threads(config.config.threads);
   return check_run(config.config, parse_device(config.config.device));
 }

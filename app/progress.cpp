@@ -158,4 +158,17 @@ std::unique_ptr<LogSink> terminal_sink(bool quiet) {
   return std::make_unique<Progress>(stderr_style(), quiet, write_stderr, monotonic_seconds);
 }
 
+std::function<void(int64_t done, int64_t bytes)> reading_progress(std::string what,
+                                                                  ProgressLine line) {
+  auto shared = std::make_shared<ProgressLine>(std::move(line));
+  return [what = std::move(what), shared](int64_t done, int64_t bytes) {
+    if (done >= bytes) {
+      shared->clear();
+    } else if (shared->style().terminal && shared->due()) {
+      const double part = static_cast<double>(done) / static_cast<double>(bytes);
+      shared->draw(fmt::format("{} {}", progress_bar(part, 20), what));
+    }
+  };
+}
+
 }  // namespace mld

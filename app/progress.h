@@ -73,6 +73,10 @@ class PictureProgress {
   double began_;
 };
 
+// Progress of reading a large file, on a terminal only; the line goes when the file is read.
+std::function<void(int64_t done, int64_t bytes)> reading_progress(std::string what,
+                                                                  ProgressLine line);
+
 // Progress, messages and a line per epoch; quiet: warnings and the epochs' lines only. Validation
 // and saving, between an epoch's line and the next step, do not count as training time.
 class Progress : public LogSink {

@@ -79,9 +79,10 @@ ScoredSplit score(const SplitCommand& command) {
   to(*loaded.model, device);
   // In the checkpoint's class order; a label outside its classes is an error, a class without
   // samples is not.
-  const auto split = open_dataset(data_options(config, {.names = loaded.info.class_names}),
+  const auto split = open_dataset(data_options(config, loaded.info.label_space()),
                                   command.split, Purpose::evaluation);
-  const std::unique_ptr<Objective> objective = make_objective(config, *loaded.model);
+  const std::unique_ptr<Objective> objective = make_objective(
+      config, *loaded.model, loaded.info.label_space(), loaded.info.label_space());
   check_labels(config.task, *split);
   Loader loader(*split, loader_options(config, Purpose::evaluation));
   PictureProgress progress({stderr_style(), write_stderr, monotonic_seconds}, split->size());

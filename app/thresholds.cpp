@@ -31,13 +31,13 @@ static void tell_of_exceptions(const ThresholdsCommand& command, const Evaluatio
 
 ExitCode execute(const ThresholdsCommand& command) {
   const std::filesystem::path file = weights_file(command.checkpoint);
-  require<UsageError>(read_checkpoint_info(file).task == Task::multi_label,
+  require<UsageError>(read_checkpoint_info(file).task != Task::single_label,
                       "thresholds: {} is a single-label checkpoint: its answer is the best class",
                       printable(command.checkpoint));
   ScoredSplit split = score(command);
   split.info.thresholds = fit_thresholds(split.scores.predictions(), command.precision);
   Evaluation result = evaluate(split.scores, split.info.class_names, split.one_label,
-                               split.info.thresholds);
+                               split.info.thresholds, split.info.seen);
   result.skipped = split.skipped;
   save_model(file, load_checkpoint(file).tensors, split.info);
   print_evaluation(command, result);

@@ -20,9 +20,14 @@ Var add(const Var& a, const Var& b);        // same shape and dtype
 Var scale(const Var& x, float factor);      // factor * x
 // The same rows for every picture.   x [R, D] -> [N, R, D]
 Var repeat_batch(const Var& x, int64_t N);
+// a's rows, then b's.   [A, ...], [B, ...] -> [A + B, ...]
+Var concat(const Var& a, const Var& b);
 Var transpose(const Var& x);                // [B, M, C] -> [B, C, M]
 // Rows [begin, end) of the first dimension, sharing memory.   [R, ...] -> [end - begin, ...]
 Var rows(const Var& x, int64_t begin, int64_t end);
+Var join_tokens(const Var& a, const Var& b);  // a's, then b's: [N, A, C], [N, B, C] -> [N, A+B, C]
+// Tokens [begin, end) of every picture.   [N, L, C] -> [N, end - begin, C]
+Var slice_tokens(const Var& x, int64_t begin, int64_t end);
 // Blocks of pixels as channels, in the order (row, column, channel of x). Errors: sides that are
 // not multiples of block.   [N, H, W, C] -> [N, H/block, W/block, block^2 C]
 Var space_to_depth(const Var& x, int block);
@@ -60,6 +65,7 @@ Var blur_pool(const Var& x);
 Var global_avg_pool(const Var& x);                 // [N, H, W, C] -> [N, 1, 1, C]
 Var mean_tokens(const Var& x);                     // [N, L, C] -> [N, C]
 Var variance_tokens(const Var& x);                 // unbiased, [N, L, C] -> [N, C]; L >= 2
+Var max_tokens(const Var& x);                      // [N, L, C] -> [N, C]; the first maximum wins
 Var scale_channels(const Var& x, const Var& gate);  // [N, H, W, C] times [N, 1, 1, C]
 
 // ---- elementwise --------------------------------------------------------------------------------
@@ -71,10 +77,14 @@ Var gelu(const Var& x);        // exact, by erf
 Var quick_gelu(const Var& x);  // x * sigmoid(1.702 x)
 Var sigmoid(const Var& x);
 Var softplus(const Var& x);
+Var exponential(const Var& x);
 // Zeroes with probability p in [0, 1), divides the rest by 1 - p; the tape's key decides which.
 // Identity without a tape, or with p = 0.
 Var dropout(const Var& x, float p);
 Var drop_path(const Var& x, float p);  // the same for whole pictures: stochastic depth. x [N, ...]
+// x + N(0, std^2), drawn from the tape's key like dropout's mask. Identity without a tape, or with
+// std = 0.
+Var gaussian_noise(const Var& x, float std);
 
 // ---- matrix products ----------------------------------------------------------------------------
 // x w^T + bias.   x [..., C], w [O, C], bias f32 [O] or none -> [..., O]
@@ -109,6 +119,13 @@ Var cross_entropy(const Var& logits, const Tensor& targets);
 // Single-label ASL per picture -> [N].   targets: one-hot [N, K]
 Var asl_single_label(const Var& logits, const Tensor& targets, const AslSingleSpec& spec = {},
                      const Tensor& weights = {});
+// Semantic diversity learning (arXiv 2105.05926), per picture -> [N]; the formula is that of
+// sdl_loss_forward in core/kernels.inc. Only a weight of 0 counts: it takes the label out.
+//   scores, targets, weights f32 [N, K]; variances f32 [N, D], or undefined for the ranking part
+//   alone; words f32 [K, D]
+// Errors: a spec.weight outside [0, 1].
+Var sdl_loss(const Var& scores, const Var& variances, const Tensor& targets, const Tensor& words,
+             const SdlSpec& spec = {}, const Tensor& weights = {});
 Var mean(const Var& x);  // of all elements -> [1]
 Var sum(const Var& x);   // of all elements -> [1]
 

@@ -46,8 +46,9 @@ class MLDecoder(nn.Module):
         self.pool = nn.Parameter(torch.randn(groups, dim, per_group) * 0.02)
         self.bias = nn.Parameter(torch.zeros(classes))
 
-    def forward(self, x):  # [N, C, H, W]
-        memory = F.relu(self.embed(x.flatten(2).transpose(1, 2))).transpose(0, 1)
+    def forward(self, x):  # [N, C, H, W], or [N, 1 + T, C] of a vision transformer
+        tokens = x[:, 1:] if x.dim() == 3 else x.flatten(2).transpose(1, 2)
+        memory = F.relu(self.embed(tokens)).transpose(0, 1)
         queries = self.queries.unsqueeze(1).expand(-1, x.shape[0], -1)
         h = torch.bmm(self.layer(queries, memory), self.pool)  # [K, N, g]
         return h.transpose(0, 1).flatten(1)[:, : self.classes] + self.bias
@@ -65,9 +66,14 @@ def build(name, head, classes, groups):
     return nn.Sequential(body, MLDecoder(classes, features, groups))
 
 
+# CLIP's image towers as timm builds them: the same arithmetic, other names of tensors.
+CLIP = {"clip_vit_b32": "vit_base_patch32_clip_quickgelu_224",
+        "clip_vit_b16": "vit_base_patch16_clip_quickgelu_224"}
+
+
 def build_timm(name, head, classes, groups):
     import timm  # only where torchvision does not have the network
-    model = timm.create_model(name, num_classes=classes)
+    model = timm.create_model(CLIP.get(name, name), num_classes=classes)
     if head == "gap":
         return model
     features = model.num_features

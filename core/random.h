@@ -75,6 +75,23 @@ MLD_HOST_DEVICE inline float random_uniform(const RandomKey& key, uint64_t i) {
   return uniform_from_bits(block[static_cast<unsigned>(i % 4)]);
 }
 
+// Element i of the stream, standard normal, on devices too: Box and Muller, elements 2j and 2j + 1
+// from the same two draws.
+template <class T>
+MLD_HOST_DEVICE inline T random_normal(const RandomKey& key, uint64_t i) {
+  const Philox4 block = philox(key.seed, i / 4 + (uint64_t{key.stream} << 40), key.step);
+  const unsigned pair = static_cast<unsigned>(i % 4) & 2u;
+  const T u = T{1} - static_cast<T>(uniform_from_bits(block[pair]));  // never 0
+  const T turn = static_cast<T>(uniform_from_bits(block[pair + 1]));
+  const T radius = std::sqrt(T{-2} * std::log(u));
+#ifdef __CUDA_ARCH__  // CUDA's cos has a way for large angles that takes local memory
+  return radius * (i % 2 == 0 ? cospi(T{2} * turn) : sinpi(T{2} * turn));
+#else
+  const T angle = T{2} * std::numbers::pi_v<T> * turn;
+  return radius * (i % 2 == 0 ? std::cos(angle) : std::sin(angle));
+#endif
+}
+
 // Draws one number after another from a stream: the host-side form for data and initialisation.
 class RandomStream {
  public:

@@ -11,7 +11,9 @@
 
 namespace mld {
 
-enum class Act { identity, relu, leaky_relu, relu6, gelu, quick_gelu, sigmoid, softplus };
+enum class Act {
+  identity, relu, leaky_relu, relu6, gelu, quick_gelu, sigmoid, softplus, exponential
+};
 
 inline constexpr float kRelu6Top = 6;  // relu6(x) = min(max(x, 0), 6)
 
@@ -88,6 +90,13 @@ struct DropoutSpec {
   bool active() const { return p > 0; }
 };
 
+// Element i gets std * random_normal(key, i) added. `step` as in DropoutSpec.
+struct NoiseSpec {
+  float std = 1;
+  RandomKey key{};
+  Tensor step{};
+};
+
 struct AttentionSpec {
   int heads = 8;
   bool causal = false;    // query i sees keys 0..i
@@ -107,6 +116,11 @@ struct AslSpec {
 // ASL for one label per picture: log-softmax, focusing weights, label smoothing.
 struct AslSingleSpec {
   float gamma_neg = 4, gamma_pos = 0, smoothing = 0.1f;
+};
+
+// SDL (arXiv 2105.05926): spec/losses-optim-schedule.md 4.
+struct SdlSpec {
+  float weight = 0.3f;  // lambda; used where variances are given
 };
 
 struct ImageNormSpec {

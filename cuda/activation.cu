@@ -48,6 +48,10 @@ struct Softplus {
   __device__ float value(float x) const { return softplus(x); }
   __device__ float slope(float x) const { return sigmoid(x); }
 };
+struct Exponential {
+  __device__ float value(float x) const { return expf(x); }
+  __device__ float slope(float x) const { return expf(x); }
+};
 
 template <class F>
 struct Value : F {
@@ -70,6 +74,7 @@ void with_kind(const ActivationSpec& spec, Body&& body) {
     case Act::quick_gelu: return body(QuickGelu());
     case Act::sigmoid: return body(Sigmoid());
     case Act::softplus: return body(Softplus());
+    case Act::exponential: return body(Exponential());
   }
 }
 

@@ -28,6 +28,13 @@ uint64_t fingerprint(const Dataset& data) {
   return hash.value();
 }
 
+uint64_t vectors_fingerprint(const LabelSpace& space) {
+  Hash hash;
+  const auto* bytes = static_cast<const char*>(space.vectors.raw());
+  hash.text({bytes, space.vectors.bytes()});
+  return hash.value();
+}
+
 uint64_t sizes_fingerprint(const Dataset& data) {
   Hash hash;
   for (int64_t i = 0; i < data.size(); ++i) {

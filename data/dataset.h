@@ -23,6 +23,7 @@ class Dataset {
   const LabelSpace& label_space() const { return space_; }
   const std::vector<std::string>& class_names() const { return space_.names; }
   void set_seen(std::vector<bool> seen) { space_.seen = std::move(seen); }
+  void set_vectors(Tensor vectors) { space_.vectors = std::move(vectors); }
 
   virtual int64_t size() const = 0;
   // Sample i's labels by ascending column, valid as long as the data set. A class that is not
@@ -57,6 +58,9 @@ class Dataset {
 // Identifies a data set: the class names and every sample's source and labels, hashed (FNV-1a 64).
 // A resumed run refuses data with a different fingerprint.
 uint64_t fingerprint(const Dataset& data);
+
+// Identifies the word vectors of a label space, which must have some.
+uint64_t vectors_fingerprint(const LabelSpace& space);
 
 // A hash of all picture files' sizes: a cheap sign that pictures were replaced (one replaced by a
 // file of the same size goes unnoticed). Reads each file's directory entry only.

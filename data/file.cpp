@@ -13,6 +13,7 @@
 
 #include "core/error.h"
 #include "data/file_kind.h"
+#include "data/file_pieces.h"
 
 namespace mld {
 namespace {
@@ -84,6 +85,29 @@ MappedFile::~MappedFile() {
   }
 }
 
+// As read(), but begins again after a signal.
+static size_t read_some(const FileDescriptor& file, const std::filesystem::path& path, char* to,
+                        size_t most) {
+  while (true) {
+    const ssize_t got = ::read(file.get(), to, most);
+    if (got >= 0 || errno != EINTR) {
+      require<DataError>(got >= 0, "{}: cannot read: {}", path.string(), reason());
+      return static_cast<size_t>(got);
+    }
+  }
+}
+
+void read_in_pieces(const std::filesystem::path& path, const TakePiece& take) {
+  size_t size = 0;
+  const FileDescriptor file = open_regular(path, size);
+  std::string piece(size_t{1} << 20, '\0');
+  while (const size_t got = read_some(file, path, piece.data(), piece.size())) {
+    if (!take(std::string_view(piece).substr(0, got), static_cast<int64_t>(size))) {
+      return;
+    }
+  }
+}
+
 std::string read_text_file(const std::filesystem::path& path, int64_t max_bytes) {
   size_t size = 0;
   const FileDescriptor file = open_regular(path, size);
@@ -92,15 +116,11 @@ std::string read_text_file(const std::filesystem::path& path, int64_t max_bytes)
   std::string text(size, '\0');
   size_t have = 0;
   while (have < size) {
-    const ssize_t got = ::read(file.get(), text.data() + have, size - have);
-    if (got < 0 && errno == EINTR) {
-      continue;
-    }
-    require<DataError>(got >= 0, "{}: cannot read: {}", path.string(), reason());
+    const size_t got = read_some(file, path, text.data() + have, size - have);
     if (got == 0) {
       break;  // truncated in the meantime
     }
-    have += static_cast<size_t>(got);
+    have += got;
   }
   text.resize(have);
   const std::string stand_in =

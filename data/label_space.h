@@ -13,7 +13,7 @@ namespace mld {
 // ones: zero-shot recognition is scored on classes that no training picture shows.
 struct LabelSpace {
   std::vector<std::string> names;  // [K] UTF-8
-  std::vector<bool> seen{};        // [K] whether a training picture shows it; empty = all true
+  std::vector<bool> seen{};  // [K] whether training shows it (zero-shot: may show); empty = all
   Tensor vectors{};                // f32 [K, D], a word vector per class; undefined = none
 
   int64_t size() const { return static_cast<int64_t>(names.size()); }

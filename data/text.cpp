@@ -4,12 +4,11 @@
 #include <cstdint>
 
 #include "core/error.h"
+#include "data/utf8.h"
 
 namespace mld {
-namespace {
 
-// The length of the well-formed UTF-8 character at the start of text, 0 if there is none; `code`
-// gets its code point. Table 3-7 of the Unicode standard.
+// Table 3-7 of the Unicode standard.
 size_t utf8_character(std::string_view text, uint32_t& code) {
   const auto byte = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
   const uint8_t lead = byte(0);
@@ -35,6 +34,8 @@ size_t utf8_character(std::string_view text, uint32_t& code) {
   const bool surrogate = code >= 0xD800 && code <= 0xDFFF;
   return overlong || surrogate || code > 0x10FFFF ? 0 : length;
 }
+
+namespace {
 
 // Characters that move the cursor, hide or reorder what is printed.
 bool is_unprintable(uint32_t code) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <optional>
 #include <string_view>
 #include <unordered_map>
 
@@ -47,8 +48,10 @@ std::vector<std::vector<int64_t>> strata_of(const Dataset& data, uint64_t seed) 
 
 class Subset : public Dataset {
  public:
-  Subset(std::unique_ptr<Dataset> data, std::vector<int64_t> samples)
-      : Dataset(data->label_space()), data_(std::move(data)), samples_(std::move(samples)) {
+  Subset(std::unique_ptr<Dataset> data, std::vector<int64_t> samples, LabelSpace space,
+         std::optional<LabelTable> labels)
+      : Dataset(std::move(space)), data_(std::move(data)), samples_(std::move(samples)),
+        own_labels_(std::move(labels)) {
     set_unlisted(data_->unlisted());
     for (const std::string& note : data_->notes()) {
       add_note(note);
@@ -56,7 +59,9 @@ class Subset : public Dataset {
   }
 
   int64_t size() const override { return static_cast<int64_t>(samples_.size()); }
-  std::span<const LabelEntry> labels(int64_t i) const override { return data_->labels(at(i)); }
+  std::span<const LabelEntry> labels(int64_t i) const override {
+    return own_labels_ ? own_labels_->row(i) : data_->labels(at(i));
+  }
   Image load(int64_t i) const override { return data_->load(at(i)); }
   void probe(int64_t i) const override { data_->probe(at(i)); }
   std::string source(int64_t i) const override { return data_->source(at(i)); }
@@ -69,6 +74,7 @@ class Subset : public Dataset {
 
   std::unique_ptr<Dataset> data_;
   std::vector<int64_t> samples_;
+  std::optional<LabelTable> own_labels_;
 };
 
 }  // namespace
@@ -127,7 +133,15 @@ std::vector<bool> listed_part(const Dataset& data, const std::filesystem::path& 
 }
 
 std::unique_ptr<Dataset> subset(std::unique_ptr<Dataset> data, std::vector<int64_t> samples) {
-  return std::make_unique<Subset>(std::move(data), std::move(samples));
+  LabelSpace space = data->label_space();
+  return std::make_unique<Subset>(std::move(data), std::move(samples), std::move(space),
+                                  std::nullopt);
+}
+
+std::unique_ptr<Dataset> subset(std::unique_ptr<Dataset> data, std::vector<int64_t> samples,
+                                LabelSpace space, LabelTable labels) {
+  return std::make_unique<Subset>(std::move(data), std::move(samples), std::move(space),
+                                  std::move(labels));
 }
 
 }  // namespace mld

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "data/dataset.h"
+#include "data/formats/file_dataset.h"
 
 namespace mld {
 
@@ -26,5 +27,8 @@ std::vector<bool> listed_part(const Dataset& data, const std::filesystem::path& 
 
 // The given samples of a data set, in this order.
 std::unique_ptr<Dataset> subset(std::unique_ptr<Dataset> data, std::vector<int64_t> samples);
+// The same with other labels: row i of `labels`, in columns of `space`, for the i-th sample.
+std::unique_ptr<Dataset> subset(std::unique_ptr<Dataset> data, std::vector<int64_t> samples,
+                                LabelSpace space, LabelTable labels);
 
 }  // namespace mld

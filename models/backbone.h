@@ -4,18 +4,20 @@
 #include <functional>
 #include <string_view>
 
+#include "models/word_input.h"
 #include "nn/module.h"
 
 namespace mld {
 
 // Called with a stage's name and output [N, H, W, C] while a model runs: "stem" (TResNet:
 // "SpaceToDepth" and "conv1"), then the model's own stages ("layer1" .. "layer4" of ResNet and
-// TResNet), "pooled" [N, C] (global average pooling heads).
+// TResNet; "transformer" of a ViT, [N, T, C] as is its "stem"), "pooled" [N, C] (global average
+// pooling heads).
 using Tap = std::function<void(std::string_view stage, const Var& y)>;
 
 // Turns pictures into a feature map.
 struct Backbone : Module {
-  // images [N, H, W, 3] -> [N, H/32, W/32, features()], sizes rounded up
+  // images [N, H, W, 3] -> [N, H/32, W/32, features()], sizes rounded up; or tokens [N, T, C]
   virtual Var operator()(const Var& images, const Tap& tap = {}) = 0;
   virtual int64_t features() const = 0;
   // In how many steps the rate of set_drop_path() rises over n blocks; timm's ResNets end with the
@@ -31,8 +33,8 @@ struct LinearStyle {
 };
 
 // Turns a feature map into logits.
-struct Head : Module {
-  // x [N, H, W, C], or tokens [N, T, C] -> logits [N, K] in x's dtype
+struct Head : Module, WordInput {
+  // x [N, H, W, C], or tokens [N, T, C] -> logits [N, K] in x's dtype; see WordInput for more
   virtual Var operator()(const Var& x, const Tap& tap = {}) = 0;
 };
 

@@ -6,10 +6,11 @@
 
 namespace mld {
 
-struct Model : Module {
+struct Model : Module, WordInput {
   ModelSpec spec;  // what a checkpoint needs to rebuild it
 
-  // images [N, H, W, 3], float32 or bfloat16 -> outputs [N, spec.classes] in the same dtype
+  // images [N, H, W, 3], float32 or bfloat16 -> outputs [N, K] in the same dtype; K: the classes,
+  // spec.classes or those of set_words(); see WordInput for what else they may be
   virtual Var operator()(const Var& images, const Tap& tap = {}) = 0;
   // Channels of the last feature map.
   virtual int64_t features() const = 0;

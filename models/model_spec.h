@@ -12,20 +12,52 @@ namespace mld {
 enum class QueryKind {
   random,     // N(0, 1), not trained (the published default)
   learnable,  // the same start, trained
+  nlp,        // projections of the classes' word vectors
 };
-constexpr std::array<std::string_view, 2> words_of(QueryKind) { return {"random", "learnable"}; }
+constexpr std::array<std::string_view, 3> words_of(QueryKind) {
+  return {"random", "learnable", "nlp"};
+}
+
+// Where the weights come from that turn a query's output into its classes' logits.
+enum class PoolingKind {
+  learned,  // group fully connected: every class has its own
+  shared,   // one set for all queries: one vector for each of a query's classes
+  word,     // the classes' word vectors times one learned matrix
+};
+constexpr std::array<std::string_view, 3> words_of(PoolingKind) {
+  return {"learned", "shared", "word"};
+}
+
+// What random queries are trained to say.
+enum class RandomTarget {
+  label,      // their own logits, 1: the paper's words
+  is_random,  // a further logit of every query: 1 for random ones, else 0
+};
+constexpr std::array<std::string_view, 2> words_of(RandomTarget) { return {"label", "is_random"}; }
 
 // Everything that decides a model's parameters and shapes.
 struct ModelSpec {
   std::string backbone = "resnet50";  // see backbones()
   std::string head = "ml_decoder";    // see heads()
-  int64_t classes = 0;                // from the data, never set by the user
+  // From the data, never set by the user: the classes of training, the width of their word vectors
+  // (0: they have none).
+  int64_t classes = 0, word_dim = 0;
   // Heads with a decoder layer:
-  int64_t groups = -1;      // ml_decoder: G queries; negative: 100; at most `classes`
+  // ml_decoder: G queries; negative: 100, or with nlp one per class; at most `classes`
+  int64_t groups = -1;
   int64_t embed_dim = 768;  // D, a multiple of the attention's heads
   int64_t ffn = 2048;
   QueryKind query = QueryKind::random;  // ml_decoder
+  PoolingKind pooling = PoolingKind::learned;  // ml_decoder
+  bool query_relu = false;  // ml_decoder, nlp with several classes a query: ReLU behind projection
+  // ml_decoder, in training: noise, cut-out and random queries (arXiv 2111.12933, 2.3.3), on word
+  // vectors or, without them, on the query table.
+  double noise_std = 0, query_cutout = 0;
+  int64_t num_random = 0;
+  RandomTarget random_target = RandomTarget::label;
   double dropout = 0.1;
+  // sdl:
+  int64_t principal_vectors = 7;
   // Any head:
   double drop_path = 0;  // see set_drop_path()
 

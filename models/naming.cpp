@@ -48,6 +48,11 @@ constexpr NameRule kEfficientNetPyTorch[] = {
     {R"(^blocks\.(\d+)\.bn2\.)", "_blocks.$1._bn1."},
     {R"(^blocks\.(\d+)\.bn3\.)", "_blocks.$1._bn2."}};
 
+// open_clip's models whose text encoder is a module; its others have OpenAI's names.
+constexpr NameRule kOpenClip[] = {
+    {R"(^(transformer|token_embedding|ln_final)\.)", "text.$1."},
+    {R"(^(positional_embedding|text_projection)$)", "text.$1"}};
+
 constexpr NamingScheme kSchemes[] = {
     {.name = "mldecoder", .backbones = "", .rules = {}},
     {.name = "official", .backbones = "tresnet", .rules = {}},
@@ -57,6 +62,8 @@ constexpr NamingScheme kSchemes[] = {
     {.name = "timm", .backbones = "resnet", .rules = kTimmHeads},
     {.name = "timm", .backbones = "efficientnet_lite", .rules = kTimmHeads},
     {.name = "sdl", .backbones = "tresnet", .rules = kSdl},
+    {.name = "openai", .backbones = "clip", .rules = {}},
+    {.name = "open_clip", .backbones = "clip", .rules = kOpenClip},
     {.name = "efficientnet_pytorch", .backbones = "efficientnet_lite",
      .rules = kEfficientNetPyTorch, .only_gap = true, .flat_blocks = true},
 };
@@ -166,6 +173,14 @@ std::vector<ForeignName> foreign_names(const NamingScheme& scheme,
 }
 
 bool is_constant(std::string_view name) { return name.ends_with(".filt"); }
+
+bool is_other_part_of_clip(const std::string& name) {
+  static const std::regex other(
+      R"(^visual\.(proj$|attnpool\.)|^(text\.)?(transformer\.|token_embedding\.|ln_final\.))"
+      R"(|^(text\.)?(positional_embedding|text_projection|attn_mask)$|^logit_(scale|bias)$)"
+      R"(|^(input_resolution|context_length|vocab_size)$)");  // numbers in OpenAI's archives
+  return std::regex_search(name, other);
+}
 
 StateDict export_state(const StateDict& ours, const NamingScheme& scheme) {
   std::vector<std::string> names;

@@ -54,6 +54,9 @@ std::vector<ForeignName> foreign_names(const NamingScheme& scheme,
 // Tensors that a model of theirs has, but none of ours: fixed blur kernels.
 bool is_constant(std::string_view name);
 
+// Tensors of CLIP that a part of it, an image encoder without its last pool, does not have.
+bool is_other_part_of_clip(const std::string& name);
+
 // The state as the other program stores it, in our order.
 StateDict export_state(const StateDict& ours, const NamingScheme& scheme);
 

@@ -4,11 +4,13 @@
 #include <set>
 #include <sstream>
 
+#include "models/clip_vision.h"
 #include "models/efficientnet_lite.h"
 #include "models/gap_head.h"
 #include "models/ml_decoder.h"
 #include "models/residual.h"
 #include "models/resnet.h"
+#include "models/sdl_head.h"
 #include "models/transformer_decoder.h"
 #include "models/tresnet.h"
 
@@ -59,6 +61,26 @@ constexpr BackboneRow lite_row(std::string_view name, std::string_view timm_name
           {.by_classes = true}};
 }
 
+// CLIP's image encoders, without the last pool.
+template <int layers, int patch, int width, int image_size>
+std::unique_ptr<Backbone> clip_vit() {
+  return std::make_unique<ClipVit>(ClipVitSpec{.image_size = image_size,
+                                               .patch = patch,
+                                               .width = width,
+                                               .layers = layers,
+                                               .heads = width / 64,
+                                               .embed = 0});
+}
+
+template <int... layers>
+std::unique_ptr<Backbone> clip_resnet() {
+  return std::make_unique<ClipResNet>(ClipResNetSpec{.layers = {layers...}, .embed = 0});
+}
+
+constexpr BackboneRow clip_row(std::string_view name, std::unique_ptr<Backbone> (*make)()) {
+  return {name, "", make, "head", "visual.conv1", Normalize::clip};
+}
+
 std::unique_ptr<Head> gap(const ModelSpec& spec, int64_t features, const LinearStyle& linear) {
   return std::make_unique<GapHead>(features, spec.classes, linear);
 }
@@ -70,6 +92,10 @@ std::unique_ptr<Head> ml_decoder(const ModelSpec& spec, int64_t features, const 
 std::unique_ptr<Head> transformer_decoder(const ModelSpec& spec, int64_t features,
                                           const LinearStyle&) {
   return std::make_unique<TransformerDecoder>(spec, features);
+}
+
+std::unique_ptr<Head> sdl(const ModelSpec& spec, int64_t features, const LinearStyle&) {
+  return std::make_unique<SdlHead>(spec, features);
 }
 
 constexpr BackboneRow kBackbones[] = {
@@ -90,12 +116,18 @@ constexpr BackboneRow kBackbones[] = {
     lite_row("efficientnet_lite2", "tf_efficientnet_lite2", lite<EfficientNetLiteSpec{1.1, 1.2}>),
     lite_row("efficientnet_lite3", "tf_efficientnet_lite3", lite<EfficientNetLiteSpec{1.2, 1.4}>),
     lite_row("efficientnet_lite4", "tf_efficientnet_lite4", lite<EfficientNetLiteSpec{1.4, 1.8}>),
+    clip_row("clip_rn50", clip_resnet<3, 4, 6, 3>),
+    clip_row("clip_rn101", clip_resnet<3, 4, 23, 3>),
+    clip_row("clip_vit_b32", clip_vit<12, 32, 768, 224>),
+    clip_row("clip_vit_b16", clip_vit<12, 16, 768, 224>),
+    clip_row("clip_vit_tiny", clip_vit<6, 8, 192, 64>),  // ours, to train from scratch
 };
 
 constexpr HeadRow kHeads[] = {
     {"gap", gap, 0},
-    {"ml_decoder", ml_decoder, kMlDecoderHeads},
+    {"ml_decoder", ml_decoder, kMlDecoderHeads, ml_decoder_reads_words},
     {"transformer_decoder", transformer_decoder, kTransformerDecoderHeads},
+    {"sdl", sdl, 0, [](const ModelSpec&) { return true; }},
 };
 
 }  // namespace
@@ -114,6 +146,8 @@ const BackboneRow& backbone_row(const ModelSpec& spec) {
 const HeadRow& head_row(const ModelSpec& spec) {
   return row_named(heads(), spec.head, "model.head");
 }
+
+bool reads_words(const ModelSpec& spec) { return head_row(spec).reads_words(spec); }
 
 Classifier::Classifier(std::unique_ptr<Backbone> backbone_, std::unique_ptr<Head> head_,
                        std::string_view head_name_)

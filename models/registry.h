@@ -32,12 +32,15 @@ struct HeadRow {
   // `linear` is the backbone's, for a head that has its published classifier's place.
   std::unique_ptr<Head> (*make)(const ModelSpec& spec, int64_t features, const LinearStyle& linear);
   int attention_heads;  // they must divide model.embed_dim; 0: the head does not use it
+  // Whether it knows its classes by word vectors.
+  bool (*reads_words)(const ModelSpec& spec) = [](const ModelSpec&) { return false; };
 };
 std::span<const BackboneRow> backbones();
 std::span<const HeadRow> heads();
 // Errors: UsageError for an unknown name (lists the known ones).
 const BackboneRow& backbone_row(const ModelSpec& spec);
 const HeadRow& head_row(const ModelSpec& spec);
+bool reads_words(const ModelSpec& spec);  // as the head's row says
 
 // ---- models -------------------------------------------------------------------------------------
 
@@ -53,6 +56,10 @@ struct Classifier : Model {
 
   Var operator()(const Var& images, const Tap& tap = {}) override;
   int64_t features() const override { return backbone->features(); }
+  int64_t word_dim() const override { return head->word_dim(); }
+  void set_words(const Tensor& words) override { head->set_words(words); }
+  bool embeds() const override { return head->embeds(); }
+  std::vector<float> extra_targets() const override { return head->extra_targets(); }
   void each(Visitor& v) override;
 };
 

@@ -14,6 +14,9 @@ ModelSummary model_summary(const ModelSpec& spec, int64_t height, int64_t width)
   meta::Ledger ledger;
   const std::unique_ptr<Classifier> model = make_model(spec);
   to(*model, kMeta);
+  if (model->word_dim() > 0) {
+    model->set_words(Tensor({spec.classes, spec.word_dim}, DType::f32, kMeta));
+  }
   for (const auto& [name, p] : parameters(*model)) {
     ledger.own(p->value, module_of(name), p->shape.numel());
     summary.trainable += p->trainable ? p->shape.numel() : 0;
@@ -29,7 +32,7 @@ ModelSummary model_summary(const ModelSpec& spec, int64_t height, int64_t width)
   };
   const Var images(Tensor({1, height, width, 3}, DType::f32, kMeta));
   const Var logits = (*model)(images, [&](std::string_view stage, const Var& y) {
-    if (y.shape().rank() == 4) {  // a feature map: the backbone's
+    if (stage != "pooled") {  // that is the head's
       end_stage(stage, y);
     }
   });

@@ -23,7 +23,7 @@ Var MultiheadAttention::operator()(const Var& query, const Var& memory) {
   const auto project = [&](const Var& x, int64_t block) {
     return linear(x, rows(w, block * D, (block + 1) * D), rows(b, block * D, (block + 1) * D));
   };
-  AttentionSpec spec{.heads = heads};
+  AttentionSpec spec{.heads = heads, .causal = causal};
   if (training && memory.tape != nullptr && dropout > 0) {
     spec.dropout = {.p = dropout, .key = memory.tape->next_random(),
                     .step = memory.tape->random_step()};

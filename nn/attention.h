@@ -10,6 +10,7 @@ namespace mld {
 struct MultiheadAttention : Module {
   int heads;
   float dropout;             // on the probabilities, in training
+  bool causal = false;       // query i sees memory 0..i
   Parameter in_proj_weight;  // [3D, D]: rows [0, D) project queries, [D, 2D) keys, [2D, 3D) values
   Parameter in_proj_bias;    // [3D]
   Linear out_proj;           // [D, D]

@@ -201,7 +201,8 @@ TEST_CASE("errors: descriptions that contradict themselves or the tensors") {
   without.erase("classes");
   CHECK_EQ(file.message(without), "FILE: its metadata lack \"classes\"");
   CHECK_EQ(file.with("task", "regression"),
-           "FILE: metadata \"task\" is regression, known are multi-label, single-label");
+           "FILE: metadata \"task\" is regression, known are multi-label, single-label, "
+           "zero-shot");
   CHECK_EQ(file.with("weights", "best"), "FILE: metadata \"weights\" is best, known are raw, ema");
   CHECK_EQ(file.with("classes", "[\"a\"]"), "FILE: 1 class names for a model of 3 classes");
   CHECK_EQ(file.with("classes", "[1]"), "FILE: metadata \"classes\": entry 0 must be text");

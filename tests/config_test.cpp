@@ -89,7 +89,8 @@ TEST_CASE("every key of the interface exists, with its type") {
       "name", "task", "seed", "threads", "device", "data.format", "data.root", "data.train",
       "data.val", "data.test", "data.image_size", "data.resize", "data.interpolation",
       "data.normalize", "data.unlabelled", "data.difficult", "data.on_bad_image",
-      "data.max_bad_fraction", "data.workers", "data.train_size", "data.val_size",
+      "data.unseen", "data.seen", "data.vectors", "data.vector_norm", "data.max_bad_fraction",
+      "data.workers", "data.train_size", "data.val_size",
       "augment.hflip", "augment.crop_scale", "augment.cutout", "augment.aa", "model.backbone",
       "model.head", "model.groups", "model.embed_dim", "model.query", "model.init",
       "model.init_policy", "loss.name", "loss.gamma_neg", "loss.gamma_pos", "loss.clip",
@@ -115,7 +116,7 @@ TEST_CASE("every key is read into its own field and written back") {
     const std::string before = mld::to_toml(config);
     const std::string value = other_value(key, key.get(config));
     const std::set<std::string> alone_contradict_defaults = {
-        "task", "data.format", "schedule.cooldown_epochs", "schedule.warmup_epochs",
+        "task", "data.format", "data.unseen", "data.seen", "schedule.cooldown_epochs", "schedule.warmup_epochs",
         "optim.grad_accum_steps", "loss.target_threshold", "loss.smoothing"};
     if (alone_contradict_defaults.contains(key.full_name())) {
       continue;  // see the test of contradictions
@@ -225,8 +226,8 @@ TEST_CASE("wrong types and values: what was expected and what came") {
                  "loss.class_weights: expected a list of numbers from 0 to 1000000, got [1, -1]");
   check_contains(error_of("name = 2020-01-01\n" + kShapes), "expected text, got a date or time");
   check_contains(error_of(kShapes + "[loss]\nname = \"als\"\n"),
-                 "expected one of asl, bce, ce, asl_single, asl_mild, focal, got the text \"als\", "
-                 "did you mean 'asl'?");
+                 "expected one of asl, bce, ce, asl_single, asl_mild, focal, sdl, got the text "
+                 "\"als\", did you mean 'asl'?");
   check_contains(error_of(kShapes, {"train.epochs=many"}),
                  "command line: train.epochs: expected integer from 1 to 1000000, got the text "
                  "\"many\"\n  | train.epochs=many\n  |              ^~~~");
@@ -271,7 +272,11 @@ TEST_CASE("text that is not TOML") {
 }
 
 TEST_CASE("contradictions") {
-  check_contains(error_of("task = \"zero-shot\"\n" + kShapes), "not available in this version");
+  check_contains(error_of("task = \"zero-shot\"\n" + kShapes),
+                 "needs a model that knows its classes by word vectors");
+  check_contains(error_of(kShapes + "unseen = \"red star\"\n"),
+                 "data.unseen and data.seen need task zero-shot");
+  check_contains(error_of(kShapes, {"train.best_metric=mAP_ZSL"}), "needs task zero-shot; use mAP");
   check_contains(error_of(kShapes + "[loss]\nname = \"ce\"\n"),
                  "a.toml:4:8: loss.name ce (cross-entropy) needs task single-label");
   check_contains(error_of(kShapes + "[loss]\nsmoothing = 0.1\n"), "needs task single-label");

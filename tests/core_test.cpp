@@ -1,6 +1,7 @@
 // core: shapes, tensors, random numbers, bfloat16, the kernel table, devices.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <limits>
@@ -165,6 +166,28 @@ TEST_CASE("random: streams differ in every part of their key, and have the right
   for (const int count : counts) {
     CHECK(std::abs(count - kDraws / 7) < 550);  // 5.0
   }
+}
+
+TEST_CASE("random: normal numbers have the right moments, and neighbours do not depend") {
+  const RandomKey key{.seed = 3, .step = 4, .stream = 5};
+  constexpr uint64_t kCount = 100'000;
+  double sum = 0, squares = 0, fourths = 0, neighbours = 0, last = 0, largest = 0;
+  for (uint64_t i = 0; i < kCount; ++i) {
+    const double x = random_normal<double>(key, i);
+    CHECK(std::abs(x - static_cast<double>(random_normal<float>(key, i))) < 1e-5);
+    sum += x;
+    squares += x * x;
+    fourths += x * x * x * x;
+    neighbours += x * last;
+    last = x;
+    largest = std::max(largest, std::abs(x));
+  }
+  CHECK(std::abs(sum / kCount) < 0.015);  // about five deviations each
+  CHECK(std::abs(squares / kCount - 1) < 0.025);
+  CHECK(std::abs(fourths / kCount - 3) < 0.16);
+  CHECK(std::abs(neighbours / kCount) < 0.016);
+  CHECK(largest > 3.5);
+  CHECK(largest < 6);  // -2 log 2^-24 has the root 5.77
 }
 
 TEST_CASE("bfloat16: rounds to nearest, ties to even") {

@@ -75,7 +75,7 @@ TEST_CASE("fast math: infinities and NaN") {
 
 TEST_CASE("activation: NaN is not hidden") {
   for (const Act act : {Act::identity, Act::relu, Act::leaky_relu, Act::relu6, Act::gelu,
-                        Act::quick_gelu, Act::sigmoid, Act::softplus}) {
+                        Act::quick_gelu, Act::sigmoid, Act::softplus, Act::exponential}) {
     for (const DType dtype : {DType::f32, DType::bf16}) {
       Tensor x = Tensor::full({3}, kNan, dtype), y = x.like();
       cpu::activation_forward(x, {.kind = act}, y);

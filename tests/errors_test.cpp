@@ -22,6 +22,17 @@ TEST_CASE("errors: movement") {
   CHECK_ERROR(reshape(f32({2, 3}), {4}), "reshape: [2, 3] has 6 elements, but [4] has 4");
   CHECK_ERROR(rows(f32({2, 3}), 1, 3), "rows: [1, 3) are not rows of a tensor of shape [2, 3]");
   CHECK_ERROR(rows(f32({2, 3}), 2, 1), "rows: [2, 1) are not rows of a tensor of shape [2, 3]");
+  CHECK_ERROR(slice_tokens(f32({2, 3, 4}), 1, 4),
+              "slice_tokens: x is [2, 3, 4], so tokens must be within [0, 3), got [1, 4)");
+  CHECK_ERROR(slice_tokens(f32({2, 3, 4}), 2, 2),
+              "slice_tokens: x is [2, 3, 4], so tokens must be within [0, 3), got [2, 2)");
+  CHECK_ERROR(slice_tokens(f32({2, 3}), 0, 1), "slice_tokens: x must be [N, L, C], got [2, 3]");
+  CHECK_ERROR(join_tokens(f32({2, 3, 4}), f32({2, 1, 5})),
+              "join_tokens: a is float32 [2, 3, 4] on cpu, so b must be [2, *, 4] of that dtype "
+              "there, got float32 [2, 1, 5] on cpu");
+  CHECK_ERROR(join_tokens(f32({2, 3, 4}), half({2, 1, 4})),
+              "join_tokens: a is float32 [2, 3, 4] on cpu, so b must be [2, *, 4] of that dtype "
+              "there, got bfloat16 [2, 1, 4] on cpu");
   CHECK_ERROR(cast(ints({2}), DType::f32), "cast: x must be float32 or bfloat16, got int32");
   CHECK_ERROR(cast(f32({2}), DType::u8), "cast: the dtype must be float32 or bfloat16, got uint8");
   CHECK_ERROR(cast(kNone, DType::f32), "cast: x is undefined");
@@ -146,6 +157,12 @@ TEST_CASE("errors: pooling and channels") {
               "blur_pool: x must be float32 or bfloat16, got int32");
   CHECK_ERROR(global_avg_pool(f32({2, 3})), "global_avg_pool: x must be [N, H, W, C], got [2, 3]");
   CHECK_ERROR(mean_tokens(f32({2, 3})), "mean_tokens: x must be [N, L, C], got [2, 3]");
+  CHECK_ERROR(max_tokens(f32({2, 3})), "max_tokens: x must be [N, L, C], got [2, 3]");
+  CHECK_ERROR(gaussian_noise(f32({3}), -1), "gaussian_noise: std must not be negative, got -1");
+  CHECK_ERROR(concat(f32({2, 3}), f32({2, 4})),
+              "concat: a is [2, 3], so b must have its rank and row shape, got [2, 4]");
+  CHECK_ERROR(concat(f32({}), f32({})),
+              "concat: a is [], so b must have its rank and row shape, got []");
   CHECK_ERROR(variance_tokens(f32({2, 1, 3})),
               "variance_tokens: x is [2, 1, 3], the unbiased variance needs L >= 2");
   CHECK_ERROR(variance_tokens(f32({2, 3})), "variance_tokens: x must be [N, L, C], got [2, 3]");
@@ -250,6 +267,11 @@ TEST_CASE("errors: losses") {
               "binary_cross_entropy: logits are [2, 3] on cpu, so weights must be float32 of that "
               "shape on that device, got float32 [2] on cpu");
   CHECK_ERROR(cross_entropy(kNone, y), "cross_entropy: logits is undefined");
+  const Tensor words = Tensor::zeros({x.shape()[1], 4});
+  CHECK_ERROR(sdl_loss(x, {}, y, words, {.weight = 2}),
+              "sdl_loss: weight must be in [0, 1], got 2");
+  CHECK_THROWS_AS(sdl_loss(x, {}, y, Tensor::zeros({1, 4})), Error);
+  CHECK_THROWS_AS(sdl_loss(x, f32({1, 1}), y, words), Error);
   CHECK_ERROR(asl_single_label(x, y, {.smoothing = 2}),
               "asl_single_label: needs gammas >= 0 and smoothing in [0, 1]; got gamma_neg 4, "
               "gamma_pos 0, smoothing 2");

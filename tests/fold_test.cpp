@@ -46,7 +46,9 @@ TEST_CASE("every backbone folded: the logits within 1e-4 of the unfolded ones") 
     const double error = largest_error(folded.to_vector(), plain.to_vector());
     MESSAGE(row.name, ": ", error);
     CHECK(error <= 1e-4);
-    CHECK(error > 0);  // it is another arithmetic
+    if (!buffers(*model).empty()) {  // it has norms to fold
+      CHECK(error > 0);  // it is another arithmetic
+    }
   }
 }
 

@@ -11,6 +11,7 @@
 #include "autograd/ops.h"
 #include "core/memory.h"
 #include "core/meta/meter.h"
+#include "models/registry.h"
 #include "models/summary.h"
 #include "reference.h"
 
@@ -252,6 +253,22 @@ TEST_CASE("summary: a row per layer and per stage, and hardly a byte of real mem
   }
   CHECK_EQ(sum.parameters, summary.total.parameters);
   CHECK_EQ(sum.macs, summary.total.macs);
+}
+
+TEST_CASE("meta: inference of a ViT takes memory for its tokens, not for their square") {
+  const auto model = make_model({.backbone = "clip_vit_tiny", .head = "gap", .classes = 2});
+  set_training(*model, false);
+  to(*model, kMeta);
+  const auto peak = [&](int64_t side) {
+    const meta::Meter meter;
+    (*model)(Var(Tensor({1, side, side, 3}, DType::f32, kMeta)));
+    return meter.peak();
+  };
+  constexpr size_t kTokens = 1 + 64 * 64, kHeads = 3;
+  const size_t small = peak(128), large = peak(512);  // 16 times the patches
+  CHECK(small > 0);
+  CHECK(large < 17 * small);
+  CHECK(large < kHeads * kTokens * kTokens * sizeof(float) / 3);
 }
 
 }  // namespace mld

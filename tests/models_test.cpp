@@ -81,7 +81,7 @@ TEST_CASE("ML-Decoder: a frozen query gets no gradient; its state fits a learnab
     Tape tape;
     const Var x = tape.constant(random_tensor({2, 2, 2, 6}, 3));
     tape.backward(sum((*head)(x)));
-    CHECK_EQ(head->query_embed.grad.defined(), head == &learnable);
+    CHECK_EQ(head->query_embed->grad.defined(), head == &learnable);
     CHECK(head->layer.norm1.weight.grad.defined());
   }
   load_state(frozen, state_dict(learnable));  // and back
@@ -321,7 +321,8 @@ TEST_CASE("errors: model descriptions and inputs") {
            fmt::format("model.backbone: unknown name \"resnet51\"; known are {}",
                        fmt::join(names_of(backbones()), ", ")));
   CHECK_EQ(error({.head = "fc", .classes = 2}),
-           "model.head: unknown name \"fc\"; known are gap, ml_decoder, transformer_decoder");
+           "model.head: unknown name \"fc\"; known are gap, ml_decoder, transformer_decoder, "
+           "sdl");
   CHECK_EQ(error({.classes = 0}), "model: needs at least one class, got 0");
   CHECK_EQ(error({.classes = 2, .embed_dim = 300}),
            "ml_decoder: embed_dim must be a multiple of 8 (attention heads), got 300");

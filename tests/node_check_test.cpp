@@ -31,6 +31,8 @@ void train(const ModelSpec& spec, int64_t side, NodeCheck& check) {
 const ModelSpec kSmall{.backbone = "resnet18", .head = "ml_decoder", .classes = 20, .groups = 5,
                        .drop_path = 0.4};
 
+const ModelSpec kVit{.backbone = "clip_vit_tiny", .head = "gap", .classes = 4, .drop_path = 0.4};
+
 bool is_backward(const std::string& kernel) {
   // The backward passes of dropout and of a bias use forward kernels.
   return kernel.find("backward") != std::string::npos || kernel == "dropout" ||
@@ -42,12 +44,14 @@ bool is_backward(const std::string& kernel) {
 
 TEST_CASE("every kernel of a training with dropout is right at every node") {
   for (const Device device : devices()) {
-    NodeCheck check(device);
-    train(kSmall, 64, check);
-    for (const auto& [name, worst] : check.worst()) {
-      CAPTURE(name);
-      CAPTURE(worst.where);
-      CHECK_LE(worst.error, NodeCheck::kLimit);
+    for (const ModelSpec& spec : {kSmall, kVit}) {
+      NodeCheck check(device);
+      train(spec, 64, check);
+      for (const auto& [name, worst] : check.worst()) {
+        CAPTURE(name);
+        CAPTURE(worst.where);
+        CHECK_LE(worst.error, NodeCheck::kLimit);
+      }
     }
   }
 }

@@ -19,6 +19,18 @@ OpCase space_to_depth_row(const std::string& what, const Shape& x, int block) {
           [block](auto& a) { return spec::space_to_depth(a[0], block); }};
 }
 
+OpCase slice_tokens_row(const std::string& what, const Shape& x, int64_t begin, int64_t end) {
+  return {"slice_tokens, " + what, {{x, uniform(-2, 2)}},
+          [=](auto& v) { return slice_tokens(v[0], begin, end); },
+          [=](auto& a) { return spec::slice_tokens(a[0], begin, end); }};
+}
+
+OpCase join_tokens_row(const std::string& what, const Shape& first, const Shape& second) {
+  return {"join_tokens, " + what, {{first, uniform(-2, 2)}, {second, uniform(-2, 2)}},
+          [](auto& v) { return join_tokens(v[0], v[1]); },
+          [](auto& a) { return spec::join_tokens(a[0], a[1]); }};
+}
+
 std::vector<OpCase> movement_rows() {
   return {
       {"reshape", {{2, 3, 4}}, [](auto& v) { return reshape(v[0], {6, 4}); },
@@ -46,6 +58,19 @@ std::vector<OpCase> movement_rows() {
       space_to_depth_row("blocks of one", {2, 3, 5, 2}, 1),
       space_to_depth_row("blocks of three, 8 channels", {2, 3, 6, 8}, 3),
       space_to_depth_row("enough for several threads", {3, 64, 60, 12}, 4),
+      slice_tokens_row("the first", {3, 5, 7}, 0, 1),
+      slice_tokens_row("all but the first", {2, 5, 16}, 1, 5),
+      slice_tokens_row("from the middle, one picture", {1, 6, 3}, 2, 4),
+      slice_tokens_row("all, enough for several threads", {6, 20, 264}, 0, 20),
+      join_tokens_row("one before the others", {3, 1, 7}, {3, 4, 7}),
+      join_tokens_row("whole accesses", {2, 3, 16}, {2, 2, 16}),
+      join_tokens_row("enough for several threads", {6, 1, 264}, {6, 20, 264}),
+      {"concat", {{2, 3, 4}, {5, 3, 4}}, [](auto& v) { return concat(v[0], v[1]); },
+       [](auto& a) { return spec::concat(a[0], a[1], {7, 3, 4}); }},
+      {"concat, vectors", {{3}, {1}}, [](auto& v) { return concat(v[0], v[1]); },
+       [](auto& a) { return spec::concat(a[0], a[1], {4}); }},
+      {"concat, twice the same", {{2, 3}}, [](auto& v) { return concat(v[0], v[0]); },
+       [](auto& a) { return spec::concat(a[0], a[0], {4, 3}); }},
       {"rows", {{5, 3}}, [](auto& v) { return rows(v[0], 1, 3); },
        [](auto& a) { return spec::rows(a[0], 1, 3); }},
       {"rows, overlapping", {{4, 3}},
@@ -108,6 +133,8 @@ std::vector<OpCase> elementwise_rows() {
       unary("sigmoid, far from zero", {odd, uniform(-80, 80)}, sigmoid, Act::sigmoid),
       unary("softplus", {3, 1, 7}, softplus, Act::softplus),
       unary("softplus, far from zero", {odd, uniform(-80, 80)}, softplus, Act::softplus),
+      unary("exponential", {3, 1, 7}, exponential, Act::exponential),
+      unary("exponential, far from zero", {odd, uniform(-20, 5)}, exponential, Act::exponential),
       {"dropout, drawn mask", {{4, 9, 5}}, [](auto& v) { return dropout(v[0], 0.3f); },
        [](auto& a) { return spec::dropout(a[0], {.p = 0.3f, .key = kFirstDraw}); }},
       {"dropout, enough for several threads", {{201, 505}},
@@ -130,6 +157,13 @@ std::vector<OpCase> elementwise_rows() {
        [](auto& a) { return spec::drop_path(a[0], {.p = 0.3f, .key = kFirstDraw}); }},
       {"drop_path, whole accesses", {{5, 2, 64}}, [](auto& v) { return drop_path(v[0], 0.3f); },
        [](auto& a) { return spec::drop_path(a[0], {.p = 0.3f, .key = kFirstDraw}); }},
+      {"gaussian_noise", {{4, 9, 5}}, [](auto& v) { return gaussian_noise(v[0], 0.3f); },
+       [](auto& a) { return spec::gaussian_noise(a[0], {.std = 0.3f, .key = kFirstDraw}); }},
+      {"gaussian_noise, enough for several threads", {{31, 505}},
+       [](auto& v) { return gaussian_noise(v[0], 2); },
+       [](auto& a) { return spec::gaussian_noise(a[0], {.std = 2, .key = kFirstDraw}); }},
+      {"gaussian_noise, std = 0 is the identity", {{2, 3}},
+       [](auto& v) { return gaussian_noise(v[0], 0); }, [](auto& a) { return a[0]; }},
       {"dropout, p = 0 is the identity", {{2, 3}}, [](auto& v) { return dropout(v[0], 0); },
        [](auto& a) { return a[0]; }},
   };

@@ -123,12 +123,61 @@ std::vector<OpCase> other_rows() {
   };
 }
 
+// Inputs: scores, variances (none: the ranking alone), targets, words, weights (none: all are 1).
+OpCase sdl_row(const std::string& what, const Input& scores, const Input& targets, int64_t D,
+               float weight, bool weighted = false) {
+  const Shape& shape = scores.shape;
+  const bool regularised = weight >= 0;
+  const SdlSpec s{.weight = std::max(weight, 0.0f)};
+  Input variances = f32({shape[0], D}, uniform(0, 1));
+  if (weight <= 0) {
+    variances = variances.constant();  // their gradient is zero
+  }
+  return {"sdl_loss, " + what,
+          {scores, variances, targets, f32({shape[1], D}, uniform(-0.2, 0.2)).constant(),
+           weights(shape)},
+          [=](auto& v) {
+            return sdl_loss(v[0], regularised ? v[1] : Var{}, v[2].value, v[3].value, s,
+                            weighted ? v[4].value : Tensor{});
+          },
+          [=](auto& a) {
+            return spec::sdl_loss(a[0], regularised ? a[1] : spec::kNoWeights, a[2], a[3],
+                                  static_cast<double>(s.weight),
+                                  weighted ? a[4] : spec::kNoWeights);
+          }};
+}
+
+std::vector<OpCase> sdl_rows() {
+  const Shape shape{3, 7};
+  const Input near = f32(shape, uniform(-2, 2));
+  const auto constant = [](const Shape& s, double value) {
+    return f32(s, uniform(value, value)).constant();
+  };
+  const Input none_first = f32({3, 4}, [](RandomStream&, int64_t i, const Shape&) {
+    return i >= 4 && i % 3 == 0 ? 1.0 : 0.0;  // the first picture shows nothing
+  }).constant();
+  return {
+      sdl_row("the paper's", near, labels(shape), 5, 0.3f),
+      sdl_row("without the variances", near, labels(shape), 5, -1),
+      sdl_row("lambda 0 doubles", near, labels(shape), 5, 0),
+      sdl_row("one label a picture", near, one_hot(shape), 5, 0.3f),
+      sdl_row("no absent label", near, constant(shape, 1), 5, 0.3f),
+      sdl_row("a picture without labels", f32({3, 4}), none_first, 2, 0.3f),
+      sdl_row("far scores", f32(shape, uniform(-80, 80)), labels(shape), 5, 0.01f),
+      sdl_row("labels that do not count", near, labels(shape), 5, 0.3f, true),
+      sdl_row("one class, one number", f32({2, 1}), constant({2, 1}, 1), 1, 0.5f),
+      sdl_row("more classes than threads", f32({2, 150}), labels({2, 150}), 140, 0.3f),
+  };
+}
+
 }  // namespace
 
 TEST_CASE("asymmetric loss: forward and gradients") { check_rows(asl_rows()); }
 TEST_CASE("asymmetric loss: planted errors are noticed") { check_planted_errors(asl_rows()); }
 TEST_CASE("other losses: forward and gradients") { check_rows(other_rows()); }
 TEST_CASE("other losses: planted errors are noticed") { check_planted_errors(other_rows()); }
+TEST_CASE("semantic diversity: forward and gradients") { check_rows(sdl_rows()); }
+TEST_CASE("semantic diversity: planted errors are noticed") { check_planted_errors(sdl_rows()); }
 
 TEST_CASE("losses stay finite where float32 saturates") {
   const std::vector<float> extreme = {1e4f, -1e4f, 200, -200, 0, 88};
@@ -153,6 +202,7 @@ TEST_CASE("losses stay finite where float32 saturates") {
   }
   CHECK(finite([&](const Var& x) { return binary_cross_entropy(x, y); }));
   CHECK(finite([&](const Var& x) { return cross_entropy(x, y); }));
+  CHECK(finite([&](const Var& x) { return sdl_loss(x, {}, y, Tensor::zeros({6, 1})); }));
   const std::vector<float> one = {0, 1, 0, 0, 0, 0};
   CHECK(finite([&](const Var& x) { return asl_single_label(x, Tensor::from({1, 6}, one)); }));
 }

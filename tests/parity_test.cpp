@@ -154,6 +154,7 @@ TEST_CASE("parity: a damaged file fails, even where nothing is computed") {
   CHECK(run(folder.path).out.starts_with("FAIL data.bin"));
   write(folder.path / "data.bin", "abc");
   CHECK(run(folder.path).out.starts_with("UNCOVERED data.bin"));
+  CHECK(run(folder.path, "--strict").out.starts_with("UNCOVERED data.bin"));  // others read it
   fs::remove(folder.path / "data.bin");
   CHECK(run(folder.path).out.starts_with("FAIL data.bin"));
 }

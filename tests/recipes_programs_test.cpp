@@ -16,7 +16,7 @@ TEST_CASE("each recipe starts, trains two steps and ends") {
     const fs::path out = folder.path() / "run";
     std::vector<std::string> arguments = {
         file.path(), "data.train=", "data.val=", "data.test=", "data.image_size=64",
-        "data.val_size=2", "model.init=", "model.init_policy=strict", "train.batch_size=2",
+        "data.val_size=8", "model.init=", "model.init_policy=strict", "train.batch_size=2",
         "optim.grad_accum_steps=1", "train.epochs=1", "schedule.warmup_epochs=0",
         "schedule.cooldown_epochs=0", "threads=2", "data.workers=1", "--device", "cpu",
         "data.train_size=4", "--out", out.string(), "--quiet"};
@@ -24,7 +24,8 @@ TEST_CASE("each recipe starts, trains two steps and ends") {
       arguments.insert(arguments.end(), {"data.format=folder", "data.root=" +
                                          (folder.path() / "pictures").string()});
     } else {
-      arguments.insert(arguments.end(), {"data.format=shapes", "data.root="});
+      arguments.insert(arguments.end(), {"data.format=shapes", "data.root=", "data.unseen=",
+                                         "data.seen=", "data.vectors="});
     }
     const Program program("mltrain", arguments, folder);
     const int code = program.wait();
@@ -35,7 +36,7 @@ TEST_CASE("each recipe starts, trains two steps and ends") {
     fs::remove_all(out);  // the largest are gigabytes
     ++count;
   }
-  CHECK(count >= 17);
+  CHECK(count >= 21);
 }
 
 }  // namespace mld::test

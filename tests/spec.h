@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numbers>
 
 #include "core/specs.h"
 #include "tests/array.h"
@@ -39,6 +40,7 @@ inline double act(double x, const ActivationSpec& spec) {
     case Act::quick_gelu: return x * sigmoid(1.702 * x);
     case Act::sigmoid: return sigmoid(x);
     case Act::softplus: return softplus(x);
+    case Act::exponential: return std::exp(x);
   }
   return std::numeric_limits<double>::quiet_NaN();
 }
@@ -85,6 +87,20 @@ inline Array drop_path(const Array& x, const DropoutSpec& spec) {  // per pictur
   return y;
 }
 
+// Box and Muller from the stream's uniform numbers 4b, 4b + 1 (elements 4b, 4b + 1), and so on.
+inline Array gaussian_noise(const Array& x, const NoiseSpec& spec) {
+  Array y(x.shape);
+  for (int64_t i = 0; i < x.numel(); ++i) {
+    const auto pair = static_cast<uint64_t>(i / 2 * 2);
+    const double u = 1 - static_cast<double>(random_uniform(spec.key, pair));
+    const double turn = static_cast<double>(random_uniform(spec.key, pair + 1));
+    const double angle = 2 * std::numbers::pi * turn, radius = std::sqrt(-2 * std::log(u));
+    const double draw = radius * (i % 2 == 0 ? std::cos(angle) : std::sin(angle));
+    y[i] = x[i] + static_cast<double>(spec.std) * draw;
+  }
+  return y;
+}
+
 // ---- movement -----------------------------------------------------------------------------------
 
 inline Array reshape(const Array& x, const Shape& shape) {
@@ -98,6 +114,13 @@ inline Array repeat_batch(const Array& x, int64_t N) {  // [R, D] -> [N, R, D]
   for (int64_t i = 0; i < y.numel(); ++i) {
     y[i] = x[i % x.numel()];
   }
+  return y;
+}
+
+inline Array concat(const Array& a, const Array& b, const Shape& shape) {
+  Array y(shape);
+  std::ranges::copy(a.values, y.values.begin());
+  std::ranges::copy(b.values, y.values.begin() + a.numel());
   return y;
 }
 
@@ -118,6 +141,27 @@ inline Array rows(const Array& x, int64_t begin, int64_t end) {  // [R, C] -> [e
   for (int64_t i = 0; i < y.numel(); ++i) {
     y[i] = x[begin * x.dim(1) + i];
   }
+  return y;
+}
+
+inline Array join_tokens(const Array& a, const Array& b) {  // [N, A, C], [N, B, C]
+  const int64_t A = a.dim(1);
+  Array y({a.dim(0), A + b.dim(1), a.dim(2)});
+  for (int64_t n = 0; n < y.dim(0); ++n)
+    for (int64_t t = 0; t < y.dim(1); ++t)
+      for (int64_t c = 0; c < y.dim(2); ++c) {
+        y(n, t, c) = t < A ? a(n, t, c) : b(n, t - A, c);
+      }
+  return y;
+}
+
+inline Array slice_tokens(const Array& x, int64_t begin, int64_t end) {  // [N, L, C]
+  Array y({x.dim(0), end - begin, x.dim(2)});
+  for (int64_t n = 0; n < y.dim(0); ++n)
+    for (int64_t t = 0; t < y.dim(1); ++t)
+      for (int64_t c = 0; c < y.dim(2); ++c) {
+        y(n, t, c) = x(n, begin + t, c);
+      }
   return y;
 }
 
@@ -278,6 +322,18 @@ inline Array variance_tokens(const Array& x) {
   for (int64_t i = 0; i < N * C; ++i) {
     const double biased = moments(x, i / C * L * C + i % C, C, L).variance;
     y[i] = biased * static_cast<double>(L) / static_cast<double>(L - 1);
+  }
+  return y;
+}
+
+inline Array max_tokens(const Array& x) {  // [N, L, C] -> [N, C]
+  const int64_t N = x.dim(0), L = x.dim(1), C = x.dim(2);
+  Array y({N, C});
+  for (int64_t i = 0; i < N * C; ++i) {
+    y[i] = x(i / C, 0, i % C);
+    for (int64_t l = 1; l < L; ++l) {
+      y[i] = std::max(y[i], x(i / C, l, i % C));
+    }
   }
   return y;
 }

@@ -184,4 +184,34 @@ inline Array asl_single_label(const Array& x, const Array& y, const AslSingleSpe
   return loss;
 }
 
+// SDL per picture, from scores [N, K] and variances [N, D] (no elements: the ranking alone).
+inline Array sdl_loss(const Array& s, const Array& v, const Array& y, const Array& words,
+                      double weight, const Array& weights = kNoWeights) {
+  const int64_t N = s.dim(0), K = s.dim(1), D = words.dim(1);
+  Array loss({N});
+  for (int64_t n = 0; n < N; ++n) {
+    std::vector<int64_t> present, absent;
+    for (int64_t k = 0; k < K; ++k)
+      if (weight_of(weights, n * K + k) != 0)
+        (y(n, k) >= 0.5 ? present : absent).push_back(k);
+    if (present.empty()) continue;
+    const double P = static_cast<double>(present.size());
+    double omega = 1, rank = 0, variance = 0;
+    for (int64_t d = 0; d < D && P > 1; ++d) {
+      double sum = 0, squares = 0;
+      for (const int64_t k : present) sum += words(k, d);
+      for (const int64_t k : present) squares += std::pow(words(k, d) - sum / P, 2);
+      omega += squares / (P - 1);
+    }
+    for (const int64_t p : present) {
+      if (absent.empty()) rank += softplus(-s(n, p)) / P;
+      for (const int64_t q : absent) rank += softplus(s(n, q) - s(n, p)) / P;
+    }
+    for (int64_t d = 0; d < D && v.numel() > 0; ++d) variance += v(n, d);
+    loss[n] = v.numel() == 0 ? omega * rank
+                             : 2 * ((1 - weight) * omega * rank + weight * variance);
+  }
+  return loss;
+}
+
 }  // namespace mld::spec

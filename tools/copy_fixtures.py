@@ -14,7 +14,7 @@ import shutil
 import sys
 
 KINDS = (
-    "blocks/", "fullnets/eval", "fullnets/train",
+    "blocks/", "clip/preprocess", "losses/clip", "fullnets/eval", "fullnets/train",
     "image/cutout", "image/decode", "image/resize", "losses/asl", "losses/asl_single",
     "losses/bce_ce", "metrics/coco_targets", "metrics/f1_clipdecoder", "metrics/map_official",
     "metrics/prf", "metrics/topk", "metrics/voc_ap", "misc/nus_csv", "misc/operators",

@@ -12,6 +12,7 @@
 #include "data/json_writer.h"
 #include "data/text.h"
 #include "train/checkpoint_json.h"
+#include "train/checkpoint_labels.h"
 #include "train/config_keys.h"
 #include "train/finite.h"
 #include "train/run_folder.h"
@@ -148,6 +149,10 @@ void CheckpointFile::verify_tensors() const {
                      checksums.size(), names.size());
 }
 
+const SafeTensor* CheckpointFile::label_vectors() const {
+  return ours_ && file_->contains(kLabelVectors) ? &file_->at(kLabelVectors) : nullptr;
+}
+
 std::vector<StateView> CheckpointFile::tensors() {
   std::vector<StateView> views;
   const auto add = [&](const std::string& name, const SafeTensor& entry) {
@@ -169,7 +174,9 @@ std::vector<StateView> CheckpointFile::tensors() {
     }
   } else {
     for (const std::string& name : file_->names()) {
-      add(name, file_->at(name));
+      if (!ours_ || name != kLabelVectors) {
+        add(name, file_->at(name));
+      }
     }
   }
   return views;
@@ -233,6 +240,7 @@ Metadata to_metadata(const CheckpointInfo& info) {
   if (!info.thresholds.empty()) {
     metadata[kThresholds] = JsonWriter().values(info.thresholds).text();
   }
+  write_seen(info, metadata);
   return metadata;
 }
 
@@ -263,7 +271,7 @@ CheckpointInfo checkpoint_info(const Metadata& metadata, const std::string& file
     return value;
   };
   CheckpointInfo info;
-  info.task = from_word<Task>(one_of("task", {"multi-label", "single-label"})).value();
+  info.task = from_word<Task>(one_of("task", {"multi-label", "single-label", "zero-shot"})).value();
   info.weights = one_of("weights", {"raw", "ema"});
   info.config = text("config");
   info.class_names = parse_array<std::string>(text("classes"), file, "classes");
@@ -275,16 +283,18 @@ CheckpointInfo checkpoint_info(const Metadata& metadata, const std::string& file
             {text("preprocessing"), file, "preprocessing", version}, config);
   info.model = config.model;
   info.preprocess = config.preprocess;
-  require<DataError>(static_cast<int64_t>(info.class_names.size()) == info.model.classes,
-                     "{}: {} class names for a model of {} classes", file,
-                     info.class_names.size(), info.model.classes);
+  read_seen(metadata, file, info);
   info.thresholds = read_thresholds(metadata, info.class_names.size(), file);
   return info;
 }
 
 void save_model(const std::filesystem::path& path, const StateDict& state,
                 const CheckpointInfo& info) {
-  save_checkpoint(path, {.tensors = state, .metadata = to_metadata(info)});
+  Checkpoint checkpoint{.tensors = state, .metadata = to_metadata(info)};
+  if (!info.vectors.empty()) {
+    checkpoint.tensors.emplace_back(kLabelVectors, info.label_space().vectors);
+  }
+  save_checkpoint(path, checkpoint);
 }
 
 void require_model(const CheckpointFile& file) {
@@ -301,6 +311,7 @@ LoadedModel model_from_checkpoint(const std::filesystem::path& path) {
   CheckpointFile file(weights_file(path));
   require_model(file);
   LoadedModel loaded{.info = checkpoint_info(file.metadata(), file.path()), .model = nullptr};
+  read_label_vectors(file, loaded.info);
   in_file(file.path(), [&] {
     loaded.model = make_model(loaded.info.model);
     load_state(*loaded.model, file.tensors());
@@ -313,6 +324,7 @@ CheckpointInfo read_checkpoint_info(const std::filesystem::path& path) {
   const CheckpointFile file(weights_file(path), Verify::metadata_only);
   require_model(file);
   CheckpointInfo info = checkpoint_info(file.metadata(), file.path());
+  read_label_vectors(file, info);
   in_file(file.path(), [&] { return make_model(info.model); });  // checks the description
   return info;
 }

@@ -63,8 +63,10 @@ class CheckpointFile {
   const Metadata& metadata() const;  // none in a .pth
   const std::string& path() const { return path_; }
   const PthFile* pth() const { return pth_ ? &*pth_ : nullptr; }  // null for safetensors
-  // All tensors in file order, valid while the object lives. float16 and float64 become float32.
-  // Errors: DataError for a type or rank that our models do not have.
+  // The word vectors of a file of ours; null if it has none, and for other programs' files.
+  const SafeTensor* label_vectors() const;
+  // All tensors but these in file order, valid while the object lives. float16 and float64 become
+  // float32. Errors: DataError for a type or rank that our models do not have.
   std::vector<StateView> tensors();
 
  private:
@@ -89,12 +91,18 @@ StateDict part(const StateDict& all, std::string_view prefix);
 struct CheckpointInfo {
   ModelSpec model;
   Preprocess preprocess;
-  Task task = Task::multi_label;          // or single_label
-  std::vector<std::string> class_names;   // UTF-8, one per output
+  Task task = Task::multi_label;
+  std::vector<std::string> class_names;   // UTF-8, one per output; zero-shot: seen and unseen ones
   std::string weights = "raw";            // raw = the model's own, ema = the average's
   std::map<std::string, double> metrics;  // on val, by name
   std::vector<double> thresholds;  // [classes], see fit_thresholds(); empty: none were fitted
   std::string config;              // the run's, as TOML
+  std::vector<bool> seen{};        // [classes] if the task is zero-shot, as in LabelSpace
+  std::vector<float> vectors{};    // [classes, D] word vectors; empty: the model uses none
+
+  LabelSpace label_space() const;
+  // Sets names and, if the task is zero-shot, marks; vectors if asked for and if there are any.
+  void set_label_space(const LabelSpace& space, bool with_vectors);
 
   bool operator==(const CheckpointInfo&) const = default;
 };
@@ -108,7 +116,7 @@ Metadata to_metadata(const CheckpointInfo& info);
 // the field that is missing, malformed, contradictory or of a newer version.
 CheckpointInfo checkpoint_info(const Metadata& metadata, const std::string& file);
 
-// save_checkpoint() of a model's state_dict() with its info.
+// save_checkpoint() of a model's state_dict() and the info's word vectors, with the info.
 void save_model(const std::filesystem::path& path, const StateDict& state,
                 const CheckpointInfo& info);
 

@@ -65,6 +65,7 @@ DataOptions data_options(const Config& config, LabelSpace label_space) {
   options.image_size = config.preprocess.image_size;
   options.seed = static_cast<uint64_t>(config.seed);
   options.label_space = std::move(label_space);
+  options.zero_shot = config.task == Task::zero_shot;
   return options;
 }
 

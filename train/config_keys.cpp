@@ -100,7 +100,8 @@ Row row(std::string_view section, Part part, std::string_view name, std::string_
 std::vector<Key> data_keys() {
   return {
       TOP(name, "the run's name: its folder is runs/<name>").with(Effect::none),
-      TOP(task, "multi-label: any number per picture; single-label: exactly one"),
+      TOP(task, "multi-label: any number per picture; single-label: exactly one; zero-shot: "
+                "any number, and validation has further classes"),
       TOP(seed, "seed of all random numbers").within(0, 9.2e18),
       TOP(threads, "compute threads; 0 = all cores").within(0, 4096).with(Effect::none),
       TOP(device, "auto, cpu, cuda or cuda:N").with(Effect::none),
@@ -118,7 +119,8 @@ std::vector<Key> data_keys() {
       PICTURES(interpolation, "interpolation when resizing").one_of({"bilinear", "bicubic"}),
       PICTURES(crop_pct, "resize to image_size / crop_pct, then crop (timm)").within(0.1, 1),
       PICTURES(normalize, "none: values in [0, 1]; imagenet: (values - its mean) / its deviation; "
-                          "inception: values in [-1, 1] (EfficientNet-Lite)"),
+                          "inception: values in [-1, 1] (EfficientNet-Lite); clip: as imagenet, "
+                          "with CLIP's numbers"),
       PICTURES(exif, "the rotation that EXIF asks for: ignore it, or turn the picture upright"),
       PICTURES(background, "the colour behind transparent pixels; \"\" = transparency is ignored"),
       DATA(unlabelled, "pictures without labels: leave them out, or keep them as negatives"),
@@ -129,6 +131,13 @@ std::vector<Key> data_keys() {
           .within(0, 1),
       DATA(machine_confidence, "open_images, training: least confidence of machine labels; 0: none")
           .within(0, 1),
+      DATA(unseen, "zero-shot: the unseen classes: a .json with \"test class\", a .txt, or a list")
+          .or_path(),
+      DATA(seen, "zero-shot: the seen classes: a .txt, or a list; \"\" = all that are not unseen")
+          .or_path(),
+      DATA(vectors, "word vectors of the classes: text (GloVe, word2vec, .vec) or .safetensors")
+          .with(Effect::place),
+      DATA(vector_norm, "word vectors: unit = divide each by its length; keep = as in the file"),
       LOADING(on_bad_image, "a damaged picture: stop, or skip it and count it"),
       LOADING(max_bad_fraction, "stop when more than this fraction of the pictures are skipped")
           .within(0, 1),
@@ -170,12 +179,23 @@ std::vector<Key> augment_keys() {
 std::vector<Key> model_keys() {
   return {
       MODEL(backbone, "the feature extractor").one_of(names_of(backbones())),
-      MODEL(head, "gap: average pooling; transformer_decoder: one query per class")
+      MODEL(head, "gap: average pooling; transformer_decoder: one query per class; sdl: zero-shot")
           .one_of(names_of(heads())),
-      MODEL(groups, "ml_decoder: queries; -1 = 100; at most one per class").within(-1, 1e6),
+      MODEL(groups, "ml_decoder: queries; -1 = 100, with nlp one per class; at most that")
+          .within(-1, 1e6),
       MODEL(embed_dim, "decoders: width, a multiple of their 8 attention heads")
           .within(8, 65536),
-      MODEL(query, "ml_decoder: queries fixed at random, or learned"),
+      MODEL(query, "ml_decoder: queries fixed at random, learned, or from the classes' words"),
+      MODEL(pooling, "ml_decoder: logits by learned weights of each class, shared ones, or words"),
+      MODEL(query_relu, "ml_decoder, nlp with several classes a query: ReLU behind the projection"),
+      MODEL(noise_std, "ml_decoder, training: deviation of noise on queries or words; 0 = off")
+          .within(0, 10),
+      MODEL(query_cutout, "ml_decoder, training: fraction of queries' or words' numbers set to 0")
+          .within(0, 0.99),
+      MODEL(num_random, "ml_decoder, training: random queries added to every batch; 0 = off")
+          .within(0, 1e5),
+      MODEL(random_target, "random queries: their own logits are 1, or one says they are random"),
+      MODEL(principal_vectors, "sdl: vectors that a picture becomes").within(1, 1000),
       MODEL(dropout, "decoders: dropout inside the decoder layer").within(0, 0.99),
       MODEL(drop_path, "probability that a picture loses the last residual branch")
           .within(0, 0.99),
@@ -191,6 +211,8 @@ std::vector<Key> model_keys() {
       LOSS(clip, "asl, multi-label: probability margin of negatives").within(0, 0.99),
       LOSS(eps, "asl, multi-label: smallest argument of a logarithm").within(1e-30, 0.1),
       LOSS(detach_weights, "asl, multi-label: no gradient through the focusing weights"),
+      LOSS(variance_weight, "sdl: share of the vectors' variance in the loss; 0 = left out")
+          .within(0, 1),
       LOSS(unknown_weight, "weight of an unknown label, which counts as absent; 0 = left out")
           .within(0, 1),
       LOSS(class_weights, "one number per class that multiplies its losses; [] = none")
@@ -240,7 +262,7 @@ std::vector<Key> training_keys() {
           .within(0, kAny)
           .with(Effect::none),
       TRAIN(best_metric, "the metric on val that decides which weights are the best")
-          .one_of(best_metric_names(true)),
+          .one_of(best_metric_names()),
       TRAIN(deterministic, "same bits in every run; false: a GPU picks its fastest algorithms")
           .with(Effect::none),
       TRAIN(cuda_graph, "on a GPU: capture an update's launches once and replay them")
@@ -250,7 +272,8 @@ std::vector<Key> training_keys() {
 
 // Keys of a checkpoint's model that are not config keys.
 std::vector<Key> hidden_model_keys() {
-  return {MODEL(classes, "").within(1, kMaxCount), MODEL(ffn, "").within(1, kMaxCount)};
+  return {MODEL(classes, "").within(1, kMaxCount), MODEL(ffn, "").within(1, kMaxCount),
+          MODEL(word_dim, "").within(0, kMaxCount)};
 }
 
 const std::vector<Key>& table() {

@@ -60,7 +60,8 @@ static bool any_empty(const Predictions& p) {
 }
 
 Evaluation evaluate(const Scores& scores, const std::vector<std::string>& class_names,
-                    bool single_label, std::span<const double> thresholds) {
+                    bool single_label, std::span<const double> thresholds,
+                    const std::vector<bool>& seen) {
   const Predictions predictions = scores.predictions();
   Evaluation result;
   result.samples = predictions.samples();
@@ -90,19 +91,20 @@ Evaluation evaluate(const Scores& scores, const std::vector<std::string>& class_
   if (!thresholds.empty()) {
     result.fitted = at_thresholds(predictions, thresholds);
   }
+  if (std::ranges::find(seen, false) != seen.end()) {
+    result.zero_shot = zero_shot_metrics(predictions, seen);
+    result.seen = seen;
+  }
   return result;
 }
 
-// One line per metric: its name in JSON, its value, its description.
-struct NamedMetric {
-  const char* key;
-  double value;
-  const char* meaning;
-  bool selects = false;  // may be train.best_metric
-};
+std::vector<bool> unseen_marks(Task task, const LabelSpace& space) {
+  return task == Task::zero_shot ? space.seen : std::vector<bool>();
+}
 
-static std::vector<NamedMetric> named_metrics(const Evaluation& e) {
-  std::vector<NamedMetric> metrics = {
+// One line per metric: its name in JSON, its value, its description.
+static std::vector<NamedValue> named_metrics(const Evaluation& e) {
+  std::vector<NamedValue> metrics = {
       {"mAP", e.present.percent, "over classes with positives", true},
       {"mAP_official", e.official.percent, "the ML-Decoder authors' definition", true},
       {"mAP_voc_11_points", e.voc_11_points.percent, "VOC 2007 devkit"},
@@ -138,11 +140,14 @@ static std::vector<NamedMetric> named_metrics(const Evaluation& e) {
                                                        "threshold"});
     metrics.push_back({"F1_micro", e.fitted->micro_f1, "overall F1, each class at its threshold"});
   }
+  if (e.zero_shot) {
+    std::ranges::copy(named_values(*e.zero_shot), std::back_inserter(metrics));
+  }
   return metrics;
 }
 
 double Evaluation::metric(const std::string& name) const {
-  for (const NamedMetric& metric : named_metrics(*this)) {
+  for (const NamedValue& metric : named_metrics(*this)) {
     if (metric.selects && metric.key == name) {
       return metric.value;
     }
@@ -158,11 +163,24 @@ std::vector<double> Evaluation::thresholds() const {
   return values;
 }
 
-std::vector<std::string_view> best_metric_names(bool single_label) {
+std::vector<std::string_view> best_metric_names() {
+  std::vector<std::string_view> names = best_metric_names(Task::single_label);
+  for (const std::string_view name : best_metric_names(Task::zero_shot)) {
+    if (std::ranges::find(names, name) == names.end()) {
+      names.push_back(name);
+    }
+  }
+  return names;
+}
+
+std::vector<std::string_view> best_metric_names(Task task) {
   Evaluation none;
-  none.single_label = single_label;
+  none.single_label = task == Task::single_label;
+  if (task == Task::zero_shot) {
+    none.zero_shot.emplace();
+  }
   std::vector<std::string_view> names;
-  for (const NamedMetric& metric : named_metrics(none)) {
+  for (const NamedValue& metric : named_metrics(none)) {
     if (metric.selects) {
       names.push_back(metric.key);
     }
@@ -174,12 +192,16 @@ std::string evaluation_text(const Evaluation& e) {
   std::string text = fmt::format("{}{}\n", counted(e.samples, "picture"),
                                  e.skipped ? fmt::format(", {} unreadable skipped", e.skipped)
                                            : "");
-  for (const NamedMetric& metric : named_metrics(e)) {
+  for (const NamedValue& metric : named_metrics(e)) {
     text += fmt::format("{:>20} {:6.2f} %   {}\n", metric.key, metric.value, metric.meaning);
   }
   if (e.present.without_positives > 0) {
     text += fmt::format("{} of {} classes have no positive: left out of mAP, 0 in mAP_official\n",
                         e.present.without_positives, e.classes.size());
+  }
+  if (e.zero_shot) {
+    text += fmt::format("pictures that show an unseen class (marked *): {}\n",
+                        e.zero_shot->unseen.pictures);
   }
   text += fmt::format("\n{:<24} {:>9} {:>7}{} {:>10} {:>7} {:>7}\n", "class", "positives", "AP",
                       e.fitted ? "  threshold" : "", "precision", "recall", "F1");
@@ -193,7 +215,8 @@ std::string evaluation_text(const Evaluation& e) {
                                    : fmt::format(" {:>10.4f}", at.threshold);
     }
     text += fmt::format("{:<24} {:>9} {:>7.2f}{} {:>10.2f} {:>7.2f} {:>7.2f}\n",
-                        printable(c.name), c.positives, 100 * c.ap, threshold,
+                        printable(c.name) + (e.seen.empty() || e.seen[k] ? "" : " *"),
+                        c.positives, 100 * c.ap, threshold,
                         100 * at.precision, 100 * at.recall, 100 * at.f1);
   }
   return text;
@@ -203,7 +226,7 @@ std::string evaluation_json(const Evaluation& e) {
   JsonWriter json;
   json.object().member("samples", e.samples).member("skipped", e.skipped);
   json.member("classes_without_positives", e.present.without_positives);
-  for (const NamedMetric& metric : named_metrics(e)) {
+  for (const NamedValue& metric : named_metrics(e)) {
     json.member(metric.key, rounded(metric.value));
   }
   json.key("per_class").array();
@@ -212,6 +235,9 @@ std::string evaluation_json(const Evaluation& e) {
     json.object().member("name", c.name).member("positives", c.positives);
     json.member("ap", rounded(100 * c.ap)).member("precision", rounded(100 * c.precision));
     json.member("recall", rounded(100 * c.recall)).member("f1", rounded(100 * c.f1));
+    if (!e.seen.empty()) {
+      json.member("seen", static_cast<bool>(e.seen[k]));
+    }
     if (e.fitted) {
       const ClassDecisions& at = e.fitted->classes[k];
       json.member("threshold", at.threshold);
@@ -226,7 +252,8 @@ std::string evaluation_json(const Evaluation& e) {
 
 std::string per_class_csv(const Evaluation& e) {
   std::string text = "class,positives,ap,precision,recall,f1";
-  text += e.fitted ? ",threshold,precision_fitted,recall_fitted,f1_fitted\n" : "\n";
+  text += e.fitted ? ",threshold,precision_fitted,recall_fitted,f1_fitted" : "";
+  text += e.seen.empty() ? "\n" : ",seen\n";
   for (size_t k = 0; k < e.classes.size(); ++k) {
     const ClassMetrics& c = e.classes[k];
     text += fmt::format("{},{},{:.6f},{:.6f},{:.6f},{:.6f}", csv_field(c.name), c.positives,
@@ -236,6 +263,7 @@ std::string per_class_csv(const Evaluation& e) {
       text += fmt::format(",{:.6f},{:.6f},{:.6f},{:.6f}", at.threshold, 100 * at.precision,
                           100 * at.recall, 100 * at.f1);
     }
+    text += e.seen.empty() ? "" : e.seen[k] ? ",1" : ",0";
     text += '\n';
   }
   return text;

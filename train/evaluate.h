@@ -8,23 +8,11 @@
 #include <vector>
 
 #include "data/loader.h"
-#include "train/metrics.h"
 #include "train/objective.h"
+#include "train/scores.h"
+#include "train/zero_shot_metrics.h"
 
 namespace mld {
-
-// The scores of every sample of a split: kBytes x N x K bytes, and the metrics take up to 17 x N
-// bytes more per thread. COCO's val takes 16 MB; 100,000 pictures with 10,000 classes take 5 GB.
-struct Scores {
-  std::vector<float> scores;   // [N, K] probabilities: sigmoid, or softmax for single-label
-  std::vector<Label> targets;  // [N, K]
-  std::vector<int64_t> indices;  // [N] the samples (bad pictures are left out)
-  int64_t classes = 0;
-  bool partial = false;  // nobody has looked for most classes of a picture (Open Images)
-
-  static constexpr int64_t kBytes = sizeof(float) + sizeof(Label);  // a sample and class
-  Predictions predictions() const { return {scores, targets, classes}; }
-};
 
 // Runs the model over the split in evaluation mode (batch norms folded) and leaves it in that mode.
 // nullopt if `stop`, called before every batch, returns true. Errors: DataError if no picture is
@@ -46,26 +34,34 @@ struct Evaluation {
   F1AtK f1_3, f1_5, f1_3_kept, f1_5_kept;  // multi-label; kept: those pictures take part
   std::vector<ClassMetrics> classes;
   std::optional<AtThresholds> fitted;  // if thresholds were given
+  std::optional<ZeroShotMetrics> zero_shot;  // if there are unseen classes
+  std::vector<bool> seen;                    // [K], if there are unseen classes
 
   // Errors: UsageError for a name that is none of best_metric_names() for the task.
   double metric(const std::string& name) const;
   std::vector<double> thresholds() const;  // those given
 };
-// What train.best_metric may be for a task.
-std::vector<std::string_view> best_metric_names(bool single_label);
+// What train.best_metric may be for a task, and for any.
+std::vector<std::string_view> best_metric_names(Task task);
+std::vector<std::string_view> best_metric_names();
+
+// The label space's marks if the task is zero-shot; else none.
+std::vector<bool> unseen_marks(Task task, const LabelSpace& space);
 
 // Unknown labels are left out. Only CP to OF1 and F1@k, whose published code has none, count them
 // as absent, and not in partial labels, of which nearly all are unknown.
-// thresholds: [K], see fit_thresholds(), or none.
+// thresholds: [K], see fit_thresholds(), or none. seen: [K], which classes training showed; empty
+// unless the task is zero-shot.
 Evaluation evaluate(const Scores& scores, const std::vector<std::string>& class_names,
-                    bool single_label, std::span<const double> thresholds = {});
+                    bool single_label, std::span<const double> thresholds = {},
+                    const std::vector<bool>& seen = {});
 
 // The table `mlinfer eval` prints, and the same as one JSON object. In the table a class's
 // precision, recall and F1 are at its own threshold if there is one, else at 0.5; JSON has both.
 std::string evaluation_text(const Evaluation& evaluation);
 std::string evaluation_json(const Evaluation& evaluation);
-// One line per class: class,positives,ap,precision,recall,f1 (at 0.5) and, if there are thresholds,
-// threshold,precision_fitted,recall_fitted,f1_fitted.
+// One line per class: class,positives,ap,precision,recall,f1 (at 0.5); if there are thresholds,
+// threshold,precision_fitted,recall_fitted,f1_fitted; if there are unseen classes, seen (1 or 0).
 std::string per_class_csv(const Evaluation& evaluation);
 
 }  // namespace mld

@@ -10,6 +10,7 @@
 #include <ctime>
 #include <functional>
 #include <optional>
+#include <utility>
 
 #include <fmt/chrono.h>
 #include <rapidjson/document.h>
@@ -96,21 +97,45 @@ class TextSink : public LineSink {
   }
 };
 
+// The better evaluation by the report's metric; null in epochs without validation.
+const Evaluation* better_of(const EpochReport& report) {
+  const bool average = report.average && report.average->metric(report.metric) >
+                                             report.raw->metric(report.metric);
+  return average ? &*report.average : report.raw ? &*report.raw : nullptr;
+}
+
 class CsvSink : public LineSink {
  public:
-  explicit CsvSink(const std::filesystem::path& path) : LineSink(path) {
-    if (std::filesystem::file_size(path) == 0) {
-      append("epoch,step,loss,lr,metric,val_raw,val_ema,best,seconds");
-    }
-  }
+  explicit CsvSink(const std::filesystem::path& path)
+      : LineSink(path), begun_(std::filesystem::file_size(path) > 0) {}
   void epoch(const EpochReport& report) override {
+    const std::vector<NamedValue> zero_shot =
+        report.zero_shot ? named_values(ZeroShotMetrics()) : std::vector<NamedValue>();
+    if (!std::exchange(begun_, true)) {
+      std::string header = "epoch,step,loss,lr,metric,val_raw,val_ema,best,seconds";
+      for (const NamedValue& value : zero_shot) {
+        header += fmt::format(",{}", value.key);
+      }
+      append(header);
+    }
     const auto metric = [&](const std::optional<Evaluation>& evaluation) {
       return evaluation ? fmt::format("{:.8g}", evaluation->metric(report.metric)) : std::string();
     };
-    append(fmt::format("{},{},{:.8g},{:.8g},{},{},{},{:.8g},{:.1f}", report.epoch + 1, report.step,
-                       report.loss, report.lr, csv_field(report.metric), metric(report.raw),
-                       metric(report.average), report.best, report.seconds));
+    std::string line = fmt::format("{},{},{:.8g},{:.8g},{},{},{},{:.8g},{:.1f}", report.epoch + 1,
+                                   report.step, report.loss, report.lr, csv_field(report.metric),
+                                   metric(report.raw), metric(report.average), report.best,
+                                   report.seconds);
+    const Evaluation* better = better_of(report);
+    for (size_t i = 0; i < zero_shot.size(); ++i) {
+      line += better != nullptr && better->zero_shot
+                  ? fmt::format(",{:.8g}", named_values(*better->zero_shot)[i].value)
+                  : ",";
+    }
+    append(line);
   }
+
+ private:
+  bool begun_;
 };
 
 class JsonSink : public LineSink {
@@ -142,6 +167,11 @@ class JsonSink : public LineSink {
       }
       if (report.average) {
         json.member("ema", report.average->metric(report.metric));
+      }
+      if (const Evaluation* better = better_of(report); better != nullptr && better->zero_shot) {
+        for (const NamedValue& value : named_values(*better->zero_shot)) {
+          json.member(value.key, value.value);
+        }
       }
       json.member("best", report.best).member("seconds", report.seconds);
     });

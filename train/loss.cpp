@@ -2,6 +2,7 @@
 
 #include "autograd/ops.h"
 #include "core/table.h"
+#include "models/sdl_head.h"
 
 namespace mld {
 
@@ -34,6 +35,18 @@ Var asl_single(const LossSpec& spec, const Var& logits, const LossTargets& targe
                                targets.weights));
 }
 
+Var sdl(const LossSpec& spec, const Var& outputs, const LossTargets& t) {
+  require(t.words.defined(), "loss sdl: the targets have no word vectors");
+  const Var vectors = principal_vectors(outputs, t.words.shape()[1]);  // [N, R, D]
+  const bool regularised = spec.variance_weight > 0;
+  require<UsageError>(!regularised || vectors.shape()[1] > 1,
+                      "loss.variance_weight: one principal vector has no variance; use 0, or more "
+                      "model.principal_vectors");
+  return mean(sdl_loss(sdl_scores(vectors, t.words),
+                       regularised ? variance_tokens(vectors) : Var{}, t.values, t.words,
+                       {.weight = static_cast<float>(spec.variance_weight)}, t.weights));
+}
+
 void focal_preset(LossSpec& spec) {  // arXiv 1708.02002: its gradient flows through the weights
   spec.gamma_neg = spec.gamma_pos = 2;
   spec.clip = 0;
@@ -54,6 +67,7 @@ constexpr LossRow kLosses[] = {
     {"asl_single", "asymmetric loss over a softmax", asl_single, false, true, false, true},
     {"asl_mild", "asymmetric loss, less focused", asl, true, false, false, false, mild_preset},
     {"focal", "focal loss", asl, true, false, false, false, focal_preset},
+    {"sdl", "semantic diversity", sdl, false, false, false, false, nullptr, true},
 };
 
 bool folds_weights(const LossRow& row) { return row.of == ce; }
@@ -76,11 +90,12 @@ Tensor weights_of(const LossSpec& spec, const Batch& batch) {
 }  // namespace
 
 LossTargets LossTargets::rows(int64_t begin, int64_t end) const {
-  return {values.rows(begin, end), weights.defined() ? weights.rows(begin, end) : weights};
+  return {values.rows(begin, end), weights.defined() ? weights.rows(begin, end) : weights, words};
 }
 
 LossTargets LossTargets::to(Device device) const {
-  return {values.to(device), weights.defined() ? weights.to(device) : weights};
+  const auto moved = [&](const Tensor& x) { return x.defined() ? x.to(device) : x; };
+  return {moved(values), moved(weights), moved(words)};
 }
 
 std::span<const LossRow> losses() { return kLosses; }
@@ -139,6 +154,9 @@ Var loss(const LossSpec& spec, const Var& logits, const LossTargets& targets, fl
 }
 
 void check_class_weights(const LossSpec& spec, int64_t classes) {
+  require<UsageError>(spec.class_weights.empty() || !loss_row(spec).embeddings,
+                      "loss.class_weights: loss.name {} ranks labels and takes none; use []",
+                      spec.name);
   const auto given = static_cast<int64_t>(spec.class_weights.size());
   require<UsageError>(given == 0 || given == classes,
                       "loss.class_weights: {} numbers, but the data has {} classes; give one for "

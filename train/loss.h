@@ -18,6 +18,7 @@ struct LossSpec {
   bool detach_weights = true;
   double smoothing = 0;
   double target_threshold = 0;  // 0: targets stay as they are
+  double variance_weight = 0.3;  // sdl's lambda
   double unknown_weight = 0;
   std::vector<double> class_weights{};  // one per class; empty: all are 1
 };
@@ -26,6 +27,9 @@ struct LossSpec {
 struct LossTargets {
   Tensor values;     // f32 [N, ...]
   Tensor weights{};  // f32, as values: of each value's loss; undefined: all are 1
+  // f32 [K, D], the same for every picture: the classes' word vectors, for losses that compare
+  // principal vectors with them.
+  Tensor words{};
 
   LossTargets rows(int64_t begin, int64_t end) const;
   LossTargets to(Device device) const;
@@ -43,6 +47,9 @@ struct LossRow {
   bool smooths = false;
   // The values of [loss] that the name stands for, where they are not LossSpec's; null: none.
   void (*preset)(LossSpec& spec) = nullptr;
+  // Takes principal vectors [N, D R] (see models/sdl_head.h) instead of logits, and the targets'
+  // words.
+  bool embeddings = false;
 };
 std::span<const LossRow> losses();
 // Errors: UsageError for an unknown name.

@@ -30,8 +30,16 @@ static void score_empty(Model& model, Objective& objective, Device device, int64
 
 // ---- a rehearsal --------------------------------------------------------------------------------
 
+static LabelSpace blank(const Config& config, int64_t classes) {
+  ModelSpec spec = config.model;
+  spec.classes = classes;
+  return blank_labels(spec);
+}
+
 Rehearsal::Rehearsal(const Config& config, int64_t classes, Device device)
-    : device_(device), learner_(config, device, model_without_data(config, classes, device)) {}
+    : device_(device),
+      learner_(config, device, model_without_data(config, classes, device), blank(config, classes),
+               blank(config, classes)) {}
 
 void Rehearsal::update(int64_t images, int64_t side) {
   const Device host = device_.is_meta() ? kMeta : Device{};
@@ -109,7 +117,8 @@ size_t scoring_needs(const Config& config, int64_t classes, Device device) {
   meta::Meter meter(device);
   const auto model = model_without_data(config, classes, kMeta);
   to(*model, kMeta);
-  score_empty(*model, *make_objective(config, *model), kMeta, N, S);
+  const LabelSpace labels = blank(config, classes);
+  score_empty(*model, *make_objective(config, *model, labels, labels), kMeta, N, S);
   return meter.held() + libraries(device) + (device.is_cpu() ? loaded_batches(config, S) : 0);
 }
 

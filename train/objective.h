@@ -7,6 +7,7 @@
 #include <string>
 
 #include "autograd/tape.h"
+#include "data/label_space.h"
 #include "data/loader.h"
 #include "models/model.h"
 #include "train/config.h"
@@ -45,17 +46,20 @@ class Classification : public Objective {
     LossSpec loss{};
     Normalize normalize = Normalize::none;
     DType precision = DType::f32;
+    // See WordInput::extra_targets(); null: there are none.
+    std::function<std::vector<float>()> extra_targets = nullptr;
   };
   Classification(Spec spec, Forward forward)
       : spec_(std::move(spec)), forward_(std::move(forward)) {}
 
-  LossTargets targets(const Batch& batch) const override {
-    return loss_targets(spec_.loss, batch);
-  }
+  LossTargets targets(const Batch& batch) const override;
   Var loss(Tape& tape, const Tensor& pixels, const LossTargets& targets, float share) override;
   Tensor outputs(const Tensor& pixels) override;
   Tensor scores(const Tensor& outputs) const override;
   bool one_label() const override { return spec_.task == Task::single_label; }
+
+ protected:
+  const LossSpec& loss_spec() const { return spec_.loss; }
 
  private:
   Tensor normalized(const Tensor& pixels) const;
@@ -64,7 +68,39 @@ class Classification : public Objective {
   Forward forward_;
 };
 
-// The objective of a run (or of a checkpoint) for its model, which must outlive it.
-std::unique_ptr<Objective> make_objective(const Config& config, Model& model);
+// Classification with a model that knows its classes by their word vectors: it learns from some
+// classes and is asked for any others. The model's words are set here, before each call; neither
+// the trainer nor evaluation knows of them.
+class ZeroShot : public Classification {
+ public:
+  // Both with vectors as wide as model.word_dim(): the classes of training's targets, and those
+  // that outputs() scores. Errors: UsageError if vectors are missing, of another width, of another
+  // number than the names, or not finite.
+  ZeroShot(Spec spec, Model& model, const LabelSpace& trained, const LabelSpace& scored);
+
+  LossTargets targets(const Batch& batch) const override;
+  Var loss(Tape& tape, const Tensor& pixels, const LossTargets& targets, float share) override;
+  Tensor outputs(const Tensor& pixels) override;  // f32 [n, classes scored]
+
+  // Other classes for outputs() from now on. Errors: as above.
+  void score(const LabelSpace& space);
+
+ private:
+  Tensor words_of(const LabelSpace& space) const;
+
+  Model& model_;
+  Tensor trained_, scored_;  // f32 [n, d], moved to the pictures' device on first use
+};
+
+// The objective of a run (or of a checkpoint) for its model, which must outlive it. A model that
+// reads word vectors needs the classes of training and those to score; others ignore them.
+// Errors: UsageError for vectors that ZeroShot refuses, and for settings that contradict the model.
+std::unique_ptr<Objective> make_objective(const Config& config, Model& model,
+                                          const LabelSpace& trained = {},
+                                          const LabelSpace& scored = {});
+
+// Nameless classes with vectors of zeros if the model reads any: for whoever measures a model
+// without data. It is both spaces of make_objective().
+LabelSpace blank_labels(const ModelSpec& spec);
 
 }  // namespace mld

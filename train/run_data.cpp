@@ -1,5 +1,6 @@
 #include "train/run_data.h"
 
+#include "models/registry.h"
 #include "train/evaluate.h"
 #include "train/objective.h"
 
@@ -15,6 +16,12 @@ RunData open_run_data(const Config& config) {
   data.val = loader(*data.splits.val, Purpose::evaluation);
   data.model = config.model;
   data.model.classes = static_cast<int64_t>(data.splits.train->class_names().size());
+  if (reads_words(config.model)) {
+    const Tensor& words = data.splits.train->label_space().vectors;
+    require<UsageError>(words.defined(), "data.vectors is missing: this model knows its classes by "
+                        "word vectors; give a file of them, such as GloVe's (docs/formats.md)");
+    data.model.word_dim = words.shape()[-1];
+  }
   check_class_weights(config.loss, data.model.classes);
   check_labels(config.task, *data.splits.train);
   check_labels(config.task, *data.splits.val);
@@ -22,8 +29,9 @@ RunData open_run_data(const Config& config) {
 }
 
 size_t RunData::bytes() const {
+  const int64_t scored = splits.val->label_space().size();
   return static_cast<size_t>(train->cache_bytes() + val->cache_bytes() +
-                             Scores::kBytes * splits.val->size() * model.classes);
+                             Scores::kBytes * splits.val->size() * scored);
 }
 
 std::unique_ptr<Classifier> make_trained_model(const Config& config, const ModelSpec& spec) {

@@ -14,7 +14,7 @@ namespace mld {
 struct RunData {
   Splits splits;
   std::unique_ptr<Loader> train, val;  // of the splits
-  ModelSpec model;                     // the config's, for the data's classes
+  ModelSpec model;                     // the config's, for the data's classes and their words
 
   // Memory that the data take beside batches: both loaders' caches and validation's scores.
   size_t bytes() const;

@@ -34,6 +34,7 @@ struct EpochReport {
   double loss = 0;            // mean over the epoch's batches
   double lr = 0;              // of its last update
   std::string metric;         // train.best_metric
+  bool zero_shot = false;     // whether val has unseen classes
   std::optional<Evaluation> raw{}, average{};  // on val, if validated; average: if there is one
   bool improved = false;      // raw or average is the best so far
   bool average_is_better = false;  // average is better than raw

@@ -36,8 +36,10 @@ PretrainedReport init_from_checkpoint(Classifier& model, const InitSpec& spec,
   }
   if (spec.init_policy == InitPolicy::strict) {
     if (file.ours()) {
-      check_classes(checkpoint_info(file.metadata(), file.path()).class_names, class_names,
-                    file.path());
+      const CheckpointInfo info = checkpoint_info(file.metadata(), file.path());
+      if (info.task != Task::zero_shot) {  // whose head has no parameters of single classes
+        check_classes(info.class_names, class_names, file.path());
+      }
     } else if (file.pth() != nullptr && !file.pth()->class_names().empty()) {
       check_classes(file.pth()->class_names(), class_names, file.path());
     }

@@ -20,7 +20,8 @@ namespace mld {
 
 Trainer::Trainer(LoadedConfig config, Device device, RunLog& log, Start start)
     : loaded_(std::move(config)), device_(device), log_(log), data_(open_data()),
-      learner_(config_, device_, start_model(start)),
+      learner_(config_, device_, start_model(start), data_.splits.train->label_space(),
+               data_.splits.val->label_space()),
       best_([this](const std::string& weights) {
         return weights == "ema" ? learner_.average->state() : state_dict(model());
       }) {
@@ -34,6 +35,10 @@ Trainer::Trainer(LoadedConfig config, Device device, RunLog& log, Start start)
     return fmt::format("{:016x}-{:016x}", hash(*data_.splits.train), hash(*data_.splits.val));
   };
   state_.fingerprint = of_both(fingerprint);
+  if (!config_.data.vectors.empty()) {
+    state_.fingerprint +=
+        fmt::format("-{:016x}", vectors_fingerprint(data_.splits.val->label_space()));
+  }
   state_.picture_sizes = of_both(sizes_fingerprint);
   state_.config = to_toml(config_, loaded_.origins);
 }
@@ -41,6 +46,7 @@ Trainer::Trainer(LoadedConfig config, Device device, RunLog& log, Start start)
 RunData Trainer::open_data() {
   backend(device_).set_deterministic(config_.train.deterministic);  // fails without such a device
   RunData data = open_run_data(config_);
+  loaded_.config.model.word_dim = data.model.word_dim;
   for (const Dataset* split : {data.splits.train.get(), data.splits.val.get()}) {
     for (const std::string& note : split->notes()) {
       log_.message(note);
@@ -176,7 +182,8 @@ std::optional<Evaluation> Trainer::evaluate_now(const char* weights) try {
     thresholds = fit_thresholds(scores->predictions());
   }
   Evaluation result =
-      evaluate(*scores, data_.splits.val->class_names(), objective.one_label(), thresholds);
+      evaluate(*scores, data_.splits.val->class_names(), objective.one_label(), thresholds,
+               unseen_marks(config_.task, data_.splits.val->label_space()));
   result.skipped = static_cast<int64_t>(data_.val->bad_pictures().size());
   return result;
 } catch (const NumericError& error) {
@@ -219,7 +226,8 @@ bool Trainer::finish_epoch() {
   EpochReport report{.epoch = state_.epoch, .epochs = epochs(), .step = state_.step,
                      .loss = state_.loss_sum / static_cast<double>(batches),
                      .lr = schedule_.at(state_.step - 1).lr,
-                     .metric = config_.train.best_metric};
+                     .metric = config_.train.best_metric,
+                     .zero_shot = config_.task == Task::zero_shot};
   const bool due = next % config_.train.val_interval == 0 || next == epochs();
   if (due && !validate(report)) {
     return false;

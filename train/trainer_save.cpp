@@ -17,11 +17,12 @@ CheckpointInfo Trainer::info(const std::string& weights) const {
   CheckpointInfo info{.model = model().spec,
                       .preprocess = config_.preprocess,
                       .task = config_.task,
-                      .class_names = data_.splits.train->class_names(),
+                      .class_names = {},
                       .weights = weights,
                       .metrics = {{kStep, static_cast<double>(state_.step)}},
                       .thresholds = {},
                       .config = to_toml(config_, {}, Keys::portable)};
+  info.set_label_space(data_.splits.val->label_space(), model().word_dim() > 0);
   if (state_.validated_step == state_.step) {
     info.metrics[config_.train.best_metric] =
         weights == "ema" ? state_.ema_metric : state_.raw_metric;

@@ -104,8 +104,9 @@ TrainingStep::Result TrainingStep::result() {
   return result;
 }
 
-Learner::Learner(const Config& config, Device device, std::unique_ptr<Model> model_)
-    : model(std::move(model_)), objective(make_objective(config, *model)) {
+Learner::Learner(const Config& config, Device device, std::unique_ptr<Model> model_,
+                 const LabelSpace& trained, const LabelSpace& scored)
+    : model(std::move(model_)), objective(make_objective(config, *model, trained, scored)) {
   to(*model, device);
   optimizer = make_optimizer(config.optim, *model);
   if (config.train.model_ema_decay > 0) {

@@ -99,8 +99,9 @@ class TrainingStep {
 
 // A model with all that its updates need, as the config says.
 struct Learner {
-  // Moves the model to the device.
-  Learner(const Config& config, Device device, std::unique_ptr<Model> model);
+  // Moves the model to the device. The classes: see make_objective().
+  Learner(const Config& config, Device device, std::unique_ptr<Model> model,
+          const LabelSpace& trained = {}, const LabelSpace& scored = {});
   Learner(const Learner&) = delete;
   Learner& operator=(const Learner&) = delete;
 

@@ -23,5 +23,6 @@ Var gelu(const Var& x) { return activation(x, {.kind = Act::gelu}); }
 Var quick_gelu(const Var& x) { return activation(x, {.kind = Act::quick_gelu}); }
 Var sigmoid(const Var& x) { return activation(x, {.kind = Act::sigmoid}); }
 Var softplus(const Var& x) { return activation(x, {.kind = Act::softplus}); }
+Var exponential(const Var& x) { return activation(x, {.kind = Act::exponential}); }
 
 }  // namespace mld

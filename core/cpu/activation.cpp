@@ -48,6 +48,7 @@ void forward(const Tensor& x, const ActivationSpec& spec, Tensor& y) {
       return map<T>(x, y, [](float v) { return v * fast_sigmoid(kQuickGelu * v); });
     case Act::sigmoid: return map<T>(x, y, [](float v) { return fast_sigmoid(v); });
     case Act::softplus: return map<T>(x, y, [](float v) { return fast_softplus(v); });
+    case Act::exponential: return map<T>(x, y, [](float v) { return fast_exp(v); });
   }
 }
 
@@ -76,6 +77,7 @@ void backward(const Tensor& dy, const Tensor& x, const ActivationSpec& spec, Ten
       return map_gradient<T>(dy, x, dx,
                              [](float v) { return fast_sigmoid(v) * fast_sigmoid(-v); });
     case Act::softplus: return map_gradient<T>(dy, x, dx, [](float v) { return fast_sigmoid(v); });
+    case Act::exponential: return map_gradient<T>(dy, x, dx, [](float v) { return fast_exp(v); });
   }
 }
 

@@ -43,7 +43,8 @@ namespace {
 
 std::unique_ptr<Dataset> open_csv(const DataOptions& options, const std::string& split, Purpose) {
   std::unique_ptr<Dataset> data = open_list(csv_lists(), options, split);
-  const fs::path classes = split == "train" ? find_class_split(options.root) : fs::path();
+  const fs::path classes = split == "train" && !options.zero_shot
+                               ? find_class_split(options.root) : fs::path();
   if (!classes.empty()) {
     data->add_note(fmt::format("{}: seen and unseen classes, not used; data.format = \"nus_wide\" "
                                "reads them", printable(classes.native())));

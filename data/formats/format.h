@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "data/formats/class_division.h"
 #include "data/formats/open.h"
 
 namespace mld {
@@ -19,6 +20,10 @@ struct DataFormat {
   bool (*detect)(const DataOptions& options);
   // Opens a split; options.root must exist.
   std::unique_ptr<Dataset> (*open)(const DataOptions& options, const std::string& split, Purpose);
+  // Its division into seen and unseen classes, if it has one, and its classes' word vectors,
+  // f32 [names, D].
+  ClassDivision (*division)(const DataOptions& options) = nullptr;
+  Tensor (*vectors)(std::span<const std::string> names) = nullptr;
 };
 
 // THE TABLE. A format is a file that defines `const DataFormat <name>_format` and its row here.

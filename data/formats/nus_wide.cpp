@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "data/file.h"
+#include "data/formats/class_division.h"
 #include "data/formats/csv.h"
 #include "data/formats/format.h"
 #include "data/formats/json.h"
@@ -19,18 +20,13 @@ namespace {
 constexpr int64_t kMostBytes = int64_t{16} << 20;
 constexpr size_t kMostFiles = 64;  // a folder may hold one JSON file per picture
 
-// Marks the classes of the list under `key`; returns how many the data do not have.
-int64_t mark(const rapidjson::Value& root, const char* key, const std::string& name,
+// Marks the listed classes; returns how many the data do not have.
+int64_t mark(const std::vector<std::string>& list,
              const std::unordered_map<std::string_view, size_t>& places,
              std::vector<bool>& marked) {
-  const auto list = root.FindMember(key);
-  const bool good = list != root.MemberEnd() && list->value.IsArray() &&
-                    std::ranges::all_of(list->value.GetArray(),
-                                        [](const auto& one) { return one.IsString(); });
-  require<DataError>(good, "{}: \"{}\" is no list of class names", name, key);
   int64_t missing = 0;
-  for (const rapidjson::Value& one : list->value.GetArray()) {
-    const auto place = places.find(std::string_view(one.GetString(), one.GetStringLength()));
+  for (const std::string& name : list) {
+    const auto place = places.find(name);
     missing += place == places.end();
     if (place != places.end()) {
       marked[place->second] = true;
@@ -39,14 +35,20 @@ int64_t mark(const rapidjson::Value& root, const char* key, const std::string& n
   return missing;
 }
 
+// The JSON file that divides the classes. `name` starts the message if there is none.
+fs::path class_split_beside(const fs::path& folder, const std::string& name) {
+  const fs::path json = find_class_split(folder);
+  require<DataError>(!json.empty(), "{}: no JSON file with \"test class\" beside it, which says "
+                     "which classes are unseen; without one use data.format = \"csv\"", name);
+  return json;
+}
+
 // The published reading rule (spec/metrics-data.md section 8): a training row needs a seen label,
 // and its targets are the seen classes; an evaluation row needs an unseen label, and its targets
 // are the unseen ones. Other labels of a training row are unknown.
 std::vector<bool> select_rows(LabelList& list, const fs::path& file, const std::string& split,
                               std::string& note) {
-  const fs::path json = find_class_split(file.parent_path());
-  require<DataError>(!json.empty(), "{}: no JSON file with \"test class\" beside it, which says "
-                     "which classes are unseen; without one use data.format = \"csv\"", list.name);
+  const fs::path json = class_split_beside(file.parent_path(), list.name);
   const std::string name = printable(json.native());
   const ClassSplit classes =
       parse_class_split(read_text_file(json, kMostBytes), name, list.classes);
@@ -79,7 +81,7 @@ std::vector<bool> select_rows(LabelList& list, const fs::path& file, const std::
 std::unique_ptr<Dataset> open_nus_wide(const DataOptions& options, const std::string& split,
                                        Purpose) {
   ListKind kind = csv_lists();
-  kind.select = select_rows;
+  kind.select = options.zero_shot ? nullptr : select_rows;
   return open_list(kind, options, split);
 }
 
@@ -87,17 +89,15 @@ std::unique_ptr<Dataset> open_nus_wide(const DataOptions& options, const std::st
 
 ClassSplit parse_class_split(std::string_view json, const std::string& name,
                              const std::vector<std::string>& classes) {
-  const rapidjson::Document root = parse_json(json, name);
-  require<DataError>(root.IsObject(), "{}: {}, expected an object with \"test class\"", name,
-                     json_kind(root));
+  const ClassDivision division = parse_class_division(json, name);
   std::unordered_map<std::string_view, size_t> places;
   for (size_t i = 0; i < classes.size(); ++i) {
     places.emplace(classes[i], i);
   }
   ClassSplit split{std::vector<bool>(classes.size()), std::vector<bool>(classes.size()), 0};
-  split.missing = mark(root, "test class", name, places, split.unseen);
-  if (root.HasMember("train class")) {
-    split.missing += mark(root, "train class", name, places, split.seen);
+  split.missing = mark(division.unseen, places, split.unseen);
+  if (!division.seen.empty()) {
+    split.missing += mark(division.seen, places, split.seen);
   } else {
     split.seen = split.unseen;
     split.seen.flip();
@@ -141,6 +141,11 @@ const DataFormat nus_wide_format = {
     .splits = "as csv; train has the seen classes, val and test the unseen ones",
     .detect = [](const DataOptions&) { return false; },
     .open = open_nus_wide,
+    .division = [](const DataOptions& options) {
+      const fs::path json = class_split_beside((options.root / options.train).parent_path(),
+                                               printable(options.root.native()));
+      return parse_class_division(read_text_file(json, kMostBytes), printable(json.native()));
+    },
 };
 
 }  // namespace mld

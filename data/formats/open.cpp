@@ -4,6 +4,7 @@
 #include <set>
 
 #include "core/error.h"
+#include "data/formats/class_division.h"
 #include "data/formats/file_dataset.h"
 #include "data/formats/format.h"
 #include "data/split_warnings.h"
@@ -129,6 +130,23 @@ std::vector<std::string> further_classes(const Dataset& data,
   return result;
 }
 
+// A split with the data's classes, or those of options.label_space.
+std::unique_ptr<Dataset> open_undivided(const DataOptions& options, const std::string& split,
+                                        Purpose purpose) {
+  require<UsageError>(options.train_size >= 0 && options.val_size >= 0,
+                      "data.train_size and data.val_size must not be negative, got {} and {}",
+                      options.train_size, options.val_size);
+  split_option(options, split);  // throws for an unknown split
+  const bool part = takes_part_of_train(options, split);
+  std::unique_ptr<Dataset> data = part ? open_part_of_train(options, split, purpose)
+                                       : open_split(options, split, purpose);
+  add_notes_of_unused(options, split, part, *data);
+  if (purpose == Purpose::training) {
+    data->set_seen(shown_classes(*data));
+  }
+  return data;
+}
+
 // Gives train and val one label space.
 void share_classes(const DataOptions& options, Splits& splits) {
   DataOptions shared = options;
@@ -137,11 +155,11 @@ void share_classes(const DataOptions& options, Splits& splits) {
       further_classes(*splits.val, shared.label_space.names);
   if (!further.empty()) {
     shared.label_space.names.insert(shared.label_space.names.end(), further.begin(), further.end());
-    splits.train = open_dataset(shared, "train", Purpose::training);
+    splits.train = open_undivided(shared, "train", Purpose::training);
   }
   shared.label_space = splits.train->label_space();
   if (splits.val->class_names() != shared.label_space.names) {
-    splits.val = open_dataset(shared, "val", Purpose::evaluation);
+    splits.val = open_undivided(shared, "val", Purpose::evaluation);
   }
   splits.val->set_seen(shared.label_space.seen);
 }
@@ -161,22 +179,37 @@ void mark_seen(const LabelSpace& train, Dataset& val) {
   val.set_seen(std::move(seen));
 }
 
+// Gives both label spaces the vectors of the file, or of the format.
+void add_vectors(const DataOptions& options, Splits& splits) {
+  const DataFormat& format = format_of(options);
+  std::vector<std::string> names = splits.val->class_names();
+  const std::set<std::string> known(names.begin(), names.end());
+  std::ranges::copy_if(splits.train->class_names(), std::back_inserter(names),
+                       [&](const std::string& name) { return !known.contains(name); });
+  WordVectors all{.names = names, .values = {}};
+  if (!options.vectors.empty()) {
+    require_distinct_words(names, "the data");
+    all = read_word_vectors(options.vectors, names, options.vector_norm, options.vectors_progress);
+  } else if (format.vectors != nullptr) {
+    all.values = format.vectors(names);
+  } else {
+    return;
+  }
+  for (Dataset* split : {splits.train.get(), splits.val.get()}) {
+    split->set_vectors(all.of(split->class_names()));
+  }
+}
+
 }  // namespace
 
 std::unique_ptr<Dataset> open_dataset(const DataOptions& options, const std::string& split,
                                       Purpose purpose) {
-  require<UsageError>(options.train_size >= 0 && options.val_size >= 0,
-                      "data.train_size and data.val_size must not be negative, got {} and {}",
-                      options.train_size, options.val_size);
-  split_option(options, split);  // throws for an unknown split
-  const bool part = takes_part_of_train(options, split);
-  std::unique_ptr<Dataset> data = part ? open_part_of_train(options, split, purpose)
-                                       : open_split(options, split, purpose);
-  add_notes_of_unused(options, split, part, *data);
-  if (purpose == Purpose::training) {
-    data->set_seen(shown_classes(*data));
+  if (!options.zero_shot || options.label_space.names.empty()) {
+    return open_undivided(options, split, purpose);
   }
-  return data;
+  DataOptions all = options;
+  all.label_space = {};
+  return with_classes(open_undivided(all, split, purpose), options.label_space);
 }
 
 bool has_split(const DataOptions& options, const std::string& split) {
@@ -195,16 +228,21 @@ std::unique_ptr<Dataset> open_dataset(const DataOptions& options, const std::str
 
 Splits open_splits(const DataOptions& options, ValClasses val_classes) {
   Splits splits;
-  splits.train = open_dataset(options, "train", Purpose::training);
+  splits.train = open_undivided(options, "train", Purpose::training);
   DataOptions val = options;
   val.known_classes = splits.train->class_names();
-  splits.val = open_dataset(val, "val", Purpose::evaluation);
-  if (val_classes == ValClasses::own) {
+  splits.val = open_undivided(val, "val", Purpose::evaluation);
+  if (options.zero_shot) {
+    share_classes(options, splits);
+    divide_classes(options, splits);
+  } else if (val_classes == ValClasses::own) {
     mark_seen(splits.train->label_space(), *splits.val);
   } else if (options.label_space.names.empty()) {
     share_classes(options, splits);
   }
-  splits.warnings = split_warnings(*splits.train, *splits.val);
+  add_vectors(options, splits);
+  std::ranges::move(split_warnings(*splits.train, *splits.val),
+                    std::back_inserter(splits.warnings));
   return splits;
 }
 

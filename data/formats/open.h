@@ -10,6 +10,7 @@
 
 #include "core/error.h"
 #include "data/dataset.h"
+#include "data/word_vectors.h"
 
 namespace mld {
 
@@ -45,7 +46,16 @@ struct DataOptions {
   // Or these pictures of train do, whatever val split there is: a text file of their source()s, one
   // a line. "" = none.
   std::string val_list;
+  // Zero-shot: which classes are unseen, and which are seen ("" = all others; other classes are not
+  // used). A .txt file, a name a line, relative to root; or names separated by commas. unseen also:
+  // a .json file, {"test class": [...]} and perhaps "train class"; "" = the format's own division.
+  std::string unseen, seen;
+  // A file of the classes' word vectors (docs/formats.md); "" = none but the format's own.
+  std::string vectors;
+  VectorNorm vector_norm = VectorNorm::unit;
   // Not keys of their own:
+  bool zero_shot = false;  // see Note [Zero-shot splits] in class_division.h
+  ReadProgress vectors_progress{};
   DecodeOptions decode;     // of picture files
   int64_t image_size = 64;  // shapes: side of the drawn pictures, 16 to 4,096
   uint64_t seed = 42;       // shapes, and val_fraction's draw
@@ -84,7 +94,8 @@ bool has_split(const DataOptions& options, const std::string& split);
 
 // Opens train for training and val for evaluation. shared: both have train's classes followed by
 // those that only val shows, with a warning about these. own: each has its own, and val's label
-// space marks the classes that train shows.
+// space marks the classes that train shows. Zero-shot, whatever val_classes is: train has the seen
+// classes, val all, with marks. Label spaces get word vectors, if there are any.
 enum class ValClasses { shared, own };
 struct Splits {
   std::unique_ptr<Dataset> train, val;

@@ -130,6 +130,18 @@ Scene shapes_scene(uint64_t seed, const std::string& split, int64_t index) {
 
 namespace {
 
+ClassDivision shapes_division(const DataOptions&) {
+  ClassDivision division{.seen = {}, .unseen = {}, .source = "shapes"};
+  for (size_t c = 0; c < kShapeColours.size(); ++c) {
+    for (size_t f = 0; f < kShapeForms.size(); ++f) {
+      const bool unseen = shape_pair_unseen(static_cast<int>(c), static_cast<int>(f));
+      (unseen ? division.unseen : division.seen)
+          .push_back(fmt::format("{} {}", kShapeColours[c], kShapeForms[f]));
+    }
+  }
+  return division;
+}
+
 std::unique_ptr<Dataset> open_shapes(const DataOptions& options, const std::string& split,
                                      Purpose) {
   constexpr int64_t kMost = 100'000'000;
@@ -156,6 +168,8 @@ const DataFormat shapes_format = {
     .splits = "nothing: the splits differ in their seed",
     .detect = nullptr,
     .open = open_shapes,
+    .division = shapes_division,
+    .vectors = shape_vectors,
 };
 
 }  // namespace mld

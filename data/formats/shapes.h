@@ -7,9 +7,11 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "core/tensor.h"
 #include "data/image.h"
 
 namespace mld {
@@ -22,6 +24,16 @@ constexpr int kShapeClasses = 36;
 
 // Class colour * 6 + form is "red circle", "red square", ...
 std::vector<std::string> shape_class_names();
+
+// Zero-shot: 9 of the 36 pairs of colour and form are unseen. Every colour is seen in at least four
+// forms and every form in at least four colours.
+bool shape_pair_unseen(int colour, int form);
+
+// Word vectors of the classes: the normalised sum of a vector of the colour and one of the form,
+// which are random directions, the same in every run. So an unseen pair lies where the seen pairs
+// of its colour and those of its form meet.   -> f32 [names, 300], of unit length
+// Errors: DataError for a name that is none of shape_class_names().
+Tensor shape_vectors(std::span<const std::string> names);
 
 // One shape of a scene. Lengths are relative to the picture's side, from the top left.
 struct SceneShape {

@@ -115,6 +115,7 @@ struct Kind {
 const std::vector<Kind>& head_kinds();
 const std::vector<Kind>& block_kinds();
 const std::vector<Kind>& fullnet_kinds();
+const std::vector<Kind>& clip_kinds();
 const std::vector<Kind>& loss_kinds();
 const std::vector<Kind>& optim_kinds();
 const std::vector<Kind>& metric_kinds();

@@ -162,6 +162,7 @@ const KernelTable& float64_kernels() {
     add_float64_convolution(table);
     add_float64_pooling(table);
     add_float64_layers(table);
+    add_float64_matrices(table);
     add_float64_losses(table);
     add_float64_updates(table);
     return table;

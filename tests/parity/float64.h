@@ -1,5 +1,6 @@
 // The engine in float64: while a Float64 object lives, the CPU's kernels that a ResNet or
-// TResNet with either head needs for training (and BCE, ASL, LAMB and Adam) compute in double.
+// TResNet with either head needs for training (and BCE, ASL, LAMB and Adam), and CLIP, compute in
+// double.
 //
 // Note [Float64 parity]. A whole network in training mode cannot be compared with a float64
 // reference gradient by gradient in float32. Among its millions of activations a few lie within
@@ -77,7 +78,8 @@ Doubles transposed(const Doubles& x, size_t rows, size_t columns);
 void add_float64_convolution(KernelTable& table);  // and batch norm
 void add_float64_pooling(KernelTable& table);      // and blurring, squeeze-and-excitation
 void add_float64_layers(KernelTable& table);       // linear, layer norm, attention, group linear
-void add_float64_losses(KernelTable& table);       // BCE, ASL
+void add_float64_matrices(KernelTable& table);     // what CLIP needs besides
+void add_float64_losses(KernelTable& table);       // BCE, ASL, SDL, cross-entropy
 void add_float64_updates(KernelTable& table);      // movement, dropout, LAMB, Adam
 
 }  // namespace mld::parity

@@ -198,6 +198,69 @@ void scale_channels_backward(const Tensor& dy, const Tensor& x, const Tensor& ga
   write_doubles(dgate, sum);
 }
 
+// ---- principal vectors --------------------------------------------------------------------------
+
+void max_tokens_forward(const Tensor& x, Tensor& argmax, Tensor& y) {
+  const size_t L = size_of_dim(x, 1), C = size_of_dim(x, 2);
+  const Doubles in = read_doubles(x);
+  Doubles out(static_cast<size_t>(y.numel()));
+  for (size_t i = 0; i < out.size(); ++i) {
+    const size_t first = i / C * L * C + i % C;
+    size_t best = 0;
+    for (size_t l = 1; l < L; ++l) {
+      best = in[first + l * C] > in[first + best * C] ? l : best;
+    }
+    out[i] = in[first + best * C];
+    argmax.data<int32_t>()[i] = static_cast<int32_t>(best);
+  }
+  write_doubles(y, out);
+}
+
+void max_tokens_backward(const Tensor& dy, const Tensor& argmax, Tensor& dx) {
+  const size_t L = size_of_dim(dx, 1), C = size_of_dim(dx, 2);
+  const Doubles grad = read_doubles(dy);
+  Doubles out(static_cast<size_t>(dx.numel()), 0.0);
+  for (size_t i = 0; i < grad.size(); ++i) {
+    const auto l = static_cast<size_t>(argmax.data<int32_t>()[i]);
+    out[(i / C * L + l) * C + i % C] = grad[i];
+  }
+  write_doubles(dx, out);
+}
+
+// The means, kept for backward, are float32 there: in float64 they are computed again.
+Doubles token_means(const Tensor& x) {
+  const size_t L = size_of_dim(x, 1), C = size_of_dim(x, 2);
+  const Doubles in = read_doubles(x);
+  Doubles means(in.size() / L, 0.0);
+  for (size_t i = 0; i < in.size(); ++i) {
+    means[i / (L * C) * C + i % C] += in[i] / static_cast<double>(L);
+  }
+  return means;
+}
+
+void variance_tokens_forward(const Tensor& x, Tensor& mean, Tensor& y) {
+  const size_t L = size_of_dim(x, 1), C = size_of_dim(x, 2);
+  const Doubles in = read_doubles(x), means = token_means(x);
+  Doubles out(means.size(), 0.0);
+  for (size_t i = 0; i < in.size(); ++i) {
+    const size_t at = i / (L * C) * C + i % C;
+    out[at] += (in[i] - means[at]) * (in[i] - means[at]) / static_cast<double>(L - 1);
+  }
+  write_doubles(mean, means);
+  write_doubles(y, out);
+}
+
+void variance_tokens_backward(const Tensor& dy, const Tensor& x, const Tensor&, Tensor& dx) {
+  const size_t L = size_of_dim(x, 1), C = size_of_dim(x, 2);
+  const Doubles grad = read_doubles(dy), means = token_means(x);
+  Doubles out = read_doubles(x);
+  for (size_t i = 0; i < out.size(); ++i) {
+    const size_t at = i / (L * C) * C + i % C;
+    out[i] = grad[at] * 2 * (out[i] - means[at]) / static_cast<double>(L - 1);
+  }
+  write_doubles(dx, out);
+}
+
 }  // namespace
 
 void add_float64_pooling(KernelTable& table) {
@@ -211,6 +274,10 @@ void add_float64_pooling(KernelTable& table) {
   table.depth_to_space = depth_to_space;
   table.mean_tokens_forward = mean_tokens_forward;
   table.mean_tokens_backward = mean_tokens_backward;
+  table.max_tokens_forward = max_tokens_forward;
+  table.max_tokens_backward = max_tokens_backward;
+  table.variance_tokens_forward = variance_tokens_forward;
+  table.variance_tokens_backward = variance_tokens_backward;
   table.scale_channels_forward = scale_channels_forward;
   table.scale_channels_backward = scale_channels_backward;
 }

@@ -1,4 +1,4 @@
-// The other float64 kernels: movement, dropout, ReLU and sigmoid, LAMB, Adam and averages.
+// The other float64 kernels: movement, dropout, activations, LAMB, Adam and averages.
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -51,6 +51,29 @@ void drop_path(const Tensor& x, const DropoutSpec& spec, Tensor& y) {
   write_doubles(y, out);
 }
 
+void gaussian_noise(const Tensor& x, const NoiseSpec& spec, Tensor& y) {
+  Doubles out = read_doubles(x);
+  RandomKey key = spec.key;
+  if (spec.step.defined()) {  // Note [Replay] in core/specs.h
+    key.step = static_cast<uint64_t>(spec.step.to(Device{}).data<int64_t>()[0]);
+  }
+  for (size_t i = 0; i < out.size(); ++i) {
+    out[i] += static_cast<double>(spec.std) * random_normal<double>(key, i);
+  }
+  write_doubles(y, out);
+}
+
+void transpose(const Tensor& x, Tensor& y) {
+  const auto rows = static_cast<size_t>(x.shape()[1]), columns = static_cast<size_t>(x.shape()[2]);
+  const Doubles in = read_doubles(x);
+  Doubles out(in.size());
+  for (size_t i = 0; i < in.size(); ++i) {
+    const size_t at = i % (rows * columns);
+    out[i - at + at % columns * rows + at / columns] = in[i];
+  }
+  write_doubles(y, out);
+}
+
 void repeat_rows(const Tensor& x, Tensor& y) {
   const Doubles in = read_doubles(x);
   Doubles out;
@@ -59,6 +82,39 @@ void repeat_rows(const Tensor& x, Tensor& y) {
     out.insert(out.end(), in.begin(), in.end());
   }
   write_doubles(y, out);
+}
+
+// Calls visit(element of the tokens, element of the slice) for a slice [N, T, C] of [N, L, C].
+template <class Visit>
+void for_each_in_slice(const Shape& all, const Shape& slice, int64_t begin, Visit&& visit) {
+  const int64_t C = slice[2];
+  for (int64_t i = 0; i < slice.numel(); ++i) {
+    const int64_t n = i / (slice[1] * C), t = i / C % slice[1];
+    visit(static_cast<size_t>((n * all[1] + begin + t) * C + i % C), static_cast<size_t>(i));
+  }
+}
+
+void join_tokens(const Tensor& a, const Tensor& b, Tensor& y) {
+  Doubles out(static_cast<size_t>(y.numel()));
+  const Doubles first = read_doubles(a), second = read_doubles(b);
+  for_each_in_slice(y.shape(), a.shape(), 0, [&](size_t to, size_t i) { out[to] = first[i]; });
+  for_each_in_slice(y.shape(), b.shape(), a.shape()[1],
+                    [&](size_t to, size_t i) { out[to] = second[i]; });
+  write_doubles(y, out);
+}
+
+void slice_tokens_forward(const Tensor& x, int64_t begin, Tensor& y) {
+  Doubles out(static_cast<size_t>(y.numel()));
+  const Doubles in = read_doubles(x);
+  for_each_in_slice(x.shape(), y.shape(), begin, [&](size_t from, size_t i) { out[i] = in[from]; });
+  write_doubles(y, out);
+}
+
+void slice_tokens_backward(const Tensor& dy, int64_t begin, Tensor& dx) {
+  Doubles out(static_cast<size_t>(dx.numel()), 0.0);
+  const Doubles grad = read_doubles(dy);
+  for_each_in_slice(dx.shape(), dy.shape(), begin, [&](size_t to, size_t i) { out[to] = grad[i]; });
+  write_doubles(dx, out);
 }
 
 void sum_rows(const Tensor& x, Tensor& y) {
@@ -72,26 +128,36 @@ void sum_rows(const Tensor& x, Tensor& y) {
 
 double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 
+// f(x) and f'(x).
+struct Activated {
+  double value, slope;
+};
+
+Activated activated(Act kind, double x) {
+  const double s = sigmoid(x), quick = sigmoid(1.702 * x);
+  switch (kind) {
+    case Act::relu: return {std::max(x, 0.0), x > 0 ? 1.0 : 0.0};
+    case Act::sigmoid: return {s, s * sigmoid(-x)};
+    case Act::quick_gelu: return {x * quick, quick + 1.702 * x * quick * sigmoid(-1.702 * x)};
+    case Act::exponential: return {std::exp(x), std::exp(x)};
+    default: fail("float64: of the activations only relu, sigmoid, quick_gelu and exponential");
+  }
+}
+
 void activation_forward(const Tensor& x, const ActivationSpec& spec, Tensor& y) {
-  require(spec.kind == Act::relu || spec.kind == Act::sigmoid,
-          "float64: of the activations only relu and sigmoid");
   Doubles out = read_doubles(x);
   for (double& value : out) {
-    value = spec.kind == Act::relu ? std::max(value, 0.0) : sigmoid(value);
+    value = activated(spec.kind, value).value;
   }
   write_doubles(y, out);
 }
 
 void activation_backward(const Tensor& dy, const Tensor& x, const ActivationSpec& spec,
                          Tensor& dx) {
-  require(spec.kind == Act::relu || spec.kind == Act::sigmoid,
-          "float64: of the activations only relu and sigmoid");
   Doubles out = read_doubles(dy);
   const Doubles in = read_doubles(x);
   for (size_t i = 0; i < out.size(); ++i) {
-    const double slope =
-        spec.kind == Act::relu ? (in[i] > 0 ? 1 : 0) : sigmoid(in[i]) * sigmoid(-in[i]);
-    out[i] *= slope;
+    out[i] *= activated(spec.kind, in[i]).slope;
   }
   write_doubles(dx, out);
 }
@@ -182,7 +248,12 @@ void add_float64_updates(KernelTable& table) {
   table.scale = scale;
   table.dropout = dropout;
   table.drop_path = drop_path;
+  table.gaussian_noise = gaussian_noise;
+  table.transpose = transpose;
   table.repeat_rows = repeat_rows;
+  table.join_tokens = join_tokens;
+  table.slice_tokens_forward = slice_tokens_forward;
+  table.slice_tokens_backward = slice_tokens_backward;
   table.sum_rows = sum_rows;
   table.global_norm = global_norm;
   table.activation_forward = activation_forward;

@@ -1,6 +1,9 @@
-// losses/asl, losses/asl_single, losses/bce_ce: values and gradients with respect to the logits.
+// losses/asl, losses/asl_single, losses/bce_ce, losses/sdl: values and gradients with respect to
+// the logits or principal vectors; losses/clip: those of pairs of features.
 #include "autograd/ops.h"
+#include "models/contrastive.h"
 #include "tests/parity/fixture.h"
+#include "tests/parity/modules.h"
 #include "train/config.h"
 
 namespace mld::parity {
@@ -94,12 +97,58 @@ void run_bce_ce(Fixture& fixture) {
   }
 }
 
+// <case>/loss of features z_img, z_txt and the projections W_img, W_txt; and their gradients.
+void run_clip(Fixture& fixture) {
+  for (const Json* config : elements(fixture.config())) {
+    const std::string at = std::to_string(integer(*config, "case")) + "/";
+    ContrastiveProjections model({.image = integer(*config, "img_dim"),
+                                  .text = integer(*config, "txt_dim"),
+                                  .shared = integer(*config, "proj_dim")});
+    load_module(fixture, model, at, at);
+    Tape tape;
+    const Var images = tape.variable(to_tensor(fixture.array(at + "z_img")));
+    const Var texts = tape.variable(to_tensor(fixture.array(at + "z_txt")));
+    const ContrastiveLoss loss =
+        contrastive_loss(model(images, texts), pair_targets(integer(*config, "batch")));
+    fixture.compare(at + "loss", scalar(loss.total.value));
+    fixture.compare(at + "loss_img", scalar(loss.by_image.value));
+    fixture.compare(at + "loss_txt", scalar(loss.by_text.value));
+    tape.backward(loss.total);
+    fixture.compare(at + "grad_z_img", to_array(tape.grad(images)));
+    fixture.compare(at + "grad_z_txt", to_array(tape.grad(texts)));
+    for (const auto& [name, parameter] : parameters(model)) {
+      fixture.compare(at + "grad_" + name, gradient_of(*parameter));
+    }
+  }
+}
+
+// <case>/wordvecs [1, D, K], one column a class. A null weight is the ranking alone.
+void run_sdl(Fixture& fixture) {
+  for (const Json* config : elements(fixture.config())) {
+    const std::string at = std::to_string(integer(*config, "case")) + "/";
+    const Array columns = fixture.array(at + "wordvecs");
+    const int64_t D = columns.shape.at(1), K = columns.shape.at(2);
+    const Tensor words = to_tensor(permute({{D, K}, columns.values}, {1, 0}));
+    const Tensor y = to_tensor(fixture.array(at + "y"));
+    const double weight = number(*config, "weight", 0);
+    const bool sums = text(*config, "reduction", "mean") == "sum";
+    compare_loss(fixture, at + "loss", at + "grad", to_tensor(fixture.array(at + "x")),
+                 [&](const Var& x) {
+      const LossSpec spec{.name = "sdl", .variance_weight = weight};
+      const Var loss = mld::loss(spec, x, {.values = y, .words = words}, 1);
+      return sums ? scale(loss, static_cast<float>(y.shape()[0])) : loss;
+    });
+  }
+}
+
 }  // namespace
 
 const std::vector<Kind>& loss_kinds() {
   static const std::vector<Kind> kinds{{"losses/asl", run_asl},
                                        {"losses/asl_single", run_asl_single},
-                                       {"losses/bce_ce", run_bce_ce}};
+                                       {"losses/bce_ce", run_bce_ce},
+                                       {"losses/clip", run_clip},
+                                       {"losses/sdl", run_sdl}};
   return kinds;
 }
 

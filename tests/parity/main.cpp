@@ -3,8 +3,9 @@
 //
 // One line per manifest entry, `PASS|FAIL|UNCOVERED name kind worst-error limit`, then the counts.
 // Everything is driven by DIR/manifest.json; `kind` alone decides what is computed. The reasons for
-// FAIL and UNCOVERED go to stderr. With --strict, UNCOVERED counts as FAIL. Exit 1 if anything
-// failed or nothing was run; 2 for a wrong command line.
+// FAIL and UNCOVERED go to stderr. With --strict, UNCOVERED counts as FAIL, but for files of kind
+// "data", which others read. Exit 1 if anything failed or nothing was run; 2 for a wrong command
+// line.
 #include <algorithm>
 #include <cstdio>
 #include <exception>
@@ -64,7 +65,7 @@ Options parse(int argc, char** argv) {
 const Kind* find_kind(const std::string& kind) {
   for (const auto* list :
        {&head_kinds(), &block_kinds(), &fullnet_kinds(), &loss_kinds(), &optim_kinds(),
-        &metric_kinds(), &image_kinds(), &misc_kinds(), &train_kinds()}) {
+        &metric_kinds(), &image_kinds(), &misc_kinds(), &train_kinds(), &clip_kinds()}) {
     const auto found = std::find_if(list->begin(), list->end(),
                                     [&](const Kind& k) { return kind == k.kind; });
     if (found != list->end()) {
@@ -157,7 +158,7 @@ int run(const Options& options) {
       continue;
     }
     Outcome out = run_entry(options.dir, name, entry);
-    if (options.strict && out.verdict == kUncovered) {
+    if (options.strict && out.verdict == kUncovered && kind != "data") {
       out.verdict = "FAIL";
     }
     fmt::print("{} {} {} {} {}\n", out.verdict, name, kind, out.worst, limit_text(entry));

@@ -1,11 +1,14 @@
 // metrics/*: published definitions, on scores with and without ties.
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "core/error.h"
 #include "data/formats/coco.h"
+#include "models/sdl_head.h"
 #include "tests/parity/fixture.h"
 #include "train/metrics.h"
+#include "train/zero_shot_metrics.h"
 
 namespace mld::parity {
 namespace {
@@ -157,6 +160,49 @@ void run_f1_clipdecoder(Fixture& fixture) {
   }
 }
 
+// The labels by descending score, the first of equal ones first.   [N, K]
+Array ranking_of(const Predictions& p) {
+  Array ranking{{p.samples(), p.classes}, {}};
+  for (int64_t n = 0; n < p.samples(); ++n) {
+    const auto scores = p.scores.subspan(static_cast<size_t>(n * p.classes),
+                                         static_cast<size_t>(p.classes));
+    std::vector<size_t> order(scores.size());
+    std::iota(order.begin(), order.end(), size_t{0});
+    std::ranges::stable_sort(order, [&](size_t a, size_t b) { return scores[a] > scores[b]; });
+    ranking.values.insert(ranking.values.end(), order.begin(), order.end());
+  }
+  return ranking;
+}
+
+// Principal vectors x [N, D R] against words [K, D]; only the relevant labels, and only samples
+// that have one of them, count.
+void run_sdl_retrieval(Fixture& fixture) {
+  for (const std::string& name : fixture.cases()) {
+    const std::string at = name + "/";
+    const Tensor words = to_tensor(fixture.array(at + "words"));
+    const Var x(to_tensor(fixture.array(at + "x")));
+    const Tensor s = sdl_scores(principal_vectors(x, words.shape()[1]), words).value;
+    Scores all{.scores = s.to_vector(), .classes = s.shape()[1]};
+    for (const double target : fixture.array(at + "targets").values) {
+      all.targets.push_back(binary(target));
+    }
+    std::vector<bool> relevant(static_cast<size_t>(all.classes));
+    for (const double k : fixture.array(at + "relevant").values) {
+      relevant.at(static_cast<size_t>(k)) = true;
+    }
+    Scores unfiltered = all;
+    std::ranges::fill(unfiltered.targets, Label::present);  // the ranking is of all samples
+    fixture.compare(at + "ranking", ranking_of(scores_of(unfiltered.predictions(), relevant).predictions()));
+    const Scores part = scores_of(all.predictions(), relevant);
+    for (const int k : {3, 5}) {
+      const F1AtK ours = f1k(part.predictions(), k);
+      fixture.compare(at + "prf_top" + std::to_string(k),
+                      vector_of({ours.precision, ours.recall, ours.f1}));
+    }
+    fixture.compare(at + "map", official_map(part.predictions()).percent);
+  }
+}
+
 // The companion file's annotations as targets per object size, and their maximum. The published
 // loader has a fixed number of columns; those beyond the file's categories are zero.
 void run_coco_targets(Fixture& fixture) {
@@ -193,6 +239,7 @@ const std::vector<Kind>& metric_kinds() {
                                        {"metrics/voc_ap", run_voc},
                                        {"metrics/topk", run_topk},
                                        {"metrics/f1_clipdecoder", run_f1_clipdecoder},
+                                       {"metrics/sdl_retrieval", run_sdl_retrieval},
                                        {"metrics/coco_targets", run_coco_targets}};
   return kinds;
 }

@@ -37,8 +37,8 @@ void load_module(Fixture& fixture, Module& model, const std::string& parameters_
   StateDict state;
   for (const auto& [name, parameter] : parameters(model)) {
     parameter->trainable = parameter->trainable || has_gradient(fixture, name);
-    state.emplace_back(name,
-                       to_tensor(named(fixture, parameters_prefix, name)).to(Device{}));
+    const Tensor value = to_tensor(named(fixture, parameters_prefix, name)).to(Device{});
+    state.emplace_back(name, parameter->shape.rank() == 0 ? value.reshape({}) : value);
   }
   for (const auto& [name, buffer] : buffers(model)) {
     if (!is_counter(name)) {

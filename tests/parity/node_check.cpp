@@ -40,11 +40,13 @@ double largest_of_first(KernelCall& call) {
 // Whether result number i, y, is a sum (or mean) over all pixels or rows. A sum is no more exact
 // than its terms, and some are zero but for rounding: the gradient of a key's bias, since it does
 // not change a softmax; that of a norm's bias where another norm follows without an activation
-// between; and there the following norm's mean, where the first one's biases are still zero.
+// between; and there the following norm's mean, where the first one's biases are still zero (a
+// layer norm's, behind another).
 bool is_sum(KernelCall& call, size_t i, const Tensor& y) {
   constexpr size_t kRunningMean = 0, kMean = 2;  // batch_norm_forward's results
   return call.name() == "sum_rows" ||
          (call.name() == "batch_norm_forward" && (i == kRunningMean || i == kMean)) ||
+         (call.name() == "layer_norm_forward" && i == 0) ||
          (call.name() == "batch_norm_backward" && y.shape().rank() == 1);
 }
 

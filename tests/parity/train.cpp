@@ -1,5 +1,5 @@
-// train/...: short trainings of tiny networks with ML-Decoder: the A2 recipe's loss and optimiser
-// on a ResNet, the COCO recipe's on a TResNet.
+// train/...: short trainings of tiny networks: the A2 recipe's loss and optimiser on a ResNet with
+// ML-Decoder, the COCO recipe's on a TResNet with it, SDL's on a TResNet.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -9,6 +9,7 @@
 #include "models/ml_decoder.h"
 #include "models/registry.h"
 #include "models/resnet.h"
+#include "models/sdl_head.h"
 #include "models/tresnet.h"
 #include "optim/optimizer.h"
 #include "tests/parity/fixture.h"
@@ -62,6 +63,33 @@ std::unique_ptr<Classifier> make_tresnet(Fixture& fixture, float dropout) {
                       "head", dropout);
 }
 
+// A TResNet under names without "body.".
+struct PlainTResNet : TResNet {
+  using TResNet::TResNet;
+  void each(Visitor& v) override {
+    v("conv1", conv1);
+    v("", stages);
+  }
+};
+
+// One block a stage; the sizes are those of the filled tensors.
+std::unique_ptr<Classifier> make_sdl(Fixture& fixture, float) {
+  const int64_t rows = integer(fixture.config(), "rows");
+  auto backbone = std::make_unique<PlainTResNet>(TResNetSpec{
+      .layers = {1, 1, 1, 1}, .planes = fixture.fill()->shape("conv1.0.weight").at(0)});
+  const ModelSpec spec{.head = "sdl", .classes = integer(fixture.config(), "words"),
+                       .word_dim = fixture.fill()->shape("embedding.weight").at(0) / rows,
+                       .principal_vectors = rows};
+  auto head = std::make_unique<SdlHead>(spec, backbone->features());
+  return std::make_unique<Classifier>(std::move(backbone), std::move(head), "");
+}
+
+// The filled [D, K], its columns normalised in float32, as our [K, D].
+Tensor unit_words(uint64_t seed, int64_t D, int64_t K) {
+  const Array columns = fill_array(seed, "wordvecs", {D, K}, -1, 1);
+  return l2_normalize(Var(to_tensor(permute(columns, {1, 0})))).value;
+}
+
 // target = lam * onehot(class) + (1 - lam) * onehot(class of the batch reversed), then 1 where it
 // is above the threshold, else 0.   [N, K]
 Tensor mixed_targets(const Json& config, uint64_t seed, int64_t t) {
@@ -91,7 +119,8 @@ Tensor dense_targets(const Json& config, uint64_t seed, int64_t t) {
   const HashStream stream(seed, "y" + std::to_string(t));
   Tensor targets({N, K});
   for (int64_t i = 0; i < N * K; ++i) {
-    const bool drawn = stream.uniform(static_cast<uint64_t>(i)) < number(config, "target_density");
+    const bool drawn = stream.uniform(static_cast<uint64_t>(i)) <
+                       number(config, "target_density", 0.2);
     targets.data<float>()[i] = drawn || i % K == i / K % K ? 1.0f : 0.0f;
   }
   return targets;
@@ -112,6 +141,7 @@ struct Recipe {
   OptimizerSpec optimizer;
   Schedule schedule;
   double average = 0;  // the decay of the moving average; 0: there is none
+  Tensor words{};      // of the loss's targets; undefined: none
 };
 
 // The results of a training run.
@@ -126,19 +156,21 @@ struct Training {
 // Pictures come as floats here. Records what an update computes.
 class Recording : public Classification {
  public:
-  Recording(Training& out, const LossSpec& loss)
-      : Classification({.loss = loss}, nullptr), loss_(loss), out_(out) {}
+  Recording(Training& out, const Recipe& recipe)
+      : Classification({.loss = recipe.loss}, nullptr), recipe_(recipe), out_(out) {}
 
   Var loss(Tape& tape, const Tensor& images, const LossTargets& targets, float share) override {
     const Var logits = (*out_.model)(tape.constant(images));
-    const Var loss = mld::loss(loss_, logits, targets, share);
+    LossTargets all = targets;
+    all.words = recipe_.words;
+    const Var loss = mld::loss(recipe_.loss, logits, all, share);
     out_.step_logits.push_back(to_array(logits.value));
     out_.losses.values.push_back(scalar(loss.value).values[0]);
     return loss;
   }
 
  private:
-  LossSpec loss_;
+  const Recipe& recipe_;
   Training& out_;
 };
 
@@ -149,10 +181,12 @@ Training train(Fixture& fixture, const Recipe& recipe, int64_t steps, float drop
   out.model = recipe.make(fixture, dropout);
   load_module(fixture, *out.model);
   // The published head trains everything but its random queries.
-  dynamic_cast<MlDecoder&>(*out.model->head).query_embed.trainable = false;
+  if (auto* head = dynamic_cast<MlDecoder*>(out.model->head.get()); head != nullptr) {
+    head->query_embed->trainable = false;
+  }
   set_training(*out.model, true);
   const auto optimizer = make_optimizer(recipe.optimizer, *out.model);
-  Recording objective(out, recipe.loss);
+  Recording objective(out, recipe);
   std::optional<Ema> average;
   if (recipe.average > 0) {
     average.emplace(*out.model, recipe.average);
@@ -245,10 +279,27 @@ void run_coco(Fixture& fixture) {
                 .average = number(config, "ema", 0)});
 }
 
+void run_sdl(Fixture& fixture) {
+  const Json& config = fixture.config();
+  LossSpec loss = loss_preset("sdl");
+  loss.variance_weight = number(config, "sdl_weight");
+  const int64_t D = fixture.fill()->shape("embedding.weight").at(0) / integer(config, "rows");
+  run(fixture, {.make = make_sdl,
+                .targets = dense_targets,
+                .loss = loss,
+                .optimizer = {.name = "adam_l2", .weight_decay = number(config, "weight_decay")},
+                .schedule = {.spec = {.name = "onecycle", .pct_start = 0.1},
+                             .lr = number(config, "max_lr"),
+                             .epochs = 1,
+                             .steps_per_epoch = integer(config, "steps")},
+                .words = unit_words(fixture.fill()->seed(), D, integer(config, "words"))});
+}
+
 }  // namespace
 
 const std::vector<Kind>& train_kinds() {
-  static const std::vector<Kind> kinds{{"train/a2", run_a2}, {"train/coco", run_coco}};
+  static const std::vector<Kind> kinds{
+      {"train/a2", run_a2}, {"train/coco", run_coco}, {"train/sdl", run_sdl}};
   return kinds;
 }
 

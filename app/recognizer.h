@@ -1,0 +1,56 @@
+// A file of weights, ready to score pictures for labels: what predict and search share.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "app/asked_labels.h"
+#include "core/tensor.h"
+#include "data/preprocess.h"
+
+namespace mld {
+
+// Pictures become embeddings, and embeddings scores. What an embedding is depends on the model:
+// SDL's principal vectors, CLIP's features, else the logits of the labels themselves.
+class Recognizer {
+ public:
+  virtual ~Recognizer() = default;
+
+  const std::vector<AskedLabel>& labels() const { return labels_; }
+  const Preprocess& preprocess() const { return preprocess_; }  // for evaluation
+  bool one_label() const { return one_label_; }  // whether exactly one is right for a picture
+  // Whether embeddings can be compared with any label, not only those of labels().
+  virtual bool open() const = 0;
+  // "sdl", "clip" or "logits", and a number that changes with the weights: embeddings can be
+  // searched by what made them.
+  virtual std::string kind() const = 0;
+  uint32_t fingerprint() const { return fingerprint_; }
+
+  // pixels u8 [n, S, S, 3] -> f32 [n, E], on the CPU. The first call loads the model.
+  virtual Tensor embed(const Tensor& pixels) = 0;
+  // embeddings f32 [n, E], on the CPU -> f32 [n, labels]: scores 0 to 1; with one_label() they add
+  // up to 1 over the labels.
+  virtual Tensor scores(const Tensor& embeddings) const = 0;
+  // The same, but comparable between pictures whatever other labels there are: CLIP's cosines.
+  virtual Tensor similarities(const Tensor& embeddings) const { return scores(embeddings); }
+
+ protected:
+  std::vector<AskedLabel> labels_;
+  Preprocess preprocess_;
+  bool one_label_ = false;
+  uint32_t fingerprint_ = 0;
+};
+
+// For a checkpoint of ours, or a CLIP (OpenAI's or open_clip's state dict), which needs labels and
+// the tokenizer's vocabulary. Errors: DataError for a file that is neither, as
+// model_from_checkpoint; as asked_labels and label_space_of; UsageError for a CLIP without labels
+// or vocabulary.
+std::unique_ptr<Recognizer> open_recognizer(const PictureCommand& command);
+
+// app/clip_recognizer.cpp: whether a state dict of another program is a CLIP's, with its image
+// tower; and the recogniser for it.
+bool is_clip(const std::vector<StateView>& state);
+std::unique_ptr<Recognizer> open_clip_recognizer(const PictureCommand& command);
+
+}  // namespace mld

@@ -1,0 +1,86 @@
+#include "models/clip.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "nn/init.h"
+
+namespace mld {
+
+namespace {
+
+std::unique_ptr<ClipVision> vision_of(const ClipSpec& spec) {
+  if (const auto* vit = std::get_if<ClipVitSpec>(&spec.vision)) {
+    return std::make_unique<ClipVit>(*vit);
+  }
+  return std::make_unique<ClipResNet>(std::get<ClipResNetSpec>(spec.vision));
+}
+
+// Where each text ends, as rows of [N * T].   ids int32 [N, T] -> int32 [N]
+Tensor ends_of(const Tensor& ids) {
+  const int64_t N = ids.shape()[0], T = ids.shape()[1];
+  if (ids.device().is_meta()) {
+    return Tensor({N}, DType::i32, ids.device());
+  }
+  const Tensor host = ids.to(Device{});
+  Tensor ends({N}, DType::i32);
+  for (int64_t n = 0; n < N; ++n) {
+    const int32_t* text = host.data<int32_t>() + n * T;
+    ends.data<int32_t>()[n] =
+        static_cast<int32_t>(n * T + (std::max_element(text, text + T) - text));
+  }
+  return ends.to(ids.device());
+}
+
+}  // namespace
+
+ClipText::ClipText(const ClipTextSpec& spec_)
+    : spec(spec_),
+      positional_embedding(Shape{spec_.context, spec_.width}),
+      text_projection(Shape{spec_.width, spec_.embed}),
+      transformer(spec_.width, spec_.layers, spec_.heads, true),
+      token_embedding(Shape{spec_.vocabulary, spec_.width}),
+      ln_final(spec_.width) {}
+
+Var ClipText::operator()(const Var& ids, DType dtype) {
+  const Shape& s = ids.shape();
+  require(s.rank() == 2 && s[1] == spec.context, "ClipText: ids must be [N, {}], got {}",
+          spec.context, s);
+  const int64_t N = s[0], T = s[1], D = spec.width;
+  Var x = cast(embedding(ids.value, as_input(token_embedding, ids)), dtype);  // [N, T, D]
+  x = add(x, repeat_batch(cast(as_input(positional_embedding, ids), dtype), N));
+  x = transformer(x);
+  const Var last = embedding(ends_of(ids.value), reshape(x, {N * T, D}));  // [N, D]
+  return project(ln_final(last), text_projection);
+}
+
+void ClipText::each(Visitor& v) {
+  v("positional_embedding", positional_embedding);
+  v("text_projection", text_projection);
+  v("transformer", transformer);
+  v("token_embedding.weight", token_embedding);
+  v("ln_final", ln_final);
+}
+
+void ClipText::reset(RandomStream& random) {
+  fill_normal(token_embedding, random, 0.02);
+  fill_normal(positional_embedding, random, 0.01);
+  fill_normal(text_projection, random, 1 / std::sqrt(static_cast<double>(spec.width)));
+}
+
+Clip::Clip(const ClipSpec& spec)
+    : visual(vision_of(spec)), text(spec.text), logit_scale(Shape{}) {}
+
+Var Clip::scores(const Var& image_features, const Var& text_features) {
+  return similarity(image_features, text_features, as_input(logit_scale, image_features));
+}
+
+void Clip::each(Visitor& v) {
+  v("logit_scale", logit_scale);
+  v("", *visual);
+  v("", text);
+}
+
+void Clip::reset(RandomStream&) { fill(logit_scale, std::log(1 / 0.07f)); }
+
+}  // namespace mld

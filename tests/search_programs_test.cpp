@@ -1,0 +1,230 @@
+// Labels that a model never saw, and search, as programs: SDL, word queries, fixed classes, CLIP.
+#include <rapidjson/document.h>
+
+#include <cmath>
+
+#include "data/safetensors.h"
+#include "data/tokenizer.h"
+#include "models/clip.h"
+#include "models/registry.h"
+#include "tests/program.h"
+#include "train/checkpoint.h"
+
+namespace mld::test {
+namespace {
+
+// A zero-shot checkpoint with random weights. Its words are far apart.
+fs::path saved_model(const TemporaryFolder& folder, const std::string& head) {
+  CheckpointInfo info;
+  info.task = Task::zero_shot;
+  info.preprocess.image_size = 32;
+  info.model = {.backbone = "resnet18", .head = head, .classes = 2, .word_dim = 2,
+                .embed_dim = 16, .ffn = 8, .query = QueryKind::nlp,
+                .pooling = PoolingKind::shared, .principal_vectors = 3};
+  info.set_label_space({.names = {"cat", "dog", "yak"}, .seen = {true, true, false},
+                        .vectors = Tensor::from({3, 2}, std::vector<float>{1, 0, 0, 1, 0, -1})},
+                       true);
+  const auto model = make_model(info.model);
+  initialize(*model, 7);
+  const fs::path file = folder.path() / (head + ".safetensors");
+  save_model(file, state_dict(*model), info);
+  return file;
+}
+
+void write_pictures(const TemporaryFolder& folder) {
+  for (int i = 0; i < 11; ++i) {
+    folder.write_picture("pictures/" + std::to_string(i) + ".ppm", 20 * i);
+  }
+}
+
+struct Ran {
+  int code;
+  std::string out, err;
+};
+
+Ran ran(const TemporaryFolder& folder, const std::vector<std::string>& arguments) {
+  const Program program("mlinfer", arguments, folder, 0, folder.path());
+  const int code = program.wait();
+  return {code, program.out(), program.err()};
+}
+
+std::vector<std::pair<std::string, double>> ranking(const Ran& run) {
+  REQUIRE(run.code == 0);
+  std::vector<std::pair<std::string, double>> hits;
+  for (size_t at = 0; at < run.out.size();) {
+    const size_t end = run.out.find('\n', at);
+    rapidjson::Document json;
+    json.Parse(run.out.substr(at, end - at).c_str());
+    hits.emplace_back(json["file"].GetString(), json["score"].GetDouble());
+    at = end + 1;
+  }
+  return hits;
+}
+
+bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("predict: labels asked for, with marks of those not seen") {
+  const TemporaryFolder folder;
+  write_pictures(folder);
+  folder.write("v.txt", "zebra 3 4\n");
+  for (const std::string head : {"ml_decoder", "sdl"}) {
+    CAPTURE(head);
+    const std::string model = saved_model(folder, head).string();
+    const Ran all = ran(folder, {"predict", model, "pictures/3.ppm", "--top-k", "9"});
+    CHECK(all.code == 0);
+    CHECK(has(all.out, "yak *\n"));
+    CHECK(has(all.out, "cat\n"));
+    const Ran some = ran(folder, {"predict", model, "pictures/3.ppm", "--labels", "zebra,dog",
+                                  "--vectors", "v.txt", "--json", "--top-k", "9"});
+    CHECK(some.code == 0);
+    rapidjson::Document json;
+    json.Parse(some.out.c_str());
+    REQUIRE(json["labels"].Size() == 2);
+    for (const auto& label : json["labels"].GetArray()) {
+      const bool dog = std::string(label["name"].GetString()) == "dog";
+      CHECK(label["seen"].GetBool() == dog);
+      CHECK(label.HasMember("id") == dog);
+    }
+    const Ran csv = ran(folder, {"predict", model, "pictures/3.ppm", "--labels", "zebra",
+                                 "--vectors", "v.txt", "--csv"});
+    CHECK(csv.out.starts_with("file,label,id,score,above,seen\npictures/3.ppm,zebra,,0."));
+    CHECK(csv.out.ends_with(",0\n"));
+    const Ran unknown = ran(folder, {"predict", model, "pictures/3.ppm", "--labels", "zebra"});
+    CHECK(unknown.code == static_cast<int>(ExitCode::usage));
+    CHECK(has(unknown.err, "no word vector of zebra"));
+  }
+}
+
+TEST_CASE("predict: a part of the classes of a model with fixed ones has the same scores") {
+  const TemporaryFolder folder;
+  write_pictures(folder);
+  const std::string run = trained_run().string();
+  const std::vector<std::string> names = read_checkpoint_info(run).class_names;
+  REQUIRE(names.size() > 2);
+  const auto scores = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> arguments{"predict", run, "pictures/3.ppm", "--top-k", "999", "--csv"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const Ran predicted = ran(folder, arguments);
+    CHECK(predicted.code == 0);
+    return predicted.out;
+  };
+  const std::string all = scores({}), some = scores({"--labels", names[2] + "," + names[0]});
+  CHECK(std::ranges::count(some, '\n') == 3);
+  for (size_t at = some.find('\n') + 1; at < some.size();) {
+    const size_t end = some.find('\n', at);
+    CAPTURE(some.substr(at, end - at));
+    CHECK(has(all, "\n" + some.substr(at, end - at) + "\n"));
+    at = end + 1;
+  }
+}
+
+TEST_CASE("search: the same pictures in the same order, from files and from kept embeddings") {
+  const TemporaryFolder folder;
+  write_pictures(folder);
+  folder.write("v.txt", "zebra 3 4\n");
+  for (const std::string head : {"ml_decoder", "sdl"}) {
+    CAPTURE(head);
+    const std::string model = saved_model(folder, head).string();
+    const auto direct = ranking(ran(folder, {"search", model, "pictures", "--query", "dog, yak",
+                                             "--top-k", "5", "--json"}));
+    REQUIRE(direct.size() == 5);
+    CHECK(std::ranges::is_sorted(direct, std::greater{}, [](const auto& hit) {
+      return hit.second;
+    }));
+    const auto saving = ranking(ran(folder, {"search", model, "pictures", "--query", "dog,yak",
+                                             "--top-k", "5", "--json", "--save-embeddings",
+                                             "e.safetensors"}));
+    CHECK(saving == direct);
+    const auto kept = ranking(ran(folder, {"search", model, "e.safetensors", "--query", "dog,yak",
+                                           "--top-k", "5", "--json"}));
+    CHECK(kept == direct);
+    const Ran other = ran(folder, {"search", model, "e.safetensors", "--query", "zebra",
+                                   "--vectors", "v.txt"});
+    CHECK(other.code == (head == "sdl" ? 0 : static_cast<int>(ExitCode::usage)));
+    CHECK(has(other.err, "none of the labels whose scores were kept") == (head != "sdl"));
+  }
+  // Those of SDL, with other weights.
+  const Ran foreign = ran(folder, {"search", saved_model(folder, "ml_decoder").string(),
+                                   "e.safetensors", "--query", "dog"});
+  CHECK(foreign.code == static_cast<int>(ExitCode::usage));
+  CHECK(has(foreign.err, "were not made by"));
+}
+
+TEST_CASE("search: damaged embeddings and odd requests are refused") {
+  const TemporaryFolder folder;
+  write_pictures(folder);
+  const std::string model = saved_model(folder, "sdl").string();
+  CHECK(ran(folder, {"search", model, "pictures", "--save-embeddings", "e.safetensors"}).code == 0);
+  std::string bytes = read_file(folder.path() / "e.safetensors");
+  bytes.resize(bytes.size() - 1);
+  folder.write("cut.safetensors", bytes);
+  const Ran cut = ran(folder, {"search", model, "cut.safetensors", "--query", "dog"});
+  CHECK(cut.code == static_cast<int>(ExitCode::data));
+  CHECK(has(cut.err, "cut.safetensors"));
+  CHECK(ran(folder, {"search", model, "pictures"}).code == static_cast<int>(ExitCode::usage));
+  const Ran again = ran(folder, {"search", model, "e.safetensors", "--query", "dog",
+                                 "--save-embeddings", "f.safetensors"});
+  CHECK(has(again.err, "are embeddings already"));
+  folder.write("pictures/bad.jpg", "no picture");
+  const Ran bad = ran(folder, {"search", model, "pictures", "--query", "dog", "--top-k", "2"});
+  CHECK(bad.code == static_cast<int>(ExitCode::data));
+  CHECK(std::ranges::count(bad.out, '\n') == 2);
+  CHECK(has(bad.err, "bad.jpg"));
+}
+
+TEST_CASE("predict and search with a CLIP's weights and no training") {
+  const fs::path vocabularies = shared_data("clip");
+  if (vocabularies.empty()) {
+    return;  // it has been said
+  }
+  const fs::path vocabulary = vocabularies / "bpe_simple_vocab_16e6.txt.gz";
+  const TemporaryFolder folder;
+  write_pictures(folder);
+  Clip clip({.vision = ClipVitSpec{.image_size = 32, .patch = 8, .width = 64, .layers = 1,
+                                   .heads = 1, .embed = 24},
+             .text = {.width = 64, .layers = 1, .heads = 1, .vocabulary = Tokenizer::kVocabulary,
+                      .embed = 24}});
+  initialize(clip, 3);
+  const std::vector<uint8_t> bytes = to_safetensors(state_dict(clip), {});
+  folder.write("clip.safetensors", std::string(bytes.begin(), bytes.end()));
+  const std::vector<std::string> common{"--vocabulary", vocabulary.string(), "--json"};
+  const auto with = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.end(), common.begin(), common.end());
+    return ran(folder, arguments);
+  };
+  const Ran run = with({"predict", "clip.safetensors", "pictures/3.ppm", "--labels",
+                        "a dog,zebra,tennis racket", "--top-k", "9"});
+  REQUIRE(run.code == 0);
+  rapidjson::Document json;
+  json.Parse(run.out.c_str());
+  double sum = 0;
+  for (const auto& label : json["labels"].GetArray()) {
+    sum += label["score"].GetDouble();
+  }
+  CHECK(json["labels"].Size() == 3);
+  CHECK(sum == doctest::Approx(1).epsilon(1e-5));
+  const auto direct = ranking(with({"search", "clip.safetensors", "pictures", "--query",
+                                    "dogs on a beach", "--prompt", "{}", "--top-k", "4"}));
+  CHECK(direct.size() == 4);
+  CHECK(ran(folder, {"search", "clip.safetensors", "pictures", "--save-embeddings",
+                     "e.safetensors"}).code == 0);
+  CHECK(ranking(with({"search", "clip.safetensors", "e.safetensors", "--query", "dogs on a beach",
+                      "--prompt", "{}", "--top-k", "4"})) == direct);
+  CHECK(has(with({"predict", "clip.safetensors", "pictures"}).err, "no labels of its own"));
+  CHECK(has(with({"predict", "clip.safetensors", "pictures", "--labels", "dog"}).err,
+            "exactly one label is right"));
+  CHECK(has(ran(folder, {"predict", "clip.safetensors", "pictures", "--labels", "dog,cat"}).err,
+            "--vocabulary"));
+  std::string words;
+  for (int i = 0; i < 80; ++i) {
+    words += "word ";
+  }
+  CHECK(has(with({"predict", "clip.safetensors", "pictures", "--labels", words + ",cat"}).err,
+            "75"));
+}
+
+}  // namespace mld::test
