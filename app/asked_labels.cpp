@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <set>
 
+#include "app/program.h"
+#include "app/progress.h"
 #include "data/file.h"
 #include "data/label_tokens.h"
 #include "data/text.h"
@@ -13,20 +16,8 @@
 
 namespace mld {
 
-static std::vector<std::string> separated_by_commas(std::string_view text) {
-  std::vector<std::string> names;
-  for (size_t begin = 0; begin <= text.size();) {
-    const size_t end = std::min(text.find(',', begin), text.size());
-    if (const std::string_view name = trimmed(text.substr(begin, end - begin)); !name.empty()) {
-      names.emplace_back(name);
-    }
-    begin = end + 1;
-  }
-  return names;
-}
-
 std::vector<std::string> asked_names(const LabelRequest& request) {
-  if (request.labels.empty() && request.labels_file.empty()) {
+  if (!request.given) {
     return {};
   }
   const bool from_file = !request.labels_file.empty();
@@ -36,7 +27,7 @@ std::vector<std::string> asked_names(const LabelRequest& request) {
     const std::string text = read_text_file(request.labels_file, kMostBytes);
     names = filled_lines(without_mark(text, printable(request.labels_file)));
   } else {
-    names = separated_by_commas(request.labels);
+    names = comma_separated(request.labels);
   }
   const std::string where = from_file ? printable(request.labels_file) : request.option;
   require<UsageError>(!names.empty(), "{}: no label; expected {}", where,
@@ -44,8 +35,15 @@ std::vector<std::string> asked_names(const LabelRequest& request) {
   for (const std::string& name : names) {
     require<DataError>(is_utf8(name), "{}: '{}' is not UTF-8", where, printable(name));
   }
-  require_distinct_words(names, where);
   return names;
+}
+
+static void require_asked_once(const std::vector<AskedLabel>& labels, const std::string& where) {
+  std::set<std::string> names;
+  for (const AskedLabel& label : labels) {
+    require<UsageError>(names.insert(label.name).second, "{}: '{}' is asked for twice", where,
+                        printable(label.name));
+  }
 }
 
 // The column of a class with the same words; of several (classes may differ in case where no word
@@ -75,6 +73,17 @@ static AskedLabel known_label(size_t k, const CheckpointInfo& info) {
           .threshold = info.thresholds.empty() ? kDefaultThreshold : info.thresholds[k]};
 }
 
+// Of labels for which none was fitted: the median of those that were.
+static double usual_threshold(const CheckpointInfo& info) {
+  std::vector<double> fitted = info.thresholds;
+  if (fitted.empty()) {
+    return kDefaultThreshold;
+  }
+  const auto middle = fitted.begin() + std::ssize(fitted) / 2;
+  std::ranges::nth_element(fitted, middle);
+  return *middle;
+}
+
 std::vector<AskedLabel> asked_labels(const LabelRequest& request, const CheckpointInfo& info) {
   const std::vector<std::string> names = asked_names(request);
   std::vector<AskedLabel> labels;
@@ -87,13 +96,19 @@ std::vector<AskedLabel> asked_labels(const LabelRequest& request, const Checkpoi
       labels.push_back(known_label(static_cast<size_t>(k), info));
       continue;
     }
-    require<UsageError>(reads_words(info.model),
+    require<UsageError>(by_words_alone(info.model),
                         "{}: the model has fixed classes, and '{}' is none of them{}; only models "
-                        "that know classes by words can be asked for others: word queries, SDL, "
-                        "CLIP", request.option, printable(name),
+                        "that know classes by words alone can be asked for others: word queries "
+                        "with shared pooling, SDL, CLIP", request.option, printable(name),
                         did_you_mean(name, info.class_names));
     labels.push_back({.name = name, .id = AskedLabel::kUnknown, .seen = false,
-                      .threshold = kDefaultThreshold});
+                      .threshold = usual_threshold(info)});
+  }
+  require_asked_once(labels, request.option);
+  if (reads_words(info.model)) {
+    std::vector<std::string> all;
+    std::ranges::transform(labels, std::back_inserter(all), &AskedLabel::name);
+    require_distinct_words(all, request.option);
   }
   return labels;
 }
@@ -126,7 +141,9 @@ LabelSpace label_space_of(const std::vector<AskedLabel>& labels, const LabelRequ
                         "{}: the checkpoint has no word vector of {}{}; name the file of vectors "
                         "that training had: --vectors FILE", request.option, name_list(unknown),
                         did_you_mean(unknown[0], info.class_names));
-    read = read_word_vectors(request.vectors, unknown, norm_of(info));
+    read = read_word_vectors(request.vectors, unknown, norm_of(info),
+                             reading_progress("reading word vectors", {stderr_style(), write_stderr,
+                                                                monotonic_seconds}));
     require<DataError>(read.dim() == D, "{}: vectors of {} numbers, but the model was trained with "
                        "{}", printable(request.vectors), read.dim(), D);
   }

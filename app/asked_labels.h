@@ -8,6 +8,7 @@
 
 #include "app/cli.h"
 #include "train/checkpoint.h"
+#include "train/thresholds.h"
 
 namespace mld {
 
@@ -17,7 +18,7 @@ struct AskedLabel {
   std::string name;
   int64_t id = kUnknown;  // among the checkpoint's classes
   bool seen = true;       // whether training showed it
-  double threshold = 0.5;
+  double threshold = kDefaultThreshold;
 };
 
 // The names that --labels and --labels-file give, in their order; none if neither was given.

@@ -80,6 +80,7 @@ struct LabelRequest {
   std::string vocabulary;   // CLIP's tokenizer's
   std::string prompt = "a photo of a {}";  // CLIP: what is compared with pictures, {} the label
   std::string option = "--labels";         // where labels come from, for messages
+  bool given = false;  // whether labels were asked for, perhaps none
   bool needed = true;  // search that only saves embeddings has no labels
 };
 

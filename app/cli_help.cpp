@@ -54,7 +54,7 @@ const std::string_view kMlinferHelp = R"(Uses trained image classifiers.
       --precision f32|bf16   of activations (default f32)
       --json | --csv         one JSON line per picture | CSV
       --labels "A,B"         score these labels only; a model that knows labels by words (zero-shot)
-                             can be asked for any, and marks those it was not trained on: *
+                             can be asked for any; behind a label, * says: not seen in training
       --labels-file FILE     the same, one a line
       --vectors FILE         word vectors (GloVe, fastText ...) of labels that are not in CHECKPOINT
   mlinfer predict CLIP_WEIGHTS PICTURE|FOLDER... --labels "A,B" --vocabulary FILE [options]
@@ -63,7 +63,8 @@ const std::string_view kMlinferHelp = R"(Uses trained image classifiers.
       --prompt TEXT          what is compared with pictures, {} the label (default
                              "a photo of a {}")
   mlinfer search CHECKPOINT|CLIP_WEIGHTS PICTURE|FOLDER... --query "A,B" [options]   the pictures
-                             that show all of these best; options as for predict, but
+                             that show all of these best; --vectors, --vocabulary, --prompt,
+                             --max-pixels, --device, --precision, --json, --csv as for predict
       --top-k N              how many (default 20)
       --save-embeddings FILE keep what the model sees in the pictures: FILE is then searched in
                              place of them, in no time, with SDL and CLIP for any query

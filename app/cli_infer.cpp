@@ -96,10 +96,12 @@ MlinferCommand parse_predict(std::span<const std::string> arguments) {
   parse_pictures(options, "predict", command, arguments);
   require<UsageError>(labels->count() + file->count() < 2,
                       "predict: give --labels or --labels-file, not both");
-  require<UsageError>(labels->count() == 0 || !trimmed(command.asked.labels).empty(),
-                      "predict: --labels: no label; expected names separated by commas");
   require<UsageError>(file->count() == 0 || !command.asked.labels_file.empty(),
                       "predict: --labels-file: expected the name of a file");
+  if (file->count() > 0) {
+    command.asked.option = "--labels-file";
+  }
+  command.asked.given = labels->count() + file->count() > 0;
   const double threshold = command.threshold.value_or(0);
   require<UsageError>(threshold >= 0 && threshold <= 1,  // not NaN either
                       "predict: --threshold must be a score from 0 to 1, got {}", threshold);
@@ -116,7 +118,7 @@ MlinferCommand parse_search(std::span<const std::string> arguments) {
   parse_pictures(options, "search", command, arguments);
   require<UsageError>(!trimmed(command.asked.labels).empty() || !command.save_embeddings.empty(),
                       "search: give --query TEXT: what to look for, separated by commas");
-  command.asked.needed = !trimmed(command.asked.labels).empty();
+  command.asked.given = command.asked.needed = !trimmed(command.asked.labels).empty();
   return command;
 }
 

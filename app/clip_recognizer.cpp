@@ -52,9 +52,13 @@ Tensor text_features(ClipText& tower, const LabelRequest& asked,
 // What cosines are multiplied by before the softmax: exp(logit_scale).
 float scale_of(std::span<const StateView> state, const std::string& file) {
   for (const StateView& view : state) {
-    if (view.name.ends_with("logit_scale") && view.dtype == DType::f32 &&
-        view.shape.numel() == 1) {
-      return std::exp(*static_cast<const float*>(view.data));
+    if (view.name.ends_with("logit_scale") && view.shape.numel() == 1 &&
+        (view.dtype == DType::f32 || view.dtype == DType::bf16)) {
+      const float log = view.dtype == DType::f32
+                            ? *static_cast<const float*>(view.data)
+                            : static_cast<float>(*static_cast<const bf16*>(view.data));
+      require<DataError>(std::isfinite(std::exp(log)), "{}: logit_scale is {}", file, log);
+      return std::exp(log);
     }
   }
   fail<DataError>("{}: logit_scale is missing, or no number", file);
@@ -80,7 +84,6 @@ class ClipRecognizer : public Recognizer {
                    .interpolation = Interpolation::bicubic,
                    .normalize = Normalize::clip};
     one_label_ = true;
-    fingerprint_ = weights_checksum(state);
     scale_ = scale_of(state, file.path());
     if (labels_.empty()) {
       return;
@@ -89,8 +92,12 @@ class ClipRecognizer : public Recognizer {
                            command.asked, labels_);
   }
 
-  bool open() const override { return true; }
   std::string kind() const override { return "clip"; }
+  uint32_t fingerprint() const override {
+    return weights_checksum(CheckpointFile(weights_file(path_)).tensors());
+  }
+  int64_t width() const override { return spec_.text.embed; }
+  bool cosines() const override { return true; }
 
   Tensor embed(const Tensor& pixels) override {
     if (model_ == nullptr) {
@@ -136,7 +143,7 @@ class ClipRecognizer : public Recognizer {
 
 bool is_clip(const std::vector<StateView>& state) {
   return std::ranges::any_of(state, [](const StateView& view) {
-    return view.name.ends_with("visual.conv1.weight");
+    return view.name.ends_with("visual.conv1.weight") || view.name.ends_with("text_projection");
   });
 }
 

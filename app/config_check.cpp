@@ -95,7 +95,7 @@ void check_contradictions(const Config& c, const GivenKeys& given,
   the.check(c.task == Task::zero_shot && !reads_words(c.model),
             {"task", "model.head", "model.query", "model.pooling"},
             "task zero-shot needs a model that knows its classes by word vectors: model.head sdl, "
-            "or ml_decoder with model.query nlp or model.pooling word");
+            "or ml_decoder with model.query nlp and model.pooling shared or word");
   the.check(c.task != Task::zero_shot && !(c.data.unseen.empty() && c.data.seen.empty()),
             {"task", "data.unseen", "data.seen"}, "data.unseen and data.seen need task zero-shot");
   const LossRow& loss = loss_row(c.loss);

@@ -14,11 +14,17 @@ namespace mld {
 
 static constexpr const char *kFormat = "mldecoder-embeddings", *kVersion = "1";
 
-// Names end with a zero byte: it is the only one that no file's name has.
-static Tensor packed(const std::vector<std::filesystem::path>& files) {
+static std::filesystem::path folder_of(const std::filesystem::path& file) {
+  return file.has_parent_path() ? file.parent_path() : ".";
+}
+
+// Names are relative to the file's folder, so that both can be moved. They end with
+// a zero byte: it is the only one that no file's name has.
+static Tensor packed(const std::vector<std::filesystem::path>& files,
+                     const std::filesystem::path& folder) {
   std::string text;
   for (const auto& file : files) {
-    text.append(file.native()).push_back('\0');
+    text.append(std::filesystem::proximate(file, folder).native()).push_back('\0');
   }
   Tensor bytes({std::ssize(text)}, DType::u8);
   std::ranges::copy(text, bytes.data<uint8_t>());
@@ -33,7 +39,8 @@ void save_embeddings(const std::filesystem::path& file, const Embeddings& e) {
       {"labels", JsonWriter().values(e.labels).text()},
       {"weights", fmt::format("{:08x}", e.fingerprint)}};
   write_file_atomically(file, [&](const ByteSink& sink) {
-    write_safetensors({{"embeddings", e.values}, {"files", packed(e.files)}}, metadata, sink);
+    write_safetensors({{"embeddings", e.values}, {"files", packed(e.files, folder_of(file))}},
+                      metadata, sink);
   });
 }
 
@@ -64,12 +71,16 @@ Embeddings load_embeddings(const std::filesystem::path& path) {
                .files = {}, .values = {}};
   const std::string& weights = text("weights");
   const auto end = weights.data() + weights.size();
-  require<DataError>(std::from_chars(weights.data(), end, e.fingerprint, 16).ptr == end,
-                     "{}: \"weights\" is no number", name);
+  const auto number = std::from_chars(weights.data(), end, e.fingerprint, 16);
+  require<DataError>(number.ec == std::errc() && number.ptr == end, "{}: \"weights\" is no number",
+                     name);
   const SafeTensor &values = file.at("embeddings"), &files = file.at("files");
   require<DataError>(values.dtype == "F32" && values.shape.size() == 2 && values.shape[1] > 0 &&
                          files.dtype == "U8" && files.shape.size() == 1,
                      "{}: expected embeddings F32 [N, E] and files U8", name);
+  require<DataError>(e.labels.empty() || std::ssize(e.labels) == values.shape[1],
+                     "{}: {} labels for {} numbers a picture", name, e.labels.size(),
+                     values.shape[1]);
   e.values = values.to_tensor();
   const std::vector<float> numbers = e.values.to_vector();
   require<DataError>(std::ranges::all_of(numbers, [](float v) { return std::isfinite(v); }),
@@ -79,7 +90,8 @@ Embeddings load_embeddings(const std::filesystem::path& path) {
                                static_cast<size_t>(bytes.numel()));
   for (size_t begin = 0; begin < names.size();) {
     const size_t stop = std::min(names.find('\0', begin), names.size());
-    e.files.emplace_back(names.substr(begin, stop - begin));
+    e.files.push_back(std::filesystem::proximate(
+        folder_of(path) / names.substr(begin, stop - begin), std::filesystem::current_path()));
     begin = stop + 1;
   }
   require<DataError>(std::ssize(e.files) == values.shape[0], "{}: {} file names for {} embeddings",

@@ -14,7 +14,7 @@ struct Embeddings {
   std::string kind;          // Recognizer::kind()
   uint32_t fingerprint = 0;  // of the weights that made them
   std::vector<std::string> labels;  // "logits": of the columns; else none
-  std::vector<std::filesystem::path> files;  // [N] as they were given
+  std::vector<std::filesystem::path> files;  // [N] from the current folder
   Tensor values;                             // f32 [N, E]
 };
 

@@ -67,6 +67,11 @@ ExitCode execute(const InfoCommand& command) {
   for (const auto& [name, value] : info.metrics) {
     print(stdout, "{:<11} {:g}\n", printable(name), value);
   }
+  if (info.model.word_dim > 0) {
+    const auto unseen = std::ranges::count(info.seen, false);
+    print(stdout, "words       vectors of {} numbers; {} classes seen in training, {} not\n",
+          info.model.word_dim, std::ssize(info.class_names) - unseen, unseen);
+  }
   if (!info.thresholds.empty()) {
     const auto [low, high] = std::ranges::minmax(info.thresholds);
     print(stdout, "thresholds  fitted per class, {:.4f} to {:.4f}\n", low, high);

@@ -104,12 +104,11 @@ ExitCode execute(const PredictCommand& command) {
   use_threads(0);
   const std::unique_ptr<Recognizer> recognizer = open_recognizer(command);
   const std::vector<AskedLabel>& labels = recognizer->labels();
-  require<UsageError>(!recognizer->one_label() || labels.size() > 1 ||
-                          asked_names(command.asked).empty(),
-                      "{}: exactly one label is right, so one alone always has a score of 1: name "
+  require<UsageError>(!recognizer->cosines() || labels.size() > 1,
+                      "{}: a CLIP's scores add up to 1, so one label alone always has that: name "
                       "what else a picture may show", command.asked.option);
   const std::vector<double> thresholds = thresholds_of(command, *recognizer);
-  const bool marks = std::ranges::find(labels, false, &AskedLabel::seen) != labels.end();
+  const bool marks = recognizer->tells_seen();
   PictureBatches pictures(command, recognizer->preprocess(), progress_style());
   if (command.csv) {
     print(stdout, "file,label,id,score,above{}\n", marks ? ",seen" : "");

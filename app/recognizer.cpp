@@ -1,7 +1,6 @@
 #include "app/recognizer.h"
 
 #include "app/weights_checksum.h"
-
 #include "autograd/ops.h"
 #include "core/kernels.h"
 #include "data/text.h"
@@ -13,7 +12,9 @@
 namespace mld {
 namespace {
 
-// A checkpoint of ours.
+// A checkpoint of ours. The model is asked for all classes that it knows, in its own order, and for
+// new ones behind them: where classes are not known by words alone, their places matter, and where
+// one label is right, scores add up to 1. The labels asked for are chosen from that.
 class CheckpointRecognizer : public Recognizer {
  public:
   explicit CheckpointRecognizer(const PictureCommand& command)
@@ -23,21 +24,40 @@ class CheckpointRecognizer : public Recognizer {
     labels_ = asked_labels(command.asked, info_);
     preprocess_ = for_evaluation(info_.preprocess);
     one_label_ = info_.task == Task::single_label;
-    fingerprint_ = weights_checksum(
-        CheckpointFile(weights_file(path_), Verify::metadata_only).tensors());
+    tells_seen_ = by_words_alone(info_.model);
+    all_ = asked_labels({}, info_);
+    for (const AskedLabel& label : labels_) {
+      chosen_.push_back(static_cast<size_t>(
+          label.id == AskedLabel::kUnknown ? std::ssize(all_) : label.id));
+      if (label.id == AskedLabel::kUnknown) {
+        all_.push_back(label);
+      }
+    }
     if (reads_words(info_.model)) {
-      space_ = label_space_of(labels_, command.asked, info_);
+      space_ = label_space_of(all_, command.asked, info_);
     }
   }
 
-  bool open() const override { return embeds(); }
   std::string kind() const override { return embeds() ? "sdl" : "logits"; }
+  uint32_t fingerprint() const override {
+    return weights_checksum(CheckpointFile(weights_file(path_), Verify::metadata_only).tensors());
+  }
+  std::vector<std::string> columns() const override {
+    std::vector<std::string> names;
+    for (size_t k = 0; !embeds() && k < all_.size(); ++k) {
+      names.push_back(all_[k].name);
+    }
+    return names;
+  }
+  int64_t width() const override {
+    return embeds() ? info_.model.word_dim * info_.model.principal_vectors : std::ssize(all_);
+  }
 
   Tensor embed(const Tensor& pixels) override {
     if (objective_ == nullptr) {
       load();
     }
-    return chosen_columns(objective_->outputs(pixels.to(device_)).to(Device{}));
+    return objective_->outputs(pixels.to(device_)).to(Device{});
   }
 
   Tensor scores(const Tensor& embeddings) const override {
@@ -45,7 +65,16 @@ class CheckpointRecognizer : public Recognizer {
     if (embeds()) {
       outputs = sdl_scores(principal_vectors(outputs, info_.model.word_dim), space_.vectors);
     }
-    return (one_label_ ? softmax(outputs) : sigmoid(outputs)).value;
+    const Tensor all = (one_label_ ? softmax(outputs) : sigmoid(outputs)).value;
+    const int64_t n = all.shape()[0], K = all.shape()[1];
+    Tensor chosen({n, std::ssize(labels_)});
+    float* to = chosen.data<float>();
+    for (int64_t row = 0; row < n; ++row) {
+      for (const size_t k : chosen_) {
+        *to++ = all.data<float>()[row * K + static_cast<int64_t>(k)];
+      }
+    }
+    return chosen;
   }
 
  private:
@@ -61,31 +90,17 @@ class CheckpointRecognizer : public Recognizer {
                                .precision = config_.train.precision},
           [this](const Var& images) { return (*model_)(images); });
     } else {
-      objective_ = make_objective(config_, *model_, space_, space_);
+      objective_ = make_objective(config_, *model_, seen_part(info_.label_space()), space_);
     }
-  }
-
-  // A model with fixed classes gives the logits of all of them.   [n, K] -> [n, labels]
-  Tensor chosen_columns(Tensor all) const {
-    if (embeds() || space_.vectors.defined()) {
-      return all;
-    }
-    const int64_t n = all.shape()[0], K = all.shape()[1];
-    Tensor chosen({n, std::ssize(labels_)});
-    float* to = chosen.data<float>();
-    for (int64_t row = 0; row < n; ++row) {
-      for (const AskedLabel& label : labels_) {
-        *to++ = all.data<float>()[row * K + label.id];
-      }
-    }
-    return chosen;
   }
 
   std::string path_;
   CheckpointInfo info_;
   Device device_;
   Config config_;
-  LabelSpace space_;  // of labels(), with vectors; empty if the model reads none
+  std::vector<AskedLabel> all_;  // the checkpoint's, then those asked for that it does not know
+  std::vector<size_t> chosen_;   // where labels() are among them
+  LabelSpace space_;             // of all_, with vectors; empty if the model reads none
   std::unique_ptr<Model> model_;
   std::unique_ptr<Objective> objective_;
 };
@@ -96,8 +111,12 @@ std::unique_ptr<Recognizer> open_recognizer(const PictureCommand& command) {
   {
     CheckpointFile file(weights_file(command.checkpoint), Verify::metadata_only);
     if (!file.ours() && is_clip(file.tensors())) {
+      require<UsageError>(command.asked.vectors.empty(),
+                          "--vectors: a CLIP reads labels as text, not as word vectors");
       return open_clip_recognizer(command);
     }
+    require<UsageError>(command.asked.vocabulary.empty(), "--vocabulary: {} is no CLIP's weights",
+                        printable(command.checkpoint));
   }
   return std::make_unique<CheckpointRecognizer>(command);
 }

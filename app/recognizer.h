@@ -20,26 +20,30 @@ class Recognizer {
   const std::vector<AskedLabel>& labels() const { return labels_; }
   const Preprocess& preprocess() const { return preprocess_; }  // for evaluation
   bool one_label() const { return one_label_; }  // whether exactly one is right for a picture
-  // Whether embeddings can be compared with any label, not only those of labels().
-  virtual bool open() const = 0;
+  bool tells_seen() const { return tells_seen_; }  // whether some labels may be new to the model
   // "sdl", "clip" or "logits", and a number that changes with the weights: embeddings can be
   // searched by what made them.
   virtual std::string kind() const = 0;
-  uint32_t fingerprint() const { return fingerprint_; }
+  virtual uint32_t fingerprint() const = 0;
+  // Logits: the labels they are of, whether they were asked for or not. Else none: such embeddings
+  // can be compared with any label.
+  virtual std::vector<std::string> columns() const { return {}; }
+  // How many numbers an embedding has.
+  virtual int64_t width() const = 0;
 
-  // pixels u8 [n, S, S, 3] -> f32 [n, E], on the CPU. The first call loads the model.
+  // pixels u8 [n, S, S, 3] -> f32 [n, width()], on the CPU. The first call loads the model.
   virtual Tensor embed(const Tensor& pixels) = 0;
-  // embeddings f32 [n, E], on the CPU -> f32 [n, labels]: scores 0 to 1; with one_label() they add
-  // up to 1 over the labels.
+  // embeddings f32 [n, width()], on the CPU -> f32 [n, labels]: scores 0 to 1. With one_label()
+  // they add up to 1 over all classes that a checkpoint knows; of a CLIP, over the labels.
   virtual Tensor scores(const Tensor& embeddings) const = 0;
-  // The same, but comparable between pictures whatever other labels there are: CLIP's cosines.
+  // The same, but comparable between pictures whatever other labels there are.
   virtual Tensor similarities(const Tensor& embeddings) const { return scores(embeddings); }
+  virtual bool cosines() const { return false; }  // whether similarities() are, not 0 to 1
 
  protected:
   std::vector<AskedLabel> labels_;
   Preprocess preprocess_;
-  bool one_label_ = false;
-  uint32_t fingerprint_ = 0;
+  bool one_label_ = false, tells_seen_ = false;
 };
 
 // For a checkpoint of ours, or a CLIP (OpenAI's or open_clip's state dict), which needs labels and
@@ -48,8 +52,8 @@ class Recognizer {
 // or vocabulary.
 std::unique_ptr<Recognizer> open_recognizer(const PictureCommand& command);
 
-// app/clip_recognizer.cpp: whether a state dict of another program is a CLIP's, with its image
-// tower; and the recogniser for it.
+// app/clip_recognizer.cpp: whether a state dict of another program is a CLIP's, or a part of
+// one; and the recogniser for it.
 bool is_clip(const std::vector<StateView>& state);
 std::unique_ptr<Recognizer> open_clip_recognizer(const PictureCommand& command);
 

@@ -77,13 +77,18 @@ ScoredSplit score(const SplitCommand& command) {
   use_threads(config.threads);
   const Device device = parse_device(config.device);
   to(*loaded.model, device);
-  // In the checkpoint's class order; a label outside its classes is an error, a class without
-  // samples is not.
+  // In the checkpoint's class order; a label outside its classes is an error (zero-shot: left out),
+  // a class without samples is not.
   const auto split = open_dataset(data_options(config, loaded.info.label_space()),
                                   command.split, Purpose::evaluation);
   const std::unique_ptr<Objective> objective = make_objective(
-      config, *loaded.model, loaded.info.label_space(), loaded.info.label_space());
+      config, *loaded.model, seen_part(loaded.info.label_space()), loaded.info.label_space());
   check_labels(config.task, *split);
+  for (const std::string& note : split->notes()) {
+    if (config.task == Task::zero_shot) {  // which pictures were left out
+      print(stderr, "mlinfer: {}\n", printable(note));
+    }
+  }
   Loader loader(*split, loader_options(config, Purpose::evaluation));
   PictureProgress progress({stderr_style(), write_stderr, monotonic_seconds}, split->size());
   int64_t batches = 0;

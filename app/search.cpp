@@ -66,7 +66,10 @@ class Ranking {
         for (size_t k = 0; k < hit.parts.size(); ++k) {
           const AskedLabel& label = recognizer_.labels()[k];
           json.object().member("name", label.name).member("score", rounded(hit.parts[k]));
-          json.member("seen", label.seen).end();
+          if (recognizer_.tells_seen()) {
+            json.member("seen", label.seen);
+          }
+          json.end();
         }
         print(stdout, "{}\n", json.end().end().text());
       } else if (command.csv) {
@@ -80,7 +83,7 @@ class Ranking {
   }
 
  private:
-  bool cosines() const { return recognizer_.kind() == "clip"; }
+  bool cosines() const { return recognizer_.cosines(); }
 
   const Recognizer& recognizer_;
   size_t top_k_;
@@ -95,16 +98,11 @@ Tensor checked(Recognizer& recognizer, const PictureBatches& pictures, const Bat
   return embeddings;
 }
 
-// All pictures' embeddings. Where these are logits, of every label that the model knows.
+// All pictures' embeddings, kept in the file.
 Embeddings embed_all(const SearchCommand& command, PictureBatches& pictures,
                      Recognizer& recognizer) {
-  Embeddings all{.kind = recognizer.kind(), .fingerprint = recognizer.fingerprint(), .labels = {},
-                 .files = {}, .values = {}};
-  if (!recognizer.open()) {
-    for (const AskedLabel& label : recognizer.labels()) {
-      all.labels.push_back(label.name);
-    }
-  }
+  Embeddings all{.kind = recognizer.kind(), .fingerprint = recognizer.fingerprint(),
+                 .labels = recognizer.columns(), .files = {}, .values = {}};
   std::vector<float> values;
   while (const auto batch = pictures.next()) {
     const std::vector<float> rows = checked(recognizer, pictures, *batch).to_vector();
@@ -115,31 +113,9 @@ Embeddings embed_all(const SearchCommand& command, PictureBatches& pictures,
   }
   const int64_t N = std::ssize(all.files);
   require<DataError>(N > 0, "search: no picture could be read");
-  all.values = Tensor::from({N, std::ssize(values) / N}, values);
+  all.values = Tensor::from({N, recognizer.width()}, values);
   save_embeddings(command.save_embeddings, all);
   return all;
-}
-
-// The columns of the query's labels among those that the embeddings are logits of.
-Tensor columns_of(const Embeddings& saved, const std::vector<AskedLabel>& labels) {
-  std::vector<size_t> columns;
-  for (const AskedLabel& label : labels) {
-    const auto found = std::ranges::find(saved.labels, label.name);
-    require<UsageError>(found != saved.labels.end(),
-                        "--query: '{}' is none of the labels whose scores were kept{}; search the "
-                        "pictures themselves", printable(label.name),
-                        did_you_mean(label.name, saved.labels));
-    columns.push_back(static_cast<size_t>(found - saved.labels.begin()));
-  }
-  const int64_t N = saved.values.shape()[0], E = saved.values.shape()[1];
-  Tensor chosen({N, std::ssize(labels)});
-  float* to = chosen.data<float>();
-  for (int64_t n = 0; n < N; ++n) {
-    for (const size_t column : columns) {
-      *to++ = saved.values.data<float>()[n * E + static_cast<int64_t>(column)];
-    }
-  }
-  return chosen;
 }
 
 void search_saved(const SearchCommand& command, const Embeddings& saved,
@@ -148,10 +124,22 @@ void search_saved(const SearchCommand& command, const Embeddings& saved,
                           saved.fingerprint == recognizer.fingerprint(),
                       "search: these embeddings were not made by {}; search with the weights that "
                       "made them, or save them again", printable(command.checkpoint));
+  require<UsageError>(saved.labels == recognizer.columns(),
+                      "{}: kept are the scores of {} labels only, and the query has others; search "
+                      "the pictures themselves", command.asked.option, saved.labels.size());
+  require<DataError>(saved.values.shape()[1] == recognizer.width(),
+                     "search: embeddings of {} numbers, but the model's have {}",
+                     saved.values.shape()[1], recognizer.width());
   Ranking ranking(recognizer, command.top_k);
-  ranking.add(recognizer.open() ? saved.values : columns_of(saved, recognizer.labels()),
-              [&](size_t row) { return saved.files[row]; });
+  ranking.add(saved.values, [&](size_t row) { return saved.files[row]; });
   ranking.print_all(command);
+}
+
+// Before all pictures have been looked at for nothing.
+void require_folder(const fs::path& file) {
+  require<UsageError>(!file.has_parent_path() || fs::is_directory(file.parent_path()),
+                      "--save-embeddings: there is no folder {}",
+                      printable(file.parent_path().native()));
 }
 
 }  // namespace
@@ -167,28 +155,35 @@ ExitCode execute(const SearchCommand& command) {
     search_saved(command, load_embeddings(command.pictures[0]), *open_recognizer(command));
     return ExitCode::ok;
   }
+  const std::unique_ptr<Recognizer> recognizer = open_recognizer(command);
   if (saves) {
-    SearchCommand of_all = command;
-    of_all.asked.labels.clear();
-    of_all.asked.needed = false;
-    const std::unique_ptr<Recognizer> recognizer = open_recognizer(of_all);
-    PictureBatches pictures(command, recognizer->preprocess(), stderr_style());
-    const Embeddings all = embed_all(command, pictures, *recognizer);
+    require_folder(command.save_embeddings);
+    // Of a query with new labels the logits are not kept: who searches again may ask for others.
+    SearchCommand known = command;
+    known.asked.labels.clear();
+    known.asked.given = known.asked.needed = false;
+    const std::unique_ptr<Recognizer> keeper = open_recognizer(known);
+    require<UsageError>(keeper->columns() == recognizer->columns(),
+                        "{}: a label that the checkpoint does not know can be searched for only "
+                        "in the pictures themselves, without --save-embeddings",
+                        command.asked.option);
+    PictureBatches pictures(command, keeper->preprocess(), stderr_style());
+    const Embeddings all = embed_all(command, pictures, *keeper);
     const ExitCode code = pictures.finish();
     if (command.asked.needed) {
-      search_saved(command, all, *open_recognizer(command));
+      search_saved(command, all, *recognizer);
     }
     return code;
   }
-  const std::unique_ptr<Recognizer> recognizer = open_recognizer(command);
   PictureBatches pictures(command, recognizer->preprocess(), stderr_style());
   Ranking ranking(*recognizer, command.top_k);
   while (const auto batch = pictures.next()) {
     ranking.add(checked(*recognizer, pictures, *batch),
                 [&](size_t row) { return pictures.file(*batch, row); });
   }
+  const ExitCode code = pictures.finish();
   ranking.print_all(command);
-  return pictures.finish();
+  return code;
 }
 
 }  // namespace mld

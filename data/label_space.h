@@ -20,6 +20,9 @@ struct LabelSpace {
   bool was_seen(size_t column) const { return seen.empty() || seen[column]; }
 };
 
+// The classes that were seen, with their vectors if there are any: training's label space.
+LabelSpace seen_part(const LabelSpace& space);
+
 // Whether a picture shows a class. VOC's objects marked difficult are unknown: evaluation leaves
 // them out; in training they count as absent, with the weight loss.unknown_weight.
 enum class Label : int8_t { unknown = -1, absent = 0, present = 1 };

@@ -210,6 +210,18 @@ size_t bytes_of_first(size_t count, std::string_view text) {
   return bytes;
 }
 
+std::vector<std::string> comma_separated(std::string_view text) {
+  std::vector<std::string> names;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find(',', begin), text.size());
+    if (const std::string_view name = trimmed(text.substr(begin, end - begin)); !name.empty()) {
+      names.emplace_back(name);
+    }
+    begin = end + 1;
+  }
+  return names;
+}
+
 std::string_view trimmed(std::string_view text) {
   constexpr std::string_view kBlanks = " \t\r\n";
   const size_t begin = text.find_first_not_of(kBlanks);

@@ -55,6 +55,9 @@ size_t bytes_of_first(size_t count, std::string_view text);
 // Text without leading and trailing blanks (space, tab, carriage return, line feed).
 std::string_view trimmed(std::string_view text);
 
+// Names separated by commas, trimmed; empty ones are left out.
+std::vector<std::string> comma_separated(std::string_view text);
+
 // The number that all of the text is, as by std::from_chars; nullopt for any other text.
 template <class T>
 std::optional<T> number_of(std::string_view text) {

@@ -25,6 +25,11 @@ bool ml_decoder_reads_words(const ModelSpec& spec) {
   return spec.query == QueryKind::nlp || spec.pooling == PoolingKind::word;
 }
 
+bool ml_decoder_by_words_alone(const ModelSpec& spec) {
+  return spec.query == QueryKind::nlp && spec.pooling != PoolingKind::learned &&
+         ml_decoder_group_size(spec) == 1;
+}
+
 namespace {
 
 bool in_groups(const ModelSpec& spec) {

@@ -18,6 +18,9 @@ constexpr int kMlDecoderHeads = 8;  // of its attention
 int64_t ml_decoder_queries(const ModelSpec& spec);     // G: see ModelSpec::groups
 int64_t ml_decoder_group_size(const ModelSpec& spec);  // g = ceil(K / G): classes per query
 bool ml_decoder_reads_words(const ModelSpec& spec);    // for queries, for pooling, or for both
+// Whether a class's logit depends on nothing but the picture and its own word vector: not on its
+// place among the classes, nor on those that share its query.
+bool ml_decoder_by_words_alone(const ModelSpec& spec);
 
 // Names: decoder.duplicate_pooling, decoder.layers.0.*, decoder.embed_standart.*,
 // wordvec_proj.*, ... as published; is_random.* is ours.

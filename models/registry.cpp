@@ -123,11 +123,14 @@ constexpr BackboneRow kBackbones[] = {
     clip_row("clip_vit_tiny", clip_vit<6, 8, 192, 64>),  // ours, to train from scratch
 };
 
+bool always(const ModelSpec&) { return true; }
+
 constexpr HeadRow kHeads[] = {
     {"gap", gap, 0},
-    {"ml_decoder", ml_decoder, kMlDecoderHeads, ml_decoder_reads_words},
+    {"ml_decoder", ml_decoder, kMlDecoderHeads, ml_decoder_reads_words,
+     ml_decoder_by_words_alone},
     {"transformer_decoder", transformer_decoder, kTransformerDecoderHeads},
-    {"sdl", sdl, 0, [](const ModelSpec&) { return true; }},
+    {"sdl", sdl, 0, always, always},
 };
 
 }  // namespace
@@ -148,6 +151,7 @@ const HeadRow& head_row(const ModelSpec& spec) {
 }
 
 bool reads_words(const ModelSpec& spec) { return head_row(spec).reads_words(spec); }
+bool by_words_alone(const ModelSpec& spec) { return head_row(spec).by_words_alone(spec); }
 
 Classifier::Classifier(std::unique_ptr<Backbone> backbone_, std::unique_ptr<Head> head_,
                        std::string_view head_name_)

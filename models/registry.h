@@ -32,15 +32,18 @@ struct HeadRow {
   // `linear` is the backbone's, for a head that has its published classifier's place.
   std::unique_ptr<Head> (*make)(const ModelSpec& spec, int64_t features, const LinearStyle& linear);
   int attention_heads;  // they must divide model.embed_dim; 0: the head does not use it
-  // Whether it knows its classes by word vectors.
+  // Whether it reads its classes' word vectors; and whether it knows them by these alone, so that
+  // it can be asked for any class, in any order.
   bool (*reads_words)(const ModelSpec& spec) = [](const ModelSpec&) { return false; };
+  bool (*by_words_alone)(const ModelSpec& spec) = [](const ModelSpec&) { return false; };
 };
 std::span<const BackboneRow> backbones();
 std::span<const HeadRow> heads();
 // Errors: UsageError for an unknown name (lists the known ones).
 const BackboneRow& backbone_row(const ModelSpec& spec);
 const HeadRow& head_row(const ModelSpec& spec);
-bool reads_words(const ModelSpec& spec);  // as the head's row says
+bool reads_words(const ModelSpec& spec);     // as the head's row says
+bool by_words_alone(const ModelSpec& spec);
 
 // ---- models -------------------------------------------------------------------------------------
 

@@ -32,7 +32,8 @@ CheckpointInfo fixed_info() {
 }
 
 LabelRequest asked(const std::string& labels, const std::string& vectors = "") {
-  return {.labels = labels, .labels_file = "", .vectors = vectors, .vocabulary = ""};
+  return {.labels = labels, .labels_file = "", .vectors = vectors, .vocabulary = "",
+          .given = true};
 }
 
 std::string refused(const LabelRequest& request, const CheckpointInfo& info) {
@@ -61,6 +62,7 @@ TEST_CASE("asked labels: known ones by their words, others with vectors from a f
   REQUIRE(labels.size() == 3);
   CHECK(labels[0].id == AskedLabel::kUnknown);
   CHECK_FALSE(labels[0].seen);
+  CHECK(labels[0].threshold == 0.3);  // the median of those that were fitted
   CHECK(labels[1].name == "polar bear");
   CHECK(labels[1].id == 0);
   CHECK(labels[1].seen);
@@ -85,6 +87,7 @@ TEST_CASE("asked labels: a model with fixed classes gives a part of them") {
   CHECK(refused(asked("cart"), fixed_info()).find(
             "--labels: the model has fixed classes, and 'cart' is none of them, did you mean "
             "'cat'?") == 0);
+  CHECK(asked_labels(asked("Dog,dog"), fixed_info()).size() == 2);
   CHECK(refused(asked("DOG"), fixed_info()).find("'DOG' is none") != std::string::npos);
 }
 
@@ -92,6 +95,7 @@ TEST_CASE("asked labels: a file of them, a name a line") {
   const TemporaryFolder folder;
   folder.write("names.txt", "\xEF\xBB\xBF" "dog\r\n\n  polar bear\n");
   LabelRequest request;
+  request.given = true;
   request.labels_file = (folder.path() / "names.txt").string();
   CHECK(asked_names(request) == std::vector<std::string>{"dog", "polar bear"});
   folder.write("names.txt", "\n \n");
@@ -116,7 +120,8 @@ TEST_CASE("asked labels: what cannot be answered is refused") {
             "vectors of 3 numbers, but the model was trained with 2") != std::string::npos);
   CHECK(refused(asked("zebras and more", vectors), words_info()).find("zebras and more") !=
         std::string::npos);
-  CHECK(refused(asked("dog, Dog"), words_info()).find("--labels: ") == 0);
+  CHECK(refused(asked("dog, Dog"), words_info()) == "--labels: 'dog' is asked for twice");
+  CHECK(refused(asked("zebra, Zebra", vectors), words_info()).find("--labels: ") == 0);
   CHECK(refused(asked(" , "), words_info()) ==
         "--labels: no label; expected names separated by commas");
 }

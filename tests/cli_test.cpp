@@ -215,6 +215,19 @@ TEST_CASE("mlinfer: mistakes") {
                    "--precision must be above 0 and at most 1, got " + value);
   }
   check_contains(infer_error({"predict", "c"}), "no pictures given");
+  check_contains(infer_error({"predict", "c", "p", "--labels", "a", "--labels-file", "f"}),
+                 "--labels or --labels-file, not both");
+  check_contains(infer_error({"predict", "c", "p", "--labels-file", ""}), "the name of a file");
+  for (const char* prompt : {"a photo", "{} and {}"}) {
+    check_contains(infer_error({"predict", "c", "p", "--prompt", prompt}), "must have one {}");
+  }
+  check_contains(infer_error({"search", "c", "p"}), "give --query TEXT");
+  check_contains(infer_error({"search", "c", "p", "--query", "a", "--top-k", "0"}), "--top-k");
+  check_contains(infer_error({"search", "c", "p", "--query", "a", "--threshold", "0.5"}),
+                 "--threshold");
+  const auto search = infer<mld::SearchCommand>({"search", "c", "p", "--query", "a, b"});
+  CHECK(search.asked.labels == "a, b");
+  CHECK(search.top_k == 20);
   check_contains(infer_error({"predict", "c", "p", "--json", "--csv"}), "not both");
   check_contains(infer_error({"predict", "c", "p", "--top-k", "0"}), "--top-k");
   check_contains(infer_error({"predict", "c", "p", "--top-k", "many"}), "--top-k");

@@ -116,7 +116,8 @@ TEST_CASE("every key is read into its own field and written back") {
     const std::string before = mld::to_toml(config);
     const std::string value = other_value(key, key.get(config));
     const std::set<std::string> alone_contradict_defaults = {
-        "task", "data.format", "data.unseen", "data.seen", "schedule.cooldown_epochs", "schedule.warmup_epochs",
+        "task", "data.format", "data.unseen", "data.seen",
+        "schedule.cooldown_epochs", "schedule.warmup_epochs",
         "optim.grad_accum_steps", "loss.target_threshold", "loss.smoothing"};
     if (alone_contradict_defaults.contains(key.full_name())) {
       continue;  // see the test of contradictions

@@ -99,26 +99,70 @@ TEST_CASE("predict: labels asked for, with marks of those not seen") {
   }
 }
 
-TEST_CASE("predict: a part of the classes of a model with fixed ones has the same scores") {
+// A checkpoint whose six classes are known by words and by what is learned for their places.
+fs::path saved_group_model(const TemporaryFolder& folder, QueryKind query, PoolingKind pooling,
+                           int64_t groups) {
+  CheckpointInfo info;
+  info.preprocess.image_size = 32;
+  info.model = {.backbone = "resnet18", .head = "ml_decoder", .classes = 6, .word_dim = 2,
+                .groups = groups, .embed_dim = 16, .ffn = 8, .query = query, .pooling = pooling};
+  std::vector<float> vectors;
+  for (int i = 0; i < 6; ++i) {
+    vectors.push_back(static_cast<float>(std::cos(i)));
+    vectors.push_back(static_cast<float>(std::sin(i)));
+  }
+  info.set_label_space({.names = {"a", "b", "c", "d", "e", "f"},
+                        .vectors = Tensor::from({6, 2}, vectors)}, true);
+  const auto model = make_model(info.model);
+  initialize(*model, 7);
+  const fs::path file = folder.path() / "group.safetensors";
+  save_model(file, state_dict(*model), info);
+  return file;
+}
+
+TEST_CASE("predict: a label's score does not depend on which others are asked for") {
   const TemporaryFolder folder;
   write_pictures(folder);
-  const std::string run = trained_run().string();
-  const std::vector<std::string> names = read_checkpoint_info(run).class_names;
-  REQUIRE(names.size() > 2);
-  const auto scores = [&](const std::vector<std::string>& more) {
-    std::vector<std::string> arguments{"predict", run, "pictures/3.ppm", "--top-k", "999", "--csv"};
-    arguments.insert(arguments.end(), more.begin(), more.end());
-    const Ran predicted = ran(folder, arguments);
-    CHECK(predicted.code == 0);
-    return predicted.out;
-  };
-  const std::string all = scores({}), some = scores({"--labels", names[2] + "," + names[0]});
-  CHECK(std::ranges::count(some, '\n') == 3);
-  for (size_t at = some.find('\n') + 1; at < some.size();) {
-    const size_t end = some.find('\n', at);
-    CAPTURE(some.substr(at, end - at));
-    CHECK(has(all, "\n" + some.substr(at, end - at) + "\n"));
-    at = end + 1;
+  LoadedModel single = model_from_checkpoint(trained_run());
+  single.info.task = Task::single_label;
+  single.info.thresholds.clear();
+  const std::string single_path = (folder.path() / "single.safetensors").string();
+  save_model(single_path, state_dict(*single.model), single.info);
+  std::vector<std::string> models{trained_run().string(), single_path};
+  int form = 0;
+  for (const QueryKind query : {QueryKind::nlp, QueryKind::random}) {
+    for (const PoolingKind pooling :
+         {PoolingKind::learned, PoolingKind::shared, PoolingKind::word}) {
+      for (const int64_t groups : {6, 2}) {
+        if (query == QueryKind::nlp || pooling == PoolingKind::word) {
+          const fs::path to = folder.path() / (std::to_string(form++) + ".safetensors");
+          fs::rename(saved_group_model(folder, query, pooling, groups), to);
+          models.push_back(to.string());
+        }
+      }
+    }
+  }
+  CHECK(models.size() == 10);
+  for (const std::string& model : models) {
+    CAPTURE(model);
+    const std::vector<std::string> names = read_checkpoint_info(model).class_names;
+    REQUIRE(names.size() > 2);
+    const auto scores = [&](const std::vector<std::string>& more) {
+      std::vector<std::string> arguments{"predict", model, "pictures/3.ppm", "--top-k", "999",
+                                         "--threshold", "0.5", "--csv"};
+      arguments.insert(arguments.end(), more.begin(), more.end());
+      const Ran predicted = ran(folder, arguments);
+      CHECK(predicted.code == 0);
+      return predicted.out;
+    };
+    const std::string all = scores({}), some = scores({"--labels", names[2] + "," + names[0]});
+    CHECK(std::ranges::count(some, '\n') == 3);
+    for (size_t at = some.find('\n') + 1; at < some.size();) {
+      const size_t end = some.find('\n', at);
+      CAPTURE(some.substr(at, end - at));
+      CHECK(has(all, "\n" + some.substr(at, end - at) + "\n"));
+      at = end + 1;
+    }
   }
 }
 
@@ -145,7 +189,7 @@ TEST_CASE("search: the same pictures in the same order, from files and from kept
     const Ran other = ran(folder, {"search", model, "e.safetensors", "--query", "zebra",
                                    "--vectors", "v.txt"});
     CHECK(other.code == (head == "sdl" ? 0 : static_cast<int>(ExitCode::usage)));
-    CHECK(has(other.err, "none of the labels whose scores were kept") == (head != "sdl"));
+    CHECK(has(other.err, "kept are the scores of 3 labels only") == (head != "sdl"));
   }
   // Those of SDL, with other weights.
   const Ran foreign = ran(folder, {"search", saved_model(folder, "ml_decoder").string(),
@@ -162,6 +206,19 @@ TEST_CASE("search: damaged embeddings and odd requests are refused") {
   std::string bytes = read_file(folder.path() / "e.safetensors");
   bytes.resize(bytes.size() - 1);
   folder.write("cut.safetensors", bytes);
+  // Fewer labels than numbers.
+  folder.write("evil.safetensors", [] {
+    const std::vector<uint8_t> file = to_safetensors(
+        {{"embeddings", Tensor::zeros({1, 3})}, {"files", Tensor::zeros({2}, DType::u8)}},
+        {{"format", "mldecoder-embeddings"}, {"format_version", "1"}, {"kind", "logits"},
+         {"labels", "[\"cat\", \"dog\"]"}, {"weights", "00000000"}});
+    return std::string(file.begin(), file.end());
+  }());
+  CHECK(has(ran(folder, {"search", model, "evil.safetensors", "--query", "dog"}).err,
+            "2 labels for 3 numbers a picture"));
+  const Ran nowhere = ran(folder, {"search", model, "pictures", "--query", "dog",
+                                   "--save-embeddings", "nodir/e.safetensors"});
+  CHECK(has(nowhere.err, "there is no folder nodir"));
   const Ran cut = ran(folder, {"search", model, "cut.safetensors", "--query", "dog"});
   CHECK(cut.code == static_cast<int>(ExitCode::data));
   CHECK(has(cut.err, "cut.safetensors"));
@@ -216,9 +273,13 @@ TEST_CASE("predict and search with a CLIP's weights and no training") {
                       "--prompt", "{}", "--top-k", "4"})) == direct);
   CHECK(has(with({"predict", "clip.safetensors", "pictures"}).err, "no labels of its own"));
   CHECK(has(with({"predict", "clip.safetensors", "pictures", "--labels", "dog"}).err,
-            "exactly one label is right"));
+            "one label alone"));
   CHECK(has(ran(folder, {"predict", "clip.safetensors", "pictures", "--labels", "dog,cat"}).err,
             "--vocabulary"));
+  CHECK(has(with({"predict", "clip.safetensors", "pictures", "--labels", "dog,cat", "--vectors",
+                  "v.txt"}).err, "--vectors: a CLIP"));
+  CHECK(has(with({"predict", saved_model(folder, "sdl").string(), "pictures"}).err,
+            "--vocabulary: "));
   std::string words;
   for (int i = 0; i < 80; ++i) {
     words += "word ";

@@ -183,6 +183,35 @@ TEST_CASE("zero-shot: trained on some colours, it finds others by their words") 
   }
 }
 
+// Appendix B's mixed forms know a class by its place too.
+TEST_CASE("zero-shot: the order of the scored classes changes nothing but the columns' order") {
+  ModelSpec spec = spec_of("ml_decoder");
+  spec.pooling = PoolingKind::learned;
+  Learning learning(spec);
+  const Batch batch = pictures_of(kAll);
+  const LabelSpace trained = colours(kSeen);
+  LabelSpace reversed = trained;
+  std::ranges::reverse(reversed.names);
+  const int64_t K = trained.size(), d = trained.vectors.shape()[1];
+  const std::vector<float> rows = trained.vectors.to_vector();
+  std::vector<float> turned;
+  for (int64_t k = K - 1; k >= 0; --k) {
+    turned.insert(turned.end(), rows.begin() + k * d, rows.begin() + (k + 1) * d);
+  }
+  reversed.vectors = Tensor::from({K, d}, turned);
+  auto& objective = dynamic_cast<ZeroShot&>(*learning.objective);
+  objective.score(trained);
+  const std::vector<float> straight = objective.outputs(batch.images).to_vector();
+  objective.score(reversed);
+  const std::vector<float> other = objective.outputs(batch.images).to_vector();
+  REQUIRE(straight.size() == other.size());
+  for (size_t i = 0; i < straight.size(); ++i) {
+    const size_t row = i / static_cast<size_t>(K), k = i % static_cast<size_t>(K);
+    CHECK(straight[i] == other[(row + 1) * static_cast<size_t>(K) - 1 - k]);
+  }
+  CHECK(straight != other);
+}
+
 TEST_CASE("zero-shot: scoring in between leaves training what it was") {
   Learning one(spec_of("ml_decoder")), other(spec_of("ml_decoder"));
   const Batch batch = pictures_of(kSeen);

@@ -92,7 +92,7 @@ Evaluation evaluate(const Scores& scores, const std::vector<std::string>& class_
     result.fitted = at_thresholds(predictions, thresholds);
   }
   if (std::ranges::find(seen, false) != seen.end()) {
-    result.zero_shot = zero_shot_metrics(predictions, seen);
+    result.zero_shot = zero_shot_metrics(predictions, seen, unknown);
     result.seen = seen;
   }
   return result;

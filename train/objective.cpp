@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
+#include <unordered_map>
 
 #include "autograd/ops.h"
 #include "core/kernels.h"
@@ -72,7 +74,9 @@ Tensor Classification::scores(const Tensor& outputs) const {
 
 ZeroShot::ZeroShot(Spec spec, Model& model, const LabelSpace& trained, const LabelSpace& scored)
     : Classification(std::move(spec), [&model](const Var& images) { return model(images); }),
-      model_(model), trained_(words_of(trained)), scored_(words_of(scored)) {}
+      model_(model), names_(trained.names), trained_(words_of(trained)) {
+  score(scored);
+}
 
 Tensor ZeroShot::words_of(const LabelSpace& space) const {
   const Tensor& words = space.vectors;
@@ -92,7 +96,51 @@ Tensor ZeroShot::words_of(const LabelSpace& space) const {
   return words;
 }
 
-void ZeroShot::score(const LabelSpace& space) { scored_ = words_of(space); }
+void ZeroShot::score(const LabelSpace& space) {
+  const Tensor words = words_of(space);
+  std::unordered_map<std::string_view, size_t> rank;
+  for (size_t i = 0; i < names_.size(); ++i) {
+    rank.emplace(names_[i], i);
+  }
+  const auto rank_of = [&](size_t k) {
+    const auto found = rank.find(space.names[k]);
+    return found == rank.end() ? names_.size() : found->second;
+  };
+  std::vector<size_t> order(space.names.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::ranges::stable_sort(order, std::less{}, rank_of);
+  places_.resize(order.size());
+  for (size_t place = 0; place < order.size(); ++place) {
+    places_[order[place]] = place;
+  }
+  if (words.device().is_meta() || std::ranges::is_sorted(order)) {
+    scored_ = words;
+    return;
+  }
+  const int64_t d = words.shape()[1];
+  const std::vector<float> rows = words.to_vector();
+  std::vector<float> sorted;
+  for (const size_t k : order) {
+    const auto row = rows.begin() + static_cast<int64_t>(k) * d;
+    sorted.insert(sorted.end(), row, row + d);
+  }
+  scored_ = Tensor::from(words.shape(), sorted);
+}
+
+// The columns of y, on any device, in the order of places.   [n, K] -> [n, K]
+static Tensor with_columns_at(const Tensor& y, const std::vector<size_t>& places) {
+  if (y.device().is_meta() || std::ranges::is_sorted(places)) {
+    return y;
+  }
+  const std::vector<float> from = y.to_vector();
+  std::vector<float> to;
+  for (size_t row = 0; row < from.size(); row += places.size()) {
+    for (const size_t place : places) {
+      to.push_back(from[row + place]);
+    }
+  }
+  return Tensor::from(y.shape(), to).to(y.device());
+}
 
 LossTargets ZeroShot::targets(const Batch& batch) const {
   model_.set_words(trained_);  // how many outputs there will be depends on them
@@ -115,9 +163,11 @@ Tensor ZeroShot::outputs(const Tensor& pixels) {
   scored_ = scored_.to(pixels.device());
   model_.set_words(scored_);
   const Tensor outputs = Classification::outputs(pixels);
-  return model_.embeds()
-             ? sdl_scores(principal_vectors(Var(outputs), model_.word_dim()), scored_).value
-             : outputs;
+  return with_columns_at(
+      model_.embeds()
+          ? sdl_scores(principal_vectors(Var(outputs), model_.word_dim()), scored_).value
+          : outputs,
+      places_);
 }
 
 LabelSpace blank_labels(const ModelSpec& spec) {

@@ -74,8 +74,10 @@ class Classification : public Objective {
 class ZeroShot : public Classification {
  public:
   // Both with vectors as wide as model.word_dim(): the classes of training's targets, and those
-  // that outputs() scores. Errors: UsageError if vectors are missing, of another width, of another
-  // number than the names, or not finite.
+  // that outputs() scores. The model gets the scored ones in training's order, then the others:
+  // what it has learned per class or per query stays where it was.
+  // Errors: UsageError if vectors are missing, of another width, of another number than the names,
+  // or not finite.
   ZeroShot(Spec spec, Model& model, const LabelSpace& trained, const LabelSpace& scored);
 
   LossTargets targets(const Batch& batch) const override;
@@ -89,7 +91,9 @@ class ZeroShot : public Classification {
   Tensor words_of(const LabelSpace& space) const;
 
   Model& model_;
+  std::vector<std::string> names_;  // of training's classes
   Tensor trained_, scored_;  // f32 [n, d], moved to the pictures' device on first use
+  std::vector<size_t> places_;  // [classes scored] where each is among scored_
 };
 
 // The objective of a run (or of a checkpoint) for its model, which must outlive it. A model that

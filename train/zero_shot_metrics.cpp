@@ -25,22 +25,27 @@ Scores scores_of(const Predictions& all, const std::vector<bool>& wanted) {
   return part;
 }
 
-static PartMetrics part_metrics(const Predictions& all, const std::vector<bool>& wanted) {
+static PartMetrics part_metrics(const Predictions& all, const std::vector<bool>& wanted,
+                                Unknown unknown) {
   const Scores scores = scores_of(all, wanted);
   const Predictions part = scores.predictions();
   PartMetrics result{.classes = part.classes, .pictures = part.samples()};
   if (result.pictures > 0) {
     const MeanAp present = map_present(part);
     result.map = present.percent;
-    for (const int64_t positives : present.positives) {
-      if (positives > 0) {
-        result.chance += 100 * chance_ap(positives, result.pictures) /
+    for (size_t k = 0; k < present.positives.size(); ++k) {
+      int64_t known = 0;  // AP leaves unknown labels out
+      for (size_t at = k; at < part.targets.size(); at += present.positives.size()) {
+        known += part.targets[at] != Label::unknown;
+      }
+      if (present.positives[k] > 0) {
+        result.chance += 100 * chance_ap(present.positives[k], known) /
                          static_cast<double>(part.classes - present.without_positives);
       }
     }
     result.map_official = official_map(part).percent;
-    result.f1_3 = f1k(part, 3).f1;
-    result.f1_5 = f1k(part, 5).f1;
+    result.f1_3 = f1k(part, 3, false, unknown).f1;
+    result.f1_5 = f1k(part, 5, false, unknown).f1;
   }
   return result;
 }
@@ -55,12 +60,13 @@ double chance_ap(int64_t P, int64_t N) {
   return sum / static_cast<double>(N);
 }
 
-ZeroShotMetrics zero_shot_metrics(const Predictions& predictions, const std::vector<bool>& seen) {
+ZeroShotMetrics zero_shot_metrics(const Predictions& predictions, const std::vector<bool>& seen,
+                                  Unknown unknown) {
   std::vector<bool> unseen = seen;
   unseen.flip();
-  return {.unseen = part_metrics(predictions, unseen),
-          .all = part_metrics(predictions, std::vector<bool>(seen.size(), true)),
-          .seen = part_metrics(predictions, seen)};
+  return {.unseen = part_metrics(predictions, unseen, unknown),
+          .all = part_metrics(predictions, std::vector<bool>(seen.size(), true), unknown),
+          .seen = part_metrics(predictions, seen, unknown)};
 }
 
 std::vector<NamedValue> named_values(const ZeroShotMetrics& m) {

@@ -26,8 +26,9 @@ struct ZeroShotMetrics {
   PartMetrics all;     // "GZSL": unseen and seen classes together
   PartMetrics seen;    // seen classes among themselves
 };
-// seen [K].
-ZeroShotMetrics zero_shot_metrics(const Predictions& predictions, const std::vector<bool>& seen);
+// seen [K]; unknown: of F1@k, as in f1k().
+ZeroShotMetrics zero_shot_metrics(const Predictions& predictions, const std::vector<bool>& seen,
+                                  Unknown unknown = Unknown::as_absent);
 
 // The expected AP, a fraction, of a random order of N pictures with P > 0 positives: the mean over
 // the ranks r = 1 .. N of (1 + (r - 1) (P - 1) / (N - 1)) / r.

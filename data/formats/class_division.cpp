@@ -46,16 +46,7 @@ std::vector<std::string> listed_names(const DataOptions& options, const std::str
     const std::string text = read_text_file(file, kMostListBytes);
     return filled_lines(without_mark(text, printable(file.native())));
   }
-  std::vector<std::string> names;
-  for (size_t begin = 0; begin <= word.size();) {
-    const size_t end = std::min(word.find(',', begin), word.size());
-    if (const std::string_view name = trimmed(std::string_view(word).substr(begin, end - begin));
-        !name.empty()) {
-      names.emplace_back(name);
-    }
-    begin = end + 1;
-  }
-  return names;
+  return comma_separated(word);
 }
 
 ClassDivision division_of(const DataOptions& options) {
@@ -168,6 +159,20 @@ ClassDivision parse_class_division(std::string_view json, const std::string& nam
   return division;
 }
 
+void require_spelled_alike(const std::vector<std::string>& data, const LabelSpace& space) {
+  std::map<std::string, std::string> by_words;
+  for (const std::string& name : space.names) {
+    by_words.emplace(folded_label(name), name);
+  }
+  for (const std::string& name : data) {
+    const auto alike = by_words.find(folded_label(name));
+    require<DataError>(alike == by_words.end() || alike->second == name ||
+                           std::ranges::find(data, alike->second) != data.end(),
+                       "the class '{}' of the data is the model's '{}'; spell it alike",
+                       printable(name), alike == by_words.end() ? "" : printable(alike->second));
+  }
+}
+
 std::unique_ptr<Dataset> with_classes(std::unique_ptr<Dataset> data, LabelSpace space) {
   const ClassList classes(std::move(space), "class list");
   std::vector<int32_t> column_of;
@@ -206,15 +211,7 @@ void divide_classes(const DataOptions& options, Splits& splits) {
   const ClassDivision division = division_of(options);
   const LabelSpace all =
       divided_space(division, splits.train->class_names(), splits.warnings);
-  LabelSpace seen;
-  for (size_t k = 0; k < all.names.size(); ++k) {
-    if (all.seen[k]) {
-      seen.names.push_back(all.names[k]);
-    }
-  }
-  splits.train->add_note(fmt::format("{}: {} seen and {} unseen classes", division.source,
-                                     seen.size(), all.size() - seen.size()));
-  splits.train = with_classes(std::move(splits.train), std::move(seen));
+  splits.train = with_classes(std::move(splits.train), seen_part(all));
   splits.val = with_classes(std::move(splits.val), all);
   require_unseen_pictures(*splits.val, division.source);
 }

@@ -32,6 +32,10 @@ ClassDivision parse_class_division(std::string_view json, const std::string& nam
 // shows.
 void divide_classes(const DataOptions& options, Splits& splits);
 
+// Refuses data that spell a class of `space` differently: it would be left out without a word.
+// Errors: DataError naming both.
+void require_spelled_alike(const std::vector<std::string>& data, const LabelSpace& space);
+
 // The data with the classes of `space` as columns, by the rule of the note.
 // Errors: DataError if no picture is left.
 std::unique_ptr<Dataset> with_classes(std::unique_ptr<Dataset> data, LabelSpace space);

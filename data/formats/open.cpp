@@ -209,7 +209,9 @@ std::unique_ptr<Dataset> open_dataset(const DataOptions& options, const std::str
   }
   DataOptions all = options;
   all.label_space = {};
-  return with_classes(open_undivided(all, split, purpose), options.label_space);
+  std::unique_ptr<Dataset> data = open_undivided(all, split, purpose);
+  require_spelled_alike(data->class_names(), options.label_space);
+  return with_classes(std::move(data), options.label_space);
 }
 
 bool has_split(const DataOptions& options, const std::string& split) {
