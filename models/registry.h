@@ -34,13 +34,15 @@ struct HeadRow {
   int attention_heads;  // they must divide model.embed_dim; 0: the head does not use it
   // Whether it knows its classes by word vectors.
   bool (*reads_words)(const ModelSpec& spec) = [](const ModelSpec&) { return false; };
+  bool reads_prompts = false;  // these are prompts: Note [Classes by prompts]
 };
 std::span<const BackboneRow> backbones();
 std::span<const HeadRow> heads();
 // Errors: UsageError for an unknown name (lists the known ones).
 const BackboneRow& backbone_row(const ModelSpec& spec);
 const HeadRow& head_row(const ModelSpec& spec);
-bool reads_words(const ModelSpec& spec);  // as the head's row says
+bool reads_words(const ModelSpec& spec);    // as the head's row says
+bool reads_prompts(const ModelSpec& spec);  // the same
 
 // ---- models -------------------------------------------------------------------------------------
 
@@ -59,6 +61,10 @@ struct Classifier : Model {
   int64_t word_dim() const override { return head->word_dim(); }
   void set_words(const Tensor& words) override { head->set_words(words); }
   bool embeds() const override { return head->embeds(); }
+  bool reads_prompts() const override { return head->reads_prompts(); }
+  Var pair_scores(const Var& pictures, const Tensor& captions) override {
+    return head->pair_scores(pictures, captions);
+  }
   std::vector<float> extra_targets() const override { return head->extra_targets(); }
   void each(Visitor& v) override;
 };

@@ -15,7 +15,7 @@ ModelSummary model_summary(const ModelSpec& spec, int64_t height, int64_t width)
   const std::unique_ptr<Classifier> model = make_model(spec);
   to(*model, kMeta);
   if (model->word_dim() > 0) {
-    model->set_words(Tensor({spec.classes, spec.word_dim}, DType::f32, kMeta));
+    model->set_words(Tensor({spec.classes, model->word_dim()}, DType::f32, kMeta));
   }
   for (const auto& [name, p] : parameters(*model)) {
     ledger.own(p->value, module_of(name), p->shape.numel());
