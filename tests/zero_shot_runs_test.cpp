@@ -7,6 +7,7 @@
 #include "models/clip_decoder.h"
 #include "tests/caption_learning.h"
 #include "train/memory.h"
+#include "train/start_weights.h"
 #include "train/trainer.h"
 
 namespace mld::test {
@@ -153,6 +154,42 @@ TEST_CASE("clip_decoder: memory is predicted as for other heads") {
   const TrainingNeeds more = training_needs(config, 10, Device{}, 0);
   CHECK(few.tensors > size_t{20} << 20);  // the token table alone has 12 MiB, twice with the average
   CHECK(more.tensors > few.tensors + (size_t{40} << 20));  // its gradient and two moments
+}
+
+TEST_CASE("clip_decoder: a run starts from CLIP's weights, the backbone's too if it is CLIP's") {
+  ModelSpec spec = run_of(kPrompts).model;
+  spec.backbone = "clip_vit_tiny";
+  spec.classes = 3;
+  spec.word_dim = 77;
+  const auto model = make_model(spec);
+  initialize(*model, 1);
+  auto& text = dynamic_cast<ClipDecoder&>(*model->head).text;
+  Clip clip({.vision = ClipVitSpec{.image_size = 64, .patch = 8, .width = 192, .layers = 6,
+                                   .heads = 3, .embed = 16},
+             .text = text.spec});
+  initialize(clip, 2);
+  const TemporaryFolder folder;
+  const fs::path file = folder.path() / "clip.safetensors";
+  save_checkpoint(file, {.tensors = state_dict(clip)});
+  InitSpec init;
+  init.clip_weights = file.native();
+  CHECK(has_start_weights(init));
+  const std::vector<std::string> told = load_start_weights(*model, init, {});
+  REQUIRE(told.size() == 1);
+  CAPTURE(told[0]);
+  CHECK(told[0].starts_with(file.native() + ": text encoder loaded; backbone: "));
+  CHECK(text.token_embedding.value.to_vector() ==
+        clip.text.token_embedding.value.to_vector());
+  const auto first_conv = [](Module& of) {
+    for (const auto& [name, p] : parameters(of)) {
+      if (name.ends_with("conv1.weight")) {
+        return p->value.to_vector();
+      }
+    }
+    return std::vector<float>{};
+  };
+  CHECK(first_conv(*model->backbone) == first_conv(*clip.visual));
+  CHECK_FALSE(has_start_weights({}));
 }
 
 TEST_CASE("errors: runs of clip_decoder") {
