@@ -155,7 +155,7 @@ TEST_CASE("clip_decoder: memory is predicted as for other heads") {
   const TrainingNeeds few = training_needs(config, 10, Device{}, 0);
   config.model.clip.train_text = true;
   const TrainingNeeds more = training_needs(config, 10, Device{}, 0);
-  CHECK(few.tensors > size_t{20} << 20);  // the token table alone has 12 MiB, twice with the average
+  CHECK(few.tensors > size_t{20} << 20);  // the token table has 12 MiB, twice with the average
   CHECK(more.tensors > few.tensors + (size_t{24} << 20));  // its two moments
 }
 
@@ -216,7 +216,8 @@ TEST_CASE("errors: runs of clip_decoder") {
   // Weights with an image tower alone.
   const auto backbone = make_model({.backbone = "clip_vit_tiny", .head = "gap", .classes = 2});
   initialize(*backbone, 1);
-  save_checkpoint(folder.path() / "images.safetensors", {.tensors = state_dict(*backbone), .metadata = {}});
+  save_checkpoint(folder.path() / "images.safetensors",
+                  {.tensors = state_dict(*backbone), .metadata = {}});
   const std::string images = (folder.path() / "images.safetensors").native();
   CHECK(error([&](Config& c) { c.init.clip_weights = images; }) ==
         images + ": the weights have no text tower of CLIP: there is no token_embedding.weight; "
