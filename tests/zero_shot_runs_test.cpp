@@ -13,7 +13,7 @@
 namespace mld::test {
 namespace {
 
-// Six updates on shapes, in two epochs.
+// A few updates on shapes, in two epochs.
 Config run_of(const std::string& model) {
   const std::string text = R"(
 name = "zero_shot"
@@ -21,7 +21,7 @@ task = "zero-shot"
 [data]
 format = "shapes"
 image_size = 32
-train_size = 24
+train_size = 32
 val_size = 12
 [train]
 epochs = 2
@@ -73,11 +73,13 @@ std::vector<double> train(const Config& config, const RunFolder& folder, int64_t
   Trainer trainer({config, {}}, Device{}, log,
                   saved ? Trainer::Start::saved : Trainer::Start::fresh);
   trainer.open(folder);
+  ExitCode code = ExitCode::ok;
   try {
-    CHECK(trainer.run() == ExitCode::ok);
+    code = trainer.run();
   } catch (const Killed&) {
     CHECK(last < 1000);
   }
+  CHECK(code == ExitCode::ok);
   return losses;
 }
 
@@ -102,9 +104,10 @@ TEST_CASE("a run killed and resumed is byte-equal: words, prompts, a trained tex
     config.model.clip.train_text = trains_text;
     const TemporaryFolder whole, parts;
     const RunFolder one{whole.path()}, other{parts.path()};
-    CHECK(train(config, one).size() == 6);
-    CHECK(train(config, other, 4).size() == 4);  // in the second epoch
-    CHECK(train(config, other).size() == 3);     // the fourth was not saved
+    const auto updates = static_cast<int64_t>(train(config, one).size());
+    REQUIRE(updates >= 6);
+    CHECK(std::ssize(train(config, other, updates - 1)) == updates - 1);  // in the second epoch
+    CHECK(train(config, other).size() == 2);  // the last one was not saved
     CHECK(read_file(one.last()) == read_file(other.last()));
     CHECK(read_file(one.best()) == read_file(other.best()));
   }
@@ -114,7 +117,7 @@ TEST_CASE("a clip_decoder's checkpoint: prompts of all classes, and no file is n
   Config config = run_of(kPrompts);
   const TemporaryFolder place;
   const RunFolder folder{place.path()};
-  train(config, folder);
+  const size_t updates = train(config, folder).size();
   LoadedModel loaded = model_from_checkpoint(folder.last());
   CHECK(loaded.info.model.word_dim == 77);
   CHECK(loaded.info.model.clip == config.model.clip);
@@ -142,7 +145,7 @@ TEST_CASE("a clip_decoder's checkpoint: prompts of all classes, and no file is n
   next.init.init = folder.best().native();
   next.train.epochs = 1;
   const TemporaryFolder further;
-  CHECK(train(next, RunFolder{further.path()}).size() == 3);
+  CHECK(train(next, RunFolder{further.path()}).size() == updates / 2);
 }
 
 TEST_CASE("clip_decoder: memory is predicted as for other heads") {
@@ -152,8 +155,8 @@ TEST_CASE("clip_decoder: memory is predicted as for other heads") {
   const TrainingNeeds few = training_needs(config, 10, Device{}, 0);
   config.model.clip.train_text = true;
   const TrainingNeeds more = training_needs(config, 10, Device{}, 0);
-  CHECK(few.tensors > size_t{20} << 20);  // the token table alone has 12 MiB, twice with the average
-  CHECK(more.tensors > few.tensors + (size_t{40} << 20));  // its gradient and two moments
+  CHECK(few.tensors > size_t{20} << 20);  // the token table has 12 MiB, twice with the average
+  CHECK(more.tensors > few.tensors + (size_t{24} << 20));  // its two moments
 }
 
 TEST_CASE("clip_decoder: a run starts from CLIP's weights, the backbone's too if it is CLIP's") {
@@ -170,7 +173,7 @@ TEST_CASE("clip_decoder: a run starts from CLIP's weights, the backbone's too if
   initialize(clip, 2);
   const TemporaryFolder folder;
   const fs::path file = folder.path() / "clip.safetensors";
-  save_checkpoint(file, {.tensors = state_dict(clip)});
+  save_checkpoint(file, {.tensors = state_dict(clip), .metadata = {}});
   InitSpec init;
   init.clip_weights = file.native();
   CHECK(has_start_weights(init));
@@ -213,7 +216,8 @@ TEST_CASE("errors: runs of clip_decoder") {
   // Weights with an image tower alone.
   const auto backbone = make_model({.backbone = "clip_vit_tiny", .head = "gap", .classes = 2});
   initialize(*backbone, 1);
-  save_checkpoint(folder.path() / "images.safetensors", {.tensors = state_dict(*backbone)});
+  save_checkpoint(folder.path() / "images.safetensors",
+                  {.tensors = state_dict(*backbone), .metadata = {}});
   const std::string images = (folder.path() / "images.safetensors").native();
   CHECK(error([&](Config& c) { c.init.clip_weights = images; }) ==
         images + ": the weights have no text tower of CLIP: there is no token_embedding.weight; "
