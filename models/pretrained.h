@@ -22,7 +22,7 @@ constexpr std::array<std::string_view, 3> words_of(InitPolicy) {
 struct InitSpec {
   std::string init;  // a checkpoint; "": from scratch
   InitPolicy init_policy = InitPolicy::strict;
-  std::string clip_weights;  // for a text encoder; "": from scratch
+  std::string clip_weights{};  // for a text encoder; "": from scratch
 };
 
 // What was loaded, and what not. `missing` and `mismatched` tensors of the model are unchanged.
