@@ -9,7 +9,9 @@
 #include "app/progress.h"
 #include "data/file.h"
 #include "data/label_tokens.h"
+#include "data/prompts.h"
 #include "data/text.h"
+#include "data/tokenizer.h"
 #include "data/word_vectors.h"
 #include "models/registry.h"
 #include "train/thresholds.h"
@@ -126,6 +128,30 @@ static VectorNorm norm_of(const CheckpointInfo& info) {
   return VectorNorm::unit;
 }
 
+// What the model reads of names that the checkpoint does not have: vectors or prompts.
+static Tensor words_of(const std::vector<std::string>& unknown, const LabelRequest& request,
+                       const CheckpointInfo& info) {
+  if (reads_prompts(info.model)) {
+    require<UsageError>(!request.vocabulary.empty(),
+                        "{}: the checkpoint has no prompt of {}{}; name the tokenizer's file that "
+                        "training had: --vocabulary FILE", request.option, name_list(unknown),
+                        did_you_mean(unknown[0], info.class_names));
+    return prompt_tokens(Tokenizer(std::filesystem::path(request.vocabulary)),
+                         info.model.clip.prompt, unknown);
+  }
+  require<UsageError>(!request.vectors.empty(),
+                      "{}: the checkpoint has no word vector of {}{}; name the file of vectors "
+                      "that training had: --vectors FILE", request.option, name_list(unknown),
+                      did_you_mean(unknown[0], info.class_names));
+  const WordVectors read = read_word_vectors(
+      request.vectors, unknown, norm_of(info),
+      reading_progress("reading word vectors", {stderr_style(), write_stderr, monotonic_seconds}));
+  require<DataError>(read.dim() == info.model.word_dim,
+                     "{}: vectors of {} numbers, but the model was trained with {}",
+                     printable(request.vectors), read.dim(), info.model.word_dim);
+  return read.values;
+}
+
 LabelSpace label_space_of(const std::vector<AskedLabel>& labels, const LabelRequest& request,
                           const CheckpointInfo& info) {
   const int64_t D = info.model.word_dim;
@@ -135,18 +161,7 @@ LabelSpace label_space_of(const std::vector<AskedLabel>& labels, const LabelRequ
       unknown.push_back(label.name);
     }
   }
-  WordVectors read;
-  if (!unknown.empty()) {
-    require<UsageError>(!request.vectors.empty(),
-                        "{}: the checkpoint has no word vector of {}{}; name the file of vectors "
-                        "that training had: --vectors FILE", request.option, name_list(unknown),
-                        did_you_mean(unknown[0], info.class_names));
-    read = read_word_vectors(request.vectors, unknown, norm_of(info),
-                             reading_progress("reading word vectors", {stderr_style(), write_stderr,
-                                                                monotonic_seconds}));
-    require<DataError>(read.dim() == D, "{}: vectors of {} numbers, but the model was trained with "
-                       "{}", printable(request.vectors), read.dim(), D);
-  }
+  const Tensor read = unknown.empty() ? Tensor{} : words_of(unknown, request, info);
   LabelSpace space{.names = {}, .seen = {}, .vectors = Tensor({std::ssize(labels), D})};
   size_t next = 0;
   float* to = space.vectors.data<float>();
@@ -154,7 +169,7 @@ LabelSpace label_space_of(const std::vector<AskedLabel>& labels, const LabelRequ
     space.names.push_back(label.name);
     space.seen.push_back(label.seen);
     const float* from = label.id == AskedLabel::kUnknown
-                            ? read.values.data<float>() + D * static_cast<int64_t>(next++)
+                            ? read.data<float>() + D * static_cast<int64_t>(next++)
                             : info.vectors.data() + D * label.id;
     to = std::copy_n(from, D, to);
   }

@@ -160,9 +160,9 @@ static void print_unused(const Config& config, std::span<const Dataset* const> s
 // Checks the run's initial weights; returns the disk space it will take. Errors: as training's.
 static RunBytes check_start(const Config& config, const RunData& data) {
   const auto model = make_trained_model(config, data.model);
-  if (!config.init.init.empty()) {
+  if (has_start_weights(config.init)) {
     initialize(*model, static_cast<uint64_t>(config.seed));
-    init_from_checkpoint(*model, config.init, data.splits.train->class_names());
+    load_start_weights(*model, config.init, data.splits.train->class_names());
   }
   return run_bytes(*model, config);
 }

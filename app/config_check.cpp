@@ -7,6 +7,7 @@
 #include <fmt/core.h>
 #include <fmt/ranges.h>
 
+#include "data/prompts.h"
 #include "data/text.h"
 #include "models/registry.h"
 #include "train/evaluate.h"
@@ -109,6 +110,12 @@ void check_contradictions(const Config& c, const GivenKeys& given,
                 names_where(losses(), &LossRow::thresholds, true));
   the.check(loss.embeddings != (c.model.head == "sdl"), {"model.head", "loss.name"},
             "model.head sdl and loss.name sdl need each other");
+  the.check(!is_prompt_template(c.model.clip.prompt), {"clip.prompt"},
+            "clip.prompt: expected text with {} once, where the label goes, as in \"a photo of "
+            "{}\"");
+  the.check(c.train.cuda_graph && reads_prompts(c.model), {"model.head", "train.cuda_graph"},
+            fmt::format("train.cuda_graph cannot capture model.head {}, whose texts are looked at "
+                        "on the host; use false", c.model.head));
   const auto metrics = best_metric_names(c.task);
   the.check(std::find(metrics.begin(), metrics.end(), c.train.best_metric) == metrics.end(),
             {"task", "train.best_metric"},

@@ -25,6 +25,13 @@ class CheckpointRecognizer : public Recognizer {
     preprocess_ = for_evaluation(info_.preprocess);
     one_label_ = info_.task == Task::single_label;
     tells_seen_ = by_words_alone(info_.model);
+    require<UsageError>(command.asked.vocabulary.empty() || reads_prompts(info_.model),
+                        "--vocabulary: {} does not read labels as text",
+                        printable(command.checkpoint));
+    require<UsageError>(command.asked.vectors.empty() ||
+                            (tells_seen_ && !reads_prompts(info_.model)),
+                        "--vectors: {} does not know labels by word vectors alone",
+                        printable(command.checkpoint));
     all_ = asked_labels({}, info_);
     for (const AskedLabel& label : labels_) {
       chosen_.push_back(static_cast<size_t>(
@@ -115,8 +122,6 @@ std::unique_ptr<Recognizer> open_recognizer(const PictureCommand& command) {
                           "--vectors: a CLIP reads labels as text, not as word vectors");
       return open_clip_recognizer(command);
     }
-    require<UsageError>(command.asked.vocabulary.empty(), "--vocabulary: {} is no CLIP's weights",
-                        printable(command.checkpoint));
   }
   return std::make_unique<CheckpointRecognizer>(command);
 }

@@ -14,7 +14,7 @@ namespace mld {
 struct LabelSpace {
   std::vector<std::string> names;  // [K] UTF-8
   std::vector<bool> seen{};  // [K] whether training shows it (zero-shot: may show); empty = all
-  Tensor vectors{};                // f32 [K, D], a word vector per class; undefined = none
+  Tensor vectors{};                // f32 [K, D], a class's word vector or prompt; undefined = none
 
   int64_t size() const { return static_cast<int64_t>(names.size()); }
   bool was_seen(size_t column) const { return seen.empty() || seen[column]; }

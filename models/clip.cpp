@@ -16,6 +16,9 @@ std::unique_ptr<ClipVision> vision_of(const ClipSpec& spec) {
   return std::make_unique<ClipResNet>(std::get<ClipResNetSpec>(spec.vision));
 }
 
+// Where the end is among a text's T ids.
+int64_t end_of(const int32_t* text, int64_t T) { return std::max_element(text, text + T) - text; }
+
 // Where each text ends, as rows of [N * T].   ids int32 [N, T] -> int32 [N]
 Tensor ends_of(const Tensor& ids) {
   const int64_t N = ids.shape()[0], T = ids.shape()[1];
@@ -25,14 +28,30 @@ Tensor ends_of(const Tensor& ids) {
   const Tensor host = ids.to(Device{});
   Tensor ends({N}, DType::i32);
   for (int64_t n = 0; n < N; ++n) {
-    const int32_t* text = host.data<int32_t>() + n * T;
     ends.data<int32_t>()[n] =
-        static_cast<int32_t>(n * T + (std::max_element(text, text + T) - text));
+        static_cast<int32_t>(n * T + end_of(host.data<int32_t>() + n * T, T));
   }
   return ends.to(ids.device());
 }
 
 }  // namespace
+
+Tensor without_padding(const Tensor& ids) {
+  if (ids.device().is_meta()) {
+    return ids;  // of unknown length
+  }
+  const int64_t N = ids.shape()[0], T = ids.shape()[1];
+  const Tensor host = ids.to(Device{});
+  int64_t longest = 0;
+  for (int64_t n = 0; n < N; ++n) {
+    longest = std::max(longest, end_of(host.data<int32_t>() + n * T, T) + 1);
+  }
+  Tensor shorter({N, longest}, DType::i32);
+  for (int64_t n = 0; n < N; ++n) {
+    std::copy_n(host.data<int32_t>() + n * T, longest, shorter.data<int32_t>() + n * longest);
+  }
+  return shorter.to(ids.device());
+}
 
 ClipText::ClipText(const ClipTextSpec& spec_)
     : spec(spec_),
@@ -44,11 +63,13 @@ ClipText::ClipText(const ClipTextSpec& spec_)
 
 Var ClipText::operator()(const Var& ids, DType dtype) {
   const Shape& s = ids.shape();
-  require(s.rank() == 2 && s[1] == spec.context, "ClipText: ids must be [N, {}], got {}",
-          spec.context, s);
+  require(s.rank() == 2 && 0 < s[1] && s[1] <= spec.context,
+          "ClipText: ids must be [N, at most {}], got {}", spec.context, s);
   const int64_t N = s[0], T = s[1], D = spec.width;
   Var x = cast(embedding(ids.value, as_input(token_embedding, ids)), dtype);  // [N, T, D]
-  x = add(x, repeat_batch(cast(as_input(positional_embedding, ids), dtype), N));
+  const Var all = as_input(positional_embedding, ids);
+  const Var positions = T == spec.context ? all : rows(all, 0, T);
+  x = add(x, repeat_batch(cast(positions, dtype), N));
   x = transformer(x);
   const Var last = embedding(ends_of(ids.value), reshape(x, {N * T, D}));  // [N, D]
   return project(ln_final(last), text_projection);

@@ -10,6 +10,8 @@
 
 namespace mld {
 
+constexpr int64_t kClipHeadWidth = 64;  // of the attention of all published models
+
 struct ClipTextSpec {
   int64_t width = 512, layers = 12;
   int heads = 8;
@@ -27,13 +29,18 @@ struct ClipText : Module {
 
   explicit ClipText(const ClipTextSpec& spec);
 
-  // ids int32 [N, context] from Tokenizer::context(); the end token is the one with the largest
-  // id, the first of equals. On a tape: tape.constant(ids). -> [N, embed] in `dtype`
+  // ids int32 [N, T], T at most the context, from Tokenizer::context(); the end token is the one
+  // with the largest id, the first of equals. On a tape: tape.constant(ids).
+  //   -> [N, embed] in `dtype`
   Var operator()(const Var& ids, DType dtype = DType::f32);
 
   void each(Visitor& v) override;
   void reset(RandomStream& random) override;  // tokens N(0, 0.02^2), positions N(0, 0.01^2)
 };
+
+// Without the columns that hold only what follows the texts' ends, which changes no feature.
+//   ids int32 [N, T] on any device -> on the same, [N, at most T]
+Tensor without_padding(const Tensor& ids);
 
 struct ClipSpec {
   std::variant<ClipVitSpec, ClipResNetSpec> vision;

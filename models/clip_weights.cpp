@@ -15,8 +15,6 @@ namespace mld {
 
 namespace {
 
-constexpr int64_t kHeadWidth = 64;  // of all published models
-
 // Where a name ends in `ending`, what precedes it; nullopt elsewhere.
 std::optional<std::string> before(const std::string& name, std::string_view ending) {
   return name.ends_with(ending) ? std::optional(name.substr(0, name.size() - ending.size()))
@@ -79,10 +77,10 @@ class Shapes {
 };
 
 int heads_of(int64_t width, std::string_view part) {
-  require<DataError>(width > 0 && width % kHeadWidth == 0,
+  require<DataError>(width > 0 && width % kClipHeadWidth == 0,
                      "the weights' {} is {} wide, which is no multiple of a head's {}", part, width,
-                     kHeadWidth);
-  return static_cast<int>(width / kHeadWidth);
+                     kClipHeadWidth);
+  return static_cast<int>(width / kClipHeadWidth);
 }
 
 ClipTextSpec text_spec_of(const Shapes& shapes) {

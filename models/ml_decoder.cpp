@@ -136,12 +136,16 @@ void MlDecoder::set_words(const Tensor& words) {
   words_ = words;
 }
 
-// Where the words are augmented, otherwise the query table is.
 std::vector<float> MlDecoder::extra_targets() const {
+  return extra_targets(words_.defined() ? words_.shape()[0] : 0);
+}
+
+// Where the words are augmented, otherwise the query table is.
+std::vector<float> MlDecoder::extra_targets(int64_t words) const {
   std::vector<float> targets;
   if (training && spec.num_random > 0) {
     if (is_random) {
-      const int64_t real = reads_words() ? words_.shape()[0] : query_embed->shape[0];
+      const int64_t real = reads_words() ? words : query_embed->shape[0];
       targets.assign(static_cast<size_t>(real), 0.0f);
     }
     targets.insert(targets.end(), static_cast<size_t>(spec.num_random), 1.0f);
@@ -215,15 +219,16 @@ Var MlDecoder::augmented(const Var& vectors) const {
 
 Var MlDecoder::operator()(const Var& x, const Tap&) {
   if (!reads_words()) {
-    return logits(x, {});
+    return logits(memory(x), {});
   }
   require(words_.defined(), "ml_decoder: its classes are known by word vectors; call set_words()");
   words_ = words_.to(x.device());
-  return logits(x, Var(words_, x.tape, -1));
+  return logits(memory(x), Var(words_, x.tape, -1));
 }
 
-Var MlDecoder::logits(const Var& x, const Var& words) {
-  const Var memory = embed_standart.relu(as_tokens(x));  // [N, L, D]
+Var MlDecoder::memory(const Var& x) { return embed_standart.relu(as_tokens(x)); }
+
+Var MlDecoder::logits(const Var& memory, const Var& words) {
   const bool by_words = reads_words();
   Var labels;                     // [groups * g, d]: words, random ones, zeros
   int64_t columns = spec.classes;  // of the logits
@@ -241,7 +246,7 @@ Var MlDecoder::logits(const Var& x, const Var& words) {
   }
   const Var h = layer(cast(q, memory.dtype()), memory);                              // [N, Q, D]
   const Var y = group_linear(h, cast(pooling(labels, h), h.dtype()), bias(h, columns));  // [N, K]
-  if (!is_random || !training || x.tape == nullptr) {
+  if (!is_random || !training || memory.tape == nullptr) {
     return y;
   }
   return concat_columns(y, reshape((*is_random)(h), {h.shape()[0], h.shape()[1]}));

@@ -41,8 +41,9 @@ struct MlDecoder : Head {
 
   // Errors, where words are read: Error before set_words().
   Var operator()(const Var& x, const Tap& tap = {}) override;
-  // The same for these words [n, d], which may be on the tape; undefined if none are read.
-  Var logits(const Var& x, const Var& words);
+  // Its two steps. words [n, d] may be on the tape; undefined if none are read.
+  Var memory(const Var& x);                             // -> [N, L, D]
+  Var logits(const Var& memory, const Var& words);  // -> [N, K]
 
   void each(Visitor& v) override;
   void reset(RandomStream& random) override;
@@ -50,6 +51,7 @@ struct MlDecoder : Head {
   int64_t word_dim() const override { return reads_words() ? spec.word_dim : 0; }
   void set_words(const Tensor& words) override;
   std::vector<float> extra_targets() const override;
+  std::vector<float> extra_targets(int64_t words) const;  // for so many words
 
  private:
   bool reads_words() const;

@@ -35,12 +35,22 @@ enum class RandomTarget {
 };
 constexpr std::array<std::string_view, 2> words_of(RandomTarget) { return {"label", "is_random"}; }
 
+// Head clip_decoder: config section [clip], with CaptionSpec and InitSpec.
+struct ClipDecoderSpec {
+  std::string prompt = "a photo of {}";  // see data/prompts.h
+  int64_t text_width = 512, text_layers = 12, text_embed = 512;  // of the text encoder
+  bool train_text = false;
+  bool normalize_text = false;  // class features of length 1
+  bool fork_compat = false;     // see ContrastiveProjections
+  bool operator==(const ClipDecoderSpec&) const = default;
+};
+
 // Everything that decides a model's parameters and shapes.
 struct ModelSpec {
   std::string backbone = "resnet50";  // see backbones()
   std::string head = "ml_decoder";    // see heads()
   // From the data, never set by the user: the classes of training, the width of their word vectors
-  // (0: they have none).
+  // or prompts (0: they have none).
   int64_t classes = 0, word_dim = 0;
   // Heads with a decoder layer:
   // ml_decoder: G queries; negative: 100, or with nlp one per class; at most `classes`
@@ -58,6 +68,8 @@ struct ModelSpec {
   double dropout = 0.1;
   // sdl:
   int64_t principal_vectors = 7;
+  // clip_decoder, which has the ml_decoder's keys too, but for query and pooling:
+  ClipDecoderSpec clip{};
   // Any head:
   double drop_path = 0;  // see set_drop_path()
 

@@ -18,10 +18,11 @@ constexpr std::array<std::string_view, 3> words_of(InitPolicy) {
   return {"strict", "backbone", "matching"};
 }
 
-// Keys of config section [model]: the weights a new run starts from.
+// Keys of config sections [model] and [clip]: the weights a new run starts from.
 struct InitSpec {
   std::string init;  // a checkpoint; "": from scratch
   InitPolicy init_policy = InitPolicy::strict;
+  std::string clip_weights{};  // for a text encoder; "": from scratch
 };
 
 // What was loaded, and what not. `missing` and `mismatched` tensors of the model are unchanged.

@@ -4,6 +4,7 @@
 #include <set>
 #include <sstream>
 
+#include "models/clip_decoder.h"
 #include "models/clip_vision.h"
 #include "models/efficientnet_lite.h"
 #include "models/gap_head.h"
@@ -98,6 +99,10 @@ std::unique_ptr<Head> sdl(const ModelSpec& spec, int64_t features, const LinearS
   return std::make_unique<SdlHead>(spec, features);
 }
 
+std::unique_ptr<Head> clip_decoder(const ModelSpec& spec, int64_t features, const LinearStyle&) {
+  return std::make_unique<ClipDecoder>(spec, features);
+}
+
 constexpr BackboneRow kBackbones[] = {
     resnet_row("resnet18", resnet<false, 2, 2, 2, 2>),
     resnet_row("resnet34", resnet<false, 3, 4, 6, 3>),
@@ -131,6 +136,7 @@ constexpr HeadRow kHeads[] = {
      ml_decoder_by_words_alone},
     {"transformer_decoder", transformer_decoder, kTransformerDecoderHeads},
     {"sdl", sdl, 0, always, always},
+    {"clip_decoder", clip_decoder, kMlDecoderHeads, always, always, true},
 };
 
 }  // namespace
@@ -152,6 +158,7 @@ const HeadRow& head_row(const ModelSpec& spec) {
 
 bool reads_words(const ModelSpec& spec) { return head_row(spec).reads_words(spec); }
 bool by_words_alone(const ModelSpec& spec) { return head_row(spec).by_words_alone(spec); }
+bool reads_prompts(const ModelSpec& spec) { return head_row(spec).reads_prompts; }
 
 Classifier::Classifier(std::unique_ptr<Backbone> backbone_, std::unique_ptr<Head> head_,
                        std::string_view head_name_)

@@ -36,6 +36,7 @@ struct HeadRow {
   // it can be asked for any class, in any order.
   bool (*reads_words)(const ModelSpec& spec) = [](const ModelSpec&) { return false; };
   bool (*by_words_alone)(const ModelSpec& spec) = [](const ModelSpec&) { return false; };
+  bool reads_prompts = false;  // these are prompts: Note [Classes by prompts]
 };
 std::span<const BackboneRow> backbones();
 std::span<const HeadRow> heads();
@@ -43,7 +44,8 @@ std::span<const HeadRow> heads();
 const BackboneRow& backbone_row(const ModelSpec& spec);
 const HeadRow& head_row(const ModelSpec& spec);
 bool reads_words(const ModelSpec& spec);     // as the head's row says
-bool by_words_alone(const ModelSpec& spec);
+bool by_words_alone(const ModelSpec& spec);  // the same
+bool reads_prompts(const ModelSpec& spec);   // the same
 
 // ---- models -------------------------------------------------------------------------------------
 
@@ -62,6 +64,10 @@ struct Classifier : Model {
   int64_t word_dim() const override { return head->word_dim(); }
   void set_words(const Tensor& words) override { head->set_words(words); }
   bool embeds() const override { return head->embeds(); }
+  bool reads_prompts() const override { return head->reads_prompts(); }
+  Var pair_scores(const Var& pictures, const Tensor& captions) override {
+    return head->pair_scores(pictures, captions);
+  }
   std::vector<float> extra_targets() const override { return head->extra_targets(); }
   void each(Visitor& v) override;
 };

@@ -15,7 +15,7 @@ ModelSummary model_summary(const ModelSpec& spec, int64_t height, int64_t width)
   const std::unique_ptr<Classifier> model = make_model(spec);
   to(*model, kMeta);
   if (model->word_dim() > 0) {
-    model->set_words(Tensor({spec.classes, spec.word_dim}, DType::f32, kMeta));
+    model->set_words(Tensor({spec.classes, model->word_dim()}, DType::f32, kMeta));
   }
   for (const auto& [name, p] : parameters(*model)) {
     ledger.own(p->value, module_of(name), p->shape.numel());
@@ -24,13 +24,16 @@ ModelSummary model_summary(const ModelSpec& spec, int64_t height, int64_t width)
   for (const auto& [name, b] : buffers(*model)) {
     ledger.own(b->value, module_of(name), 0);
   }
-  meter.observe([&](const meta::Call& call) { ledger.add(call); });
   size_t begin = 0;
   const auto end_stage = [&](std::string_view name, const Var& y) {
     summary.stages.push_back(meta::total(ledger.lines, begin, name, y.shape()));
     begin = ledger.lines.size();
   };
   const Var images(Tensor({1, height, width, 3}, DType::f32, kMeta));
+  if (model->reads_prompts()) {
+    (*model)(images);  // encodes the classes' prompts, once for all pictures
+  }
+  meter.observe([&](const meta::Call& call) { ledger.add(call); });
   const Var logits = (*model)(images, [&](std::string_view stage, const Var& y) {
     if (stage != "pooled") {  // that is the head's
       end_stage(stage, y);

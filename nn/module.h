@@ -33,6 +33,7 @@ struct StateTensor {
 struct Parameter : StateTensor {
   Tensor grad;  // undefined: zero
   bool trainable = true;
+  bool decays = true;  // optim.weight_decay holds for it, if it holds for its kind
 
   explicit Parameter(const Shape& shape_, Layout layout_ = Layout::same)
       : StateTensor{shape_, DType::f32, layout_} {}

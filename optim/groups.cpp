@@ -60,7 +60,8 @@ std::vector<TrainedParameter> decay_groups(Module& model, double weight_decay,
   for (size_t i = 0; const auto& [name, p] : parameters(model)) {
     const auto above = static_cast<double>(layers.back() - layers[i++]);
     if (p->trainable) {
-      const bool decayed = p->shape.rank() != 1 && !name.ends_with(".bias");
+      const bool decayed =
+          p->decays && p->shape.rank() != 1 && !name.ends_with(".bias");
       trained.push_back({name, p, decayed ? static_cast<float>(weight_decay) : 0.0f,
                          static_cast<float>(std::pow(layer_decay, above))});
     }

@@ -22,10 +22,10 @@ struct TrainedParameter {
 //   names: of all parameters, in the order of each() -> [names]
 std::vector<int64_t> layers_of(const std::vector<std::string>& names);
 
-// The published split: frozen parameters are left out; one-dimensional tensors and names ending in
-// ".bias" are not decayed, everything else is. The last layer (see layers_of) has the whole
-// learning rate, each layer below `layer_decay` times that of the one above (timm's
-// param_groups_layer_decay).
+// The published split: frozen parameters are left out; one-dimensional tensors, names ending in
+// ".bias" and parameters that say so are not decayed, everything else is. The last layer (see
+// layers_of) has the whole learning rate, each layer below `layer_decay` times that of the one
+// above (timm's param_groups_layer_decay).
 std::vector<TrainedParameter> decay_groups(Module& model, double weight_decay,
                                            double layer_decay = 1);
 

@@ -149,7 +149,8 @@ TEST_CASE("clip: a text's features depend on its tokens up to the end, and on th
   CHECK_EQ(features({1, 2, 3, 19, 19, 8}), base);  // the first of equals
   CHECK_NE(features({1, 3, 2, 19, 0, 0}), base);
   CHECK_NE(features({1, 2, 19, 3, 0, 0}), base);
-  CHECK_ERROR(Error, "ClipText: ids must be [N, 6], got [1, 4]", features({1, 2, 3, 4}));
+  CHECK_ERROR(Error, "ClipText: ids must be [N, at most 6], got [1, 7]",
+              features({1, 2, 3, 4, 5, 6, 7}));
 }
 
 TEST_CASE("clip: every head reads the encoders, at any picture size, in both dtypes") {

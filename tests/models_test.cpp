@@ -322,7 +322,7 @@ TEST_CASE("errors: model descriptions and inputs") {
                        fmt::join(names_of(backbones()), ", ")));
   CHECK_EQ(error({.head = "fc", .classes = 2}),
            "model.head: unknown name \"fc\"; known are gap, ml_decoder, transformer_decoder, "
-           "sdl");
+           "sdl, clip_decoder");
   CHECK_EQ(error({.classes = 0}), "model: needs at least one class, got 0");
   CHECK_EQ(error({.classes = 2, .embed_dim = 300}),
            "ml_decoder: embed_dim must be a multiple of 8 (attention heads), got 300");

@@ -3,6 +3,7 @@
 #include "tests/paths.h"
 #include "tests/program.h"
 #include "tests/tiny_data.h"
+#include "tests/tiny_vocabulary.h"
 
 namespace mld::test {
 
@@ -27,6 +28,10 @@ TEST_CASE("each recipe starts, trains two steps and ends") {
       arguments.insert(arguments.end(), {"data.format=shapes", "data.root=", "data.unseen=",
                                          "data.seen=", "data.vectors="});
     }
+    if (!recipe.captions.vocabulary.empty()) {
+      folder.write("bpe.txt", vocabulary_text({}));
+      arguments.push_back("clip.vocabulary=" + (folder.path() / "bpe.txt").string());
+    }
     const Program program("mltrain", arguments, folder);
     const int code = program.wait();
     INFO(program.err());
@@ -36,7 +41,7 @@ TEST_CASE("each recipe starts, trains two steps and ends") {
     fs::remove_all(out);  // the largest are gigabytes
     ++count;
   }
-  CHECK(count >= 21);
+  CHECK(count >= 22);
 }
 
 }  // namespace mld::test

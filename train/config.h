@@ -33,6 +33,14 @@ constexpr std::array<std::string_view, 3> words_of(Task) {
 // The possible types of activations.
 constexpr std::array<std::string_view, 2> words_of(DType) { return {"f32", "bf16"}; }
 
+// Config section [clip], the part that is training's: the loss is beta times that of the classes
+// plus alpha times the contrastive loss of pictures and captions.
+struct CaptionSpec {
+  double alpha = 1, beta = 1;
+  bool equal_captions = false;  // pictures with one caption are positives of each other
+  std::string vocabulary;       // the tokenizer's file
+};
+
 struct TrainSpec {
   int64_t epochs = 40, batch_size = 56;
   std::string freeze;  // see freeze_parts() in models/registry.h
@@ -58,6 +66,7 @@ struct Config {
   AugmentPolicy augment;
   ModelSpec model;  // section [model]: these two
   InitSpec init;
+  CaptionSpec captions;
   LossSpec loss;
   OptimizerSpec optim;
   ScheduleSpec schedule;

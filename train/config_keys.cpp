@@ -7,79 +7,11 @@
 #include "core/table.h"
 #include "data/formats/open.h"
 #include "models/registry.h"
+#include "train/config_rows.h"
 #include "train/evaluate.h"
 
 namespace mld {
 namespace {
-
-// Converts a member to a key's value and back.
-template <class T>
-Value to_value(const T& member) {
-  if constexpr (std::is_enum_v<T>) {
-    return std::string(word(member));
-  } else if constexpr (std::is_same_v<T, std::filesystem::path>) {
-    return member.native();
-  } else if constexpr (std::is_same_v<T, std::optional<Rgb>>) {
-    return colour_text(member);
-  } else {
-    return member;
-  }
-}
-template <class T>
-void from_value(const Value& value, T& member) {
-  if constexpr (std::is_enum_v<T>) {
-    member = from_word<T>(std::get<std::string>(value)).value();
-  } else if constexpr (std::is_same_v<T, std::filesystem::path>) {
-    member = std::get<std::string>(value);
-  } else if constexpr (std::is_same_v<T, std::optional<Rgb>>) {
-    member = colour_of(std::get<std::string>(value)).value();
-  } else {
-    member = std::get<T>(value);
-  }
-}
-
-constexpr double kAny = std::numeric_limits<double>::infinity();
-constexpr double kMaxCount = 1e9;  // more than any use needs, far from overflow
-
-// A row of the table under construction.
-struct Row : Key {
-  Row one_of(std::vector<std::string_view> names) && {
-    choices = std::move(names);
-    return std::move(*this);
-  }
-  Row within(double low, double high) && {
-    minimum = low;
-    maximum = high;
-    return std::move(*this);
-  }
-  Row with(Effect what) && {
-    effect = what;
-    return std::move(*this);
-  }
-  Row or_path() && {
-    may_be_path = true;
-    return std::move(*this);
-  }
-};
-
-// `Path`: the member pointers from the Config to the key's value: the section's, then the key's.
-template <auto... Path>
-Row row(std::string_view section, Part part, std::string_view name, std::string_view meaning) {
-  Row made;
-  made.section = section;
-  made.part = part;
-  made.name = name;
-  made.meaning = meaning;
-  made.get = [](const Config& config) { return to_value((config .* ... .* Path)); };
-  made.set = [](Config& config, const Value& value) { from_value(value, (config .* ... .* Path)); };
-  using Member = std::remove_cvref_t<decltype((std::declval<Config&>() .* ... .* Path))>;
-  made.colour = std::is_same_v<Member, std::optional<Rgb>>;
-  if constexpr (std::is_enum_v<Member>) {
-    const auto words = words_of(Member{});
-    made.choices.assign(words.begin(), words.end());
-  }
-  return made;
-}
 
 #define TOP(key, text) row<&Config::key>("", Part::none, #key, text)
 #define DATA(key, text) row<&Config::data, &DataOptions::key>("data", Part::none, #key, text)
@@ -89,6 +21,10 @@ Row row(std::string_view section, Part part, std::string_view name, std::string_
 #define AUGMENT(key, text) \
   row<&Config::augment, &AugmentPolicy::key>("augment", Part::none, #key, text)
 #define MODEL(key, text) row<&Config::model, &ModelSpec::key>("model", Part::model, #key, text)
+#define CLIP(key, text) \
+  row<&Config::model, &ModelSpec::clip, &ClipDecoderSpec::key>("clip", Part::model, #key, text)
+#define CAPTIONS(key, text) \
+  row<&Config::captions, &CaptionSpec::key>("clip", Part::none, #key, text)
 #define INIT(key, text) row<&Config::init, &InitSpec::key>("model", Part::none, #key, text)
 #define LOSS(key, text) row<&Config::loss, &LossSpec::key>("loss", Part::none, #key, text)
 #define OPTIM(key, text) row<&Config::optim, &OptimizerSpec::key>("optim", Part::none, #key, text)
@@ -179,7 +115,8 @@ std::vector<Key> augment_keys() {
 std::vector<Key> model_keys() {
   return {
       MODEL(backbone, "the feature extractor").one_of(names_of(backbones())),
-      MODEL(head, "gap: average pooling; transformer_decoder: one query per class; sdl: zero-shot")
+      MODEL(head, "gap: average pooling; transformer_decoder: one query per class; sdl: zero-shot; "
+                  "clip_decoder: classes by prompts, see [clip]")
           .one_of(names_of(heads())),
       MODEL(groups, "ml_decoder: queries; -1 = 100, with nlp one per class; at most that")
           .within(-1, 1e6),
@@ -211,6 +148,7 @@ std::vector<Key> model_keys() {
       LOSS(clip, "asl, multi-label: probability margin of negatives").within(0, 0.99),
       LOSS(eps, "asl, multi-label: smallest argument of a logarithm").within(1e-30, 0.1),
       LOSS(detach_weights, "asl, multi-label: no gradient through the focusing weights"),
+      LOSS(reduction, "asl, multi-label: the sum over a batch, or that per picture"),
       LOSS(variance_weight, "sdl: share of the vectors' variance in the loss; 0 = left out")
           .within(0, 1),
       LOSS(unknown_weight, "weight of an unknown label, which counts as absent; 0 = left out")
@@ -220,6 +158,29 @@ std::vector<Key> model_keys() {
       LOSS(smoothing, "single-label: label smoothing").within(0, 0.99),
       LOSS(target_threshold, "bce: targets above this become 1, others 0; 0 = off")
           .within(0, 0.999),
+  };
+}
+
+// The keys of CLIP-Decoder's texts.
+std::vector<Key> clip_keys() {
+  return {
+      CLIP(prompt, "clip_decoder: what its text encoder reads of a label, which replaces the {}"),
+      CAPTIONS(vocabulary, "CLIP's file of merges, bpe_simple_vocab_16e6.txt.gz")
+          .with(Effect::place),
+      CLIP(text_width, "the text encoder's width, a multiple of 64").within(64, 65536),
+      CLIP(text_layers, "its layers").within(1, 1000),
+      CLIP(text_embed, "the width of its features").within(1, 65536),
+      row<&Config::init, &InitSpec::clip_weights>(
+          "clip", Part::none, "weights",
+          "CLIP's weights, for the text encoder and (without model.init) a clip_ backbone")
+          .with(Effect::place),
+      CLIP(train_text, "train the text encoder too, without weight decay"),
+      CLIP(normalize_text, "the classes' features are divided by their lengths"),
+      CAPTIONS(alpha, "weight of the contrastive loss of pictures and captions").within(0, 1e6),
+      CAPTIONS(beta, "weight of the classes' loss").within(0, 1e6),
+      CAPTIONS(equal_captions, "pictures with the same caption belong together, not apart"),
+      CLIP(fork_compat, "projections and scale of the contrastive loss as in the published code: "
+                        "drawn from N(0, 1) and exp(0.1), not trained"),
   };
 }
 
@@ -279,7 +240,8 @@ std::vector<Key> hidden_model_keys() {
 const std::vector<Key>& table() {
   static const std::vector<Key> keys = [] {
     std::vector<Key> all = data_keys();
-    for (const std::vector<Key>& more : {augment_keys(), model_keys(), training_keys()}) {
+    for (const std::vector<Key>& more :
+         {augment_keys(), model_keys(), clip_keys(), training_keys()}) {
       all.insert(all.end(), more.begin(), more.end());
     }
     return all;

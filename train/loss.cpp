@@ -90,12 +90,13 @@ Tensor weights_of(const LossSpec& spec, const Batch& batch) {
 }  // namespace
 
 LossTargets LossTargets::rows(int64_t begin, int64_t end) const {
-  return {values.rows(begin, end), weights.defined() ? weights.rows(begin, end) : weights, words};
+  const auto part = [&](const Tensor& x) { return x.defined() ? x.rows(begin, end) : x; };
+  return {part(values), part(weights), words, part(captions)};
 }
 
 LossTargets LossTargets::to(Device device) const {
   const auto moved = [&](const Tensor& x) { return x.defined() ? x.to(device) : x; };
-  return {moved(values), moved(weights), moved(words)};
+  return {moved(values), moved(weights), moved(words), moved(captions)};
 }
 
 std::span<const LossRow> losses() { return kLosses; }
@@ -150,7 +151,11 @@ LossTargets loss_targets(const LossSpec& spec, const Batch& batch) {
 Var loss(const LossSpec& spec, const Var& logits, const LossTargets& targets, float share) {
   const LossRow& row = loss_row(spec);
   const Var value = row.of(spec, logits, targets);
-  return row.sums ? value : scale(value, share);
+  if (!row.sums) {
+    return scale(value, share);
+  }
+  const auto pictures = static_cast<float>(logits.shape()[0]);
+  return spec.reduction == Reduction::sum ? value : scale(value, share / pictures);
 }
 
 void check_class_weights(const LossSpec& spec, int64_t classes) {

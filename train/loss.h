@@ -1,6 +1,7 @@
 // Losses, and the targets they are computed from.
 #pragma once
 
+#include <array>
 #include <span>
 #include <string>
 #include <string_view>
@@ -11,11 +12,19 @@
 
 namespace mld {
 
+// What a batch's loss is of a loss that sums over pictures.
+enum class Reduction {
+  sum,             // as published for asl
+  sum_over_batch,  // divided by the number of pictures
+};
+constexpr std::array<std::string_view, 2> words_of(Reduction) { return {"sum", "sum_over_batch"}; }
+
 // Config section [loss]. The meaning of each key is in train/config_keys.cpp.
 struct LossSpec {
   std::string name = "asl";  // see losses()
   double gamma_neg = 4, gamma_pos = 0, clip = 0.05, eps = 1e-8;
   bool detach_weights = true;
+  Reduction reduction = Reduction::sum;
   double smoothing = 0;
   double target_threshold = 0;  // 0: targets stay as they are
   double variance_weight = 0.3;  // sdl's lambda
@@ -30,6 +39,8 @@ struct LossTargets {
   // f32 [K, D], the same for every picture: the classes' word vectors, for losses that compare
   // principal vectors with them.
   Tensor words{};
+  // i32 [N, T]: the pictures' captions as token ids, for models that read any.
+  Tensor captions{};
 
   LossTargets rows(int64_t begin, int64_t end) const;
   LossTargets to(Device device) const;

@@ -10,6 +10,7 @@
 #include "core/normalize.h"
 #include "data/text.h"
 #include "models/sdl_head.h"
+#include "train/caption_alignment.h"
 
 namespace mld {
 
@@ -73,8 +74,13 @@ Tensor Classification::scores(const Tensor& outputs) const {
 // ---- classes by words ---------------------------------------------------------------------------
 
 ZeroShot::ZeroShot(Spec spec, Model& model, const LabelSpace& trained, const LabelSpace& scored)
-    : Classification(std::move(spec), [&model](const Var& images) { return model(images); }),
-      model_(model), names_(trained.names), trained_(words_of(trained)) {
+    : ZeroShot(std::move(spec), model, trained, scored,
+               [&model](const Var& images) { return model(images); }) {}
+
+ZeroShot::ZeroShot(Spec spec, Model& model, const LabelSpace& trained, const LabelSpace& scored,
+                   Forward forward)
+    : Classification(std::move(spec), std::move(forward)), model_(model),
+      names_(trained.names), trained_(words_of(trained)) {
   score(scored);
 }
 
@@ -185,6 +191,10 @@ std::unique_ptr<Objective> make_objective(const Config& config, Model& model,
                       "random queries cannot be; use 0");
   Classification::Spec spec{config.task, config.loss, config.preprocess.normalize,
                             config.train.precision, [&model] { return model.extra_targets(); }};
+  if (model.reads_prompts()) {
+    return std::make_unique<CaptionAlignment>(std::move(spec), config.captions, model, trained,
+                                              scored);
+  }
   if (model.word_dim() > 0) {
     return std::make_unique<ZeroShot>(std::move(spec), model, trained, scored);
   }

@@ -87,6 +87,10 @@ class ZeroShot : public Classification {
   // Other classes for outputs() from now on. Errors: as above.
   void score(const LabelSpace& space);
 
+ protected:
+  ZeroShot(Spec spec, Model& model, const LabelSpace& trained, const LabelSpace& scored,
+           Forward forward);
+
  private:
   Tensor words_of(const LabelSpace& space) const;
 

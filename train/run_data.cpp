@@ -1,6 +1,7 @@
 #include "train/run_data.h"
 
 #include "models/registry.h"
+#include "train/caption_alignment.h"
 #include "train/evaluate.h"
 #include "train/objective.h"
 
@@ -16,6 +17,11 @@ RunData open_run_data(const Config& config) {
   data.val = loader(*data.splits.val, Purpose::evaluation);
   data.model = config.model;
   data.model.classes = static_cast<int64_t>(data.splits.train->class_names().size());
+  if (reads_prompts(config.model)) {
+    for (Dataset* split : {data.splits.val.get(), data.splits.train.get()}) {
+      split->set_vectors(class_prompts(config, split->class_names()));
+    }
+  }
   if (reads_words(config.model)) {
     const Tensor& words = data.splits.train->label_space().vectors;
     require<UsageError>(words.defined(), "data.vectors is missing: this model knows its classes by "

@@ -1,6 +1,7 @@
 #include "train/start_weights.h"
 
 #include "data/text.h"
+#include "models/clip_decoder.h"
 #include "train/finite.h"
 #include "train/run_folder.h"
 
@@ -47,6 +48,42 @@ PretrainedReport init_from_checkpoint(Classifier& model, const InitSpec& spec,
   return in_file(file.path(), [&] {
     return load_from(file, file.tensors(), model, spec.init_policy);
   });
+}
+
+// The text encoder of CLIP's weights, and the image encoder if the backbone is one and has no other
+// weights.
+static std::string init_from_clip(Classifier& model, const InitSpec& spec) {
+  auto* head = dynamic_cast<ClipDecoder*>(model.head.get());
+  require<UsageError>(head != nullptr,
+                      "clip.weights needs a model with a text encoder: model.head clip_decoder; "
+                      "for the backbone alone use model.init");
+  CheckpointFile file(weights_file(spec.clip_weights));
+  return in_file(file.path(), [&] {
+    const std::vector<StateView> state = file.tensors();
+    load_clip_text(*head, state);
+    std::string loaded = "text encoder loaded";
+    if (spec.init.empty() && model.spec.backbone.starts_with("clip_")) {
+      loaded += "; backbone: " + load_from(file, state, model, InitPolicy::backbone).text();
+    }
+    check_weights(model);
+    return spec.clip_weights + ": " + loaded;
+  });
+}
+
+bool has_start_weights(const InitSpec& spec) {
+  return !spec.init.empty() || !spec.clip_weights.empty();
+}
+
+std::vector<std::string> load_start_weights(Classifier& model, const InitSpec& spec,
+                                            const std::vector<std::string>& class_names) {
+  std::vector<std::string> loaded;
+  if (!spec.init.empty()) {
+    loaded.push_back(spec.init + ": " + init_from_checkpoint(model, spec, class_names).text());
+  }
+  if (!spec.clip_weights.empty()) {
+    loaded.push_back(init_from_clip(model, spec));
+  }
+  return loaded;
 }
 
 // Names for the model's classes. Errors: DataError for too few or too many.

@@ -18,6 +18,14 @@ namespace mld {
 PretrainedReport init_from_checkpoint(Classifier& model, const InitSpec& spec,
                                       const std::vector<std::string>& class_names);
 
+// Whether a run starts from files.
+bool has_start_weights(const InitSpec& spec);
+// Loads whatever files the spec names into a model after initialize(). Returns what was loaded from
+// each, for the user. Errors: as init_from_checkpoint; DataError for weights of CLIP without a text
+// encoder, or of other sizes than the model's; UsageError for a model without one.
+std::vector<std::string> load_start_weights(Classifier& model, const InitSpec& spec,
+                                            const std::vector<std::string>& class_names);
+
 // What another program's file does not say about the model in it.
 struct ForeignInfo {
   std::string backbone;     // "": the one whose tensors are all there

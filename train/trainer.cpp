@@ -35,7 +35,7 @@ Trainer::Trainer(LoadedConfig config, Device device, RunLog& log, Start start)
     return fmt::format("{:016x}-{:016x}", hash(*data_.splits.train), hash(*data_.splits.val));
   };
   state_.fingerprint = of_both(fingerprint);
-  if (!config_.data.vectors.empty()) {
+  if (model().word_dim() > 0) {
     state_.fingerprint +=
         fmt::format("-{:016x}", vectors_fingerprint(data_.splits.val->label_space()));
   }
@@ -58,16 +58,17 @@ RunData Trainer::open_data() {
   return data;
 }
 
-// With initial weights or those of model.init. With the strict policy, one of our checkpoints must
-// have the same classes.
+// With initial weights or those of files. With the strict policy, one of our checkpoints must have
+// the same classes.
 std::unique_ptr<Model> Trainer::start_model(Start start) {
   require_memory(config_, data_.model.classes, device_, data_.bytes());
   std::unique_ptr<Classifier> model = make_trained_model(config_, data_.model);
   initialize(*model, static_cast<uint64_t>(config_.seed));
-  if (start == Start::fresh && !config_.init.init.empty()) {
-    const PretrainedReport report =
-        init_from_checkpoint(*model, config_.init, data_.splits.train->class_names());
-    log_.message(config_.init.init + ": " + report.text());
+  if (start == Start::fresh) {
+    for (const std::string& loaded :
+         load_start_weights(*model, config_.init, data_.splits.train->class_names())) {
+      log_.message(loaded);
+    }
   }
   return model;
 }

@@ -29,7 +29,7 @@ void TrainingStep::queue(const Batch& batch, const Rates& rates, int64_t step) {
   const Inputs on_host{.images = batch.images, .steps = steps,
                        .rates = members_.optimizer.prepare(rates),
                        .targets = members_.objective.targets(batch)};
-  const Inputs inputs = Inputs::of(queue_->upload(on_host.list()));
+  const Inputs inputs = on_host.with(queue_->upload(on_host.list()));
   const Shape& shape = inputs.images.shape();
   constexpr int64_t kRunsBeforeCapture = 2;  // these build plans and fill the memory pool
   if (graph_ != nullptr && shape == graph_inputs_.images.shape()) {
@@ -47,15 +47,21 @@ void TrainingStep::queue(const Batch& batch, const Rates& rates, int64_t step) {
 
 std::vector<Tensor> TrainingStep::Inputs::list() const {
   std::vector<Tensor> all{images, steps, rates, targets.values};
-  if (targets.weights.defined()) {
-    all.push_back(targets.weights);
+  for (const Tensor& further : {targets.weights, targets.captions}) {
+    if (further.defined()) {
+      all.push_back(further);
+    }
   }
   return all;
 }
 
-TrainingStep::Inputs TrainingStep::Inputs::of(const std::vector<Tensor>& list) {
-  return {.images = list[0], .steps = list[1], .rates = list[2],
-          .targets = {list[3], list.size() > 4 ? list[4] : Tensor{}}};
+TrainingStep::Inputs TrainingStep::Inputs::with(const std::vector<Tensor>& list) const {
+  Inputs other{.images = list[0], .steps = list[1], .rates = list[2], .targets = {list[3]}};
+  size_t used = 4;
+  const auto next = [&](const Tensor& mine) { return mine.defined() ? list[used++] : Tensor{}; };
+  other.targets.weights = next(targets.weights);
+  other.targets.captions = next(targets.captions);
+  return other;
 }
 
 // One update with one batch, in parts whose gradients are accumulated.
@@ -125,7 +131,7 @@ void TrainingStep::capture(const Inputs& inputs) {
   for (const Tensor& input : inputs.list()) {
     copies.push_back(input.clone());
   }
-  graph_inputs_ = Inputs::of(copies);
+  graph_inputs_ = inputs.with(copies);
   counters_.clear();
   for (const auto& [name, buffer] : buffers(members_.model)) {
     if (buffer->dtype == DType::i64) {

@@ -74,9 +74,9 @@ class TrainingStep {
     Tensor rates;         // StepRates
     LossTargets targets;  // the objective's, of N pictures
 
-    // The tensors that are there, in order; and back, with other memory.
+    // The tensors that are there, in order; and the same inputs with other memory.
     std::vector<Tensor> list() const;
-    static Inputs of(const std::vector<Tensor>& list);
+    Inputs with(const std::vector<Tensor>& list) const;
   };
 
   void update(const Inputs& inputs);

@@ -99,7 +99,7 @@ void run_zsl(Fixture& fixture) {
   set_training(head, false);
   Tape tape;
   const Var input = tape.variable(to_values(x, kToNhwc)), given = tape.variable(to_tensor(words));
-  const Var logits = head.logits(input, given);
+  const Var logits = head.logits(head.memory(input), given);
   fixture.compare("logits", to_array(logits.value));
   tape.backward(logits, to_values(fixture.input("R")));
   compare_gradient(fixture, "grad", "x", to_array(tape.grad(input), kFromNhwc));
