@@ -38,8 +38,8 @@ PretrainedReport init_from_checkpoint(Classifier& model, const InitSpec& spec,
   if (spec.init_policy == InitPolicy::strict) {
     if (file.ours()) {
       const CheckpointInfo info = checkpoint_info(file.metadata(), file.path());
-      if (info.task != Task::zero_shot) {  // whose head has no parameters of single classes
-        check_classes(info.class_names, class_names, file.path());
+      if (!by_words_alone(info.model)) {  // some of its parameters belong to single classes
+        check_classes(seen_part(info.label_space()).names, class_names, file.path());
       }
     } else if (file.pth() != nullptr && !file.pth()->class_names().empty()) {
       check_classes(file.pth()->class_names(), class_names, file.path());
