@@ -1,5 +1,5 @@
-// data.exif, data.background, data.eval_size, data.crop_pct: from the config to the pixels of a data
-// set, and to a checkpoint.
+// data.exif, data.background, data.eval_size, data.crop_pct: from the config to the pixels of a
+// data set, and to a checkpoint.
 #include "data/image_ops.h"
 #include "tests/data_files.h"
 #include "train/config.h"

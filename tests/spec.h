@@ -326,18 +326,6 @@ inline Array variance_tokens(const Array& x) {
   return y;
 }
 
-inline Array max_tokens(const Array& x) {  // [N, L, C] -> [N, C]
-  const int64_t N = x.dim(0), L = x.dim(1), C = x.dim(2);
-  Array y({N, C});
-  for (int64_t i = 0; i < N * C; ++i) {
-    y[i] = x(i / C, 0, i % C);
-    for (int64_t l = 1; l < L; ++l) {
-      y[i] = std::max(y[i], x(i / C, l, i % C));
-    }
-  }
-  return y;
-}
-
 inline Array scale_channels(const Array& x, const Array& gate) {  // [N, H, W, C], [N, 1, 1, C]
   const int64_t C = x.dim(3), image = x.numel() / x.dim(0);
   Array y(x.shape);

@@ -1,9 +1,23 @@
-// The specification's second half: matrix products, attention and losses. Include tests/spec.h.
+// The specification's second half: matrix products, attention, losses, heads. Include tests/spec.h.
 #pragma once
 
 #include "tests/spec.h"
 
 namespace mld::spec {
+
+// ---- the best of SDL's principal vectors --------------------------------------------------------
+
+inline Array max_tokens(const Array& x) {  // [N, L, C] -> [N, C]
+  const int64_t N = x.dim(0), L = x.dim(1), C = x.dim(2);
+  Array y({N, C});
+  for (int64_t i = 0; i < N * C; ++i) {
+    y[i] = x(i / C, 0, i % C);
+    for (int64_t l = 1; l < L; ++l) {
+      y[i] = std::max(y[i], x(i / C, l, i % C));
+    }
+  }
+  return y;
+}
 
 // ---- matrix products ----------------------------------------------------------------------------
 

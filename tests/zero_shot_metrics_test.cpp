@@ -142,7 +142,8 @@ TEST_CASE("zero-shot metrics: in results.csv and log.jsonl, of the better weight
   REQUIRE(rows.size() == 3);
   CHECK(rows[0] ==
         "epoch,step,loss,lr,metric,val_raw,val_ema,best,seconds,mAP_ZSL,mAP_official_ZSL,"
-        "chance_ZSL,F1@3_ZSL,F1@5_ZSL,mAP_GZSL,chance_GZSL,F1@3_GZSL,F1@5_GZSL,mAP_seen,F1@3_seen,F1@5_seen");
+        "chance_ZSL,F1@3_ZSL,F1@5_ZSL,mAP_GZSL,chance_GZSL,F1@3_GZSL,F1@5_GZSL,mAP_seen,"
+        "F1@3_seen,F1@5_seen");
   CHECK(rows[1] == "1,10,0,0,mAP_ZSL,,,-1,0.0,,,,,,,,,,,,");
   CHECK(rows[2].find("2,20,0,0,mAP_ZSL,25,50,-1,0.0,50,") == 0);
   CHECK(std::ranges::count(rows[2], ',') == std::ranges::count(rows[0], ','));

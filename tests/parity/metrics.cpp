@@ -192,7 +192,8 @@ void run_sdl_retrieval(Fixture& fixture) {
     }
     Scores unfiltered = all;
     std::ranges::fill(unfiltered.targets, Label::present);  // the ranking is of all samples
-    fixture.compare(at + "ranking", ranking_of(scores_of(unfiltered.predictions(), relevant).predictions()));
+    const Scores ranked = scores_of(unfiltered.predictions(), relevant);
+    fixture.compare(at + "ranking", ranking_of(ranked.predictions()));
     const Scores part = scores_of(all.predictions(), relevant);
     for (const int k : {3, 5}) {
       const F1AtK ours = f1k(part.predictions(), k);
