@@ -1,7 +1,6 @@
 #include <cmath>
 
 #include "models/clip_vision.h"
-#include "models/position_grid.h"
 #include "nn/init.h"
 
 namespace mld {
@@ -59,7 +58,7 @@ void ClipBottleneck::reset(RandomStream&) { fill(bn3.weight, 0); }
 
 AttentionPool::AttentionPool(int64_t side, int64_t C, int heads_, int64_t embed)
     : heads(heads_),
-      positional_embedding(Shape{1 + side * side, C}),
+      positional_embedding(side, C),
       k_proj(C, C),
       q_proj(C, C),
       v_proj(C, C),
@@ -69,7 +68,7 @@ Var AttentionPool::operator()(const Var& map) {
   const int64_t N = map.shape()[0], C = map.shape()[3];
   const Var pixels = as_tokens(map);
   const Var mean = reshape(mean_tokens(pixels), {N, 1, C});
-  const Var places = positions_for(positional_embedding, map.shape()[1], map.shape()[2], map);
+  const Var places = positional_embedding(map.shape()[1], map.shape()[2], map);
   const Var x = add(join_tokens(mean, pixels), places);  // [N, 1 + H W, C]
   const Var query = q_proj(slice_tokens(x, 0, 1));
   const Var y = c_proj(attention(query, k_proj(x), v_proj(x), {.heads = heads}));  // [N, 1, E]
@@ -77,7 +76,7 @@ Var AttentionPool::operator()(const Var& map) {
 }
 
 void AttentionPool::each(Visitor& v) {
-  v("positional_embedding", positional_embedding);
+  v("positional_embedding", positional_embedding.table);
   v("k_proj", k_proj);
   v("q_proj", q_proj);
   v("v_proj", v_proj);
@@ -85,8 +84,8 @@ void AttentionPool::each(Visitor& v) {
 }
 
 void AttentionPool::reset(RandomStream& random) {
-  const double std = 1 / std::sqrt(static_cast<double>(positional_embedding.shape[1]));
-  fill_normal(positional_embedding, random, std);
+  const double std = 1 / std::sqrt(static_cast<double>(positional_embedding.table.shape[1]));
+  fill_normal(positional_embedding.table, random, std);
   for (Linear* linear : {&k_proj, &q_proj, &v_proj, &c_proj}) {
     fill_normal(linear->weight, random, std);
   }

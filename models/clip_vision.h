@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "models/clip_transformer.h"
+#include "models/position_grid.h"
 
 namespace mld {
 
@@ -26,8 +27,9 @@ struct ClipVitSpec {
 // incomplete patch is left out); taps "stem" and "transformer", the tokens with the class token.
 struct ClipVit : ClipVision {
   ClipVitSpec spec;
-  Parameter class_embedding, positional_embedding;  // [width], [1 + patches, width]
-  std::optional<Parameter> proj;                    // [width, embed]
+  Parameter class_embedding;  // [width]
+  GridPositions positional_embedding;
+  std::optional<Parameter> proj;  // [width, embed]
   Conv2d conv1;
   LayerNorm ln_pre;
   ClipTransformer transformer;
@@ -78,7 +80,7 @@ struct ClipBottleneck : ResidualBlock {
 // Attention over a map's pixels with their mean as the only query.   [N, H, W, C] -> [N, E]
 struct AttentionPool : Module {
   int heads;
-  Parameter positional_embedding;  // [1 + pixels, C]; the mean's first
+  GridPositions positional_embedding;  // the mean's first
   Linear k_proj, q_proj, v_proj, c_proj;
 
   AttentionPool(int64_t side, int64_t C, int heads, int64_t embed);

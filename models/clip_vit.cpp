@@ -1,7 +1,6 @@
 #include <cmath>
 
 #include "models/clip_vision.h"
-#include "models/position_grid.h"
 #include "nn/init.h"
 
 namespace mld {
@@ -9,9 +8,7 @@ namespace mld {
 ClipVit::ClipVit(const ClipVitSpec& spec_)
     : spec(spec_),
       class_embedding(Shape{spec_.width}),
-      positional_embedding(Shape{1 + (spec_.image_size / spec_.patch) *
-                                         (spec_.image_size / spec_.patch),
-                                 spec_.width}),
+      positional_embedding(spec_.image_size / spec_.patch, spec_.width),
       conv1(3, spec_.width, static_cast<int>(spec_.patch),
             {.stride = static_cast<int>(spec_.patch)}),
       ln_pre(spec_.width),
@@ -27,7 +24,7 @@ Var ClipVit::tokens(const Var& images, const Tap& tap) {
   const int64_t N = images.shape()[0], rows = patches.shape()[1], columns = patches.shape()[2];
   const Var one = reshape(as_input(class_embedding, images), {1, spec.width});
   const Var first = repeat_batch(cast(one, patches.dtype()), N);  // [N, 1, width]
-  const Var places = positions_for(positional_embedding, rows, columns, patches);
+  const Var places = positional_embedding(rows, columns, patches);
   Var x = ln_pre(add(join_tokens(first, as_tokens(patches)), places));
   if (tap) {
     tap("stem", x);
@@ -52,7 +49,7 @@ Var ClipVit::embed(const Var& images) {
 
 void ClipVit::each(Visitor& v) {
   v("visual.class_embedding", class_embedding);
-  v("visual.positional_embedding", positional_embedding);
+  v("visual.positional_embedding", positional_embedding.table);
   v("visual.proj", proj);
   v("visual.conv1", conv1);
   v("visual.ln_pre", ln_pre);
@@ -63,7 +60,7 @@ void ClipVit::each(Visitor& v) {
 void ClipVit::reset(RandomStream& random) {
   const double std = 1 / std::sqrt(static_cast<double>(spec.width));
   fill_normal(class_embedding, random, std);
-  fill_normal(positional_embedding, random, std);
+  fill_normal(positional_embedding.table, random, std);
   if (proj) {
     fill_normal(*proj, random, std);
   }

@@ -69,12 +69,18 @@ int64_t grid_side(const Shape& table) {
   return side;
 }
 
-Var positions_for(Parameter& table, int64_t rows, int64_t columns, const Var& x) {
+GridPositions::GridPositions(int64_t side, int64_t C) : table(Shape{1 + side * side, C}) {}
+
+Var GridPositions::operator()(int64_t rows, int64_t columns, const Var& x) {
   const int64_t N = x.shape()[0], C = table.shape[1], side = grid_side(table.shape);
   Var positions = as_input(table, x);
   if (rows != side || columns != side) {
-    const Var matrix(resampling_matrix(side, rows, columns).to(x.device()));
-    positions = matmul(matrix, reshape(positions, {1, table.shape[0], C}));
+    if (rows != rows_ || columns != columns_ || resampling_.device() != x.device()) {
+      resampling_ = resampling_matrix(side, rows, columns).to(x.device());
+      rows_ = rows;
+      columns_ = columns;
+    }
+    positions = matmul(Var(resampling_), reshape(positions, {1, table.shape[0], C}));
   }
   return repeat_batch(cast(reshape(positions, {1 + rows * columns, C}), x.dtype()), N);
 }

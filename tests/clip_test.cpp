@@ -11,17 +11,13 @@
 #include "models/pretrained.h"
 #include "nn/init.h"
 #include "optim/groups.h"
+#include "normal_tensor.h"
 #include "reference.h"
 
 namespace mld {
 namespace {
 
-Tensor random_tensor(const Shape& shape, uint32_t stream) {
-  Parameter p(shape);
-  RandomStream random({12, 0, stream});
-  fill_normal(p, random, 1.0);
-  return p.value;
-}
+using test::normal_tensor;
 
 ClipSpec small_clip(bool vit) {
   ClipSpec spec{.vision = {}, .text = {.width = 64, .layers = 2, .heads = 1, .context = 6,
@@ -92,7 +88,7 @@ TEST_CASE("clip: sizes come from a state's shapes, under any of its names") {
       Clip loaded(found);
       initialize(loaded, 3);
       load_clip(loaded, views_of(state));
-      const Var x(random_tensor({2, 64, 64, 3}, 1));
+      const Var x(normal_tensor({2, 64, 64, 3}, 1));
       CHECK_EQ(loaded.embed_images(x).value.to_vector(), model.embed_images(x).value.to_vector());
       const Var ids(ids_of({1, 2, 19, 0, 0, 0}, 1));
       CHECK_EQ(loaded.embed_texts(ids).value.to_vector(), model.embed_texts(ids).value.to_vector());
@@ -161,7 +157,7 @@ TEST_CASE("clip: every head reads the encoders, at any picture size, in both dty
       const auto model = make_model({.backbone = backbone, .head = head, .classes = 5,
                                      .embed_dim = 32, .ffn = 16, .drop_path = 0.2});
       initialize(*model, 1);
-      const Tensor x = random_tensor({2, size, size, 3}, 1);
+      const Tensor x = normal_tensor({2, size, size, 3}, 1);
       const Tensor plain = (*model)(Var(x)).value;
       CHECK_EQ(plain.shape(), Shape{2, 5});
       CHECK_EQ((*model)(cast(Var(x), DType::bf16)).dtype(), DType::bf16);
@@ -177,7 +173,7 @@ TEST_CASE("clip: every head reads the encoders, at any picture size, in both dty
 }
 
 TEST_CASE("clip: a ViT's tokens are its patches, a ResNet's map has 1/32 of the sides") {
-  const Tensor x = random_tensor({2, 40, 70, 3}, 1);
+  const Tensor x = normal_tensor({2, 40, 70, 3}, 1);
   for (const auto& [name, shape] : {std::pair{"clip_vit_tiny", Shape{2, 5 * 8, 192}},
                                     {"clip_rn50", Shape{2, 1, 2, 2048}}}) {
     const auto backbone = backbone_row({.backbone = name}).make();
@@ -219,7 +215,8 @@ TEST_CASE("clip: a backbone starts from a whole CLIP file") {
 }
 
 TEST_CASE("positions: a grid of another size keeps constants, slopes and the class token") {
-  Parameter table({1 + 16, 2});
+  GridPositions positions(4, 2);
+  Parameter& table = positions.table;
   table.value = Tensor::zeros(table.shape);
   float* p = table.value.data<float>();
   p[0] = 7;
@@ -228,9 +225,9 @@ TEST_CASE("positions: a grid of another size keeps constants, slopes and the cla
     p[2 * (i + 1) + 1] = static_cast<float>(i / 4);  // the row
   }
   const Var x(Tensor::zeros({2, 1}));
-  CHECK_EQ(positions_for(table, 4, 4, x).value.rows(0, 1).to_vector(), table.value.to_vector());
-  for (const auto& [rows, columns] : {std::pair{8, 4}, {2, 3}, {4, 7}}) {
-    const Var y = positions_for(table, rows, columns, x);
+  CHECK_EQ(positions(4, 4, x).value.rows(0, 1).to_vector(), table.value.to_vector());
+  for (const auto& [rows, columns] : {std::pair{8, 4}, {2, 4}, {2, 3}, {4, 7}}) {
+    const Var y = positions(rows, columns, x);
     REQUIRE_EQ(y.shape(), Shape{2, 1 + rows * columns, 2});
     const std::vector<float> values = y.value.to_vector();
     CHECK_EQ(values[0], 7);
@@ -246,7 +243,7 @@ TEST_CASE("positions: a grid of another size keeps constants, slopes and the cla
 
 TEST_CASE("contrastive: the loss of plain loops, from both sides") {
   constexpr int64_t B = 3, D = 5;
-  const Tensor images = random_tensor({B, D}, 1), texts = random_tensor({B, D}, 2);
+  const Tensor images = normal_tensor({B, D}, 1), texts = normal_tensor({B, D}, 2);
   const std::vector<float> a = images.to_vector(), b = texts.to_vector();
   const Tensor log_scale = Tensor::full({1}, 0.7f);
   double scores[B][B], loss = 0;
@@ -297,8 +294,8 @@ TEST_CASE("contrastive: equal captions share a target; the fork's form trains no
   CHECK_EQ(ours.temperature.value.item(), test::relative(std::log(1 / 0.07), 1e-6));
   CHECK_EQ(fork.temperature.value.item(), test::relative(0.1, 1e-6));
   Tape tape;
-  const Var images = tape.variable(random_tensor({3, 400}, 1));
-  const Var texts = tape.variable(random_tensor({3, 100}, 2));
+  const Var images = tape.variable(normal_tensor({3, 400}, 1));
+  const Var texts = tape.variable(normal_tensor({3, 100}, 2));
   tape.backward(contrastive_loss(fork(images, texts), pair_targets(3)).total);
   CHECK_FALSE(fork.W_img.grad.defined());
   CHECK_FALSE(fork.temperature.grad.defined());

@@ -14,17 +14,13 @@
 #include "models/transformer_decoder.h"
 #include "models/tresnet.h"
 #include "nn/init.h"
+#include "normal_tensor.h"
 #include "reference.h"
 
 namespace mld {
 namespace {
 
-Tensor random_tensor(const Shape& shape, uint32_t stream) {
-  Parameter p(shape);
-  RandomStream random({12, 0, stream});
-  fill_normal(p, random, 1.0);
-  return p.value;
-}
+using test::normal_tensor;
 
 double difference(const Tensor& a, const Tensor& b) {
   return test::largest_error(a.to_vector(), b.to_vector());
@@ -35,7 +31,7 @@ void randomise_norms(Module& model) {
   uint32_t stream = 100;
   for (const auto& [name, b] : buffers(model)) {
     if (name.ends_with("running_mean")) {
-      b->value = random_tensor(b->shape, stream++);
+      b->value = normal_tensor(b->shape, stream++);
       for (int64_t i = 0; i < b->shape.numel(); ++i) {
         b->value.data<float>()[i] *= 0.1f;
       }
@@ -56,7 +52,7 @@ TEST_CASE("ML-Decoder: any class count; a class reads its own group only") {
   // Seven classes in three groups of three: changing group 1's pooling moves classes 3, 4, 5 only.
   MlDecoder head({.classes = 7, .groups = 3, .embed_dim = 16, .ffn = 8}, 5);
   initialize(head, 1);
-  const Var x(random_tensor({2, 3, 2, 5}, 1));
+  const Var x(normal_tensor({2, 3, 2, 5}, 1));
   const std::vector<float> before = head(x).value.to_vector();
   Tensor& pooling = head.duplicate_pooling.value;
   for (int64_t i = 16 * 3; i < 2 * 16 * 3; ++i) {
@@ -79,7 +75,7 @@ TEST_CASE("ML-Decoder: a frozen query gets no gradient; its state fits a learnab
   for (MlDecoder* head : {&frozen, &learnable}) {
     set_training(*head, true);
     Tape tape;
-    const Var x = tape.constant(random_tensor({2, 2, 2, 6}, 3));
+    const Var x = tape.constant(normal_tensor({2, 2, 2, 6}, 3));
     tape.backward(sum((*head)(x)));
     CHECK_EQ(head->query_embed->grad.defined(), head == &learnable);
     CHECK(head->layer.norm1.weight.grad.defined());
@@ -90,7 +86,7 @@ TEST_CASE("ML-Decoder: a frozen query gets no gradient; its state fits a learnab
 TEST_CASE("ML-Decoder: dropout depends on seed and step only, and is off in evaluation") {
   MlDecoder head({.classes = 4, .embed_dim = 16, .ffn = 8, .dropout = 0.4}, 6);
   initialize(head, 1);
-  const Tensor x = random_tensor({2, 2, 2, 6}, 3);
+  const Tensor x = normal_tensor({2, 2, 2, 6}, 3);
   const auto run = [&](uint64_t seed, uint64_t step) {
     Tape tape({.seed = seed, .step = step});
     return head(tape.constant(x)).value.to_vector();
@@ -107,7 +103,7 @@ TEST_CASE("ML-Decoder: dropout depends on seed and step only, and is off in eval
 TEST_CASE("transformer decoder: classes read each other's queries, and their own pooling only") {
   TransformerDecoder head({.classes = 5, .embed_dim = 16, .ffn = 8, .dropout = 0.4}, 6);
   initialize(head, 1);
-  const Var x(random_tensor({2, 3, 2, 6}, 1));
+  const Var x(normal_tensor({2, 3, 2, 6}, 1));
   const std::vector<float> before = head(x).value.to_vector();
   const auto changed = [&] {
     std::vector<bool> classes;
@@ -148,7 +144,7 @@ TEST_CASE("a folded model computes the same, in float32 and bfloat16") {
                                    .embed_dim = 32, .ffn = 64});
     initialize(*model, 3);
     randomise_norms(*model);
-    const Var x(random_tensor({2, 48, 64, 3}, 1));
+    const Var x(normal_tensor({2, 48, 64, 3}, 1));
     const Tensor plain = (*model)(x).value;
     CHECK_EQ(plain.shape(), Shape{2, 6});
     fold_batch_norm(*model);
@@ -195,7 +191,7 @@ TEST_CASE("drop path: rates rise as timm's; off in evaluation and at zero") {
     initialize(*model, 3);
     give_branches(*model);
     load_state(*plain, state_dict(*model));
-    const Tensor x = random_tensor({4, 32, 32, 3}, 1);
+    const Tensor x = normal_tensor({4, 32, 32, 3}, 1);
     CHECK_EQ((*model)(Var(x)).value.to_vector(), (*plain)(Var(x)).value.to_vector());
     set_training(*model, true);
     set_training(*plain, true);
@@ -212,7 +208,7 @@ TEST_CASE("drop path: rates rise as timm's; off in evaluation and at zero") {
 // Block i of a stage: without its branch a picture is act(x), with it act(x + 2 branch(x)).
 void check_dropped(Stages& stages, size_t stage, size_t i, int64_t C, bool relu) {
   ResidualBlock& block = *stages.all[stage].second[i];
-  const Tensor x = random_tensor({16, 3, 3, C}, 2);
+  const Tensor x = normal_tensor({16, 3, 3, C}, 2);
   const auto run = [&](double rate) {
     block.drop_rate = rate;
     Tape tape({.seed = 1, .step = 1});
@@ -257,7 +253,7 @@ TEST_CASE("drop path: a picture without the branch is its shortcut, one with it 
   const auto run = [&](double rate) {
     narrowing.drop_rate = rate;
     Tape tape({.seed = 1});
-    return narrowing(tape.constant(random_tensor({4, 3, 3, 32}, 2))).value.to_vector();
+    return narrowing(tape.constant(normal_tensor({4, 3, 3, 32}, 2))).value.to_vector();
   };
   CHECK_EQ(run(0.5), run(0));
 }
@@ -266,7 +262,7 @@ TEST_CASE("taps see every stage, and the pooled features") {
   const auto model = make_model({.backbone = "resnet18", .head = "gap", .classes = 2});
   initialize(*model, 1);
   std::vector<std::pair<std::string, Shape>> seen;
-  (*model)(Var(random_tensor({1, 33, 65, 3}, 1)),
+  (*model)(Var(normal_tensor({1, 33, 65, 3}, 1)),
            [&](std::string_view stage, const Var& y) { seen.emplace_back(stage, y.shape()); });
   const std::vector<std::pair<std::string, Shape>> expected{
       {"stem", {1, 9, 17, 64}},   {"layer1", {1, 9, 17, 64}}, {"layer2", {1, 5, 9, 128}},
@@ -278,7 +274,7 @@ TEST_CASE("EfficientNet-Lite: its stages; what strides leave over is rounded up"
   const auto model = make_model({.backbone = "efficientnet_lite0", .head = "gap", .classes = 2});
   initialize(*model, 1);
   std::vector<std::pair<std::string, Shape>> seen;
-  (*model)(Var(random_tensor({1, 33, 66, 3}, 1)),
+  (*model)(Var(normal_tensor({1, 33, 66, 3}, 1)),
            [&](std::string_view stage, const Var& y) { seen.emplace_back(stage, y.shape()); });
   const std::vector<std::pair<std::string, Shape>> expected{
       {"stem", {1, 17, 33, 32}},     {"blocks.0", {1, 17, 33, 16}}, {"blocks.1", {1, 9, 17, 24}},

@@ -7,17 +7,13 @@
 #include "nn/attention.h"
 #include "nn/init.h"
 #include "nn/layers.h"
+#include "normal_tensor.h"
 #include "reference.h"
 
 namespace mld {
 namespace {
 
-Tensor random_tensor(const Shape& shape, uint32_t stream) {
-  Parameter p(shape);
-  RandomStream random({11, 0, stream});
-  fill_normal(p, random, 1.0);
-  return p.value;
-}
+using test::normal_tensor;
 
 // The value of element i when element values are their own indices.
 Tensor counting(const Shape& shape) {
@@ -55,9 +51,9 @@ TEST_CASE("MultiheadAttention: the packed projections, heads and the output map"
   constexpr int64_t N = 2, Q = 3, L = 5, D = 8, E = 2, P = D / E;
   MultiheadAttention mha(D, E, 0.1f);
   initialize(mha, 3);
-  mha.in_proj_bias.value = random_tensor({3 * D}, 1);
-  mha.out_proj.bias->value = random_tensor({D}, 2);
-  const Tensor query = random_tensor({N, Q, D}, 3), memory = random_tensor({N, L, D}, 4);
+  mha.in_proj_bias.value = normal_tensor({3 * D}, 1);
+  mha.out_proj.bias->value = normal_tensor({D}, 2);
+  const Tensor query = normal_tensor({N, Q, D}, 3), memory = normal_tensor({N, L, D}, 4);
   const auto w = mha.in_proj_weight.value.to_vector(), b = mha.in_proj_bias.value.to_vector();
   const auto wo = mha.out_proj.weight.value.to_vector(), bo = mha.out_proj.bias->value.to_vector();
   // The projection of row `row` of x by block 0 (q), 1 (k) or 2 (v), feature d.
@@ -135,11 +131,11 @@ TEST_CASE("conv_bn: folded equals unfolded; folding is invisible and ends with t
     }
   } unit;
   initialize(unit, 2);
-  unit.norm.weight.value = random_tensor({6}, 1);
-  unit.norm.bias.value = random_tensor({6}, 2);
-  unit.norm.running_mean.value = random_tensor({6}, 3);
+  unit.norm.weight.value = normal_tensor({6}, 1);
+  unit.norm.bias.value = normal_tensor({6}, 2);
+  unit.norm.running_mean.value = normal_tensor({6}, 3);
   unit.norm.running_var.value = Tensor::full({6}, 0.3f);
-  const Var x(random_tensor({2, 7, 5, 4}, 4)), residual(random_tensor({2, 4, 3, 6}, 5));
+  const Var x(normal_tensor({2, 7, 5, 4}, 4)), residual(normal_tensor({2, 4, 3, 6}, 5));
   const ActivationSpec relu{.kind = Act::relu};
   const auto run = [&](const Var& r) { return conv_bn(unit.conv, unit.norm, x, relu, r).value; };
   const auto close = [](const Tensor& a, const Tensor& b) {
@@ -182,8 +178,8 @@ TEST_CASE("conv_bn: a scale of |w| + eps is folded, of either sign and zero") {
   initialize(conv, 2);
   initialize(norm, 3);
   norm.weight.value = Tensor::from({5}, std::array{1.5f, -2.0f, 0.0f, -0.1f, 0.7f});
-  norm.running_mean.value = random_tensor({5}, 3);
-  const Var x(random_tensor({2, 4, 5, 3}, 4));
+  norm.running_mean.value = normal_tensor({5}, 3);
+  const Var x(normal_tensor({2, 4, 5, 3}, 4));
   const Tensor plain = conv_bn(conv, norm, x).value;
   norm.folds_norms = true;
   const Tensor folded = conv_bn(conv, norm, x).value;

@@ -7,17 +7,13 @@
 #include "models/naming.h"
 #include "models/pretrained.h"
 #include "nn/init.h"
+#include "normal_tensor.h"
 #include "reference.h"
 
 namespace mld {
 namespace {
 
-Tensor random_tensor(const Shape& shape, uint32_t stream) {
-  Parameter p(shape);
-  RandomStream random({12, 0, stream});
-  fill_normal(p, random, 1.0);
-  return p.value;
-}
+using test::normal_tensor;
 
 ModelSpec small_decoder(int64_t classes) {
   return {.backbone = "resnet18", .head = "ml_decoder", .classes = classes, .embed_dim = 16,
@@ -52,7 +48,7 @@ TEST_CASE("pretrained: timm's names") {
                       [](const auto& e) { return e.first == "fc.duplicate_pooling"; }));
   CHECK_EQ(load_pretrained(*target, views_of(state), InitPolicy::strict).text(),
            "139 tensors loaded (names of timm)");
-  const Var x(random_tensor({1, 32, 32, 3}, 1));
+  const Var x(normal_tensor({1, 32, 32, 3}, 1));
   CHECK_EQ((*target)(x).value.to_vector(), (*source)(x).value.to_vector());
 
   state.emplace_back("fc.decoder.duplicate_pooling", Tensor::zeros({5, 16, 1}));
@@ -69,8 +65,8 @@ TEST_CASE("pretrained: ASL's two linear layers are one") {
   initialize(*source, 1);
   StateDict state = state_dict(*source);
   std::erase_if(state, [](const auto& entry) { return entry.first.starts_with("fc."); });
-  const Tensor w1 = random_tensor({5, 512}, 1), b1 = random_tensor({5}, 2);
-  const Tensor w2 = random_tensor({3, 5}, 3), b2 = random_tensor({3}, 4);
+  const Tensor w1 = normal_tensor({5, 512}, 1), b1 = normal_tensor({5}, 2);
+  const Tensor w2 = normal_tensor({3, 5}, 3), b2 = normal_tensor({3}, 4);
   state.insert(state.end(), {{"fc.embedding_generator.0.weight", w1},
                              {"fc.embedding_generator.0.bias", b1},
                              {"fc.FC.weight", w2}, {"fc.FC.bias", b2}});
@@ -80,7 +76,7 @@ TEST_CASE("pretrained: ASL's two linear layers are one") {
   CHECK(model_of(views_of(state)).head == "gap");
   CHECK(model_of(views_of(state)).classes == 3);
   CHECK(load_pretrained(*target, views_of(state), InitPolicy::strict).missing.empty());
-  const Var x(random_tensor({2, 32, 32, 3}, 5));
+  const Var x(normal_tensor({2, 32, 32, 3}, 5));
   const Tensor features = global_avg_pool((*target->backbone)(x)).value.reshape({2, 512});
   const Tensor expected = linear(linear(Var(features), Var(w1), Var(b1)), Var(w2), Var(b2)).value;
   const std::vector<float> logits = (*target)(x).value.to_vector();
@@ -112,7 +108,7 @@ TEST_CASE("pretrained: prefixes of programs that wrap the model") {
     }
     return state;
   };
-  const Var x(random_tensor({1, 32, 32, 3}, 1));
+  const Var x(normal_tensor({1, 32, 32, 3}, 1));
   const std::vector<float> expected = (*source)(x).value.to_vector();
   for (const char* prefix : {"module.", "model.", "_orig_mod.", "backbone.", "module.module.",
                              "state_dict.ema_model.", "layer1."}) {
