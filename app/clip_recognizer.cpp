@@ -141,12 +141,6 @@ class ClipRecognizer : public Recognizer {
 
 }  // namespace
 
-bool is_clip(const std::vector<StateView>& state) {
-  return std::ranges::any_of(state, [](const StateView& view) {
-    return view.name.ends_with("visual.conv1.weight") || view.name.ends_with("text_projection");
-  });
-}
-
 std::unique_ptr<Recognizer> open_clip_recognizer(const PictureCommand& command) {
   return std::make_unique<ClipRecognizer>(command);
 }

@@ -87,7 +87,7 @@ void print_labels(const fs::path& file, const std::vector<Prediction>& labels,
   print(stdout, "{}\n", printable(file.native()));
   for (const Prediction& p : labels) {
     print(stdout, "  {:5.1f} % {} {}{}\n", 100.0 * static_cast<double>(p.score),
-          p.above ? '*' : ' ', printable(p.label->name), p.label->seen ? "" : " *");
+          p.above ? '+' : ' ', printable(p.label->name), p.label->seen ? "" : " *");
   }
 }
 

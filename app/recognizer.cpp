@@ -4,6 +4,7 @@
 #include "autograd/ops.h"
 #include "core/kernels.h"
 #include "data/text.h"
+#include "models/clip.h"
 #include "models/registry.h"
 #include "models/sdl_head.h"
 #include "train/objective.h"
@@ -116,8 +117,8 @@ class CheckpointRecognizer : public Recognizer {
 
 std::unique_ptr<Recognizer> open_recognizer(const PictureCommand& command) {
   {
-    CheckpointFile file(weights_file(command.checkpoint), Verify::metadata_only);
-    if (!file.ours() && is_clip(file.tensors())) {
+    const CheckpointFile file(weights_file(command.checkpoint), Verify::metadata_only);
+    if (!file.ours() && is_clip(file.names())) {
       require<UsageError>(command.asked.vectors.empty(),
                           "--vectors: a CLIP reads labels as text, not as word vectors");
       return open_clip_recognizer(command);

@@ -52,9 +52,7 @@ class Recognizer {
 // or vocabulary.
 std::unique_ptr<Recognizer> open_recognizer(const PictureCommand& command);
 
-// app/clip_recognizer.cpp: whether a state dict of another program is a CLIP's, or a part of
-// one; and the recogniser for it.
-bool is_clip(const std::vector<StateView>& state);
+// app/clip_recognizer.cpp: the same for what is_clip().
 std::unique_ptr<Recognizer> open_clip_recognizer(const PictureCommand& command);
 
 }  // namespace mld

@@ -63,6 +63,9 @@ struct Clip : Module {
   void reset(RandomStream& random) override;
 };
 
+// Whether another program's state dict, of which these are the names, is a CLIP's or a part of one.
+bool is_clip(std::span<const std::string> names);
+
 // The sizes of the model that a state belongs to, from its shapes: a state dict under OpenAI's
 // names or open_clip's, also under a wrapper's prefix ("module."). Heads are 64 wide, as in all
 // published models. Errors: DataError naming what is not there: an image or text tower, a

@@ -130,6 +130,12 @@ void load_as_clip(Module& model, std::span<const StateView> state) {
 
 }  // namespace
 
+bool is_clip(std::span<const std::string> names) {
+  return std::ranges::any_of(names, [](const std::string& name) {
+    return name.ends_with("visual.conv1.weight") || name.ends_with("text_projection");
+  });
+}
+
 ClipSpec clip_spec_of(std::span<const StateView> state) {
   const Shapes shapes(state);
   ClipSpec spec;

@@ -79,6 +79,12 @@ TEST_CASE("predict: labels asked for, with marks of those not seen") {
     CHECK(all.code == 0);
     CHECK(has(all.out, "yak *\n"));
     CHECK(has(all.out, "cat\n"));
+    for (const auto& [threshold, above] : {std::pair{"0", true}, {"1", false}}) {
+      const Ran marked = ran(folder, {"predict", model, "pictures/3.ppm", "--top-k", "9",
+                                      "--threshold", threshold});
+      CHECK(has(marked.out, " % + cat\n") == above);
+      CHECK(has(marked.out, " %   cat\n") != above);
+    }
     const Ran some = ran(folder, {"predict", model, "pictures/3.ppm", "--labels", "zebra,dog",
                                   "--vectors", "v.txt", "--json", "--top-k", "9"});
     CHECK(some.code == 0);
@@ -269,6 +275,9 @@ TEST_CASE("predict and search with a CLIP's weights and no training") {
   CHECK(ranking(with({"search", "clip.safetensors", "e.safetensors", "--query", "dogs on a beach",
                       "--prompt", "{}", "--top-k", "4"})) == direct);
   CHECK(has(with({"predict", "clip.safetensors", "pictures"}).err, "no labels of its own"));
+  for (const char* command : {"info", "eval"}) {
+    CHECK(has(ran(folder, {command, "clip.safetensors"}).err, "predict and search read it"));
+  }
   CHECK(has(with({"predict", "clip.safetensors", "pictures", "--labels", "dog"}).err,
             "one label alone"));
   CHECK(has(ran(folder, {"predict", "clip.safetensors", "pictures", "--labels", "dog,cat"}).err,

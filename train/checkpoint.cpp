@@ -11,6 +11,7 @@
 #include "data/file.h"
 #include "data/json_writer.h"
 #include "data/text.h"
+#include "models/clip.h"
 #include "train/checkpoint_json.h"
 #include "train/checkpoint_labels.h"
 #include "train/config_keys.h"
@@ -153,31 +154,44 @@ const SafeTensor* CheckpointFile::label_vectors() const {
   return ours_ && file_->contains(kLabelVectors) ? &file_->at(kLabelVectors) : nullptr;
 }
 
-std::vector<StateView> CheckpointFile::tensors() {
-  std::vector<StateView> views;
-  const auto add = [&](const std::string& name, const SafeTensor& entry) {
-    const std::optional<DType> dtype = entry.same_dtype();
-    const bool aligned =
-        dtype && reinterpret_cast<uintptr_t>(entry.bytes.data()) % size_of(*dtype) == 0;
-    if (aligned && entry.shape.size() <= Shape::kMaxDims) {
-      views.push_back({name, Shape(std::span(entry.shape)), *dtype, entry.bytes.data()});
-      return;
-    }
-    const Tensor tensor = in_file(path() + ": tensor " + printable(name),
-                                  [&] { return entry.to_tensor(); });
-    converted_.push_back(tensor);
-    views.push_back({name, tensor.shape(), tensor.dtype(), tensor.raw()});
-  };
+std::vector<std::pair<std::string, const SafeTensor*>> CheckpointFile::entries() const {
+  std::vector<std::pair<std::string, const SafeTensor*>> all;
   if (pth_) {
     for (const auto& [name, entry] : pth_->tensors()) {
-      add(name, entry);
+      all.emplace_back(name, &entry);
     }
-  } else {
-    for (const std::string& name : file_->names()) {
-      if (!ours_ || name != kLabelVectors) {
-        add(name, file_->at(name));
-      }
+    return all;
+  }
+  for (const std::string& name : file_->names()) {
+    if (!ours_ || name != kLabelVectors) {
+      all.emplace_back(name, &file_->at(name));
     }
+  }
+  return all;
+}
+
+std::vector<std::string> CheckpointFile::names() const {
+  std::vector<std::string> names;
+  for (const auto& [name, entry] : entries()) {
+    names.push_back(name);
+  }
+  return names;
+}
+
+std::vector<StateView> CheckpointFile::tensors() {
+  std::vector<StateView> views;
+  for (const auto& [name, entry] : entries()) {
+    const std::optional<DType> dtype = entry->same_dtype();
+    const bool aligned =
+        dtype && reinterpret_cast<uintptr_t>(entry->bytes.data()) % size_of(*dtype) == 0;
+    if (aligned && entry->shape.size() <= Shape::kMaxDims) {
+      views.push_back({name, Shape(std::span(entry->shape)), *dtype, entry->bytes.data()});
+      continue;
+    }
+    const Tensor tensor = in_file(path() + ": tensor " + printable(name),
+                                  [&] { return entry->to_tensor(); });
+    converted_.push_back(tensor);
+    views.push_back({name, tensor.shape(), tensor.dtype(), tensor.raw()});
   }
   return views;
 }
@@ -298,6 +312,10 @@ void save_model(const std::filesystem::path& path, const StateDict& state,
 }
 
 void require_model(const CheckpointFile& file) {
+  require<DataError>(file.ours() || !is_clip(file.names()),
+                     "{}: is a CLIP, which has no classes of its own; mlinfer predict and search "
+                     "read it with --labels and --vocabulary, and a training can start from it "
+                     "(model.init)", file.path());
   require<DataError>(file.ours(), "{}: holds weights, but is no checkpoint of mldecoder (its "
                      "metadata do not say format = {}), so classes and pictures' size are unknown; "
                      "it can start a training (model.init), and mlinfer export makes a checkpoint "
