@@ -61,7 +61,8 @@ struct ModelSpec {
   PoolingKind pooling = PoolingKind::learned;  // ml_decoder
   bool query_relu = false;  // ml_decoder, nlp with several classes a query: ReLU behind projection
   // ml_decoder, in training: noise, cut-out and random queries (arXiv 2111.12933, 2.3.3), on word
-  // vectors or, without them, on the query table.
+  // vectors or, without them, on the query table. Drawn in every forward call, so in each of a
+  // batch's optim.grad_accum_steps parts.
   double noise_std = 0, query_cutout = 0;
   int64_t num_random = 0;
   RandomTarget random_target = RandomTarget::label;

@@ -33,9 +33,7 @@ CaptionAlignment::CaptionAlignment(Spec spec, const CaptionSpec& captions, Model
                    }
                  });
                }),
-      captions_(captions),
-      model_(model),
-      names_(trained.names) {}
+      captions_(captions) {}
 
 //   targets f32 [N, K] -> i32 [N, T]
 Tensor CaptionAlignment::captions_of(const Tensor& targets) const {

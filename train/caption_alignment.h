@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "data/tokenizer.h"
@@ -29,8 +30,6 @@ class CaptionAlignment : public ZeroShot {
   Tensor captions_of(const Tensor& targets) const;
 
   CaptionSpec captions_;
-  Model& model_;
-  std::vector<std::string> names_;  // of training's classes
   mutable std::unique_ptr<const Tokenizer> tokenizer_;
   Var pictures_;  // the stage "pooled" of the call under way
 };

@@ -91,11 +91,12 @@ class ZeroShot : public Classification {
   ZeroShot(Spec spec, Model& model, const LabelSpace& trained, const LabelSpace& scored,
            Forward forward);
 
+  Model& model_;
+  std::vector<std::string> names_;  // of training's classes
+
  private:
   Tensor words_of(const LabelSpace& space) const;
 
-  Model& model_;
-  std::vector<std::string> names_;  // of training's classes
   Tensor trained_, scored_;  // f32 [n, d], moved to the pictures' device on first use
   std::vector<size_t> places_;  // [classes scored] where each is among scored_
 };
