@@ -11,6 +11,8 @@
 #include "data/text.h"
 #include "models/registry.h"
 #include "train/evaluate.h"
+#include "train/event_files.h"
+#include "train/mlflow_store.h"
 
 namespace mld {
 namespace {
@@ -28,7 +30,8 @@ class Contradictions {
   Contradictions(const GivenKeys& given, std::vector<std::string>& problems)
       : given_(given), problems_(problems) {}
 
-  void check(bool contradiction, const std::vector<std::string>& keys, const std::string& what) {
+  void check(bool contradiction, const std::vector<std::string>& keys,
+             const std::string& what) const {
     const bool refused = std::any_of(keys.begin(), keys.end(), [&](const std::string& key) {
       return given_.contains(key) && !given_.at(key).valid;
     });
@@ -60,6 +63,16 @@ std::string names_where(std::span<const Row> rows, bool Row::*flag, bool value) 
     }
   }
   return names;
+}
+
+// What this build can log, and names that the logs can hold.
+void check_log(const LogSpec& log, const Contradictions& the) {
+  the.check(log.tensorboard == Wanted::on && !can_write_event_files(), {"log.tensorboard"},
+            "log.tensorboard: this build cannot write event files (it was made with "
+            "-DMLD_PROTOBUF=OFF); use auto, or build with -DMLD_PROTOBUF=ON, which needs the "
+            "packages listed in tools/setup");
+  the.check(!is_experiment_name(log.mlflow_experiment), {"log.mlflow_experiment"},
+            "log.mlflow_experiment: expected letters, digits, '_', '-' and '.', a letter first");
 }
 
 }  // namespace
@@ -159,6 +172,7 @@ void check_contradictions(const Config& c, const GivenKeys& given,
             fmt::format("train.batch_size {} cannot be split into optim.grad_accum_steps {} equal "
                         "parts",
                         c.train.batch_size, c.optim.grad_accum_steps));
+  check_log(c.log, the);
 }
 
 }  // namespace mld

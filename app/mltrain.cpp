@@ -129,6 +129,7 @@ ExitCode execute(const TrainCommand& command) {
     write_file_atomically(folder.config(), to_toml(config.config, config.origins));
   }
   const ExitCode code = trainer.run();
+  log.end(code);
   if (code == ExitCode::stopped) {
     log.message("stopped; continue with: mltrain --resume " + folder.root.string());
   }

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "data/safetensors.h"
+#include "data/crc32c.h"
 
 namespace mld {
 

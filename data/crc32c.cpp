@@ -6,7 +6,7 @@
 #include <nmmintrin.h>
 #endif
 
-#include "data/safetensors.h"
+#include "data/crc32c.h"
 
 namespace mld {
 namespace {

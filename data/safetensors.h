@@ -72,9 +72,4 @@ void write_safetensors(const std::vector<std::pair<std::string, Tensor>>& tensor
 std::vector<uint8_t> to_safetensors(const std::vector<std::pair<std::string, Tensor>>& tensors,
                                     const std::map<std::string, std::string>& metadata);
 
-// CRC-32C (Castagnoli) of bytes: the checksum per tensor in our checkpoints.
-uint32_t crc32c(std::span<const uint8_t> bytes);
-// The same without the processor's CRC instruction.
-uint32_t crc32c_portable(std::span<const uint8_t> bytes);
-
 }  // namespace mld

@@ -16,6 +16,7 @@
 #include <doctest/doctest.h>
 
 #include "core/error.h"
+#include "data/crc32c.h"
 #include "data/file.h"
 #include "data/safetensors.h"
 #include "tests/data_files.h"

@@ -8,6 +8,7 @@
 #include <fmt/ranges.h>
 
 #include "core/parallel.h"
+#include "data/crc32c.h"
 #include "data/file.h"
 #include "data/json_writer.h"
 #include "data/text.h"

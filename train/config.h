@@ -20,6 +20,7 @@
 #include "models/pretrained.h"
 #include "optim/optimizer.h"
 #include "optim/schedule.h"
+#include "train/log_spec.h"
 #include "train/loss.h"
 
 namespace mld {
@@ -71,6 +72,7 @@ struct Config {
   OptimizerSpec optim;
   ScheduleSpec schedule;
   TrainSpec train;
+  LogSpec log;
 };
 
 // Where values come from, by full key ("optim.lr"): "configs/a.toml:12" or "command line". Keys

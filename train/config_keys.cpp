@@ -31,6 +31,7 @@ namespace {
 #define SCHEDULE(key, text) \
   row<&Config::schedule, &ScheduleSpec::key>("schedule", Part::none, #key, text)
 #define TRAIN(key, text) row<&Config::train, &TrainSpec::key>("train", Part::none, #key, text)
+#define LOG(key, text) row<&Config::log, &LogSpec::key>("log", Part::none, #key, text)
 
 // The keys of the run itself and of its data.
 std::vector<Key> data_keys() {
@@ -227,6 +228,16 @@ std::vector<Key> training_keys() {
       TRAIN(deterministic, "same bits in every run; false: a GPU picks its fastest algorithms")
           .with(Effect::none),
       TRAIN(cuda_graph, "on a GPU: capture an update's launches once and replay them")
+          .with(Effect::none),
+
+      LOG(tensorboard, "event files for TensorBoard; auto: if this build can write them")
+          .with(Effect::none),
+      LOG(pr_curves, "event files: classes with a precision-recall curve, the commonest ones")
+          .within(0, 1e6)
+          .with(Effect::none),
+      LOG(mlflow, "folder of an MLflow file store that the run is added to; \"\" = none")
+          .with(Effect::place),
+      LOG(mlflow_experiment, "the experiment there; it is made if there is none of this name")
           .with(Effect::none),
   };
 }

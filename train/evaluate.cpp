@@ -102,8 +102,7 @@ std::vector<bool> unseen_marks(Task task, const LabelSpace& space) {
   return task == Task::zero_shot ? space.seen : std::vector<bool>();
 }
 
-// One line per metric: its name in JSON, its value, its description.
-static std::vector<NamedValue> named_metrics(const Evaluation& e) {
+std::vector<NamedValue> named_metrics(const Evaluation& e) {
   std::vector<NamedValue> metrics = {
       {"mAP", e.present.percent, "over classes with positives", true},
       {"mAP_official", e.official.percent, "the ML-Decoder authors' definition", true},

@@ -10,6 +10,7 @@
 #include "data/loader.h"
 #include "train/objective.h"
 #include "train/scores.h"
+#include "train/threshold_curve.h"
 #include "train/zero_shot_metrics.h"
 
 namespace mld {
@@ -36,11 +37,14 @@ struct Evaluation {
   std::optional<AtThresholds> fitted;  // if thresholds were given
   std::optional<ZeroShotMetrics> zero_shot;  // if there are unseen classes
   std::vector<bool> seen;                    // [K], if there are unseen classes
+  std::vector<ThresholdCurve> curves;        // if asked for
 
   // Errors: UsageError for a name that is none of best_metric_names() for the task.
   double metric(const std::string& name) const;
   std::vector<double> thresholds() const;  // those given
 };
+// The metrics in percent, by their names in reports.
+std::vector<NamedValue> named_metrics(const Evaluation& evaluation);
 // What train.best_metric may be for a task, and for any.
 std::vector<std::string_view> best_metric_names(Task task);
 std::vector<std::string_view> best_metric_names();

@@ -18,6 +18,8 @@
 #include "data/file.h"
 #include "data/json_writer.h"
 #include "data/text.h"
+#include "train/event_files.h"
+#include "train/mlflow_sink.h"
 
 namespace mld {
 namespace {
@@ -25,25 +27,6 @@ namespace {
 constexpr int64_t kMaxLogBytes = int64_t{4} << 30;
 
 std::string reason() { return std::strerror(errno); }
-
-// Cuts the file before the first line for which keep(line) is false or that has no '\n'.
-void cut_after(const std::filesystem::path& path,
-               const std::function<bool(std::string_view line)>& keep) {
-  if (!std::filesystem::exists(path)) {
-    return;
-  }
-  const std::string text = read_text_file(path, kMaxLogBytes);
-  size_t kept = 0;
-  for (;;) {
-    const size_t end = text.find('\n', kept);
-    if (end == std::string::npos || !keep(std::string_view(text).substr(kept, end - kept))) {
-      break;
-    }
-    kept = end + 1;
-  }
-  const bool cut = kept == text.size() || ::truncate(path.c_str(), static_cast<off_t>(kept)) == 0;
-  require<DataError>(cut, "{}: cannot be cut back to the last save: {}", path.string(), reason());
-}
 
 // Field i of a CSV line whose fields up to i are not quoted.
 std::string_view csv_part(std::string_view line, size_t i) {
@@ -97,13 +80,6 @@ class TextSink : public LineSink {
   }
 };
 
-// The better evaluation by the report's metric; null in epochs without validation.
-const Evaluation* better_of(const EpochReport& report) {
-  const bool average = report.average && report.average->metric(report.metric) >
-                                             report.raw->metric(report.metric);
-  return average ? &*report.average : report.raw ? &*report.raw : nullptr;
-}
-
 class CsvSink : public LineSink {
  public:
   explicit CsvSink(const std::filesystem::path& path)
@@ -125,7 +101,7 @@ class CsvSink : public LineSink {
                                    report.step, report.loss, report.lr, csv_field(report.metric),
                                    metric(report.raw), metric(report.average), report.best,
                                    report.seconds);
-    const Evaluation* better = better_of(report);
+    const Evaluation* better = report.better();
     for (size_t i = 0; i < zero_shot.size(); ++i) {
       line += better != nullptr && better->zero_shot
                   ? fmt::format(",{:.8g}", named_values(*better->zero_shot)[i].value)
@@ -148,13 +124,11 @@ class JsonSink : public LineSink {
           [&](JsonWriter& json) { json.member("text", note.text); });
   }
   void step(const StepReport& report) override {
-    constexpr double kSecondsBetween = 1;
-    const double now = monotonic_seconds();
-    if (now - last_step_ >= kSecondsBetween || report.batch == report.batches) {
-      last_step_ = now;
+    if (report.kept) {
       event("step", report.step, [&](JsonWriter& json) {
         write_epoch(report, json);
         json.member("gradient_norm", report.gradient_norm);
+        json.member("images_per_second", report.images_per_second);
       });
     }
   }
@@ -168,7 +142,7 @@ class JsonSink : public LineSink {
       if (report.average) {
         json.member("ema", report.average->metric(report.metric));
       }
-      if (const Evaluation* better = better_of(report); better != nullptr && better->zero_shot) {
+      if (const Evaluation* better = report.better(); better != nullptr && better->zero_shot) {
         for (const NamedValue& value : named_values(*better->zero_shot)) {
           json.member(value.key, value.value);
         }
@@ -188,8 +162,6 @@ class JsonSink : public LineSink {
     write_more(json);
     append(json.member("time", timestamp()).end().text());
   }
-
-  double last_step_ = -1e9;
 };
 
 // val/: the evaluation of the best weights so far.
@@ -220,20 +192,46 @@ class BestEvaluationSink : public LogSink {
 
 }  // namespace
 
-std::vector<std::unique_ptr<LogSink>> file_sinks(const RunFolder& folder, int64_t step) {
+std::vector<std::unique_ptr<LogSink>> file_sinks(const RunFolder& folder, int64_t step,
+                                                 const Config& config) {
   cut_csv(folder.results(), step);
   cut_jsonl(folder.events(), step);
+  cut_event_files(folder, step);
   std::vector<std::unique_ptr<LogSink>> sinks;
   sinks.push_back(std::make_unique<TextSink>(folder.text_log()));
   sinks.push_back(std::make_unique<CsvSink>(folder.results()));
   sinks.push_back(std::make_unique<JsonSink>(folder.events(), step));
   sinks.push_back(std::make_unique<BestEvaluationSink>(folder.val()));
+  if (writes_event_files(config.log)) {
+    sinks.push_back(event_sink(folder, step));
+  }
+  if (!config.log.mlflow.empty()) {
+    sinks.push_back(mlflow_sink(folder, step, config));
+  }
   return sinks;
+}
+
+void cut_lines(const std::filesystem::path& path,
+               const std::function<bool(std::string_view line)>& keep) {
+  if (!std::filesystem::exists(path)) {
+    return;
+  }
+  const std::string text = read_text_file(path, kMaxLogBytes);
+  size_t kept = 0;
+  for (;;) {
+    const size_t end = text.find('\n', kept);
+    if (end == std::string::npos || !keep(std::string_view(text).substr(kept, end - kept))) {
+      break;
+    }
+    kept = end + 1;
+  }
+  const bool cut = kept == text.size() || ::truncate(path.c_str(), static_cast<off_t>(kept)) == 0;
+  require<DataError>(cut, "{}: cannot be cut back to the last save: {}", path.string(), reason());
 }
 
 void cut_csv(const std::filesystem::path& path, int64_t step) {
   std::optional<size_t> column;
-  cut_after(path, [&](std::string_view line) {
+  cut_lines(path, [&](std::string_view line) {
     if (!column) {  // the header
       for (size_t i = 0; i <= static_cast<size_t>(std::count(line.begin(), line.end(), ',')); ++i) {
         if (csv_part(line, i) == "step") {
@@ -249,7 +247,7 @@ void cut_csv(const std::filesystem::path& path, int64_t step) {
 }
 
 void cut_jsonl(const std::filesystem::path& path, int64_t step) {
-  cut_after(path, [step](std::string_view line) {
+  cut_lines(path, [step](std::string_view line) {
     rapidjson::Document document;
     document.Parse<rapidjson::kParseIterativeFlag>(line.data(), line.size());
     if (document.HasParseError() || !document.IsObject()) {

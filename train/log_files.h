@@ -3,16 +3,24 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "train/run_log.h"
 
 namespace mld {
 
-// Opens the files in a run's folder, after cutting off entries beyond `step`: those of a run that
-// was killed after its last save. Errors: DataError if one of them cannot be written.
-std::vector<std::unique_ptr<LogSink>> file_sinks(const RunFolder& folder, int64_t step);
+// Opens the files in a run's folder, and those for other programs that the config asks for, after
+// cutting off entries beyond `step`: those of a run that was killed after its last save.
+// Errors: DataError if one of them cannot be written.
+std::vector<std::unique_ptr<LogSink>> file_sinks(const RunFolder& folder, int64_t step,
+                                                 const Config& config = {});
+
+// Cuts a text file before the first line for which keep(line) is false or that has no '\n'.
+void cut_lines(const std::filesystem::path& path,
+               const std::function<bool(std::string_view line)>& keep);
 
 // Cuts a CSV file (with an integer column `step` in its header) after the last row whose step is at
 // most `step`, and drops a partial last line. A missing file is fine. Errors: DataError if the

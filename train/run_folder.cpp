@@ -1,5 +1,10 @@
 #include "train/run_folder.h"
 
+#include <string_view>
+#include <vector>
+
+#include <fmt/core.h>
+
 #include "core/error.h"
 #include "data/file.h"
 #include "data/text.h"
@@ -7,8 +12,33 @@
 namespace mld {
 namespace fs = std::filesystem;
 
+constexpr std::string_view kEventsBegin = "events.out.tfevents.", kEventsEnd = ".mldecoder";
+
+fs::path RunFolder::event_file(int64_t session) const {
+  return root / fmt::format("{}{:010}{}", kEventsBegin, session, kEventsEnd);
+}
+
+int64_t RunFolder::session_of(const fs::path& path) {
+  std::string_view name = path.native();
+  name.remove_prefix(name.rfind('/') + 1);
+  if (!name.starts_with(kEventsBegin) || !name.ends_with(kEventsEnd) ||
+      name.size() <= kEventsBegin.size() + kEventsEnd.size()) {
+    return 0;
+  }
+  name.remove_prefix(kEventsBegin.size());
+  name.remove_suffix(kEventsEnd.size());
+  return number_of<int64_t>(name).value_or(0);
+}
+
 static void remove_run(const RunFolder& run) {
-  for (const fs::path& path : {run.config(), run.results(), run.events(), run.text_log()}) {
+  std::vector<fs::path> files = {run.config(), run.results(), run.events(), run.text_log(),
+                                 run.mlflow_run()};
+  for (const fs::directory_entry& entry : fs::directory_iterator(run.root)) {
+    if (RunFolder::session_of(entry.path()) > 0) {
+      files.push_back(entry.path());
+    }
+  }
+  for (const fs::path& path : files) {
     fs::remove(path);
   }
   fs::remove_all(run.weights());

@@ -1,6 +1,7 @@
 // The run folder, which holds all files of a training run. Layout: docs/formats.md.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 
@@ -19,6 +20,12 @@ struct RunFolder {
   std::filesystem::path state() const { return weights() / "last.state.safetensors"; }
   std::filesystem::path hf_config() const { return weights() / "config.json"; }
   std::filesystem::path val() const { return root / "val"; }
+  std::filesystem::path mlflow_run() const { return root / "mlflow_run"; }
+  // TensorBoard's file of a session, from 1 on. TensorBoard wants "tfevents" in the name, and reads
+  // the files in the names' order.
+  std::filesystem::path event_file(int64_t session) const;
+  // The session whose event file has this name; 0: none.
+  static int64_t session_of(const std::filesystem::path& path);
 };
 
 // Creates the folder of a new run. If it exists, the next free name given-2, given-3, ... is used,

@@ -6,6 +6,7 @@
 
 #include <fmt/core.h>
 
+#include "data/json_writer.h"
 #include "train/log_files.h"
 
 namespace mld {
@@ -23,11 +24,11 @@ void RunLog::tell(Tell&& tell) {
   }
 }
 
-void RunLog::open(const RunFolder& folder, int64_t step) {
+void RunLog::open(const RunFolder& folder, int64_t step, const Config& config) {
   step_ = step;
-  epoch_began_ = monotonic_seconds();
+  epoch_began_ = counted_since_ = monotonic_seconds();
   opened_ = true;
-  for (std::unique_ptr<LogSink>& sink : file_sinks(folder, step)) {
+  for (std::unique_ptr<LogSink>& sink : file_sinks(folder, step, config)) {
     for (const Note& note : early_notes_) {
       sink->note({note.kind, note.text, step});
     }
@@ -44,8 +45,18 @@ void RunLog::note(Note::Kind kind, const std::string& text) {
   tell([&](LogSink& sink) { sink.note(note); });
 }
 
-void RunLog::step(const StepReport& report) {
+void RunLog::step(StepReport report) {
+  constexpr double kSecondsBetween = 1;
   step_ = report.step;
+  images_ += report.images;
+  const double now = monotonic_seconds();
+  if (now - kept_ >= kSecondsBetween || report.batch == report.batches) {
+    report.kept = true;
+    report.images_per_second =
+        rounded(static_cast<double>(images_) / std::max(now - counted_since_, 1e-9), 3);
+    kept_ = counted_since_ = now;
+    images_ = 0;
+  }
   tell([&](LogSink& sink) { sink.step(report); });
 }
 
@@ -54,6 +65,20 @@ void RunLog::epoch(EpochReport report) {
   report.seconds = monotonic_seconds() - epoch_began_;
   epoch_began_ += report.seconds;
   tell([&](LogSink& sink) { sink.epoch(report); });
+  counted_since_ = monotonic_seconds();
+}
+
+void RunLog::picture(std::string_view tag, std::span<const uint8_t> png) {
+  tell([&](LogSink& sink) { sink.picture({tag, step_, png}); });
+}
+
+void RunLog::end(ExitCode code) {
+  tell([&](LogSink& sink) { sink.end(code); });
+}
+
+const Evaluation* EpochReport::better() const {
+  const bool averaged = average && average->metric(metric) > raw->metric(metric);
+  return averaged ? &*average : raw ? &*raw : nullptr;
 }
 
 std::string epoch_line(const EpochReport& report) {

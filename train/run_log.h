@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "core/error.h"
+#include "train/config.h"
 #include "train/evaluate.h"
 #include "train/run_folder.h"
 
@@ -26,6 +28,10 @@ struct StepReport {
   int64_t images = 0;               // pictures in this step
   double loss = 0, lr = 0;
   double gradient_norm = 0;         // of all gradients together, before clipping
+  // Filled in by the log: whether files record it (at most one step a second, and an epoch's last),
+  // and the speed since the one before, validation left out.
+  bool kept = false;
+  double images_per_second = 0;
 };
 
 // The results of an epoch.
@@ -41,6 +47,16 @@ struct EpochReport {
   double best = -1;           // the metric of the best so far; -1: none yet
   std::vector<double> history{};  // the better of both metrics, per validation
   double seconds = 0;         // since the previous epoch's end
+
+  // The better of raw and average by `metric`; null without validation.
+  const Evaluation* better() const;
+};
+
+// A picture for people, such as the worst errors of an epoch.
+struct PictureReport {
+  std::string_view tag;          // its name in the logs: equal names are one series
+  int64_t step = 0;              // updates done
+  std::span<const uint8_t> png;  // the whole PNG file
 };
 
 // Receives events. Sinks that are files write each event when it comes.
@@ -50,6 +66,9 @@ class LogSink {
   virtual void note(const Note&) {}
   virtual void step(const StepReport&) {}
   virtual void epoch(const EpochReport&) {}
+  virtual void picture(const PictureReport&) {}
+  // The run ends: ok, or stopped by a signal. Not called if an error ends it.
+  virtual void end(ExitCode) {}
   // What could not be written, and why; the log warns of the first, and the run goes on.
   const std::string& problem() const { return problem_; }
 
@@ -62,12 +81,14 @@ class RunLog {
   void add(std::unique_ptr<LogSink> sink) { sinks_.push_back(std::move(sink)); }
   // Adds the sinks of a run's folder (train/log_files.h), which continue after `step`, and sends
   // them the notes from before the folder was known.
-  void open(const RunFolder& folder, int64_t step);
+  void open(const RunFolder& folder, int64_t step, const Config& config = {});
 
   void message(const std::string& text) { note(Note::Kind::message, text); }
   void warning(const std::string& text) { note(Note::Kind::warning, text); }
-  void step(const StepReport& report);
+  void step(StepReport report);    // fills in what the log knows
   void epoch(EpochReport report);  // fills in its seconds
+  void picture(std::string_view tag, std::span<const uint8_t> png);
+  void end(ExitCode code);
 
  private:
   void note(Note::Kind kind, const std::string& text);
@@ -79,6 +100,9 @@ class RunLog {
   bool opened_ = false, failed_ = false;
   int64_t step_ = 0;
   double epoch_began_ = 0;
+  double kept_ = -1e9;        // when a step was kept last
+  double counted_since_ = 0;  // when the first of the images below began
+  int64_t images_ = 0;
 };
 
 // An epoch in one line: "epoch 2/3  loss 2.5  mAP 38.50  averaged 40.00  best 40.00  ▁█  3:07".

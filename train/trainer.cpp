@@ -9,6 +9,7 @@
 #include "data/text.h"
 #include "models/registry.h"
 #include "train/config.h"
+#include "train/event_files.h"
 #include "train/hf_config.h"
 #include "train/memory.h"
 #include "train/run_data.h"
@@ -78,7 +79,7 @@ void Trainer::open(const RunFolder& folder) {
   if (std::filesystem::exists(folder_.state())) {
     resume();
   } else {
-    log_.open(folder_, 0);
+    log_.open(folder_, 0, config_);
   }
   write_file_atomically(folder_.hf_config(),
                         hf_config_json(info("raw"), model().features()));
@@ -186,6 +187,10 @@ std::optional<Evaluation> Trainer::evaluate_now(const char* weights) try {
       evaluate(*scores, data_.splits.val->class_names(), objective.one_label(), thresholds,
                unseen_marks(config_.task, data_.splits.val->label_space()));
   result.skipped = static_cast<int64_t>(data_.val->bad_pictures().size());
+  if (writes_event_files(config_.log)) {
+    result.curves = threshold_curves(scores->predictions(), data_.splits.val->class_names(),
+                                     static_cast<size_t>(config_.log.pr_curves));
+  }
   return result;
 } catch (const NumericError& error) {
   fail<NumericError>("step {}, validation of the {} weights: {}; the last save is kept",

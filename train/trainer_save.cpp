@@ -102,7 +102,7 @@ void Trainer::resume() {
   state_.finished = ended();  // not if it has been made longer
   data_.train->note_bad(state_.bad_train);
   data_.val->note_bad(state_.bad_val);
-  log_.open(folder_, state_.step);
+  log_.open(folder_, state_.step, config_);
   if (state.threads != now.threads) {
     log_.warning(fmt::format("the run used {} compute threads, now {}: results stay right, but not "
                              "equal bit for bit; set threads = {} for that", state.threads,

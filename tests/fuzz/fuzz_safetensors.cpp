@@ -4,6 +4,7 @@
 #include <span>
 
 #include "core/error.h"
+#include "data/crc32c.h"
 #include "data/safetensors.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
