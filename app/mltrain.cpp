@@ -9,6 +9,7 @@
 #include "app/init.h"
 #include "app/progress.h"
 #include "app/program.h"
+#include "app/report.h"
 #include "core/kernels.h"
 #include "data/file.h"
 #include "data/formats/shapes.h"
@@ -124,6 +125,9 @@ ExitCode execute(const TrainCommand& command) {
   const FolderLock lock(folder.root);  // two processes must not save to the same run
   log.message("run folder: " + folder.root.string());
   trainer.open(folder);
+  if (!command.no_report) {
+    add_report(log, folder, config.config, trainer.splits());
+  }
   if (!more_epochs.empty()) {
     log.warning(more_epochs);
     write_file_atomically(folder.config(), to_toml(config.config, config.origins));
@@ -154,6 +158,8 @@ ExitCode execute(const CheckCommand& command) {
 }
 
 ExitCode execute(const InitCommand& command) { return init_config(command); }
+
+ExitCode execute(const ReportCommand& command) { return write_report(command); }
 
 ExitCode execute(const ShapesExportCommand& command) {
   export_shapes(command.folder, command.options);

@@ -150,11 +150,15 @@ class JsonSink : public LineSink {
   void step(const StepReport& report) override {
     constexpr double kSecondsBetween = 1;
     const double now = monotonic_seconds();
+    images_ += report.images;
     if (now - last_step_ >= kSecondsBetween || report.batch == report.batches) {
-      last_step_ = now;
+      const double speed = static_cast<double>(images_) / (now - since_);
+      last_step_ = since_ = now;
+      images_ = 0;
       event("step", report.step, [&](JsonWriter& json) {
         write_epoch(report, json);
         json.member("gradient_norm", report.gradient_norm);
+        json.member("images_per_second", rounded(speed, 2));
       });
     }
   }
@@ -175,6 +179,8 @@ class JsonSink : public LineSink {
       }
       json.member("best", report.best).member("seconds", report.seconds);
     });
+    since_ = monotonic_seconds();  // validation is over
+    images_ = 0;
   }
 
  private:
@@ -190,6 +196,8 @@ class JsonSink : public LineSink {
   }
 
   double last_step_ = -1e9;
+  double since_ = monotonic_seconds();  // when the pictures below began to be counted
+  int64_t images_ = 0;                  // since then
 };
 
 // val/: the evaluation of the best weights so far.
