@@ -64,7 +64,7 @@ std::string base64(std::span<const uint8_t> bytes) {
 }  // namespace
 
 void Slots::set(const char* variable, std::string_view text) {
-  dictionary_->SetValue(variable, printable(text));
+  dictionary_->SetValue(variable, printable_lines(text));
 }
 
 void Slots::set_name(const char* variable, std::string_view name) {

@@ -24,7 +24,7 @@ namespace mld {
 class Slots {
  public:
   // Any bytes: control characters, direction marks and what is not UTF-8 become visible, as by
-  // printable().
+  // printable_lines().
   void set(const char* variable, std::string_view text);
   void set(const char* variable, std::integral auto number) {
     set(variable, fmt::format("{}", number));
