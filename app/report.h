@@ -13,7 +13,7 @@ namespace mld {
 // whatever else is missing is said in the page.
 ExitCode write_report(const ReportCommand& command);
 
-// From here on the log writes the run's report at the end of every epoch; one that cannot be written
+// From now on the log writes the run's report at every epoch's end; one that cannot be written
 // is a warning. Config and splits must outlive the log. A build without reports does nothing.
 void add_report(RunLog& log, const RunFolder& folder, const Config& config, const Splits& splits);
 

@@ -52,10 +52,11 @@ TEST_CASE("results.csv and log.jsonl become a history") {
 TEST_CASE("damaged and partial files: what can be read, and what could not") {
   const TemporaryFolder folder;
   CHECK(read_history({folder.path()}).problems.size() == 2);  // neither file is there
-  folder.write("results.csv", kHead + "\n1,10,2.5,0.001,mAP,1,2,2,3\nx,y\n\xff\xfe,1,1,1,1,1,1,1,1\n"
-                                      "2,20,1.5,0.0");
-  folder.write("log.jsonl", "not JSON\n[1]\n{\"event\": 3, \"step\": \"a\"}\n{\"event\": \"step\"}\n"
-                            "{\"event\": \"step\", \"step\": 1e300}\n{\"event\": \"st");
+  folder.write("results.csv", kHead + "\n1,10,2.5,0.001,mAP,1,2,2,3\nx,y\n"
+                                      "\xff\xfe,1,1,1,1,1,1,1,1\n2,20,1.5,0.0");
+  folder.write("log.jsonl", "not JSON\n[1]\n{\"event\": 3, \"step\": \"a\"}\n"
+                            "{\"event\": \"step\"}\n{\"event\": \"step\", \"step\": 1e300}\n"
+                            "{\"event\": \"st");
   const RunHistory history = read_history({folder.path()});
   CHECK(history.epochs.size() == 1);
   CHECK(history.steps.size() == 2);

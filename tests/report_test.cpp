@@ -137,7 +137,8 @@ TEST_CASE("every variable of a template is set somewhere, and every one set is s
       shown.insert((*it)[1]);
     }
   }
-  for (const auto& entry : fs::directory_iterator(fs::path(test::source_dir()) / "app/report")) {
+  const auto folder = test::fs::path(test::source_dir()) / "app/report";
+  for (const auto& entry : test::fs::directory_iterator(folder)) {
     if (entry.path().extension() == ".cpp") {
       const std::string text = test::read_file(entry.path());
       for (std::sregex_iterator it(text.begin(), text.end(), quoted), end; it != end; ++it) {

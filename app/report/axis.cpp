@@ -22,7 +22,8 @@ double round_step(double least) {
 void place_linear_ticks(Axis& axis, const AxisSpec& spec) {
   double step = round_step((axis.high - axis.low) / spec.ticks);
   step = spec.whole ? std::max(step, 1.0) : step;
-  const double first = std::floor(axis.low / step + 1e-9), last = std::ceil(axis.high / step - 1e-9);
+  const double first = std::floor(axis.low / step + 1e-9);
+  const double last = std::ceil(axis.high / step - 1e-9);
   axis.low = first * step;
   axis.high = last * step;
   const int decimals = std::clamp(static_cast<int>(-std::floor(std::log10(step) + 1e-9)), 0, 9);

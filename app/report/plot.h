@@ -1,7 +1,7 @@
 // Plots as static SVG: line plots, points, bars, heat maps and small curves in tables.
 //
-// A plot becomes a Drawing, plain geometry that tests can look at; fill() hands it to the templates.
-// Colours are classes of page.css (Okabe and Ito's, which the colour-blind tell apart), so that they
+// A plot becomes a Drawing, plain geometry that tests look at; fill() hands it to the templates.
+// Colours are classes of page.css (Okabe and Ito's, which the colour-blind tell apart), so they
 // follow the light or dark page; series also differ in how they are dashed.
 #pragma once
 

@@ -22,7 +22,7 @@ struct Frame {
 Frame add_frame(Axis x, Axis y, const std::string& x_label, const std::string& y_label,
                 Drawing& drawing);
 
-// "s0 dash0": the colour and the dashes of series number `colour`; eight colours, then the same with
+// "s0 dash0": the colour and the dashes of series number `colour`; eight colours, then again with
 // other dashes.
 std::string series_ink(int colour);
 

@@ -12,8 +12,8 @@ namespace {
 
 using ctemplate::TemplateString;
 
-// Lets through what set_base64() writes and nothing else. Without a modifier ctemplate replaces every
-// URL that is not http's by "#".
+// Lets through what set_base64() writes and nothing else. Without a modifier ctemplate replaces
+// every URL that is not http's by "#".
 class Base64Only : public ctemplate::TemplateModifier {
  public:
   void Modify(const char* in, size_t length, const ctemplate::PerExpandData*,
@@ -79,7 +79,9 @@ void Slots::set_base64(const char* variable, std::span<const uint8_t> bytes) {
   dictionary_->SetValue(variable, base64(bytes));
 }
 
-Slots Slots::section(const char* name) const { return Slots(dictionary_->AddSectionDictionary(name)); }
+Slots Slots::section(const char* name) const {
+  return Slots(dictionary_->AddSectionDictionary(name));
+}
 
 Slots Slots::include(const char* marker, const char* file) const {
   ctemplate::TemplateDictionary* included = dictionary_->AddIncludeDictionary(marker);
@@ -94,8 +96,8 @@ Document::~Document() = default;
 
 std::string Document::html() const {
   std::string page;
-  require(templates().ExpandWithData(file_, ctemplate::STRIP_BLANK_LINES, dictionary_.get(), nullptr,
-                                     &page),
+  require(templates().ExpandWithData(file_, ctemplate::STRIP_BLANK_LINES, dictionary_.get(),
+                                     nullptr, &page),
           "template {}: missing, or one that it includes is", file_);
   return page;
 }

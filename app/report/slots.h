@@ -2,7 +2,7 @@
 //
 // A template is a file beside this one. {{NAME}} stands for a text, {{#NAME}} ... {{/NAME}} for a
 // section that is shown as often as it was added, {{>NAME}} for another template. Every file begins
-// with {{%AUTOESCAPE context="HTML"}} (JAVASCRIPT, CSS): then ctemplate parses what surrounds a text
+// with {{%AUTOESCAPE context="HTML"}} (JAVASCRIPT, CSS): ctemplate parses what surrounds a text
 // (an element, an attribute, a URL, a script, a style) and escapes the text for that place.
 #pragma once
 

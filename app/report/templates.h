@@ -1,4 +1,4 @@
-// The templates of HTML pages: the files beside this one, made a part of the program by embed.cmake.
+// The templates of HTML pages: the files beside this one, which embed.cmake makes a part of us.
 #pragma once
 
 #include <span>
