@@ -109,8 +109,18 @@ TEST_CASE("runs of one label a picture, of unseen classes, and without a report"
 TEST_CASE("a report that cannot be written is a warning; what is no run is an error") {
   const TemporaryFolder folder;
   const fs::path run = folder.path() / "run";
+  fs::copy(trained_run(), run, fs::copy_options::recursive);
+  fs::remove(run / "report.html");
   fs::create_directories(run / "report.html/in the way");
-  const Program program("mltrain", {"report", run.string()}, folder);
+  const Program resumed("mltrain", {"--resume", run.string(), "train.epochs=4", "--quiet"}, folder);
+  CHECK(resumed.wait() == 0);
+  CHECK(contains(resumed.err(), "report.html: not written: "));
+  CHECK(lines_of(run / "results.csv").size() == 5);  // the header and four epochs
+  const std::string page = report_of(run, folder);
+  CHECK(contains(page, ">resumed</bdi>"));
+  CHECK(contains(page, "4 of 4 epochs"));
+
+  const Program program("mltrain", {"report", (folder.path() / "nothing").string()}, folder);
   CHECK(program.wait() == 3);
   CHECK(contains(program.err(), "no run folder: it has no config.toml"));
   const Program none("mltrain", {"report"}, folder);
