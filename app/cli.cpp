@@ -20,6 +20,7 @@ MltrainCommand parse_train(std::span<const std::string> arguments,
   options.add_flag("--overwrite", command.overwrite);
   options.add_flag("--print-config", command.print_config);
   options.add_flag("--quiet", command.quiet);
+  options.add_flag("--no-report", command.no_report);
   const CLI::Option* help_config_option =
       options.add_option("--help-config", section)->expected(0, 1);
   const std::vector<std::string> positionals = options.positionals(arguments);
@@ -67,6 +68,17 @@ MltrainCommand parse_init(std::span<const std::string> arguments) {
   options.add_option("--out", command.out);
   split(options.positionals(arguments), "folder", command.folder, command.overrides);
   require<UsageError>(!command.folder.empty(), "init: no folder given (see mltrain --help)");
+  return command;
+}
+
+MltrainCommand parse_report(std::span<const std::string> arguments) {
+  ReportCommand command;
+  Options options("mltrain report", kMltrainHelp);
+  options.add_option("--out", command.out);
+  command.runs = options.positionals(arguments);
+  require<UsageError>(!command.runs.empty(),
+                      "report: no run folder given, e.g. mltrain report runs/shapes_resnet18 (see "
+                      "mltrain --help)");
   return command;
 }
 
@@ -119,7 +131,10 @@ MltrainCommand parse_shapes_export(std::span<const std::string> arguments) {
 
 MltrainCommand parse_mltrain(std::span<const std::string> arguments) {
   return parse_command<MltrainCommand>(
-      {{"check", parse_check}, {"init", parse_init}, {"shapes-export", parse_shapes_export}},
+      {{"check", parse_check},
+       {"init", parse_init},
+       {"report", parse_report},
+       {"shapes-export", parse_shapes_export}},
       parse_train, arguments);
 }
 

@@ -31,6 +31,7 @@ struct TrainCommand {
   std::string resume;                  // a run folder, or ""
   std::string out;                     // "" = runs/<name>
   bool overwrite = false, print_config = false, quiet = false;
+  bool no_report = false;  // do not write report.html
 };
 
 struct CheckCommand {
@@ -50,8 +51,13 @@ struct ShapesExportCommand {
   ShapesExport options;
 };
 
-using MltrainCommand =
-    std::variant<PrintText, TrainCommand, CheckCommand, InitCommand, ShapesExportCommand>;
+struct ReportCommand {
+  std::vector<std::string> runs;  // folders, at least one
+  std::string out;                // the file to write; "" = in the first folder
+};
+
+using MltrainCommand = std::variant<PrintText, TrainCommand, CheckCommand, InitCommand,
+                                    ReportCommand, ShapesExportCommand>;
 
 // arguments: argv without the program's name. Errors: UsageError with a short message that names
 // the nearest command or option.

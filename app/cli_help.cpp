@@ -8,6 +8,7 @@ const std::string_view kMltrainHelp = R"(Trains image classifiers.
   mltrain CONFIG.toml [section.key=value ...] [options]      train
   mltrain init FOLDER [section.key=value ...] [options]      look at the data, write a config
   mltrain check CONFIG.toml|FOLDER [section.key=value ...]   look at the data, estimate the run
+  mltrain report RUN [RUN2 ...] [--out FILE]                 runs as one page, RUN/report.html
   mltrain shapes-export DIR [key=value ...]                  write the built-in data in COCO format
 
 Options of training:
@@ -17,10 +18,15 @@ Options of training:
   --device DEVICE     cpu, cuda or cuda:N (default: the config's device, "auto")
   --print-config      print every value and where it comes from, and stop
   --quiet             warnings and results only
+  --no-report         do not write report.html at every epoch
 
 Options of init:
   --from WEIGHTS      start from a checkpoint, ours or another program's
   --out CONFIG.toml   the config to write (default: FOLDER's name, here)
+
+Options of report:
+  --out FILE          the page to write (default: RUN/report.html; of several runs
+                      RUN/comparison.html)
 
 Keys of shapes-export: seed, image_size, train, val, test (pictures per split), jpeg, jpeg_quality
 

@@ -1,4 +1,6 @@
 // mltrain: trains a classifier, checks a data set, exports the built-in one.
+#include <sys/utsname.h>
+
 #include <filesystem>
 
 #include <fmt/ranges.h>
@@ -9,7 +11,9 @@
 #include "app/init.h"
 #include "app/progress.h"
 #include "app/program.h"
+#include "app/report.h"
 #include "core/kernels.h"
+#include "core/parallel.h"
 #include "data/file.h"
 #include "data/formats/shapes.h"
 #include "train/checkpoint.h"
@@ -84,6 +88,15 @@ RunFolder make_run_folder(const LoadedConfig& config, const TrainCommand& comman
   return folder;
 }
 
+// One line for the log: what computes. The report shows the lines that begin like it.
+std::string environment(Device device) {
+  utsname system = {};
+  ::uname(&system);
+  return fmt::format("mltrain {} (compiled by {}), {} {} {}, {} compute threads on {} processors, "
+                     "device {}", kVersion, __VERSION__, system.sysname, system.release,
+                     system.machine, compute_threads(), usable_processors(), device.str());
+}
+
 ExitCode execute(const TrainCommand& command) {
   install_stop_handlers();  // first, so that a signal while a large state is read also gives 75
   const bool resuming = !command.resume.empty();
@@ -123,7 +136,11 @@ ExitCode execute(const TrainCommand& command) {
   }
   const FolderLock lock(folder.root);  // two processes must not save to the same run
   log.message("run folder: " + folder.root.string());
+  log.message(environment(device));
   trainer.open(folder);
+  if (!command.no_report) {
+    add_report(log, folder, config.config, trainer.splits());
+  }
   if (!more_epochs.empty()) {
     log.warning(more_epochs);
     write_file_atomically(folder.config(), to_toml(config.config, config.origins));
@@ -155,6 +172,8 @@ ExitCode execute(const CheckCommand& command) {
 }
 
 ExitCode execute(const InitCommand& command) { return init_config(command); }
+
+ExitCode execute(const ReportCommand& command) { return write_report(command); }
 
 ExitCode execute(const ShapesExportCommand& command) {
   export_shapes(command.folder, command.options);

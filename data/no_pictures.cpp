@@ -3,6 +3,7 @@
 #include "core/error.h"
 #include "data/formats/shapes.h"
 #include "data/formats/voc.h"
+#include "data/image_encode.h"
 #include "data/image_formats.h"
 #include "data/text.h"
 
@@ -21,6 +22,12 @@ Image decode_bmp(const EncodedImage& file) { absent(file.name, "BMP decoder"); }
 Image decode_tga(const EncodedImage& file) { absent(file.name, "TGA decoder"); }
 Image decode_webp(const EncodedImage& file) { absent(file.name, "WebP decoder"); }
 Image decode_tiff(const EncodedImage& file) { absent(file.name, "TIFF decoder"); }
+std::vector<uint8_t> encode_png(const Image&, const std::string& name) {
+  absent(name, "PNG encoder");
+}
+std::vector<uint8_t> encode_jpeg(const Image&, int, const std::string& name) {
+  absent(name, "JPEG encoder");
+}
 bool looks_like_tga(std::span<const uint8_t>) { return false; }
 std::vector<VocObject> parse_voc(std::string_view, const std::string& name) {
   absent(name, "reader of VOC annotations");

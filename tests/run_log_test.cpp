@@ -1,9 +1,11 @@
 // The run's log: what its files contain, how they are truncated, and that sinks get every event.
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <limits>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <doctest/doctest.h>
@@ -142,6 +144,34 @@ TEST_CASE("events are valid JSON whatever is in them") {
   CHECK_EQ(parsed(lines[2])["epoch"].GetInt64(), 2);
   CHECK(parsed(lines[2])["loss"].IsNull());
   CHECK_EQ(parsed(lines[2])["lr"].GetDouble(), 1e-300);
+}
+
+TEST_CASE("pictures a second: counted from the step before, without validation") {
+  const TemporaryFolder folder;
+  const mld::RunFolder run{folder.path()};
+  mld::RunLog log;
+  log.open(run, 0);
+  const auto pause = [] { std::this_thread::sleep_for(std::chrono::milliseconds(100)); };
+  pause();
+  log.step({.batch = 1, .batches = 2, .step = 1, .images = 50});  // logged: the first
+  log.step({.batch = 2, .batches = 2, .step = 2, .images = 50});  // logged: the epoch's last
+  pause();
+  log.epoch(epoch(0, 0));
+  pause();
+  log.step({.batch = 2, .batches = 2, .step = 12, .images = 10});
+  std::vector<double> speeds;
+  for (const std::string& line : lines_of(read_file(run.events()))) {
+    rapidjson::Document event;
+    event.Parse(line.c_str());
+    if (event.HasMember("images_per_second")) {
+      speeds.push_back(event["images_per_second"].GetDouble());
+    }
+  }
+  REQUIRE(speeds.size() == 3);
+  CHECK(speeds[0] <= 500);  // 50 in at least 0.1 s, however busy the machine
+  CHECK(speeds[1] > 0);
+  CHECK(speeds[2] <= 100);  // and not the 60 since the first step in 0.3 s
+  CHECK(speeds[2] > 0);
 }
 
 TEST_CASE("every sink hears every event, in order; the folder's also what was said before it") {

@@ -6,6 +6,7 @@
 #include "data/json_writer.h"
 #include "data/text.h"
 #include "train/finite.h"
+#include "train/metric_definitions.h"
 #include "train/thresholds.h"
 
 namespace mld {
@@ -143,6 +144,21 @@ std::vector<NamedValue> named_metrics(const Evaluation& e) {
     std::ranges::copy(named_values(*e.zero_shot), std::back_inserter(metrics));
   }
   return metrics;
+}
+
+std::map<std::string, std::string> metric_definitions() {
+  Evaluation multi_label, single_label;
+  multi_label.has_unknown = multi_label.has_empty = true;
+  multi_label.fitted.emplace();
+  multi_label.zero_shot.emplace();
+  single_label.single_label = single_label.partial = true;
+  std::map<std::string, std::string> all;
+  for (const Evaluation* evaluation : {&multi_label, &single_label}) {
+    for (const NamedValue& metric : named_metrics(*evaluation)) {
+      all[metric.key] = metric.meaning;
+    }
+  }
+  return all;
 }
 
 double Evaluation::metric(const std::string& name) const {

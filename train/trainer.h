@@ -37,6 +37,9 @@ class Trainer {
   // The size of the run's files.
   RunBytes bytes_on_disk() const { return run_bytes(model(), config_); }
 
+  // The data; they live as long as the trainer.
+  const Splits& splits() const { return data_.splits; }
+
   // Sets the folder to save to; continues from its saved state if it has one.
   // Errors: DataError for a state that cannot be read or does not fit the data.
   void open(const RunFolder& folder);

@@ -1,0 +1,85 @@
+#include "app/report/kept_evaluation.h"
+
+#include <cmath>
+#include <set>
+
+#include <rapidjson/document.h>
+
+#include "core/error.h"
+#include "data/file.h"
+#include "data/text.h"
+
+namespace mld {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::optional<double> number_in(const rapidjson::Value& object, const char* name) {
+  const auto found = object.FindMember(name);
+  const bool number = found != object.MemberEnd() && found->value.IsNumber();
+  return number ? std::optional(found->value.GetDouble()) : std::nullopt;
+}
+
+int64_t count_in(const rapidjson::Value& object, const char* name) {
+  const double value = number_in(object, name).value_or(0);
+  return value >= 0 && value < 9e15 ? static_cast<int64_t>(value) : 0;
+}
+
+KeptEvaluation::PerClass class_of(const rapidjson::Value& object, const std::string& file) {
+  require<DataError>(object.IsObject() && object.HasMember("name") && object["name"].IsString(),
+                     "{}: per_class: a class without a name", file);
+  KeptEvaluation::PerClass one{.name = {object["name"].GetString(),
+                                        object["name"].GetStringLength()},
+                               .positives = count_in(object, "positives"),
+                               .ap = number_in(object, "ap").value_or(NAN),
+                               .precision = number_in(object, "precision").value_or(NAN),
+                               .recall = number_in(object, "recall").value_or(NAN),
+                               .f1 = number_in(object, "f1").value_or(NAN),
+                               .threshold = number_in(object, "threshold")};
+  const auto seen = object.FindMember("seen");
+  one.seen = seen == object.MemberEnd() || !seen->value.IsBool() || seen->value.GetBool();
+  return one;
+}
+
+}  // namespace
+
+std::optional<double> KeptEvaluation::metric(std::string_view name) const {
+  for (const auto& [key, value] : metrics) {
+    if (key == name) {
+      return value;
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<KeptEvaluation> read_kept_evaluation(const RunFolder& folder) {
+  constexpr int64_t kMostBytes = int64_t{256} << 20;
+  static const std::set<std::string> not_metrics = {"samples", "skipped",
+                                                    "classes_without_positives"};
+  const fs::path path = folder.val() / "metrics.json";
+  if (!fs::exists(path)) {
+    return std::nullopt;
+  }
+  const std::string text = read_text_file(path, kMostBytes), file = printable(path.native());
+  rapidjson::Document json;
+  json.Parse<rapidjson::kParseIterativeFlag>(text.data(), text.size());
+  require<DataError>(!json.HasParseError() && json.IsObject(),
+                     "{}: not a JSON object; mlinfer eval measures again", file);
+  KeptEvaluation result{.samples = count_in(json, "samples"), .skipped = count_in(json, "skipped"),
+                        .metrics = {}, .classes = {}};
+  for (const auto& member : json.GetObject()) {
+    const std::string name(member.name.GetString(), member.name.GetStringLength());
+    if (member.value.IsNumber() && !not_metrics.contains(name)) {
+      result.metrics.emplace_back(name, member.value.GetDouble());
+    }
+  }
+  if (const auto classes = json.FindMember("per_class");
+      classes != json.MemberEnd() && classes->value.IsArray()) {
+    for (const rapidjson::Value& one : classes->value.GetArray()) {
+      result.classes.push_back(class_of(one, file));
+    }
+  }
+  return result;
+}
+
+}  // namespace mld

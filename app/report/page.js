@@ -1,0 +1,83 @@
+{{%AUTOESCAPE context="JAVASCRIPT"}}
+"use strict";
+/* Everything can be read without this script: it makes tables sortable and searchable and gives
+   pictures with an overlay a slider. */
+
+/* The value a cell is sorted by: data-value if it has one, else its text; numbers as numbers. */
+function cellValue(row, column, numeric) {
+  const cell = row.cells[column];
+  const text = cell.dataset.value ?? cell.textContent.trim();
+  if (!numeric) {
+    return text.toLowerCase();
+  }
+  const number = parseFloat(text);
+  return Number.isNaN(number) ? -Infinity : number;
+}
+
+function sortTable(table, header) {
+  const headers = [...header.parentNode.cells];
+  const column = headers.indexOf(header);
+  const numeric = header.classList.contains("number");
+  const before = header.getAttribute("aria-sort");
+  /* Numbers: the largest first; names from A on. */
+  const ascending = before === "none" ? !numeric : before === "descending";
+  const body = table.tBodies[0];
+  const rows = [...body.rows].map((row) => [cellValue(row, column, numeric), row]);
+  const collator = new Intl.Collator(undefined, { numeric: true });
+  const compare = numeric ? (a, b) => a[0] - b[0] || 0 : (a, b) => collator.compare(a[0], b[0]);
+  rows.sort(ascending ? compare : (a, b) => compare(b, a));
+  body.append(...rows.map((pair) => pair[1]));
+  for (const other of headers) {
+    if (other.hasAttribute("aria-sort")) {
+      other.setAttribute("aria-sort", "none");
+    }
+  }
+  header.setAttribute("aria-sort", ascending ? "ascending" : "descending");
+}
+
+function makeSortable(table) {
+  for (const header of table.tHead.rows[0].cells) {
+    header.querySelector("button")?.addEventListener("click", () => sortTable(table, header));
+  }
+}
+
+/* A search field in front of the table: shows the rows that contain all its words. */
+function makeFilterable(table) {
+  const rows = [...table.tBodies[0].rows].map((row) => [row.textContent.toLowerCase(), row]);
+  const label = document.createElement("label");
+  label.className = "filter";
+  const field = document.createElement("input");
+  field.type = "search";
+  const count = document.createElement("span");
+  count.setAttribute("role", "status");
+  label.append(table.dataset.filter + " ", field, " ", count);
+  field.addEventListener("input", () => {
+    const words = field.value.toLowerCase().split(/\s+/);
+    let shown = 0;
+    for (const [text, row] of rows) {
+      row.hidden = !words.every((word) => text.includes(word));
+      shown += row.hidden ? 0 : 1;
+    }
+    count.textContent = shown + " of " + rows.length;
+  });
+  (table.closest(".scroll") ?? table).before(label);
+}
+
+/* Sets how strongly the second picture of a stack covers the first. */
+function addSlider(figure) {
+  const over = figure.querySelector(".stack img + img");
+  if (over === null) {
+    return;
+  }
+  const slider = document.createElement("input");
+  slider.type = "range";
+  slider.max = "100";
+  slider.value = "60";
+  slider.setAttribute("aria-label", "Strength of the overlay, percent");
+  slider.addEventListener("input", () => { over.style.opacity = slider.value / 100; });
+  figure.append(slider);
+}
+
+document.querySelectorAll("table.sortable").forEach(makeSortable);
+document.querySelectorAll("table[data-filter]").forEach(makeFilterable);
+document.querySelectorAll("figure.overlay").forEach(addSlider);

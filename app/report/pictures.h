@@ -1,0 +1,36 @@
+// Small pictures inside a page, as many as its size allows.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "app/report/slots.h"
+#include "data/image.h"
+
+namespace mld {
+
+// A JPEG file of at most `side` pixels a side; smaller pictures keep their size.
+// Errors: Error in a build without MLD_PICTURES.
+std::vector<uint8_t> thumbnail(const Image& image, int side);
+
+// The bytes of a page that pictures may take; those that do not fit are counted and left out.
+class PictureBudget {
+ public:
+  explicit PictureBudget(size_t bytes) : left_(bytes) {}
+
+  // Adds the section {{#name}}, with the picture in {{>IMAGE}}, and returns it for its other
+  // variables; nullopt if the picture does not fit. `alt`: the picture in words.
+  std::optional<Slots> add(const Slots& to, const char* name, std::span<const uint8_t> jpeg,
+                          std::string_view alt);
+  int64_t added() const { return added_; }
+  int64_t left_out() const { return left_out_; }
+
+ private:
+  size_t left_;
+  int64_t added_ = 0, left_out_ = 0;
+};
+
+}  // namespace mld

@@ -1,0 +1,129 @@
+// report.html as the programs write it: while training, and by `mltrain report`.
+#include <doctest/doctest.h>
+#include <fmt/core.h>
+
+#include "tests/program.h"
+
+namespace {
+
+using namespace mld::test;
+
+// The report of a folder, written anew.
+std::string report_of(const fs::path& run, const TemporaryFolder& folder) {
+  const Program program("mltrain", {"report", run.string(), "--out",
+                                    (folder.path() / "page.html").string()}, folder);
+  REQUIRE(program.wait() == 0);
+  CHECK(program.out() == (folder.path() / "page.html").string() + "\n");
+  return read_file(folder.path() / "page.html");
+}
+
+bool has_section(const std::string& page, const std::string& id) {
+  return page.find("<section id=\"" + id + "\"") != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("training writes report.html; mltrain report writes it again, and one of several runs") {
+  const TemporaryFolder folder;
+  const fs::path& run = trained_run();
+  const std::string page = read_file(run / "report.html");
+  for (const char* id : {"summary", "curves", "data", "metrics", "config", "log"}) {
+    CAPTURE(id);
+    CHECK(has_section(page, id));
+  }
+  CHECK_FALSE(has_section(page, "zero-shot"));
+  CHECK(contains(page, "3 of 3 epochs"));
+  CHECK(contains(page, "aria-label=\"Loss in training\""));
+  CHECK(contains(page, "aria-label=\"mAP on val, percent\""));
+  CHECK(contains(page, "Training picture: "));
+  CHECK(contains(report_of(run, folder), "3 of 3 epochs"));
+
+  fs::copy(run, folder.path() / "second", fs::copy_options::recursive);
+  const Program both("mltrain", {"report", run.string(), (folder.path() / "second/").string(),
+                                 "--out", (folder.path() / "both.html").string()}, folder);
+  REQUIRE(both.wait() == 0);
+  const std::string two = read_file(folder.path() / "both.html");
+  CHECK(contains(two, "<td class=\"number\">+0.00</td>"));
+  CHECK(contains(two, "second, averaged weights"));
+}
+
+TEST_CASE("a run folder that lacks things gets a report that says so") {
+  const TemporaryFolder folder;
+  const fs::path run = folder.path() / "run";
+  fs::create_directories(run);
+  fs::copy_file(trained_run() / "config.toml", run / "config.toml");
+  std::string page = report_of(run, folder);
+  CHECK(contains(page, "not validated yet"));
+  CHECK(contains(page, "results.csv"));
+  CHECK_FALSE(has_section(page, "curves"));
+  CHECK_FALSE(has_section(page, "metrics"));
+  // Before the first validation, and a row that a kill left.
+  folder.write("run/results.csv", "epoch,step,loss,lr,metric,val_raw,val_ema,best,seconds\n"
+                                  "1,6,2.5,0.001,mAP,,,-1,3.5\n2,1");
+  folder.write("run/val/metrics.json", "{");
+  page = report_of(run, folder);
+  CHECK(contains(page, "results.csv:3: not a complete row"));
+  CHECK(contains(page, "metrics.json: not a JSON object"));
+  CHECK(contains(page, "1 of 3 epochs"));
+}
+
+TEST_CASE("runs of one label a picture, of unseen classes, and without a report") {
+  const TemporaryFolder folder;
+  const fs::path run = folder.path() / "run";
+  REQUIRE(mld::test::run("mltrain",
+              {source_dir() + "/configs/shapes_zero_shot.toml", "model.backbone=" + kTinyBackbone,
+               "data.image_size=32", "data.train_size=64", "data.val_size=32",
+               "model.embed_dim=32", "train.epochs=1", "train.batch_size=16", "threads=2",
+               "--out", run.string(), "--quiet"}, folder) == 0);
+  const std::string page = read_file(run / "report.html");
+  CHECK(has_section(page, "zero-shot"));
+  CHECK(contains(page, "Unseen classes, 9"));
+  CHECK(contains(page, "Seen classes, 27"));
+
+  for (int i = 0; i < 16; ++i) {
+    folder.write_picture(fmt::format("data/{}/{}/{}.ppm", i < 8 ? "train" : "val",
+                                     i % 2 == 0 ? "<i>a" : "b", i), 15 * i);
+  }
+  const fs::path single = folder.path() / "single";
+  const std::vector<std::string> arguments = {
+      "model.backbone=" + kTinyBackbone, "data.root=" + (folder.path() / "data").string(),
+      "data.image_size=32", "task=single-label", "loss.name=ce", "train.best_metric=top1",
+      "model.head=gap", "train.epochs=1", "train.batch_size=4", "threads=2"};
+  folder.write("c.toml", "");
+  std::vector<std::string> training = {(folder.path() / "c.toml").string(), "--out",
+                                       single.string(), "--quiet"};
+  training.insert(training.end(), arguments.begin(), arguments.end());
+  REQUIRE(mld::test::run("mltrain", training, folder) == 0);
+  const std::string labels = read_file(single / "report.html");
+  CHECK(contains(labels, "top1"));
+  CHECK(contains(labels, "&lt;i&gt;a"));
+  CHECK(labels.find("<i>a") == std::string::npos);
+
+  training[2] = (folder.path() / "none").string();
+  training.push_back("--no-report");
+  REQUIRE(mld::test::run("mltrain", training, folder) == 0);
+  CHECK_FALSE(fs::exists(folder.path() / "none/report.html"));
+  CHECK(read_file(last(single)) == read_file(last(folder.path() / "none")));
+}
+
+TEST_CASE("a report that cannot be written is a warning; what is no run is an error") {
+  const TemporaryFolder folder;
+  const fs::path run = folder.path() / "run";
+  fs::copy(trained_run(), run, fs::copy_options::recursive);
+  fs::remove(run / "report.html");
+  fs::create_directories(run / "report.html/in the way");
+  const Program resumed("mltrain", {"--resume", run.string(), "train.epochs=4", "--quiet"}, folder);
+  CHECK(resumed.wait() == 0);
+  CHECK(contains(resumed.err(), "report.html: not written: "));
+  CHECK(lines_of(run / "results.csv").size() == 5);  // the header and four epochs
+  const std::string page = report_of(run, folder);
+  CHECK(contains(page, ">resumed</bdi>"));
+  CHECK(contains(page, "4 of 4 epochs"));
+
+  const Program program("mltrain", {"report", (folder.path() / "nothing").string()}, folder);
+  CHECK(program.wait() == 3);
+  CHECK(contains(program.err(), "no run folder: it has no config.toml"));
+  const Program none("mltrain", {"report"}, folder);
+  CHECK(none.wait() == 2);
+  CHECK(contains(none.err(), "report: no run folder given"));
+}
