@@ -10,6 +10,7 @@
 
 #include "app/class_table.h"
 #include "app/program.h"
+#include "app/terminal.h"
 #include "core/kernels.h"
 #include "core/memory.h"
 #include "data/formats/format.h"
@@ -34,7 +35,7 @@ static void print_split(const char* name, const Dataset& data, const DatasetRepo
   if (report.largest_side > 0) {
     print(stdout, "  sides from {} to {} pixels\n", report.smallest_side, report.largest_side);
   }
-  print(stdout, "{}", class_table(report.class_names, report.positives));
+  print(stdout, "{}", class_table(report.class_names, report.positives, stdout_style().utf8));
   for (size_t n = 0; n < report.label_histogram.size(); ++n) {
     if (report.label_histogram[n] > 0) {
       print(stdout, "  {}: {}\n", counted(static_cast<int64_t>(n), "label"),

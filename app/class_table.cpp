@@ -10,12 +10,14 @@
 
 namespace mld {
 
-static std::string histogram_bar(int64_t count, int64_t largest) {
+static std::string histogram_bar(int64_t count, int64_t largest, bool utf8) {
   constexpr int64_t kWidth = 30;
-  return fmt::format("{:▇<{}}", "", largest > 0 ? (count * kWidth + largest - 1) / largest : 0);
+  const int64_t length = largest > 0 ? (count * kWidth + largest - 1) / largest : 0;
+  return utf8 ? fmt::format("{:▇<{}}", "", length) : fmt::format("{:#<{}}", "", length);
 }
 
-std::string class_table(std::span<const std::string> names, std::span<const int64_t> counts) {
+std::string class_table(std::span<const std::string> names, std::span<const int64_t> counts,
+                        bool utf8) {
   constexpr size_t kMostShown = 40, kEnds = 15;
   const size_t n = names.size();
   std::vector<size_t> order(n);
@@ -35,7 +37,7 @@ std::string class_table(std::span<const std::string> names, std::span<const int6
     }
     const size_t k = order[i];
     text += fmt::format("  {:<24} {:>7} {}\n", printable(names[k]), counts[k],
-                        histogram_bar(counts[k], largest));
+                        histogram_bar(counts[k], largest, utf8));
   }
   return text;
 }

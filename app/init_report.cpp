@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "app/class_table.h"
+#include "app/terminal.h"
 #include "core/error.h"
 #include "data/split_warnings.h"
 #include "data/text.h"
@@ -125,7 +126,8 @@ void print_data(const Config& config, const Splits& splits, const Dataset* test,
                                 printable(fs::path(config.data.val_list).filename().native()))
                         .c_str(),
               counted(train.samples, "picture").c_str());
-  std::fputs(class_table(train.class_names, train.positives).c_str(), stdout);
+  std::fputs(class_table(train.class_names, train.positives, stdout_style().utf8).c_str(),
+             stdout);
   const Oddities odd = oddities(splits, test, train, val, root);
   if (!odd.empty()) {
     std::printf("to know:\n");

@@ -149,6 +149,9 @@ ExitCode execute(const TrainCommand& command) {
   log.end(code);
   if (code == ExitCode::stopped) {
     log.message("stopped; continue with: mltrain --resume " + folder.root.string());
+    if (command.quiet && stderr_style().terminal) {
+      write_stderr("\n");  // behind the terminal's ^C
+    }
   }
   return code;
 }

@@ -8,6 +8,7 @@
 #include "app/picture_batches.h"
 #include "app/program.h"
 #include "app/recognizer.h"
+#include "app/terminal.h"
 #include "core/kernels.h"
 #include "data/json_writer.h"
 #include "data/text.h"
@@ -56,8 +57,12 @@ std::vector<Prediction> choose(std::span<const float> scores,
   return chosen;
 }
 
+// Beside a bar a label's percentage, mark and name need so many columns, of the terminal's.
+constexpr int kLabelColumns = 28, kLongestBar = 20;
+
+// As text with bars if `out` is a terminal: what scripts read stays as it is.
 void print_labels(const fs::path& file, const std::vector<Prediction>& labels,
-                  const PredictCommand& command, bool marks) {
+                  const PredictCommand& command, bool marks, const TerminalStyle& out) {
   if (command.json) {
     JsonWriter json;
     json.object().member("file", file.native()).key("labels").array();
@@ -85,9 +90,12 @@ void print_labels(const fs::path& file, const std::vector<Prediction>& labels,
     return;
   }
   print(stdout, "{}\n", printable(file.native()));
+  const int cells = out.terminal ? std::clamp(out.width - kLabelColumns, 0, kLongestBar) : 0;
   for (const Prediction& p : labels) {
-    print(stdout, "  {:5.1f} % {} {}{}\n", 100.0 * static_cast<double>(p.score),
-          p.above ? '+' : ' ', printable(p.label->name), p.label->seen ? "" : " *");
+    const double score = double{p.score};
+    const std::string bar = cells > 0 ? filled_bar(score, cells, out) + " " : "";
+    print(stdout, "  {:5.1f} % {}{} {}{}\n", 100.0 * score, bar, p.above ? '+' : ' ',
+          printable(p.label->name), p.label->seen ? "" : " *");
   }
 }
 
@@ -109,6 +117,7 @@ ExitCode execute(const PredictCommand& command) {
                       "what else a picture may show", command.asked.option);
   const std::vector<double> thresholds = thresholds_of(command, *recognizer);
   const bool marks = recognizer->tells_seen();
+  const TerminalStyle out = stdout_style();
   PictureBatches pictures(command, recognizer->preprocess(), progress_style());
   if (command.csv) {
     print(stdout, "file,label,id,score,above{}\n", marks ? ",seen" : "");
@@ -123,7 +132,7 @@ ExitCode execute(const PredictCommand& command) {
       print_labels(pictures.file(*batch, row),
                    choose(std::span(scores).subspan(row * labels.size(), labels.size()), labels,
                           thresholds, command.top_k),
-                   command, marks);
+                   command, marks, out);
     }
   }
   return pictures.finish();

@@ -42,6 +42,7 @@ ExitCode execute(const PrintText& print) {
 int run_program(const char* name, int argc, char** argv,
                 const std::function<ExitCode(const std::vector<std::string>&)>& body) {
   restart_with_passive_waiting(argv);
+  clear_line_when_killed();
   try {
     const ExitCode code = body({argv + std::min(argc, 1), argv + argc});
     if (std::fflush(stdout) != 0) {

@@ -1,11 +1,7 @@
 #include "app/progress.h"
 
-#include <sys/ioctl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <utility>
 
 #include <fmt/core.h>
@@ -18,29 +14,7 @@ namespace {
 constexpr double kRedrawSeconds = 0.1, kLineSeconds = 30;  // between two drawings
 constexpr double kMemory = 0.98;  // decay per step: averages over about the last 50 steps
 
-bool environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value != nullptr && *value != '\0';
-}
-
 }  // namespace
-
-TerminalStyle stderr_style() {
-  TerminalStyle style;
-  const char* term = std::getenv("TERM");
-  const bool dumb = term != nullptr && std::string_view(term) == "dumb";
-  style.terminal = ::isatty(STDERR_FILENO) == 1 && !dumb;
-  style.color = style.terminal && !environment("NO_COLOR");
-  winsize size{};
-  if (style.terminal && ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
-    style.width = size.ws_col;
-  }
-  return style;
-}
-
-std::string colored(std::string_view text, int ansi, const TerminalStyle& style) {
-  return style.color ? fmt::format("\x1b[{}m{}\x1b[0m", ansi, text) : std::string(text);
-}
 
 std::string progress_bar(double fraction, int cells) {
   const int full = std::clamp(static_cast<int>(fraction * cells), 0, cells);
@@ -83,16 +57,19 @@ void PictureProgress::done(int64_t pictures) {
     return;
   }
   const double seconds = line_.now() - began_;
-  std::string text = fmt::format(
-      "{} {}/{} pictures",
-      progress_bar(static_cast<double>(pictures) / static_cast<double>(pictures_), 20), pictures,
-      pictures_);
+  const double fraction = static_cast<double>(pictures) / static_cast<double>(pictures_);
+  const std::string counts = fmt::format("{}/{} pictures", pictures, pictures_);
+  std::string rate, eta;
   if (seconds > 0 && pictures > 0) {
-    const double rate = static_cast<double>(pictures) / seconds;
-    text += fmt::format("  {:.1f} a second  ETA {}", rate,
-                        format_duration(static_cast<double>(pictures_ - pictures) / rate));
+    const double each = seconds / static_cast<double>(pictures);
+    const auto left = static_cast<double>(pictures_ - pictures);
+    rate = fmt::format("  {:.1f} a second", 1 / each);
+    eta = fmt::format("  ETA {}", format_duration(left * each));
   }
-  line_.draw(text);
+  const std::string wordings[] = {progress_bar(fraction, 20) + " " + counts + rate + eta,
+                                  progress_bar(fraction, 10) + " " + counts + eta, counts + eta,
+                                  fmt::format("{:.0f} %{}", 100 * fraction, eta)};
+  line_.draw(first_fitting(wordings, line_.style()));
 }
 
 Progress::Progress(const TerminalStyle& style, bool quiet, ProgressLine::Write write,
@@ -109,8 +86,10 @@ void Progress::note(const Note& note) {
 }
 
 void Progress::epoch(const EpochReport& report) {
-  line_.print(epoch_line(report));
-  last_step_ = -1;  // what comes until the next step is not training time
+  const TerminalStyle& style = line_.style();
+  const int width = style.terminal ? style.width - 1 : 0;
+  line_.print(epoch_line(report, {.width = width, .utf8 = style.utf8}));
+  epoch_ended_ = true;
 }
 
 void Progress::step(const StepReport& report) {
@@ -118,12 +97,17 @@ void Progress::step(const StepReport& report) {
     return;
   }
   const double now = line_.now();
-  if (last_step_ >= 0) {
+  if (epoch_ended_ && last_step_ >= 0) {  // validation, saving, and then this step
+    const double step = steps_ > 0 ? seconds_ / steps_ : 0;
+    pause_seconds_ += std::max(now - last_step_ - step, 0.0);
+    ++pauses_;
+  } else if (last_step_ >= 0) {
     steps_ = kMemory * steps_ + 1;
     images_ = kMemory * images_ + static_cast<double>(report.images);
     seconds_ = kMemory * seconds_ + (now - last_step_);
   }
   last_step_ = now;
+  epoch_ended_ = false;
   if (line_.due()) {
     line_.draw(describe(report));
   }
@@ -132,21 +116,36 @@ void Progress::step(const StepReport& report) {
 std::string Progress::describe(const StepReport& report) const {
   const double fraction = static_cast<double>(report.batch) /
                           static_cast<double>(std::max<int64_t>(report.batches, 1));
-  std::string text = fmt::format("epoch {}/{} ", report.epoch + 1, report.epochs);
-  text += line_.style().terminal ? progress_bar(fraction, 20)
-                                 : fmt::format("batch {}/{}", report.batch, report.batches);
-  text += fmt::format("  loss {:.4g}  lr {:.2e}", report.loss, report.lr);
+  const std::string epoch = fmt::format("epoch {}/{} ", report.epoch + 1, report.epochs);
+  const std::string loss = fmt::format("  loss {:.4g}", report.loss);
+  const std::string lr = fmt::format("  lr {:.2e}", report.lr);
+  std::string rate, eta;
   if (seconds_ > 0) {
-    text += fmt::format("  {:.1f} images/s  ETA {}", images_per_second(),
-                        format_duration(eta_seconds(report)));
+    rate = fmt::format("  {:.1f} images/s", images_per_second());
+    eta = fmt::format("  ETA {}", format_duration(eta_seconds(report)));
   }
-  return text;
+  if (!line_.style().terminal) {
+    return fmt::format("{}batch {}/{}", epoch, report.batch, report.batches) + loss + lr + rate +
+           eta;
+  }
+  const std::string percent = fmt::format("{:.0f} %", 100 * fraction);
+  const std::string wordings[] = {
+      epoch + progress_bar(fraction, 20) + loss + lr + rate + eta,
+      epoch + progress_bar(fraction, 10) + loss + rate + eta,
+      epoch + progress_bar(fraction, 10) + loss + eta,
+      epoch + percent + loss + eta,
+      epoch + percent + eta,
+      fmt::format("{}/{} {}{}", report.epoch + 1, report.epochs, percent, eta)};
+  return first_fitting(wordings, line_.style());
 }
 
-// Training time only, without validations.
+// With a pause after this epoch and after each that is left.
 double Progress::eta_seconds(const StepReport& report) const {
   const int64_t left = (report.epochs - report.epoch) * report.batches - report.batch;
-  return steps_ > 0 ? static_cast<double>(left) * seconds_ / steps_ : -1;
+  const double pause = pauses_ > 0 ? pause_seconds_ / pauses_ : 0;
+  return steps_ > 0 ? static_cast<double>(left) * seconds_ / steps_ +
+                          static_cast<double>(report.epochs - report.epoch) * pause
+                    : -1;
 }
 
 // Failing silently: a run goes on without its reader.

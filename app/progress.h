@@ -8,24 +8,13 @@
 #include <string_view>
 #include <utility>
 
+#include "app/terminal.h"
 #include "train/run_log.h"
 
 namespace mld {
 
-struct TerminalStyle {
-  bool terminal = false;  // can redraw a line
-  bool color = false;
-  int width = 80;  // columns
-};
-
-// Stderr's: no terminal if TERM is "dumb"; colours unless NO_COLOR is set and not empty.
-TerminalStyle stderr_style();
-
-// Text in one of the basic colours (ANSI 31 red, 32 green, 33 yellow, 1 bold) if colours are on.
-std::string colored(std::string_view text, int ansi, const TerminalStyle& style);
-
 // One line about how far something is, and other lines above it. On a terminal it is redrawn within
-// the width, elsewhere each is a line of its own.
+// the width and removed in the end, however that comes; elsewhere each is a line of its own.
 class ProgressLine {
  public:
   using Write = std::function<void(std::string_view)>;
@@ -33,6 +22,8 @@ class ProgressLine {
 
   ProgressLine(const TerminalStyle& style, Write write, Clock clock)
       : style_(style), write_(std::move(write)), clock_(std::move(clock)) {}
+  ProgressLine(ProgressLine&&) = default;
+  ~ProgressLine() { clear(); }
 
   const TerminalStyle& style() const { return style_; }
   double now() const { return clock_(); }
@@ -78,7 +69,9 @@ std::function<void(int64_t done, int64_t bytes)> reading_progress(std::string wh
                                                                   ProgressLine line);
 
 // Progress, messages and a line per epoch; quiet: warnings and the epochs' lines only. Validation
-// and saving, between an epoch's line and the next step, do not count as training time.
+// and saving, between an epoch's last step and the next one's first, do not slow the rate down, but
+// the estimate counts the mean of those seen, once per epoch that is left. On narrow terminals the
+// line says less.
 class Progress : public LogSink {
  public:
   Progress(const TerminalStyle& style, bool quiet, ProgressLine::Write write,
@@ -96,7 +89,9 @@ class Progress : public LogSink {
 
   ProgressLine line_;
   bool quiet_;
-  double last_step_ = -1;  // its time; negative: paused
+  double last_step_ = -1;   // its time; negative: none yet
+  bool epoch_ended_ = false;  // since the last step
+  double pauses_ = 0, pause_seconds_ = 0;  // between epochs
   // Recent steps, pictures and seconds, older ones with less weight.
   double steps_ = 0, images_ = 0, seconds_ = 0;
 };

@@ -10,34 +10,13 @@
 #include <utility>
 
 #include "core/error.h"
+#include "data/label_statistics.h"
 #include "data/loader.h"
 #include "data/picture_files.h"
 #include "data/text.h"
 
 namespace mld {
 namespace {
-
-void count_labels(const Dataset& data, DatasetReport& report) {
-  const size_t classes = data.class_names().size();
-  report.samples = data.size();
-  report.class_names = data.class_names();
-  report.positives.assign(classes, 0);
-  report.unknown.assign(classes, 0);
-  report.label_histogram.assign(1, 0);
-  for (int64_t i = 0; i < data.size(); ++i) {
-    size_t present = 0;
-    for (const LabelEntry& entry : data.labels(i)) {
-      const auto k = static_cast<size_t>(entry.column);
-      report.positives[k] += entry.label == Label::present;
-      report.unknown[k] += entry.label == Label::unknown;
-      present += entry.label == Label::present;
-    }
-    if (present >= report.label_histogram.size()) {
-      report.label_histogram.resize(present + 1, 0);
-    }
-    ++report.label_histogram[present];
-  }
-}
 
 // State shared by the threads that check pictures.
 struct Progress {
@@ -115,7 +94,12 @@ std::vector<std::string> DatasetReport::picture_notes() const {
 DatasetReport inspect(const Dataset& data, bool decode_all, int workers) {
   DatasetReport report;
   report.decoded = decode_all;
-  count_labels(data, report);
+  LabelCounts labels = count_labels(data);
+  report.samples = labels.pictures;
+  report.class_names = data.class_names();
+  report.positives = std::move(labels.present);
+  report.unknown = std::move(labels.unknown);
+  report.label_histogram = std::move(labels.labels_histogram);
   Progress progress;
   {
     std::vector<std::jthread> threads;

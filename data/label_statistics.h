@@ -19,11 +19,11 @@ LabelCounts count_labels(const Dataset& data);
 // Which of the commonest classes are shown together.
 struct CoOccurrence {
   std::vector<int64_t> classes;        // [T] columns: most pictures first, then the lower column
-  std::vector<int64_t> together;       // [T, T] pictures that show both; the diagonal: that show one
+  std::vector<int64_t> together;       // [T, T] pictures that show both i and j
   std::vector<int64_t> known;          // [T, T] pictures that show i and whose label j is known
 
-  // P(j | i): the share of the pictures showing i that show j too, among those where j is known. 0
-  // if there are none. Indices into `classes`.
+  // P(j | i): the share of the pictures showing i that show j too, among those where j is known; 0
+  // without any. Indices into `classes`.
   double share(size_t i, size_t j) const;
 };
 // At most `most` classes, only such as are shown. O(labels + pictures x most), most^2 x 16 bytes.

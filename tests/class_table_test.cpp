@@ -24,6 +24,8 @@ TEST_CASE("few classes: a line each, in their order, bars by the largest") {
                                        "  dog\\n                         30 " + bar + "\n"
                                        "  none                           0 \n");
   CHECK_EQ(class_table({}, {}), "");
+  CHECK(class_table(names, counts, false).find("  30 " + std::string(30, '#') + "\n") !=
+        std::string::npos);
 }
 
 TEST_CASE("many classes: the most and the least frequent, and how many between") {

@@ -84,6 +84,7 @@ TEST_CASE("sparkline and durations") {
   CHECK(mld::sparkline(std::vector<double>{0, std::numeric_limits<double>::quiet_NaN(), 1}) ==
         "▁ █");
   CHECK(mld::sparkline(std::vector<double>{0, 0, 0, 1}, 2) == "▁█");
+  CHECK(mld::sparkline(std::vector<double>{0, 1, 2, 3, 4, 5, 6, 7}, 8, false) == ".:-=+*#@");
   CHECK(mld::format_duration(42.4) == "42 s");
   CHECK(mld::format_duration(59.6) == "1:00");
   CHECK(mld::format_duration(187) == "3:07");
@@ -236,6 +237,14 @@ TEST_CASE("an epoch's line") {
   report.seconds = 187;
   CHECK(mld::epoch_line(report) ==
         "epoch 2/3  loss 2.5  mAP 38.50  averaged 40.00  best 40.00  ▁█  3:07");
+  report.history.assign(50, 1);
+  const std::string wide = mld::epoch_line(report, {.width = 80, .utf8 = false});
+  CHECK(wide.size() == 80);
+  CHECK(wide.ends_with("  best 40.00  " + std::string(80 - 66, '+') + "  3:07"));
+  const std::string tight = "epoch 2/3  loss 2.5  mAP 38.50  averaged 40.00  best 40.00  3:07";
+  CHECK(mld::epoch_line(report, {.width = 30}) == tight);
+  CHECK(mld::epoch_line(report, {.width = 200, .utf8 = false}).size() == tight.size() + 2 + 40);
+  report.history = {38.5, 40};
   report.average.reset();
   CHECK(mld::epoch_line(report) == "epoch 2/3  loss 2.5  mAP 38.50  best 40.00  ▁█  3:07");
   report.raw.reset();

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/parallel.h"
+#include "train/ranking.h"
 
 namespace mld {
 
@@ -22,34 +23,22 @@ void check_predictions(const Predictions& p) {
   }
 }
 
-namespace {
-
-// Whether the sample at each rank of one class is a positive, best score first.
-using Ranking = std::vector<bool>;
-
-// See Note [Order of ties].
-Ranking ranking_of(const Predictions& p, int64_t k, Unknown unknown) {
-  std::vector<size_t> at;  // indices into scores
-  for (size_t i = static_cast<size_t>(k); i < p.scores.size();
-       i += static_cast<size_t>(p.classes)) {
-    if (unknown == Unknown::as_absent || p.targets[i] != Label::unknown) {
-      at.push_back(i);
-    }
+void check_probabilities(const Predictions& p) {
+  check_predictions(p);
+  for (size_t i = 0; i < p.scores.size(); ++i) {
+    require(p.scores[i] >= 0 && p.scores[i] <= 1,
+            "metrics: the score of sample {}, class {}, is {}, but probabilities are needed",
+            i / static_cast<size_t>(p.classes), i % static_cast<size_t>(p.classes), p.scores[i]);
   }
-  std::sort(at.begin(), at.end(), [&](size_t a, size_t b) {
-    return p.scores[a] != p.scores[b] ? p.scores[a] > p.scores[b] : a > b;
-  });
-  Ranking ranking(at.size());
-  std::transform(at.begin(), at.end(), ranking.begin(),
-                 [&](size_t i) { return p.targets[i] == Label::present; });
-  return ranking;
 }
 
+namespace {
+
 // The precision at the rank of every positive.
-std::vector<double> precisions(const Ranking& ranking) {
+std::vector<double> precisions(RankedSamples ranking) {
   std::vector<double> precision;
   for (size_t i = 0; i < ranking.size(); ++i) {
-    if (ranking[i]) {
+    if (ranking[i].positive) {
       precision.push_back(static_cast<double>(precision.size() + 1) / static_cast<double>(i + 1));
     }
   }
@@ -64,7 +53,7 @@ double rank_ap(const std::vector<double>& precision, double epsilon = 0) {
 
 // envelope[j]: the largest precision at any rank with at least j + 1 positives found. Precision
 // only rises at a positive, so ranks of positives suffice.
-std::vector<double> precision_envelope(const Ranking& ranking) {
+std::vector<double> precision_envelope(RankedSamples ranking) {
   std::vector<double> precision = precisions(ranking);
   for (size_t j = precision.size(); j-- > 1;) {
     precision[j - 1] = std::max(precision[j - 1], precision[j]);
@@ -72,7 +61,7 @@ std::vector<double> precision_envelope(const Ranking& ranking) {
   return precision;
 }
 
-double voc_ap_11_points(const Ranking& ranking) {
+double voc_ap_11_points(RankedSamples ranking) {
   const std::vector<double> envelope = precision_envelope(ranking);
   double sum = 0;
   for (size_t t = 0; t <= 10 && !envelope.empty(); ++t) {
@@ -83,7 +72,7 @@ double voc_ap_11_points(const Ranking& ranking) {
   return sum / 11.0;
 }
 
-double voc_ap_all_points(const Ranking& ranking) { return rank_ap(precision_envelope(ranking)); }
+double voc_ap_all_points(RankedSamples ranking) { return rank_ap(precision_envelope(ranking)); }
 
 // AP of every class; the mean over all of them or over those with positives.
 template <class Ap>
@@ -95,10 +84,9 @@ MeanAp mean_ap(const Predictions& p, Unknown unknown, bool only_present, Ap&& ap
   result.positives.resize(classes);
   parallel_for(p.classes, 1, [&](int64_t begin, int64_t end) {
     for (int64_t k = begin; k < end; ++k) {
-      const Ranking ranking = ranking_of(p, k, unknown);
+      const std::vector<RankedSample> ranking = ranking_of(p, k, unknown);
       result.ap[static_cast<size_t>(k)] = ap_of(ranking);
-      result.positives[static_cast<size_t>(k)] =
-          std::count(ranking.begin(), ranking.end(), true);
+      result.positives[static_cast<size_t>(k)] = positives_of(ranking);
     }
   });
   result.without_positives =
@@ -109,9 +97,9 @@ MeanAp mean_ap(const Predictions& p, Unknown unknown, bool only_present, Ap&& ap
   return result;
 }
 
-double official_ap(const Ranking& ranking) { return rank_ap(precisions(ranking), 1e-8); }
-
 }  // namespace
+
+double official_ap(RankedSamples ranking) { return rank_ap(precisions(ranking), 1e-8); }
 
 MeanAp official_map(const Predictions& predictions) {
   return mean_ap(predictions, Unknown::skip, false, official_ap);
@@ -123,7 +111,7 @@ MeanAp map_present(const Predictions& predictions) {
 
 MeanAp mlgcn_map(const Predictions& predictions, Unknown unknown) {
   return mean_ap(predictions, unknown, true,
-                 [](const Ranking& ranking) { return rank_ap(precisions(ranking)); });
+                 [](RankedSamples ranking) { return rank_ap(precisions(ranking)); });
 }
 
 MeanAp voc_map_11_points(const Predictions& predictions, Unknown unknown) {

@@ -27,6 +27,8 @@ struct Predictions {
 
 // The errors above, for what is computed from predictions elsewhere.
 void check_predictions(const Predictions& predictions);
+// The same where scores must be probabilities; Error for one outside [0, 1].
+void check_probabilities(const Predictions& predictions);
 
 // Whether unknown labels are skipped or count as negatives (as in code without a third state).
 enum class Unknown { skip, as_absent };

@@ -81,7 +81,8 @@ const Evaluation* EpochReport::better() const {
   return averaged ? &*average : raw ? &*raw : nullptr;
 }
 
-std::string epoch_line(const EpochReport& report) {
+std::string epoch_line(const EpochReport& report, const LineStyle& style) {
+  constexpr int64_t kLongest = 40;
   std::string line = fmt::format("epoch {}/{}  loss {:.4g}", report.epoch + 1, report.epochs,
                                  report.loss);
   if (report.raw) {
@@ -89,13 +90,21 @@ std::string epoch_line(const EpochReport& report) {
     line += report.average
                 ? fmt::format("  averaged {:.2f}", report.average->metric(report.metric))
                 : "";
-    line += fmt::format("  best {:.2f}  {}", report.best, sparkline(report.history));
+    line += fmt::format("  best {:.2f}", report.best);
+    // Before it and before the time are two blanks each.
+    const int64_t others = std::ssize(line) + 4 + std::ssize(format_duration(report.seconds));
+    const int64_t room = style.width > 0 ? style.width - others : kLongest;
+    if (room > 0) {
+      line += "  " + sparkline(report.history, static_cast<size_t>(std::min(room, kLongest)),
+                               style.utf8);
+    }
   }
   return line + "  " + format_duration(report.seconds);
 }
 
-std::string sparkline(std::span<const double> values, size_t limit) {
+std::string sparkline(std::span<const double> values, size_t limit, bool utf8) {
   constexpr std::string_view kBlocks[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+  constexpr std::string_view kSigns = ".:-=+*#@";
   constexpr int kHeights = 8;
   values = values.last(std::min(limit, values.size()));
   double low = INFINITY, high = -INFINITY;
@@ -112,7 +121,8 @@ std::string sparkline(std::span<const double> values, size_t limit) {
       continue;
     }
     const double height = high > low ? (value - low) / (high - low) : 0.5;
-    line += kBlocks[std::min(static_cast<int>(height * kHeights), kHeights - 1)];
+    const auto level = static_cast<size_t>(std::min(height * kHeights, kHeights - 1.0));
+    line += utf8 ? kBlocks[level] : kSigns.substr(level, 1);
   }
   return line;
 }

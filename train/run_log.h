@@ -105,12 +105,18 @@ class RunLog {
   int64_t images_ = 0;
 };
 
-// An epoch in one line: "epoch 2/3  loss 2.5  mAP 38.50  averaged 40.00  best 40.00  ▁█  3:07".
-std::string epoch_line(const EpochReport& report);
+struct LineStyle {
+  int width = 0;     // columns to which the sparkline is shortened; 0: no limit
+  bool utf8 = true;  // else ASCII
+};
 
-// The last `limit` values as blocks of eight heights, between their smallest and largest. If all
-// are equal, they have middle height; values that are not finite are blanks.
-std::string sparkline(std::span<const double> values, size_t limit = 40);
+// An epoch in one line: "epoch 2/3  loss 2.5  mAP 38.50  averaged 40.00  best 40.00  ▁█  3:07".
+std::string epoch_line(const EpochReport& report, const LineStyle& style = {});
+
+// The last `limit` values as blocks of eight heights, between their smallest and largest, in ASCII
+// as signs of eight weights. If all are equal, they have middle height; values that are not finite
+// are blanks.
+std::string sparkline(std::span<const double> values, size_t limit = 40, bool utf8 = true);
 
 // "42 s", "3:07", "2:15:09"; "?" for seconds that are negative or not finite.
 std::string format_duration(double seconds);

@@ -8,7 +8,7 @@
 
 namespace mld {
 
-// The scores of every sample of a split: kBytes x N x K bytes, and the metrics take up to 17 x N
+// The scores of every sample of a split: kBytes x N x K bytes, and the metrics take up to 20 x N
 // bytes more per thread. COCO's val takes 16 MB; 100,000 pictures with 10,000 classes take 5 GB.
 struct Scores {
   std::vector<float> scores{};   // [N, K] probabilities: sigmoid, or softmax for single-label

@@ -1,32 +1,12 @@
 #include "train/thresholds.h"
 
-#include <algorithm>
-
 #include "core/error.h"
 #include "core/parallel.h"
 
 namespace mld {
-namespace {
 
-struct Sample {
-  float score;
-  bool positive;
-};
-
-// The known samples of class k, highest score first.
-std::vector<Sample> ranked(const Predictions& p, int64_t k) {
-  std::vector<Sample> samples;
-  for (auto i = static_cast<size_t>(k); i < p.scores.size(); i += static_cast<size_t>(p.classes)) {
-    if (p.targets[i] != Label::unknown) {
-      samples.push_back({p.scores[i], p.targets[i] == Label::present});
-    }
-  }
-  std::ranges::sort(samples, std::greater{}, &Sample::score);
-  return samples;
-}
-
-double fit(const std::vector<Sample>& samples, std::optional<double> wanted) {
-  const auto positives = std::ranges::count(samples, true, &Sample::positive);
+double fit_threshold(RankedSamples samples, std::optional<double> wanted) {
+  const int64_t positives = positives_of(samples);
   if (positives == 0) {
     return kDefaultThreshold;
   }
@@ -50,8 +30,6 @@ double fit(const std::vector<Sample>& samples, std::optional<double> wanted) {
   return threshold;
 }
 
-}  // namespace
-
 std::vector<double> fit_thresholds(const Predictions& predictions,
                                    std::optional<double> precision) {
   require<UsageError>(!precision || (*precision > 0 && *precision <= 1),
@@ -61,7 +39,8 @@ std::vector<double> fit_thresholds(const Predictions& predictions,
   std::vector<double> thresholds(static_cast<size_t>(predictions.classes));
   parallel_for(predictions.classes, 1, [&](int64_t begin, int64_t end) {
     for (int64_t k = begin; k < end; ++k) {
-      thresholds[static_cast<size_t>(k)] = fit(ranked(predictions, k), precision);
+      thresholds[static_cast<size_t>(k)] =
+          fit_threshold(ranking_of(predictions, k, Unknown::skip), precision);
     }
   });
   return thresholds;

@@ -5,7 +5,7 @@
 #include <optional>
 #include <vector>
 
-#include "train/metrics.h"
+#include "train/ranking.h"
 
 namespace mld {
 
@@ -24,5 +24,8 @@ constexpr double kNever = 2;               // above every probability: the class
 // Errors: as the metrics; UsageError for a precision outside (0, 1].
 std::vector<double> fit_thresholds(const Predictions& predictions,
                                    std::optional<double> precision = std::nullopt);
+
+// The same for one class, from its known samples; `precision` must be in range.
+double fit_threshold(RankedSamples ranking, std::optional<double> precision = std::nullopt);
 
 }  // namespace mld
