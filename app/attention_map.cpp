@@ -78,8 +78,9 @@ Image attention_overlay(const Image& picture, const Tensor& map, const SeenPart&
     const bool shown = x.seen && y.seen;
     const Rgb colour = heat_colour(std::lerp(in_row(y.low), in_row(y.high), y.part) / top);
     for (size_t c = 0; c < 3; ++c) {
-      const double value = shown ? std::lerp(double{grey[i]}, double{colour[c]}, opacity)
-                                 : kUnseen * grey[i];
+      const double light = grey[i];
+      const double value = shown ? std::lerp(light, static_cast<double>(colour[c]), opacity)
+                                 : kUnseen * light;
       out.rgb[3 * i + c] = static_cast<uint8_t>(std::lround(value));
     }
   }
