@@ -23,12 +23,12 @@ std::vector<std::string> asked_names(const LabelRequest& request) {
     return {};
   }
   const bool from_file = !request.labels_file.empty();
-  std::vector<std::string> names;
+  std::vector<std::string> names = request.names;
   if (from_file) {
     constexpr int64_t kMostBytes = int64_t{16} << 20;
     const std::string text = read_text_file(request.labels_file, kMostBytes);
     names = filled_lines(without_mark(text, printable(request.labels_file)));
-  } else {
+  } else if (names.empty()) {
     names = comma_separated(request.labels);
   }
   const std::string where = from_file ? printable(request.labels_file) : request.option;

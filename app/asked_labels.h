@@ -21,7 +21,7 @@ struct AskedLabel {
   double threshold = kDefaultThreshold;
 };
 
-// The names that --labels and --labels-file give, in their order; none if neither was given.
+// The names that --labels, --labels-file or --label give, in their order; none if none was given.
 // Errors: UsageError for an empty list; DataError for a file that cannot be read, names that are
 // not UTF-8, or two that one word vector would stand for.
 std::vector<std::string> asked_names(const LabelRequest& request);

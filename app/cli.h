@@ -81,7 +81,8 @@ struct ThresholdsCommand : SplitCommand {
 // Labels asked for, which the model need not know.
 struct LabelRequest {
   std::string labels;       // separated by commas; "" = those the model knows
-  std::string labels_file;  // the same, one a line; "" = none. At most one of the two
+  std::string labels_file;  // the same, one a line; "" = none
+  std::vector<std::string> names{};  // each as it is. At most one of the three
   std::string vectors;      // a file of word vectors for labels that the model never saw
   std::string vocabulary;   // CLIP's tokenizer's
   std::string prompt = "a photo of a {}";  // CLIP: what is compared with pictures, {} the label
@@ -106,6 +107,16 @@ struct PredictCommand : PictureCommand {
   std::optional<double> threshold;
 };
 
+// One picture; asked.names are the labels, none: those that predict would show.
+struct AttentionCommand : PictureCommand {
+  std::optional<int64_t> top_k;
+  std::optional<double> threshold;
+  std::optional<int> head;  // none: the mean of all
+  std::string out;          // a file for one name, else a folder; "" = named after the picture
+  double opacity = 0.6;     // of the colours, 0 to 1
+  int64_t size = 1024;      // most pixels of the longer side
+};
+
 struct SearchCommand : PictureCommand {  // asked.labels is the query
   int64_t top_k = 20;
   std::string save_embeddings;  // "" = they are not kept
@@ -127,8 +138,8 @@ struct ExportCommand {
 };
 
 using MlinferCommand =
-    std::variant<PrintText, EvalCommand, ThresholdsCommand, PredictCommand, SearchCommand,
-                 ExportCommand, InfoCommand>;
+    std::variant<PrintText, EvalCommand, ThresholdsCommand, PredictCommand, AttentionCommand,
+                 SearchCommand, ExportCommand, InfoCommand>;
 
 // As parse_mltrain.
 MlinferCommand parse_mlinfer(std::span<const std::string> arguments);

@@ -68,6 +68,21 @@ const std::string_view kMlinferHelp = R"(Uses trained image classifiers.
       --vocabulary FILE      its tokenizer's bpe_simple_vocab_16e6.txt.gz
       --prompt TEXT          what is compared with pictures, {} the label (default
                              "a photo of a {}")
+  mlinfer attention CHECKPOINT PICTURE [options]      where a model with a decoder looks for a
+                             label: the picture in grey and over it, in colours from dark blue (no
+                             attention) to yellow (the most it pays to this picture), the part that
+                             the model saw: with data.resize squash and pad all of it, with crop
+                             the middle, and what is outside is darkened; classes that share a
+                             query (model.groups) share a map
+      --label NAME           this label; may be given again (default: those that predict shows,
+                             by --threshold or --top-k)
+      --out FILE.png|FOLDER  for one --label a file, else a folder with a file a label (default:
+                             PICTURE's name, here)
+      --head mean|N          the mean of the decoder's heads (default), or head N, from 0
+      --opacity A            of the colours, 0 to 1 (default 0.6)
+      --size N               at most so many pixels a side (default 1024)
+      --json                 the weights too; --vectors, --vocabulary, --prompt, --max-pixels,
+                             --device, --precision as for predict
   mlinfer search CHECKPOINT|CLIP_WEIGHTS PICTURE|FOLDER... --query "A,B" [options]   the pictures
                              that show all of these best; --vectors, --vocabulary, --prompt,
                              --max-pixels, --device, --precision, --json, --csv as for predict

@@ -57,7 +57,12 @@ MlinferCommand parse_thresholds(std::span<const std::string> arguments) {
   return command;
 }
 
-// What predict and search share; `name` is the command's.
+// "--threshold must be a score from 0 to 1, got 2": `what` is its start.
+void require_share(double value, std::string_view what) {
+  require<UsageError>(value >= 0 && value <= 1, "{} from 0 to 1, got {}", what, value);  // nor NaN
+}
+
+// What predict, attention and search share; `name` is the command's.
 void parse_pictures(Options& options, std::string_view name, PictureCommand& command,
                     std::span<const std::string> arguments) {
   std::string precision(word(command.precision));
@@ -69,7 +74,6 @@ void parse_pictures(Options& options, std::string_view name, PictureCommand& com
   options.add_option("--vocabulary", asked.vocabulary);
   options.add_option("--prompt", asked.prompt);
   options.add_flag("--json", command.json);
-  options.add_flag("--csv", command.csv);
   std::vector<std::string> positionals = options.positionals(arguments);
   require<UsageError>(!positionals.empty(), "{}: no checkpoint given (see mlinfer --help)", name);
   require<UsageError>(positionals.size() > 1,
@@ -91,6 +95,7 @@ MlinferCommand parse_predict(std::span<const std::string> arguments) {
   Options options("mlinfer predict", kMlinferHelp);
   options.add_option("--top-k", command.top_k)->check(CLI::Range(1, 1'000'000'000));
   options.add_option("--threshold", command.threshold);
+  options.add_flag("--csv", command.csv);
   const CLI::Option* labels = options.add_option("--labels", command.asked.labels);
   const CLI::Option* file = options.add_option("--labels-file", command.asked.labels_file);
   parse_pictures(options, "predict", command, arguments);
@@ -102,9 +107,38 @@ MlinferCommand parse_predict(std::span<const std::string> arguments) {
     command.asked.option = "--labels-file";
   }
   command.asked.given = labels->count() + file->count() > 0;
-  const double threshold = command.threshold.value_or(0);
-  require<UsageError>(threshold >= 0 && threshold <= 1,  // not NaN either
-                      "predict: --threshold must be a score from 0 to 1, got {}", threshold);
+  require_share(command.threshold.value_or(0), "predict: --threshold must be a score");
+  return command;
+}
+
+MlinferCommand parse_attention(std::span<const std::string> arguments) {
+  AttentionCommand command;
+  command.asked.option = "--label";
+  std::string head = "mean";
+  Options options("mlinfer attention", kMlinferHelp);
+  options.add_option("--label", command.asked.names)->allow_extra_args(false);
+  options.add_option("--top-k", command.top_k)->check(CLI::Range(1, 1'000'000'000));
+  options.add_option("--threshold", command.threshold);
+  options.add_option("--head", head);
+  options.add_option("--out", command.out);
+  options.add_option("--opacity", command.opacity);
+  options.add_option("--size", command.size)->check(CLI::Range(1, 65535));
+  parse_pictures(options, "attention", command, arguments);
+  require<UsageError>(command.pictures.size() == 1,
+                      "attention: one picture at a time; '{}' is a second one",
+                      command.pictures.size() > 1 ? printable(command.pictures[1]) : "");
+  command.asked.given = !command.asked.names.empty();
+  require<UsageError>(!command.asked.given || (!command.top_k && !command.threshold),
+                      "attention: --top-k and --threshold choose labels; with --label these are "
+                      "chosen");
+  require_share(command.threshold.value_or(0), "attention: --threshold must be a score");
+  require_share(command.opacity, "attention: --opacity must be a number");
+  if (head != "mean") {
+    command.head = number_of<int>(head);
+    require<UsageError>(command.head && *command.head >= 0,
+                        "attention: --head must be mean or a number from 0, got '{}'",
+                        printable(head));
+  }
   return command;
 }
 
@@ -115,6 +149,7 @@ MlinferCommand parse_search(std::span<const std::string> arguments) {
   options.add_option("--query", command.asked.labels);
   options.add_option("--top-k", command.top_k)->check(CLI::Range(1, 1'000'000'000));
   options.add_option("--save-embeddings", command.save_embeddings);
+  options.add_flag("--csv", command.csv);
   parse_pictures(options, "search", command, arguments);
   require<UsageError>(!trimmed(command.asked.labels).empty() || !command.save_embeddings.empty(),
                       "search: give --query TEXT: what to look for, separated by commas");
@@ -169,13 +204,13 @@ MlinferCommand parse_info(std::span<const std::string> arguments) {
 MlinferCommand parse_mlinfer_alone(std::span<const std::string> arguments,
                                    const std::vector<std::string>& commands) {
   require<UsageError>(!arguments.empty(),
-                      "no command given: eval, thresholds, predict, search, export or info (see "
-                      "mlinfer --help)");
+                      "no command given: eval, thresholds, predict, attention, search, export or "
+                      "info (see mlinfer --help)");
   Options options("mlinfer", kMlinferHelp);
   const std::vector<std::string> positionals = options.positionals(arguments);
   const std::string& name = positionals.empty() ? arguments[0] : positionals[0];
-  fail<UsageError>("unknown command '{}'{}; there are eval, thresholds, predict, search, "
-                   "export and info", printable(name), did_you_mean(name, commands));
+  fail<UsageError>("unknown command '{}'{}; there are eval, thresholds, predict, attention, "
+                   "search, export and info", printable(name), did_you_mean(name, commands));
 }
 
 }  // namespace
@@ -185,6 +220,7 @@ MlinferCommand parse_mlinfer(std::span<const std::string> arguments) {
       {{"eval", parse_eval},
        {"thresholds", parse_thresholds},
        {"predict", parse_predict},
+       {"attention", parse_attention},
        {"search", parse_search},
        {"export", parse_export},
        {"info", parse_info}},

@@ -99,7 +99,7 @@ class ClipRecognizer : public Recognizer {
   int64_t width() const override { return spec_.text.embed; }
   bool cosines() const override { return true; }
 
-  Tensor embed(const Tensor& pixels) override {
+  Tensor embed(const Tensor& pixels, const Tap&) override {
     if (model_ == nullptr) {
       load();
     }
@@ -124,7 +124,7 @@ class ClipRecognizer : public Recognizer {
     fold_batch_norm(*model_);
     encode_ = std::make_unique<Classification>(
         Classification::Spec{.normalize = Normalize::clip, .precision = precision_},
-        [this](const Var& images) {
+        [this](const Var& images, const Tap&) {
           return l2_normalize(cast(model_->embed_images(images), DType::f32));
         });
   }

@@ -21,6 +21,10 @@ ExitCode execute(const ThresholdsCommand& command);
 // ExitCode::data.
 ExitCode execute(const PredictCommand& command);
 
+// Draws where a model looks for labels of a picture. Errors: DataError for a picture that cannot be
+// read or a folder that cannot be made; UsageError for a model without attention.
+ExitCode execute(const AttentionCommand& command);
+
 // Ranks pictures by what they show. Bad pictures: as predict.
 ExitCode execute(const SearchCommand& command);
 

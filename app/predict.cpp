@@ -2,12 +2,11 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <numeric>
 
 #include "app/infer.h"
 #include "app/picture_batches.h"
+#include "app/predictions.h"
 #include "app/program.h"
-#include "app/recognizer.h"
 #include "app/terminal.h"
 #include "core/kernels.h"
 #include "data/json_writer.h"
@@ -18,44 +17,6 @@ namespace mld {
 namespace {
 
 namespace fs = std::filesystem;
-
-// [labels]: the given threshold for all, else each one's own; none where exactly one label is
-// right: then the answer is the best.
-std::vector<double> thresholds_of(const PredictCommand& command, const Recognizer& recognizer) {
-  std::vector<double> thresholds;
-  if (!command.threshold && recognizer.one_label()) {
-    return thresholds;
-  }
-  for (const AskedLabel& label : recognizer.labels()) {
-    thresholds.push_back(command.threshold.value_or(label.threshold));
-  }
-  return thresholds;
-}
-
-struct Prediction {
-  const AskedLabel* label;
-  float score;
-  bool above;
-};
-
-// The labels to show, best first: the best `top_k`, or those with at least their class's threshold
-// and always the best one.   scores [labels], thresholds [labels] or none: only the best is above
-std::vector<Prediction> choose(std::span<const float> scores,
-                               const std::vector<AskedLabel>& labels,
-                               std::span<const double> thresholds,
-                               std::optional<int64_t> top_k) {
-  std::vector<size_t> order(scores.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::ranges::stable_sort(order, std::greater{}, [&](size_t k) { return scores[k]; });
-  std::vector<Prediction> chosen;
-  for (const size_t k : order) {
-    const bool above = thresholds.empty() ? chosen.empty() : scores[k] >= thresholds[k];
-    if (top_k ? std::ssize(chosen) < *top_k : above || chosen.empty()) {
-      chosen.push_back({&labels[k], scores[k], above});
-    }
-  }
-  return chosen;
-}
 
 // Beside a bar a label's percentage, mark and name need so many columns, of the terminal's.
 constexpr int kLabelColumns = 28, kLongestBar = 20;
@@ -115,7 +76,7 @@ ExitCode execute(const PredictCommand& command) {
   require<UsageError>(!recognizer->cosines() || labels.size() > 1,
                       "{}: a CLIP's scores add up to 1, so one label alone always has that: name "
                       "what else a picture may show", command.asked.option);
-  const std::vector<double> thresholds = thresholds_of(command, *recognizer);
+  const std::vector<double> thresholds = thresholds_of(command.threshold, *recognizer);
   const bool marks = recognizer->tells_seen();
   const TerminalStyle out = stdout_style();
   PictureBatches pictures(command, recognizer->preprocess(), progress_style());

@@ -61,11 +61,20 @@ class CheckpointRecognizer : public Recognizer {
     return embeds() ? info_.model.word_dim * info_.model.principal_vectors : std::ssize(all_);
   }
 
-  Tensor embed(const Tensor& pixels) override {
+  Tensor embed(const Tensor& pixels, const Tap& tap) override {
     if (objective_ == nullptr) {
       load();
     }
-    return objective_->outputs(pixels.to(device_)).to(Device{});
+    return objective_->outputs(pixels.to(device_), tap).to(Device{});
+  }
+
+  std::vector<std::string> model_outputs() const override {
+    require(objective_ != nullptr, "recognizer: the model is not loaded yet");
+    std::vector<std::string> names(all_.size());
+    for (size_t k = 0; k < all_.size(); ++k) {
+      names[objective_->model_column(k)] = all_[k].name;
+    }
+    return names;
   }
 
   Tensor scores(const Tensor& embeddings) const override {
@@ -96,7 +105,7 @@ class CheckpointRecognizer : public Recognizer {
       objective_ = std::make_unique<Classification>(
           Classification::Spec{.normalize = config_.preprocess.normalize,
                                .precision = config_.train.precision},
-          [this](const Var& images) { return (*model_)(images); });
+          [this](const Var& images, const Tap& tap) { return (*model_)(images, tap); });
     } else {
       objective_ = make_objective(config_, *model_, seen_part(info_.label_space()), space_);
     }

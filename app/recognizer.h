@@ -8,6 +8,7 @@
 #include "app/asked_labels.h"
 #include "core/tensor.h"
 #include "data/preprocess.h"
+#include "models/backbone.h"
 
 namespace mld {
 
@@ -31,14 +32,20 @@ class Recognizer {
   // How many numbers an embedding has.
   virtual int64_t width() const = 0;
 
-  // pixels u8 [n, S, S, 3] -> f32 [n, width()], on the CPU. The first call loads the model.
-  virtual Tensor embed(const Tensor& pixels) = 0;
+  // pixels u8 [n, S, S, 3] -> f32 [n, width()], on the CPU. The first call loads the model. `tap`
+  // sees what passes inside a checkpoint's model.
+  virtual Tensor embed(const Tensor& pixels, const Tap& tap = {}) = 0;
   // embeddings f32 [n, width()], on the CPU -> f32 [n, labels]: scores 0 to 1. With one_label()
   // they add up to 1 over all classes that a checkpoint knows; of a CLIP, over the labels.
   virtual Tensor scores(const Tensor& embeddings) const = 0;
   // The same, but comparable between pictures whatever other labels there are.
   virtual Tensor similarities(const Tensor& embeddings) const { return scores(embeddings); }
   virtual bool cosines() const { return false; }  // whether similarities() are, not 0 to 1
+  // The names of a checkpoint's classes, then of the others asked for, in the order of the model's
+  // own outputs. Errors: Error before embed(), and for a CLIP.
+  virtual std::vector<std::string> model_outputs() const {
+    fail("recognizer: a CLIP has no outputs for classes");
+  }
 
  protected:
   std::vector<AskedLabel> labels_;

@@ -40,39 +40,22 @@ Image center_crop(const Image& image, int width, int height) {
                       .height = height});
 }
 
-// The sides of `image` scaled so that the shorter one is `size`.
-static CropBox scaled_to_shorter(const Image& image, int size) {
-  const int64_t shorter = std::min(image.width, image.height);
-  const int64_t longer = std::max(image.width, image.height);
+// The sides of a picture scaled so that the shorter one is `size`.
+static SquareShape scaled_to_shorter(int width, int height, int size) {
+  const int64_t shorter = std::min(width, height), longer = std::max(width, height);
   require(shorter > 0, "resize_shorter_side: the picture is empty");
   const int64_t scaled = size * longer / shorter;
   require<DataError>(scaled <= std::numeric_limits<int>::max(),
                      "a picture of {} x {} pixels is too narrow for data.resize = \"crop\" to {}",
-                     image.width, image.height, size);
+                     width, height, size);
   const int other = static_cast<int>(scaled);
-  return image.width <= image.height ? CropBox{.width = size, .height = other}
-                                     : CropBox{.width = other, .height = size};
+  return width <= height ? SquareShape{.width = size, .height = other}
+                         : SquareShape{.width = other, .height = size};
 }
 
 Image resize_shorter_side(const Image& image, int size, Interpolation interpolation) {
-  const CropBox scaled = scaled_to_shorter(image, size);
+  const SquareShape scaled = scaled_to_shorter(image.width, image.height, size);
   return resize(image, scaled.width, scaled.height, interpolation);
-}
-
-Image pad_to_square(Image image, Rgb fill) {
-  if (image.width == image.height) {
-    return image;
-  }
-  const int side = std::max(image.width, image.height);
-  Image out(side, side);
-  for (size_t i = 0; i < out.rgb.size(); ++i) {
-    out.rgb[i] = fill[i % 3];
-  }
-  const int left = (side - image.width) / 2, top = (side - image.height) / 2;
-  for (int y = 0; y < image.height; ++y) {
-    std::memcpy(out.pixel(left, top + y), image.pixel(0, y), static_cast<size_t>(image.width) * 3);
-  }
-  return out;
 }
 
 Image horizontal_flip(Image image) {
@@ -114,23 +97,35 @@ std::vector<uint8_t> luma(const Image& image) {
   return grey;
 }
 
-Image resize_to_square(const Image& image, int size, ResizeMode mode, Interpolation interpolation,
-                       int scaled) {
+SquareShape square_shape(int width, int height, int size, ResizeMode mode, int scaled) {
+  SquareShape shape{.width = scaled, .height = scaled};
+  if (mode == ResizeMode::crop) {
+    shape = scaled_to_shorter(width, height, scaled);
+  }
+  CropBox whole{.width = shape.width, .height = shape.height};  // what the middle is kept of
   if (mode == ResizeMode::pad) {
-    const int longer = std::max(image.width, image.height);
+    const int longer = std::max(width, height);
     const auto side = [&](int own) {
       return std::max(1, round_half_even(static_cast<double>(scaled) * own / longer));
     };
-    const Image whole = resize(image, side(image.width), side(image.height), interpolation);
-    return scaled == size ? pad_to_square(whole) : center_crop(pad_to_square(whole), size, size);
+    shape = {.width = side(width), .height = side(height)};
+    whole.x = -((scaled - shape.width) / 2);
+    whole.y = -((scaled - shape.height) / 2);
   }
-  const CropBox whole = mode == ResizeMode::squash ? CropBox{.width = scaled, .height = scaled}
-                                                   : scaled_to_shorter(image, scaled);
-  return resize(image, whole.width, whole.height, interpolation,
-                {.x = middle(whole.width, size),
-                 .y = middle(whole.height, size),
-                 .width = size,
-                 .height = size});
+  shape.kept = {.x = whole.x + middle(whole.width, size),
+                .y = whole.y + middle(whole.height, size),
+                .width = size,
+                .height = size};
+  return shape;
+}
+
+Image resize_to_square(const Image& image, int size, ResizeMode mode, Interpolation interpolation,
+                       int scaled) {
+  const SquareShape shape = square_shape(image.width, image.height, size, mode, scaled);
+  if (mode == ResizeMode::pad) {
+    return crop(resize(image, shape.width, shape.height, interpolation), shape.kept);
+  }
+  return resize(image, shape.width, shape.height, interpolation, shape.kept);
 }
 
 }  // namespace mld

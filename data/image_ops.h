@@ -17,9 +17,6 @@ Image center_crop(const Image& image, int width, int height);
 // The shorter side becomes `size`, the longer int(size * long / short) (torchvision Resize(int)).
 Image resize_shorter_side(const Image& image, int size, Interpolation interpolation);
 
-// The picture centred on a square of its longer side; an odd pixel goes to the right or bottom.
-Image pad_to_square(Image image, Rgb fill = {0, 0, 0});
-
 Image horizontal_flip(Image image);
 
 // The picture as it is meant to be seen, from its EXIF orientation 1 to 8 (Pillow's
@@ -33,11 +30,19 @@ std::vector<uint8_t> luma(const Image& image);
 enum class ResizeMode {
   squash,  // both sides scaled independently: the choice of ML-Decoder's authors
   crop,    // shorter side to size, then the centre
-  pad,     // longer side to size (shorter rounded half to even, at least 1), black margins
+  pad,     // longer side to size (shorter rounded half to even, at least 1), black margins, of
+           // which an odd pixel is on the right or at the bottom
 };
 constexpr std::array<std::string_view, 3> words_of(ResizeMode) {
   return {"squash", "crop", "pad"};
 }
+
+// How resize_to_square() turns a picture of some size into a square.
+struct SquareShape {
+  int width = 0, height = 0;  // the whole picture, scaled
+  CropBox kept{};             // of it; where it reaches beyond, margins are black
+};
+SquareShape square_shape(int width, int height, int size, ResizeMode mode, int scaled);
 
 // The picture becomes `scaled` pixels a side, or its shorter or longer side does, before the middle
 // size x size pixels are kept.   scaled >= size

@@ -1,11 +1,9 @@
-// Stubs for a build without the libraries of formats/voc_xml.cpp, formats/shapes_export.cpp and all
-// picture decoders except PNM's: they fail with a message that says so.
+// Stubs for a build without the libraries of formats/voc_xml.cpp, image_encode.cpp and all picture
+// decoders except PNM's: they fail with a message that says so.
 #include "core/error.h"
-#include "data/formats/shapes.h"
 #include "data/formats/voc.h"
 #include "data/image_encode.h"
 #include "data/image_formats.h"
-#include "data/text.h"
 
 namespace mld {
 
@@ -22,18 +20,15 @@ Image decode_bmp(const EncodedImage& file) { absent(file.name, "BMP decoder"); }
 Image decode_tga(const EncodedImage& file) { absent(file.name, "TGA decoder"); }
 Image decode_webp(const EncodedImage& file) { absent(file.name, "WebP decoder"); }
 Image decode_tiff(const EncodedImage& file) { absent(file.name, "TIFF decoder"); }
+bool looks_like_tga(std::span<const uint8_t>) { return false; }
+std::vector<VocObject> parse_voc(std::string_view, const std::string& name) {
+  absent(name, "reader of VOC annotations");
+}
 std::vector<uint8_t> encode_png(const Image&, const std::string& name) {
   absent(name, "PNG encoder");
 }
 std::vector<uint8_t> encode_jpeg(const Image&, int, const std::string& name) {
   absent(name, "JPEG encoder");
-}
-bool looks_like_tga(std::span<const uint8_t>) { return false; }
-std::vector<VocObject> parse_voc(std::string_view, const std::string& name) {
-  absent(name, "reader of VOC annotations");
-}
-void export_shapes(const std::filesystem::path& folder, const ShapesExport&) {
-  absent(printable(folder.native()), "JPEG and PNG encoder");
 }
 
 }  // namespace mld

@@ -43,12 +43,28 @@ inline DecodeOptions decode_options(const Preprocess& spec, int64_t max_pixels) 
           .background = spec.background};
 }
 
+// The size of the picture before the last crop; rounded down, as timm does.
+inline int scaled_size(const Preprocess& spec) {
+  return static_cast<int>(static_cast<double>(spec.image_size) / spec.crop_pct);
+}
+
+// The part of a picture that to_square() shows, in shares of the picture's sides: beyond 0 to 1
+// where it has margins.
+struct SeenPart {
+  double x = 0, y = 0, width = 1, height = 1;
+};
+inline SeenPart seen_part(int width, int height, const Preprocess& spec) {
+  const SquareShape shape = square_shape(width, height, static_cast<int>(spec.image_size),
+                                         spec.resize, scaled_size(spec));
+  const double w = shape.width, h = shape.height;
+  return {.x = shape.kept.x / w, .y = shape.kept.y / h, .width = shape.kept.width / w,
+          .height = shape.kept.height / h};
+}
+
 // The picture as pixels of the model's size; normalize_images() does the rest.
 inline Image to_square(const Image& image, const Preprocess& spec) {
-  const auto size = static_cast<double>(spec.image_size);
   return resize_to_square(image, static_cast<int>(spec.image_size), spec.resize,
-                          spec.interpolation,
-                          static_cast<int>(size / spec.crop_pct));  // rounded down, as timm does
+                          spec.interpolation, scaled_size(spec));
 }
 
 }  // namespace mld

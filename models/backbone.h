@@ -11,13 +11,19 @@ namespace mld {
 
 // Called with a stage's name and output [N, H, W, C] while a model runs: "stem" (TResNet:
 // "SpaceToDepth" and "conv1"), then the model's own stages ("layer1" .. "layer4" of ResNet and
-// TResNet; "transformer" of a ViT, [N, T, C] as is its "stem"), "pooled" [N, C] (global average
-// pooling heads).
+// TResNet; "transformer" of a ViT, [N, T, C] as is its "stem"), "features" (what the head reads).
+// Of the head: "pooled" [N, C] (the mean of the features, or of the decoder's memory), "query" [N or
+// 1, Q, D] and "key" [N, L, D] (what the decoder's attention compares).
 using Tap = std::function<void(std::string_view stage, const Var& y)>;
+// Whether a stage belongs to the backbone, and is not what it passes on or the head's.
+constexpr bool is_backbone_stage(std::string_view stage) {
+  return stage != "features" && stage != "pooled" && stage != "query" && stage != "key";
+}
 
 // Turns pictures into a feature map.
 struct Backbone : Module {
-  // images [N, H, W, 3] -> [N, H/32, W/32, features()], sizes rounded up; or tokens [N, T, C]
+  // images [N, H, W, 3] -> [N, H/32, W/32, features()], sizes rounded up (CLIP's: down, and of
+  // patches)
   virtual Var operator()(const Var& images, const Tap& tap = {}) = 0;
   virtual int64_t features() const = 0;
   // In how many steps the rate of set_drop_path() rises over n blocks; timm's ResNets end with the

@@ -29,6 +29,10 @@ ClipTextSpec text_spec(const ClipDecoderSpec& spec) {
 
 }  // namespace
 
+int64_t clip_decoder_group_size(const ModelSpec& spec) {
+  return ml_decoder_group_size(decoder_spec(spec));
+}
+
 ClipDecoder::ClipDecoder(const ModelSpec& spec_, int64_t features)
     : spec(spec_),
       decoder(decoder_spec(spec_), features),
@@ -113,7 +117,7 @@ Var ClipDecoder::operator()(const Var& x, const Tap& tap) {
   if (tap) {
     tap("pooled", mean_tokens(memory));
   }
-  return decoder.logits(memory, class_features(x));
+  return decoder.logits(memory, class_features(x), tap);
 }
 
 Var ClipDecoder::pair_scores(const Var& pictures, const Tensor& captions) {

@@ -8,6 +8,8 @@
 
 namespace mld {
 
+int64_t clip_decoder_group_size(const ModelSpec& spec);  // as of ml_decoder
+
 // Names: those of MlDecoder; W_img, W_txt, temperature; text.*.
 struct ClipDecoder : Head {
   ModelSpec spec;

@@ -23,7 +23,7 @@ struct ClipVitSpec {
   int64_t embed = 512;  // of the projection; 0: none, a backbone needs it not
 };
 
-// Vision transformer. As a backbone: the patches' tokens behind ln_post, [N, H/P * W/P, width] (an
+// Vision transformer. As a backbone: the patches' tokens behind ln_post, [N, H/P, W/P, width] (an
 // incomplete patch is left out); taps "stem" and "transformer", the tokens with the class token.
 struct ClipVit : ClipVision {
   ClipVitSpec spec;

@@ -38,7 +38,9 @@ Var ClipVit::tokens(const Var& images, const Tap& tap) {
 
 Var ClipVit::operator()(const Var& images, const Tap& tap) {
   const Var x = tokens(images, tap);
-  return ln_post(slice_tokens(x, 1, x.shape()[1]));
+  const Shape& s = images.shape();
+  return reshape(ln_post(slice_tokens(x, 1, x.shape()[1])),
+                 {s[0], s[1] / spec.patch, s[2] / spec.patch, spec.width});
 }
 
 Var ClipVit::embed(const Var& images) {

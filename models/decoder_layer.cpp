@@ -15,7 +15,7 @@ DecoderLayer::DecoderLayer(const ModelSpec& spec, int heads, bool self_attention
   }
 }
 
-Var DecoderLayer::operator()(const Var& queries, const Var& memory) {
+Var DecoderLayer::operator()(const Var& queries, const Var& memory, const Tap& tap) {
   const int64_t N = memory.shape()[0], Q = queries.shape()[0], D = queries.shape()[1];
   // Without dropout all that comes before the memory is the same for every picture: it is computed
   // once, and projected once inside the attention.
@@ -23,7 +23,12 @@ Var DecoderLayer::operator()(const Var& queries, const Var& memory) {
   const Var q = shared ? reshape(queries, {1, Q, D}) : repeat_batch(queries, N);
   Var t = norm1(add(q, dropout(self_attn ? (*self_attn)(q, q) : q)));  // [1 or N, Q, D]
   const Var wide = shared ? repeat_batch(reshape(t, {Q, D}), N) : t;   // [N, Q, D]
-  t = norm2(add(wide, dropout(multihead_attn(t, memory))));
+  const MultiheadAttention::Projected projected = multihead_attn.project(t, memory);
+  if (tap) {
+    tap("query", projected.q);
+    tap("key", projected.k);
+  }
+  t = norm2(add(wide, dropout(multihead_attn.attend(projected))));
   const Var inner = dropout(linear1.relu(t));  // [N, Q, ffn]
   return norm3(add(t, dropout(linear2(inner))));
 }

@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include "models/backbone.h"
 #include "models/model_spec.h"
 #include "nn/attention.h"
 #include "nn/layers.h"
@@ -22,8 +23,8 @@ struct DecoderLayer : Module {
   // spec: embed_dim, ffn, dropout
   DecoderLayer(const ModelSpec& spec, int heads, bool self_attention);
 
-  // queries [Q, D], memory [N, L, D] -> [N, Q, D]
-  Var operator()(const Var& queries, const Var& memory);
+  // queries [Q, D], memory [N, L, D] -> [N, Q, D]; taps "query" and "key"
+  Var operator()(const Var& queries, const Var& memory, const Tap& tap = {});
   void each(Visitor& v) override;
 };
 

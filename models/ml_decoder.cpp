@@ -217,18 +217,18 @@ Var MlDecoder::augmented(const Var& vectors) const {
 
 // ---- forward ------------------------------------------------------------------------------------
 
-Var MlDecoder::operator()(const Var& x, const Tap&) {
+Var MlDecoder::operator()(const Var& x, const Tap& tap) {
   if (!reads_words()) {
-    return logits(memory(x), {});
+    return logits(memory(x), {}, tap);
   }
   require(words_.defined(), "ml_decoder: its classes are known by word vectors; call set_words()");
   words_ = words_.to(x.device());
-  return logits(memory(x), Var(words_, x.tape, -1));
+  return logits(memory(x), Var(words_, x.tape, -1), tap);
 }
 
 Var MlDecoder::memory(const Var& x) { return embed_standart.relu(as_tokens(x)); }
 
-Var MlDecoder::logits(const Var& memory, const Var& words) {
+Var MlDecoder::logits(const Var& memory, const Var& words, const Tap& tap) {
   const bool by_words = reads_words();
   Var labels;                     // [groups * g, d]: words, random ones, zeros
   int64_t columns = spec.classes;  // of the logits
@@ -244,7 +244,7 @@ Var MlDecoder::logits(const Var& memory, const Var& words) {
   if (!by_words) {
     q = augmented(q);
   }
-  const Var h = layer(cast(q, memory.dtype()), memory);                              // [N, Q, D]
+  const Var h = layer(cast(q, memory.dtype()), memory, tap);                         // [N, Q, D]
   const Var y = group_linear(h, cast(pooling(labels, h), h.dtype()), bias(h, columns));  // [N, K]
   if (!is_random || !training || memory.tape == nullptr) {
     return y;

@@ -42,8 +42,8 @@ struct MlDecoder : Head {
   // Errors, where words are read: Error before set_words().
   Var operator()(const Var& x, const Tap& tap = {}) override;
   // Its two steps. words [n, d] may be on the tape; undefined if none are read.
-  Var memory(const Var& x);                             // -> [N, L, D]
-  Var logits(const Var& memory, const Var& words);  // -> [N, K]
+  Var memory(const Var& x);                                               // -> [N, L, D]
+  Var logits(const Var& memory, const Var& words, const Tap& tap = {});  // -> [N, K]
 
   void each(Visitor& v) override;
   void reset(RandomStream& random) override;

@@ -133,10 +133,11 @@ bool always(const ModelSpec&) { return true; }
 constexpr HeadRow kHeads[] = {
     {"gap", gap, 0},
     {"ml_decoder", ml_decoder, kMlDecoderHeads, ml_decoder_reads_words,
-     ml_decoder_by_words_alone},
+     ml_decoder_by_words_alone, false, ml_decoder_group_size},
     {"transformer_decoder", transformer_decoder, kTransformerDecoderHeads},
     {"sdl", sdl, 0, always, always},
-    {"clip_decoder", clip_decoder, kMlDecoderHeads, always, always, true},
+    {"clip_decoder", clip_decoder, kMlDecoderHeads, always, always, true,
+     clip_decoder_group_size},
 };
 
 }  // namespace
@@ -167,7 +168,11 @@ Classifier::Classifier(std::unique_ptr<Backbone> backbone_, std::unique_ptr<Head
 Var Classifier::operator()(const Var& images, const Tap& tap) {
   const Shape& s = images.shape();
   require(s.rank() == 4 && s[3] == 3, "model: pictures must be [N, H, W, 3], got {}", s);
-  return (*head)((*backbone)(images, tap), tap);
+  const Var features = (*backbone)(images, tap);
+  if (tap) {
+    tap("features", features);
+  }
+  return (*head)(features, tap);
 }
 
 void Classifier::each(Visitor& v) {

@@ -31,12 +31,16 @@ struct HeadRow {
   std::string_view name;
   // `linear` is the backbone's, for a head that has its published classifier's place.
   std::unique_ptr<Head> (*make)(const ModelSpec& spec, int64_t features, const LinearStyle& linear);
-  int attention_heads;  // they must divide model.embed_dim; 0: the head does not use it
+  int attention_heads;  // of its decoder, they divide model.embed_dim; 0: it has no attention
   // Whether it reads its classes' word vectors; and whether it knows them by these alone, so that
   // it can be asked for any class, in any order.
   bool (*reads_words)(const ModelSpec& spec) = [](const ModelSpec&) { return false; };
   bool (*by_words_alone)(const ModelSpec& spec) = [](const ModelSpec&) { return false; };
   bool reads_prompts = false;  // these are prompts: Note [Classes by prompts]
+  // With attention: how many classes each query answers, in the order of the outputs.
+  int64_t (*classes_per_query)(const ModelSpec& spec) = [](const ModelSpec&) -> int64_t {
+    return 1;
+  };
 };
 std::span<const BackboneRow> backbones();
 std::span<const HeadRow> heads();

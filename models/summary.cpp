@@ -35,7 +35,7 @@ ModelSummary model_summary(const ModelSpec& spec, int64_t height, int64_t width)
   }
   meter.observe([&](const meta::Call& call) { ledger.add(call); });
   const Var logits = (*model)(images, [&](std::string_view stage, const Var& y) {
-    if (stage != "pooled") {  // that is the head's
+    if (is_backbone_stage(stage)) {
       end_stage(stage, y);
     }
   });

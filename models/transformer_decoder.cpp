@@ -13,9 +13,10 @@ TransformerDecoder::TransformerDecoder(const ModelSpec& spec, int64_t features, 
       pool_weight(Shape{spec.classes, spec.embed_dim}),
       pool_bias(Shape{spec.classes}) {}
 
-Var TransformerDecoder::operator()(const Var& x, const Tap&) {
-  const Var memory = embed_standart.relu(as_tokens(x));                              // [N, L, D]
-  const Var t = layer(cast(as_input(query_embed, memory), memory.dtype()), memory);  // [N, K, D]
+Var TransformerDecoder::operator()(const Var& x, const Tap& tap) {
+  const Var memory = embed_standart.relu(as_tokens(x));  // [N, L, D]
+  const Var q = cast(as_input(query_embed, memory), memory.dtype());
+  const Var t = layer(q, memory, tap);  // [N, K, D]
   const Var w = cast(as_input(pool_weight, t), t.dtype());
   // One class per group: the K products of a query with its own row.
   const Shape& s = pool_weight.shape;

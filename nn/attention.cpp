@@ -16,19 +16,27 @@ MultiheadAttention::MultiheadAttention(int64_t D, int heads_, float dropout_)
           heads, D);
 }
 
-Var MultiheadAttention::operator()(const Var& query, const Var& memory) {
+MultiheadAttention::Projected MultiheadAttention::project(const Var& query, const Var& memory) {
   const int64_t D = in_proj_weight.shape[1];
   const Var w = cast(as_input(in_proj_weight, memory), memory.dtype());
   const Var b = as_input(in_proj_bias, memory);
-  const auto project = [&](const Var& x, int64_t block) {
+  const auto part = [&](const Var& x, int64_t block) {
     return linear(x, rows(w, block * D, (block + 1) * D), rows(b, block * D, (block + 1) * D));
   };
+  Projected projected;  // v first: the order in which gradients are summed decides their last bit
+  projected.v = part(memory, 2);
+  projected.k = part(memory, 1);
+  projected.q = part(query, 0);
+  return projected;
+}
+
+Var MultiheadAttention::attend(const Projected& projected) {
   AttentionSpec spec{.heads = heads, .causal = causal};
-  if (training && memory.tape != nullptr && dropout > 0) {
-    spec.dropout = {.p = dropout, .key = memory.tape->next_random(),
-                    .step = memory.tape->random_step()};
+  Tape* tape = projected.k.tape;
+  if (training && tape != nullptr && dropout > 0) {
+    spec.dropout = {.p = dropout, .key = tape->next_random(), .step = tape->random_step()};
   }
-  return out_proj(attention(project(query, 0), project(memory, 1), project(memory, 2), spec));
+  return out_proj(attention(projected.q, projected.k, projected.v, spec));
 }
 
 void MultiheadAttention::each(Visitor& v) {

@@ -19,7 +19,14 @@ struct MultiheadAttention : Module {
   MultiheadAttention(int64_t D, int heads, float dropout);
 
   // query [N, Q, D], or [1, Q, D] shared by the pictures; memory [N, L, D] -> [N, Q, D]
-  Var operator()(const Var& query, const Var& memory);
+  Var operator()(const Var& query, const Var& memory) { return attend(project(query, memory)); }
+
+  // Its two steps, for whoever wants to see what is compared.
+  struct Projected {
+    Var q, k, v;  // [N or 1, Q, D], [N, L, D], [N, L, D]
+  };
+  Projected project(const Var& query, const Var& memory);
+  Var attend(const Projected& projected);
 
   void each(Visitor& v) override;
   // Packed matrix: Xavier uniform; out_proj.weight: default; biases 0 (PyTorch).

@@ -202,6 +202,40 @@ TEST_CASE("mlinfer: eval, predict, info") {
   CHECK(info.image_size == 224);
 }
 
+TEST_CASE("mlinfer: attention") {
+  const auto plain = infer<mld::AttentionCommand>({"attention", "c", "p.jpg"});
+  CHECK(plain.pictures == Arguments{"p.jpg"});
+  CHECK_FALSE(plain.asked.given);
+  CHECK_FALSE(plain.head.has_value());
+  // A label may look like anything, and the picture may stand anywhere.
+  const auto full = infer<mld::AttentionCommand>(
+      {"attention", "c", "--label", "a, b", "--label=c=d", "p.jpg", "--head", "3", "--out", "m.png",
+       "--opacity", "0.25", "--size", "300", "--device", "cpu", "--json"});
+  CHECK(full.pictures == Arguments{"p.jpg"});
+  CHECK(full.asked.names == Arguments{"a, b", "c=d"});
+  CHECK(full.asked.given);
+  CHECK(*full.head == 3);
+  CHECK(full.out == "m.png");
+  CHECK(full.opacity == 0.25);
+  CHECK(full.size == 300);
+  CHECK(full.json);
+  CHECK_FALSE(infer<mld::AttentionCommand>({"attention", "c", "p", "--head", "mean"}).head);
+  check_contains(infer_error({"attention"}), "attention: no checkpoint given");
+  check_contains(infer_error({"attention", "c"}), "no pictures given");
+  check_contains(infer_error({"attention", "c", "p", "q"}), "'q' is a second one");
+  for (const char* head : {"-1", "1.5", "all", ""}) {
+    check_contains(infer_error({"attention", "c", "p", std::string("--head=") + head}), "--head");
+  }
+  check_contains(infer_error({"attention", "c", "p", "--opacity", "nan"}),
+                 "--opacity must be a number from 0 to 1, got nan");
+  check_contains(infer_error({"attention", "c", "p", "--threshold", "2"}),
+                 "attention: --threshold must be a score from 0 to 1, got 2");
+  check_contains(infer_error({"attention", "c", "p", "--label", "a", "--top-k", "2"}),
+                 "with --label these are chosen");
+  check_contains(infer_error({"attention", "c", "p", "--size", "0"}), "--size");
+  check_contains(infer_error({"attention", "c", "p", "--csv"}), "unknown option --csv");
+}
+
 TEST_CASE("mlinfer: mistakes") {
   check_contains(infer_error({}), "no command given");
   check_contains(infer_error({"evl"}), "unknown command 'evl', did you mean 'eval'?");

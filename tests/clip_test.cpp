@@ -172,9 +172,9 @@ TEST_CASE("clip: every head reads the encoders, at any picture size, in both dty
   }
 }
 
-TEST_CASE("clip: a ViT's tokens are its patches, a ResNet's map has 1/32 of the sides") {
+TEST_CASE("clip: a ViT's map has a pixel for each patch, a ResNet's map has 1/32 of the sides") {
   const Tensor x = normal_tensor({2, 40, 70, 3}, 1);
-  for (const auto& [name, shape] : {std::pair{"clip_vit_tiny", Shape{2, 5 * 8, 192}},
+  for (const auto& [name, shape] : {std::pair{"clip_vit_tiny", Shape{2, 5, 8, 192}},
                                     {"clip_rn50", Shape{2, 1, 2, 2048}}}) {
     const auto backbone = backbone_row({.backbone = name}).make();
     initialize(*backbone, 1);

@@ -55,7 +55,7 @@ struct Training {
     to(model, device);
     set_training(model, true);
     optimizer = make_optimizer({.name = "sgd", .weight_decay = 0}, model);
-    const auto forward = [this, dropout_p](const Var& images) {
+    const auto forward = [this, dropout_p](const Var& images, const Tap&) {
       const Var flat = reshape(images, {images.shape()[0], kPixels});
       const Var out = dropout(model.fc(flat), dropout_p);
       seen.push_back(images.value.to_vector());

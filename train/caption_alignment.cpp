@@ -26,10 +26,13 @@ Tensor class_prompts(const Config& config, const std::vector<std::string>& names
 CaptionAlignment::CaptionAlignment(Spec spec, const CaptionSpec& captions, Model& model,
                                    const LabelSpace& trained, const LabelSpace& scored)
     : ZeroShot(std::move(spec), model, trained, scored,
-               [this](const Var& images) {
-                 return model_(images, [this](std::string_view stage, const Var& y) {
+               [this](const Var& images, const Tap& tap) {
+                 return model_(images, [&](std::string_view stage, const Var& y) {
                    if (stage == "pooled" && y.tape != nullptr) {
                      pictures_ = y;
+                   }
+                   if (tap) {
+                     tap(stage, y);
                    }
                  });
                }),

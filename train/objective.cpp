@@ -59,12 +59,12 @@ LossTargets Classification::targets(const Batch& batch) const {
 
 Var Classification::loss(Tape& tape, const Tensor& pixels, const LossTargets& targets,
                          float share) {
-  const Var logits = cast(forward_(tape.constant(normalized(pixels))), DType::f32);
+  const Var logits = cast(forward_(tape.constant(normalized(pixels)), {}), DType::f32);
   return mld::loss(spec_.loss, logits, targets, share);
 }
 
-Tensor Classification::outputs(const Tensor& pixels) {
-  return cast(forward_(Var(normalized(pixels))), DType::f32).value;
+Tensor Classification::outputs(const Tensor& pixels, const Tap& tap) {
+  return cast(forward_(Var(normalized(pixels)), tap), DType::f32).value;
 }
 
 Tensor Classification::scores(const Tensor& outputs) const {
@@ -75,7 +75,7 @@ Tensor Classification::scores(const Tensor& outputs) const {
 
 ZeroShot::ZeroShot(Spec spec, Model& model, const LabelSpace& trained, const LabelSpace& scored)
     : ZeroShot(std::move(spec), model, trained, scored,
-               [&model](const Var& images) { return model(images); }) {}
+               [&model](const Var& images, const Tap& tap) { return model(images, tap); }) {}
 
 ZeroShot::ZeroShot(Spec spec, Model& model, const LabelSpace& trained, const LabelSpace& scored,
                    Forward forward)
@@ -165,10 +165,10 @@ Var ZeroShot::loss(Tape& tape, const Tensor& pixels, const LossTargets& targets,
   return Classification::loss(tape, pixels, with_words, share);
 }
 
-Tensor ZeroShot::outputs(const Tensor& pixels) {
+Tensor ZeroShot::outputs(const Tensor& pixels, const Tap& tap) {
   scored_ = scored_.to(pixels.device());
   model_.set_words(scored_);
-  const Tensor outputs = Classification::outputs(pixels);
+  const Tensor outputs = Classification::outputs(pixels, tap);
   return with_columns_at(
       model_.embeds()
           ? sdl_scores(principal_vectors(Var(outputs), model_.word_dim()), scored_).value
@@ -200,8 +200,8 @@ std::unique_ptr<Objective> make_objective(const Config& config, Model& model,
   }
   require<UsageError>(config.task != Task::zero_shot,
                       "task zero-shot needs a model that knows its classes by word vectors");
-  return std::make_unique<Classification>(std::move(spec),
-                                          [&model](const Var& images) { return model(images); });
+  return std::make_unique<Classification>(
+      std::move(spec), [&model](const Var& images, const Tap& tap) { return model(images, tap); });
 }
 
 }  // namespace mld

@@ -26,8 +26,11 @@ class Objective {
 
   // Inference in two steps, so that the model's outputs can be checked (train/finite.h).
   //   pixels u8 [n, S, S, 3] -> outputs f32 [n, K] -> scores [n, K], larger is likelier
-  virtual Tensor outputs(const Tensor& pixels) = 0;
+  // `tap` sees what passes inside the model.
+  virtual Tensor outputs(const Tensor& pixels, const Tap& tap = {}) = 0;
   virtual Tensor scores(const Tensor& outputs) const = 0;
+  // Which of the model's own outputs belongs to column k of outputs().
+  virtual size_t model_column(size_t k) const { return k; }
   // Whether exactly one class is right for a picture, so that accuracy is meaningful.
   virtual bool one_label() const = 0;
 };
@@ -40,7 +43,7 @@ void check_labels(Task task, const Dataset& split);
 class Classification : public Objective {
  public:
   // Normalised pictures [n, S, S, 3] of type `precision` -> logits [n, K].
-  using Forward = std::function<Var(const Var& images)>;
+  using Forward = std::function<Var(const Var& images, const Tap& tap)>;
   struct Spec {
     Task task = Task::multi_label;
     LossSpec loss{};
@@ -54,7 +57,7 @@ class Classification : public Objective {
 
   LossTargets targets(const Batch& batch) const override;
   Var loss(Tape& tape, const Tensor& pixels, const LossTargets& targets, float share) override;
-  Tensor outputs(const Tensor& pixels) override;
+  Tensor outputs(const Tensor& pixels, const Tap& tap = {}) override;
   Tensor scores(const Tensor& outputs) const override;
   bool one_label() const override { return spec_.task == Task::single_label; }
 
@@ -82,7 +85,8 @@ class ZeroShot : public Classification {
 
   LossTargets targets(const Batch& batch) const override;
   Var loss(Tape& tape, const Tensor& pixels, const LossTargets& targets, float share) override;
-  Tensor outputs(const Tensor& pixels) override;  // f32 [n, classes scored]
+  Tensor outputs(const Tensor& pixels, const Tap& tap = {}) override;  // f32 [n, classes scored]
+  size_t model_column(size_t k) const override { return places_[k]; }
 
   // Other classes for outputs() from now on. Errors: as above.
   void score(const LabelSpace& space);
