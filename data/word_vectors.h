@@ -46,7 +46,7 @@ using ReadProgress = std::function<void(int64_t done, int64_t bytes)>;
 
 // The vectors of `names`, by the rule of the note, in their order. A text file of any size is read
 // once, in memory that depends only on the names; the whole of it only if a name is not found as
-// written, and a second time if one is not found at all. Forms: docs/formats.md.
+// written, and a second time if one is not found at all. Forms: docs/data.md.
 // Errors: DataError naming the file (with the line, in text): names without a vector, with similar
 // ones of the file; vectors of another width, with numbers that are not finite, or all zero;
 // content of another kind.

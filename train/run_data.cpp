@@ -25,7 +25,7 @@ RunData open_run_data(const Config& config) {
   if (reads_words(config.model)) {
     const Tensor& words = data.splits.train->label_space().vectors;
     require<UsageError>(words.defined(), "data.vectors is missing: this model knows its classes by "
-                        "word vectors; give a file of them, such as GloVe's (docs/formats.md)");
+                        "word vectors; give a file of them, such as GloVe's (docs/data.md)");
     data.model.word_dim = words.shape()[-1];
   }
   check_class_weights(config.loss, data.model.classes);

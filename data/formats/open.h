@@ -50,7 +50,7 @@ struct DataOptions {
   // used). A .txt file, a name a line, relative to root; or names separated by commas. unseen also:
   // a .json file, {"test class": [...]} and perhaps "train class"; "" = the format's own division.
   std::string unseen, seen;
-  // A file of the classes' word vectors (docs/formats.md); "" = none but the format's own.
+  // A file of the classes' word vectors (docs/data.md); "" = none but the format's own.
   std::string vectors;
   VectorNorm vector_norm = VectorNorm::unit;
   // Not keys of their own:
