@@ -12,8 +12,8 @@ namespace mld {
 // Called with a stage's name and output [N, H, W, C] while a model runs: "stem" (TResNet:
 // "SpaceToDepth" and "conv1"), then the model's own stages ("layer1" .. "layer4" of ResNet and
 // TResNet; "transformer" of a ViT, [N, T, C] as is its "stem"), "features" (what the head reads).
-// Of the head: "pooled" [N, C] (the mean of the features, or of the decoder's memory), "query" [N or
-// 1, Q, D] and "key" [N, L, D] (what the decoder's attention compares).
+// Of the head: "pooled" [N, C] (the mean of the features, or of the decoder's memory), "query"
+// [N or 1, Q, D] and "key" [N, L, D] (what the decoder's attention compares).
 using Tap = std::function<void(std::string_view stage, const Var& y)>;
 // Whether a stage belongs to the backbone, and is not what it passes on or the head's.
 constexpr bool is_backbone_stage(std::string_view stage) {

@@ -94,8 +94,8 @@ TEST_CASE("attention: of the call in bfloat16, and of every picture in training"
   CHECK(error < 0x1p-6);
   check_sums(half.weights(), 6);
 
-  // Dropout: every picture has its own queries, which two equal pictures show. The weights are those
-  // before the attention's own dropout, shares of one.
+  // Dropout: every picture has its own queries, which two equal pictures show. The weights are
+  // those before the attention's own dropout, shares of one.
   ModelSpec spec = kGroups;
   spec.dropout = 0.3;
   MlDecoder dropping(spec, 6);
