@@ -54,7 +54,7 @@ const std::string_view kMlinferHelp = R"(Uses trained image classifiers.
       --threshold T          show labels with a score of at least T, 0 to 1, and always the best
                              one (default: each class's own threshold, 0.5 if none were fitted);
                              single-label: scores add up to 1, by default the best class alone
-      --top-k N              show the N best labels instead; a + marks those with that score
+      --top-k N              show the N best labels instead; + marks those at their threshold
       --max-pixels N         read pictures of up to N pixels (default 67108864)
       --device DEVICE        auto, cpu, cuda or cuda:N (default auto: a GPU if there is one)
       --precision f32|bf16   of activations (default f32)

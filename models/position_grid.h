@@ -13,12 +13,12 @@ struct GridPositions {
 
   GridPositions(int64_t side, int64_t C);
 
-  // The positions of `rows` x `columns` tokens, in x's dtype, for adding to the tokens of N pictures.
+  // The positions of `rows` x `columns` tokens, in x's dtype, for adding to N pictures' tokens.
   //   x [N, ...] on the tape in use -> [N, 1 + rows * columns, C]
   Var operator()(int64_t rows, int64_t columns, const Var& x);
 
  private:
-  // Kept from call to call: it is made on the host, and a step that is replayed must not wait for it.
+  // Kept from call to call: it is made on the host, which a captured step cannot replay.
   Tensor resampling_;
   int64_t rows_ = 0, columns_ = 0;  // of the grid that resampling_ makes
 };

@@ -315,8 +315,9 @@ void save_model(const std::filesystem::path& path, const StateDict& state,
 void require_model(const CheckpointFile& file) {
   require<DataError>(file.ours() || !is_clip(file.names()),
                      "{}: is a CLIP, which has no classes of its own; mlinfer predict and search "
-                     "read it with --labels and --vocabulary, and a training can start from it "
-                     "(model.init)", file.path());
+                     "read it with --labels and --vocabulary, and a training with one of "
+                     "model.backbone's clip_ encoders can start from it (model.init)",
+                     file.path());
   require<DataError>(file.ours(), "{}: holds weights, but is no checkpoint of mldecoder (its "
                      "metadata do not say format = {}), so classes and pictures' size are unknown; "
                      "it can start a training (model.init), and mlinfer export makes a checkpoint "

@@ -68,7 +68,7 @@ class CheckpointFile {
   // All tensors but these in file order, valid while the object lives. float16 and float64 become
   // float32. Errors: DataError for a type or rank that our models do not have.
   std::vector<StateView> tensors();
-  std::vector<std::string> names() const;  // of the same, at no cost
+  std::vector<std::string> names() const;  // of the same; nothing is converted
 
  private:
   std::vector<std::pair<std::string, const SafeTensor*>> entries() const;  // of the same
