@@ -63,7 +63,8 @@ Batch batch_of(int64_t n, uint64_t number) {
 }
 
 Classification objective_of(const Config& config, Small& model) {
-  return {{.loss = config.loss}, [&model](const Var& images) { return model(images); }};
+  return {{.loss = config.loss},
+          [&model](const Var& images, const Tap&) { return model(images); }};
 }
 
 // The state after some updates: every tensor of model, average and optimiser, and the results.
