@@ -41,6 +41,9 @@ std::string other_value(const mld::Key& key, const mld::Value& value) {
   if (key.full_name() == "clip.prompt") {
     return "\"one {}\"";  // the only text that must have braces
   }
+  if (key.full_name() == "log.mlflow_experiment") {
+    return "\"other\"";  // the only text that must be a name
+  }
   for (const std::string_view choice : key.choices) {
     const std::string other = mld::to_toml_value(std::string(choice));
     if (other != now) {

@@ -258,7 +258,7 @@ TEST_CASE("drop path: a picture without the branch is its shortcut, one with it 
   CHECK_EQ(run(0.5), run(0));
 }
 
-TEST_CASE("taps see every stage, and the pooled features") {
+TEST_CASE("taps see every stage, what the head gets, and the pooled features") {
   const auto model = make_model({.backbone = "resnet18", .head = "gap", .classes = 2});
   initialize(*model, 1);
   std::vector<std::pair<std::string, Shape>> seen;
@@ -266,7 +266,8 @@ TEST_CASE("taps see every stage, and the pooled features") {
            [&](std::string_view stage, const Var& y) { seen.emplace_back(stage, y.shape()); });
   const std::vector<std::pair<std::string, Shape>> expected{
       {"stem", {1, 9, 17, 64}},   {"layer1", {1, 9, 17, 64}}, {"layer2", {1, 5, 9, 128}},
-      {"layer3", {1, 3, 5, 256}}, {"layer4", {1, 2, 3, 512}}, {"pooled", {1, 512}}};
+      {"layer3", {1, 3, 5, 256}}, {"layer4", {1, 2, 3, 512}},
+      {"features", {1, 2, 3, 512}}, {"pooled", {1, 512}}};
   CHECK(seen == expected);
 }
 
@@ -280,7 +281,7 @@ TEST_CASE("EfficientNet-Lite: its stages; what strides leave over is rounded up"
       {"stem", {1, 17, 33, 32}},     {"blocks.0", {1, 17, 33, 16}}, {"blocks.1", {1, 9, 17, 24}},
       {"blocks.2", {1, 5, 9, 40}},   {"blocks.3", {1, 3, 5, 80}},   {"blocks.4", {1, 3, 5, 112}},
       {"blocks.5", {1, 2, 3, 192}},  {"blocks.6", {1, 2, 3, 320}},  {"conv_head", {1, 2, 3, 1280}},
-      {"pooled", {1, 1280}}};
+      {"features", {1, 2, 3, 1280}}, {"pooled", {1, 1280}}};
   CHECK(seen == expected);
 }
 

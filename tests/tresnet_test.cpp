@@ -110,7 +110,7 @@ TEST_CASE("tresnet: every stage is tapped; odd feature maps are halved upwards o
   const std::vector<std::pair<std::string, Shape>> expected{
       {"SpaceToDepth", {1, 9, 17, 48}}, {"conv1", {1, 9, 17, 64}},  {"layer1", {1, 9, 17, 64}},
       {"layer2", {1, 5, 9, 128}},       {"layer3", {1, 3, 5, 1024}}, {"layer4", {1, 2, 3, 2048}},
-      {"pooled", {1, 2048}}};
+      {"features", {1, 2, 3, 2048}},    {"pooled", {1, 2048}}};
   CHECK(seen == expected);
   CHECK_EQ((*model)(Var(random_tensor({1, 20, 20, 3}, 1))).shape(), Shape{1, 7});
 }
