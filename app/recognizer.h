@@ -1,4 +1,4 @@
-// A file of weights, ready to score pictures for labels: what predict and search share.
+// A file of weights, ready to score pictures for labels: what predict, attention and search share.
 #pragma once
 
 #include <memory>
