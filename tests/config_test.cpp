@@ -38,12 +38,9 @@ void check_contains(const std::string& text, const std::string& part) {
 // A value of each key that differs from the default, as TOML.
 std::string other_value(const mld::Key& key, const mld::Value& value) {
   const std::string now = mld::to_toml_value(value);
-  if (key.full_name() == "clip.prompt") {
-    return "\"one {}\"";  // the only text that must have braces
-  }
-  if (key.full_name() == "log.mlflow_experiment") {
-    return "\"other\"";  // the only text that must be a name
-  }
+  // The only text that must have braces, and the only one that must be a name.
+  if (key.full_name() == "clip.prompt") return "\"one {}\"";
+  if (key.full_name() == "log.mlflow_experiment") return "\"other\"";
   for (const std::string_view choice : key.choices) {
     const std::string other = mld::to_toml_value(std::string(choice));
     if (other != now) {

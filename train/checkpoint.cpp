@@ -22,7 +22,6 @@
 #include "train/training_state.h"
 
 namespace mld {
-
 namespace {
 
 constexpr std::string_view kFormat = "mldecoder";
@@ -78,9 +77,8 @@ void save_checkpoint(const std::filesystem::path& path, const Checkpoint& checkp
   metadata.insert_or_assign("format_version", std::to_string(kVersion));
   metadata.insert_or_assign(kChecksums, JsonWriter().members(checksums).text());
   metadata.insert_or_assign(kMetadataChecksum, hex(metadata_checksum(metadata)));
-  write_file_atomically(path, [&](const ByteSink& sink) {
-    write_safetensors(checkpoint.tensors, metadata, sink);
-  });
+  write_file_atomically(
+      path, [&](const ByteSink& sink) { write_safetensors(checkpoint.tensors, metadata, sink); });
 }
 
 Checkpoint load_checkpoint(const std::filesystem::path& path) {

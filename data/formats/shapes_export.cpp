@@ -45,6 +45,11 @@ std::vector<Visible> visible_parts(const std::vector<int8_t>& owner, int size, s
   return parts;
 }
 
+std::vector<uint8_t> encoded(const Image& image, const std::string& name,
+                             const ShapesExport& options) {
+  return options.jpeg ? encode_jpeg(image, options.jpeg_quality, name) : encode_png(image, name);
+}
+
 void export_split(const fs::path& folder, const std::string& split, int64_t count,
                   const ShapesExport& options) {
   JsonWriter images, annotations, categories;
@@ -57,8 +62,7 @@ void export_split(const fs::path& folder, const std::string& split, int64_t coun
     const Image image = draw_scene(scene, options.image_size, &owner);
     const std::string file =
         fmt::format("shapes_{}_{:08}.{}", split, i, options.jpeg ? "jpg" : "png");
-    const std::vector<uint8_t> bytes =
-        options.jpeg ? encode_jpeg(image, options.jpeg_quality, file) : encode_png(image, file);
+    const std::vector<uint8_t> bytes = encoded(image, file, options);
     write_file(folder / split / file, bytes.data(), bytes.size());
     images.object().member("id", i + 1).member("file_name", file);
     images.member("width", image.width).member("height", image.height).end();
@@ -101,6 +105,7 @@ void export_shapes(const fs::path& folder, const ShapesExport& options) {
   std::error_code error;
   require<DataError>(!fs::exists(folder, error) || fs::is_empty(folder, error),
                      "{}: exists and is not an empty folder; name a new one", name);
+  encoded(Image(1, 1), name, options);  // a build that cannot leaves no folder behind
   const std::pair<const char*, int64_t> splits[] = {
       {"train", options.train}, {"val", options.val}, {"test", options.test}};
   fs::create_directories(folder / "annotations", error);
