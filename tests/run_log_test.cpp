@@ -195,17 +195,21 @@ TEST_CASE("every sink hears every event, in order; the folder's also what was sa
   CHECK(text.find("message: a\n") == text.rfind("message: a\n"));
 }
 
-TEST_CASE("one warning names what cannot be written; the other sinks go on") {
-  std::vector<std::string> heard, ignored;
+TEST_CASE("one warning names each sink that cannot write; all sinks go on") {
+  std::vector<std::string> heard, first, second;
   mld::RunLog log;
-  log.add(std::make_unique<Listener>(ignored, "a.csv: no"));
+  log.add(std::make_unique<Listener>(first, "a.csv: no"));
   log.add(std::make_unique<Listener>(heard));
   log.step({.step = 1});
+  log.add(std::make_unique<Listener>(second, "b.html: not written"));
   log.step({.step = 2});
-  CHECK(heard == std::vector<std::string>{
-                     "step 1",
-                     "warning a.csv: no; the run goes on, but its logs are incomplete @1",
-                     "step 2"});
+  log.step({.step = 3});
+  CHECK(heard == std::vector<std::string>{"step 1", "warning a.csv: no; the run goes on @1",
+                                          "step 2",
+                                          "warning b.html: not written; the run goes on @2",
+                                          "step 3"});
+  CHECK(first == heard);
+  CHECK(second.size() == 3);
 }
 
 TEST_CASE("a folder val/ that cannot be written: an error at the start, later a warning") {
@@ -224,11 +228,11 @@ TEST_CASE("a folder val/ that cannot be written: an error at the start, later a 
   fs::remove(run.val());
   log.epoch(epoch(1, 38.5));
   log.epoch(epoch(2, 39));
-  REQUIRE(heard.size() == 3);
+  REQUIRE(heard.size() == 3);  // one warning for two failures
   CHECK(heard[1] == "warning " + run.val().string() +
                         "/metrics.json: cannot save: creating the temporary file failed: No such "
-                        "file or directory; the old file, if any, is untouched; the run goes on, "
-                        "but its logs are incomplete @20");
+                        "file or directory; the old file, if any, is untouched; the run goes on "
+                        "@20");
   CHECK(lines_of(read_file(run.results())).size() == 3);  // the header and both epochs
 }
 

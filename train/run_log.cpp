@@ -13,14 +13,15 @@ namespace mld {
 
 template <class Tell>
 void RunLog::tell(Tell&& tell) {
-  std::string problem;
+  std::vector<std::string> problems;
   for (const std::unique_ptr<LogSink>& sink : sinks_) {
     tell(*sink);
-    problem = problem.empty() ? sink->problem() : problem;
+    if (!sink->problem().empty() && failed_.insert(sink.get()).second) {
+      problems.push_back(sink->problem());
+    }
   }
-  if (!problem.empty() && !failed_) {
-    failed_ = true;
-    warning(problem + "; the run goes on, but its logs are incomplete");
+  for (const std::string& problem : problems) {
+    warning(problem + "; the run goes on");
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -69,7 +70,7 @@ class LogSink {
   virtual void picture(const PictureReport&) {}
   // The run ends: ok, or stopped by a signal. Not called if an error ends it.
   virtual void end(ExitCode) {}
-  // What could not be written, and why; the log warns of the first, and the run goes on.
+  // What could not be written, and why. Of each sink the log warns once, and the run goes on.
   const std::string& problem() const { return problem_; }
 
  protected:
@@ -97,7 +98,8 @@ class RunLog {
 
   std::vector<std::unique_ptr<LogSink>> sinks_;
   std::vector<Note> early_notes_;
-  bool opened_ = false, failed_ = false;
+  std::set<const LogSink*> failed_;  // and were warned of
+  bool opened_ = false;
   int64_t step_ = 0;
   double epoch_began_ = 0;
   double kept_ = -1e9;        // when a step was kept last

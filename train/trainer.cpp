@@ -244,8 +244,8 @@ bool Trainer::finish_epoch() {
   state_.finished = ended();
   report.best = state_.best.metric;
   report.history = state_.history;
+  warn_of_bad_pictures();  // first: the epoch's report shows it
   log_.epoch(std::move(report));
-  warn_of_bad_pictures();
   return true;
 }
 
