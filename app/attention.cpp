@@ -138,7 +138,7 @@ void write_maps(const AttentionCommand& command, const std::vector<Shown>& all,
 }
 
 void print_json(const AttentionCommand& command, const std::vector<Shown>& all,
-                const CrossAttention& attention) {
+                const CrossAttention& attention, bool marks) {
   JsonWriter json;
   json.object().member("file", command.pictures[0]).key("head");
   if (command.head) {
@@ -154,6 +154,9 @@ void print_json(const AttentionCommand& command, const std::vector<Shown>& all,
       json.member("id", label.id);
     }
     json.member("score", rounded(shown.prediction.score)).member("above", shown.prediction.above);
+    if (marks) {
+      json.member("seen", label.seen);
+    }
     json.member("query", shown.query).key("shared_by").values(shown.sharing);
     json.member("peak", rounded(peak_of(shown.map), 3)).member("out", shown.out.native());
     json.key("weights").array();
@@ -173,9 +176,9 @@ void print_text(const AttentionCommand& command, const std::vector<Shown>& all) 
   print(stdout, "{}\n", printable(command.pictures[0]));
   for (const Shown& shown : all) {
     const Prediction& p = shown.prediction;
-    print(stdout, "  {:5.1f} % {} {}  {}, at most {:.1f} x the mean\n",
-          100.0 * static_cast<double>(p.score), p.above ? '*' : ' ', printable(p.label->name),
-          printable(shown.out.native()), peak_of(shown.map));
+    print(stdout, "  {:5.1f} % {} {}{}  {}, at most {:.1f} x the mean\n",
+          100.0 * static_cast<double>(p.score), p.above ? '+' : ' ', printable(p.label->name),
+          p.label->seen ? "" : " *", printable(shown.out.native()), peak_of(shown.map));
   }
   std::vector<int64_t> told;
   for (const Shown& shown : all) {
@@ -202,7 +205,7 @@ ExitCode execute(const AttentionCommand& command) {
   const std::vector<Shown> all = maps_of(command, *recognizer, scores, attention, out);
   write_maps(command, all, picture, recognizer->preprocess(), out);
   if (command.json) {
-    print_json(command, all, attention);
+    print_json(command, all, attention, recognizer->tells_seen());
   } else {
     print_text(command, all);
   }

@@ -75,7 +75,7 @@ const std::string_view kMlinferHelp = R"(Uses trained image classifiers.
                              the middle, and what is outside is darkened; classes that share a
                              query (model.groups) share a map
       --label NAME           this label; may be given again (default: those that predict shows,
-                             by --threshold or --top-k)
+                             by --threshold or --top-k), marked as by predict
       --out FILE.png|FOLDER  for one --label a file, else a folder with a file a label (default:
                              PICTURE's name, here)
       --head mean|N          the mean of the decoder's heads (default), or head N, from 0

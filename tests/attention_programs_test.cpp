@@ -135,7 +135,7 @@ TEST_CASE("attention: the map lies on what the query looks for, however pictures
     REQUIRE(run.code == 0);
     CHECK(run.err.empty());
     CHECK(contains(run.out, "wide.ppm\n"));
-    CHECK(contains(run.out, " * bright  map.png, at most "));
+    CHECK(contains(run.out, " + bright  map.png, at most "));
     const Image map = load_image(folder.path() / "map.png");
     CHECK(map.width == 128);
     CHECK(map.height == 64);
@@ -163,6 +163,7 @@ TEST_CASE("attention: weights as JSON, several labels, one head or their mean") 
     CAPTURE(name);
     CHECK(label["query"].GetInt() == (name == "bright" ? 0 : 1));
     CHECK(label["shared_by"].Size() == 1);
+    CHECK_FALSE(label.HasMember("seen"));  // the model's classes are fixed
     CHECK(fs::is_regular_file(folder.path() / label["out"].GetString()));
     REQUIRE(label["weights"].Size() == kCells);
     double sum = 0, most = 0;
@@ -214,6 +215,31 @@ TEST_CASE("attention: without --label the labels that predict shows; bfloat16") 
         "c/1_bright.png c/2_dark.png c/3_dim.png ");
   CHECK(read_file(folder.path() / "b/1_bright.png") ==
         read_file(folder.path() / "a.attention/1_bright.png"));
+}
+
+TEST_CASE("attention: labels are marked as predict marks them") {
+  const TemporaryFolder folder;
+  CheckpointInfo info = Bright({"cat"}).info;
+  info.task = Task::zero_shot;
+  info.model = {.backbone = "clip_vit_tiny", .classes = 2, .word_dim = 2, .embed_dim = 16,
+                .ffn = 8, .query = QueryKind::nlp, .pooling = PoolingKind::shared};
+  info.set_label_space({.names = {"cat", "dog", "yak"}, .seen = {true, true, false},
+                        .vectors = Tensor::from({3, 2}, std::vector<float>{1, 0, 0, 1, 0, -1})},
+                       true);
+  const auto model = make_model(info.model);
+  initialize(*model, 7);
+  save_model(folder.path() / "words.safetensors", state_dict(*model), info);
+  write_spot(folder, "a.ppm", kSide, kSide, 0, 0, kPatch);
+  for (const auto& [threshold, mark] : {std::pair{"0", '+'}, {"1", ' '}}) {
+    const std::string out = ran(folder, {"words.safetensors", "a.ppm", "--top-k", "3",
+                                         "--threshold", threshold, "--out", "m"}).out;
+    CHECK(contains(out, fmt::format(" % {} cat  m/", mark)));
+    CHECK(contains(out, fmt::format(" % {} yak *  m/", mark)));
+  }
+  const auto json = parsed(ran(folder, {"words.safetensors", "a.ppm", "--top-k", "3", "--json"}));
+  for (const auto& label : json["labels"].GetArray()) {
+    CHECK(label["seen"].GetBool() == (label["name"] != "yak"));
+  }
 }
 
 TEST_CASE("attention: classes that share a query say so") {
