@@ -16,6 +16,7 @@
 #include "core/parallel.h"
 #include "data/file.h"
 #include "data/formats/shapes.h"
+#include "data/text.h"
 #include "train/checkpoint.h"
 #include "train/stop_signal.h"
 #include "train/trainer.h"
@@ -148,7 +149,7 @@ ExitCode execute(const TrainCommand& command) {
   const ExitCode code = trainer.run();
   log.end(code);
   if (code == ExitCode::stopped) {
-    log.message("stopped; continue with: mltrain --resume " + folder.root.string());
+    log.message("stopped; continue with: mltrain --resume " + shell_word(folder.root.native()));
     if (command.quiet && stderr_style().terminal) {
       write_stderr("\n");  // behind the terminal's ^C
     }

@@ -25,6 +25,9 @@ std::string printable_lines(std::string_view text);
 // One CSV field (RFC 4180): quoted if it holds a comma, a quote or a line break.
 std::string csv_field(std::string_view text);
 
+// A word of a POSIX shell's command line, for people who copy it: quoted unless it is plain.
+std::string shell_word(std::string_view text);
+
 // A JSON string with its quotes. Bytes that are not UTF-8 are written as the four characters \xff,
 // so the result is valid JSON whatever the input (file names need not be UTF-8).
 std::string json_string(std::string_view text);

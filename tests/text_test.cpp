@@ -30,6 +30,10 @@ TEST_CASE("text: escapes for a terminal, CSV, JSON and HTML") {
   CHECK(csv_field("plain name") == "plain name");
   CHECK(csv_field("a,b") == "\"a,b\"");
   CHECK(csv_field("say \"x\"\n") == "\"say \"\"x\"\"\n\"");
+  CHECK(shell_word("runs/a-1_b.c") == "runs/a-1_b.c");
+  CHECK(shell_word("") == "''");
+  CHECK(shell_word("my runs/a") == "'my runs/a'");
+  CHECK(shell_word("it's $x") == "'it'\\''s $x'");
   CHECK(json_string("a\"b\\c\n\x01") == "\"a\\\"b\\\\c\\n\\u0001\"");
   CHECK(json_string("\xff") == "\"\\\\xff\"");
   CHECK(json_string("\xE2\x80\xA8") == "\"\\u2028\"");

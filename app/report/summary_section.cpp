@@ -4,6 +4,7 @@
 #include "app/report/plot.h"
 #include "app/report/section.h"
 #include "data/text.h"
+#include "train/best_weights.h"
 #include "train/run_log.h"
 #include "train/training_state.h"
 
@@ -60,18 +61,17 @@ std::string data_text(const ReportInput& input) {
   return text + (config.data.root.empty() ? "" : ", in " + config.data.root.native());
 }
 
-// A word of a POSIX shell's command line.
-std::string shell_word(const std::string& text) {
-  constexpr std::string_view kPlain =
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=+,@%";
-  if (!text.empty() && text.find_first_not_of(kPlain) == std::string::npos) {
-    return text;
+// Whether training has reached its last epoch or train.patience has ended it.
+bool finished(const ReportRun& run) {
+  const TrainSpec& spec = run.config.config.train;
+  std::vector<double> history;  // the better of both weights, as training looks at it
+  for (const RunHistory::Epoch& epoch : run.history.epochs) {
+    if (epoch.raw) {
+      history.push_back(std::max(*epoch.raw, epoch.average.value_or(*epoch.raw)));
+    }
   }
-  std::string quoted = "'";
-  for (const char c : text) {
-    quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  }
-  return quoted + "'";
+  return std::ssize(run.history.epochs) >= all_epochs(run.config.config.schedule, spec.epochs) ||
+         (spec.patience > 0 && validations_without_progress(history) >= spec.patience);
 }
 
 void add_fact(const Slots& slots, const char* name, const std::string& value) {
@@ -93,10 +93,10 @@ void fill_one(const ReportInput& input, const Slots& slots) {
   }
   const std::string folder = shell_word(run.folder.root.native());
   one.show("COMMAND", "TEXT", fmt::format("mlinfer predict {} PICTURE", folder));
-  const bool more = static_cast<int64_t>(run.history.epochs.size()) <
-                    all_epochs(run.config.config.schedule, run.config.config.train.epochs);
-  one.show("COMMAND", "TEXT",
-           fmt::format("{} {}", more ? "mltrain --resume" : "mlinfer eval", folder));
+  one.show("COMMAND", "TEXT", fmt::format("mlinfer eval {}", folder));
+  if (!finished(run)) {
+    one.show("COMMAND", "TEXT", fmt::format("mltrain --resume {}", folder));
+  }
 }
 
 void fill_summary(const ReportInput& input, PictureBudget&, Slots slots) {
@@ -111,6 +111,9 @@ void fill_summary(const ReportInput& input, PictureBudget&, Slots slots) {
       row.set("BEST", best_text(run));
       row.set("MODEL", model_text(run.config.config));
       row.set("LENGTH", length_text(run));
+      for (const std::string& problem : run.history.problems) {
+        slots.show("GAP", "TEXT", fmt::format("{}: {}", run.name, problem));
+      }
     }
   }
   for (const std::string& gap : input.gaps) {
