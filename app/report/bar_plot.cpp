@@ -118,7 +118,26 @@ Drawing draw(const HeatMap& map) {
     }
   }
   drawing.description = fmt::format("{} rows, {} columns", rows, columns);
+  for (const std::string& cell : strongest_cells(map)) {
+    drawing.description += "; " + cell;
+  }
   return drawing;
+}
+
+std::vector<std::string> strongest_cells(const HeatMap& map, size_t most) {
+  const size_t columns = map.columns.size();
+  std::vector<size_t> cells;
+  for (size_t i = 0; i < map.values.size(); ++i) {
+    if (map.values[i] > 0 && map.rows[i / columns] != map.columns[i % columns]) {
+      cells.push_back(i);
+    }
+  }
+  std::ranges::stable_sort(cells, std::greater(), [&](size_t i) { return map.values[i]; });
+  std::vector<std::string> tips;
+  for (size_t i = 0; i < std::min(most, cells.size()); ++i) {
+    tips.push_back(map.tips[cells[i]]);
+  }
+  return tips;
 }
 
 }  // namespace mld

@@ -37,7 +37,7 @@ std::vector<ClassCount> class_counts(const DataSummary& data) {
 }
 
 void add_frequencies(const std::vector<ClassCount>& counts, const Slots& slots) {
-  constexpr size_t kMostBars = 30;
+  constexpr size_t kMostBars = 30, kMostPoints = 1000;
   if (counts.size() <= kMostBars) {
     BarPlot plot{.title = "Pictures that show a class", .x_label = "", .y_label = "",
                  .labels = {}, .groups = {{"train", {}}, {"val", {}}}, .lying = true};
@@ -60,6 +60,9 @@ void add_frequencies(const std::vector<ClassCount>& counts, const Slots& slots) 
       series.y.push_back(static_cast<double>(series.colour == 0 ? counts[i].train
                                                                 : counts[i].val));
     }
+  }
+  for (Series& series : plot.series) {
+    series = thinned(std::move(series), kMostPoints);
   }
   plot.y.log = true;
   add_plot(slots.section("PLOT"), "FIGURE", plot);
@@ -109,7 +112,11 @@ void add_together(const DataSummary& data, const Slots& slots) {
                                      100 * together.share(i, j), map.rows[i]));
     }
   }
-  add_plot(slots.section("WIDE"), "FIGURE", map);
+  const Slots wide = slots.section("WIDE");
+  add_plot(wide, "FIGURE", map);
+  for (const std::string& pair : strongest_cells(map)) {
+    wide.show("PAIR", "TEXT", pair);
+  }
 }
 
 void add_sizes(const DataSummary& data, const Slots& slots) {

@@ -14,14 +14,25 @@ void show_tip(const Slots& shape, const std::string& tip) {
   }
 }
 
-// What fits beside an axis; the whole text is the tip.
-void set_text(const Drawing::Text& text, Slots shape) {
-  constexpr size_t kShown = 18;
+// Between where a text begins or ends and the drawing's edge; it is cut off there.
+double room(const Drawing::Text& text, const Drawing& drawing) {
+  return text.turned ? text.y : text.anchor == "end" ? text.x : drawing.width - text.x;
+}
+
+// What fits into the drawing; the whole text is the tip.
+void set_text(const Drawing::Text& text, const Drawing& drawing, Slots shape) {
   const std::string all = printable(text.text);
-  const size_t shown = bytes_of_first(kShown, all);
-  const bool whole = shown == all.size() || text.anchor == "middle";
-  shape.set("TEXT", whole ? all : all.substr(0, shown) + "…");
-  show_tip(shape, whole ? "" : all);
+  if (text.anchor == "middle" || text_width(all) <= room(text, drawing)) {
+    shape.set("TEXT", all);
+    return;
+  }
+  size_t characters = all.size();
+  const auto shortened = [&] { return all.substr(0, bytes_of_first(characters, all)) + "…"; };
+  while (characters > 1 && text_width(shortened()) > room(text, drawing)) {
+    --characters;
+  }
+  shape.set("TEXT", shortened());
+  show_tip(shape, all);
 }
 
 void fill_shapes(const Drawing& drawing, const Slots& into) {
@@ -73,7 +84,7 @@ void fill(const Drawing& drawing, Slots into) {
     if (text.turned) {
       shape.show("TURNED");
     }
-    set_text(text, shape);
+    set_text(text, drawing, shape);
   }
   if (drawing.keys.size() > 1) {
     const Slots legend = into.section("LEGEND");

@@ -59,6 +59,10 @@ struct HeatMap {
   std::vector<std::string> tips{};  // [rows, columns] what a cell says when pointed at
 };
 
+// What the cells with the largest values say, the largest first, without those of a class and
+// itself and those of 0. For who cannot see the shades, or point at a cell.
+std::vector<std::string> strongest_cells(const HeatMap& map, size_t most = 20);
+
 // What is drawn, in units of a viewBox of width x height with y downwards. `ink` is a CSS class.
 struct Drawing {
   struct Rect { double x, y, width, height; std::string ink, tip{}; double opacity = 1; };

@@ -24,8 +24,14 @@ std::string series_ink(int colour) {
 }
 
 double text_width(std::string_view text) {
-  const auto characters = std::ranges::count_if(text, [](char c) { return (c & 0xC0) != 0x80; });
-  return 0.58 * kTextHeight * static_cast<double>(characters);
+  constexpr double kNarrow = 0.58, kWide = 1;
+  constexpr uint8_t kFirstWide = 0xE1;  // begins U+1000 ... in UTF-8: Hangul, kana, Han
+  double ems = 0;
+  for (const char c : text) {
+    const bool continues = (c & 0xC0) == 0x80;
+    ems += continues ? 0 : static_cast<uint8_t>(c) >= kFirstWide ? kWide : kNarrow;
+  }
+  return kTextHeight * ems;
 }
 
 Frame add_frame(Axis x, Axis y, const std::string& x_label, const std::string& y_label,
@@ -47,9 +53,10 @@ Frame add_frame(Axis x, Axis y, const std::string& x_label, const std::string& y
   for (const Tick& tick : frame.x.ticks) {
     const double at = frame.x_of(tick.value), half = text_width(tick.text) / 2;
     drawing.lines.push_back({at, frame.bottom, at, frame.bottom + 4, "axis"});
-    if (at - half > free_from) {
-      drawing.texts.push_back({at, frame.bottom + 17, "middle", tick.text});
-      free_from = at + half + 4;
+    const double middle = std::min(at, kWidth - half);  // the last one is near the edge
+    if (middle - half > free_from) {
+      drawing.texts.push_back({middle, frame.bottom + 17, "middle", tick.text});
+      free_from = middle + half + 4;
     }
   }
   drawing.lines.push_back({frame.left, frame.bottom, frame.right, frame.bottom, "axis"});

@@ -26,7 +26,7 @@ Frame add_frame(Axis x, Axis y, const std::string& x_label, const std::string& y
 // other dashes.
 std::string series_ink(int colour);
 
-// About how wide a text is in the drawing.
+// About how wide a text is in the drawing, rather too wide.
 double text_width(std::string_view text);
 
 }  // namespace mld
