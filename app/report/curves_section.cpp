@@ -83,7 +83,7 @@ LinePlot rate_plot(const ReportInput& input) {
   return plot;
 }
 
-// A validated metric over epochs, with its largest value marked.
+// A validated metric over epochs.
 Series metric_series(const ReportRun& run, std::optional<double> RunHistory::Epoch::*value,
                      const std::string& name, int colour) {
   Series series{.name = name, .x = {}, .y = {}, .colour = colour};
@@ -111,25 +111,44 @@ void mark_best(std::vector<Series>& all) {
   }
 }
 
-LinePlot metric_plot(const ReportInput& input) {
-  LinePlot plot{.title = input.run().history.metric + " on val, percent", .x_label = "epoch",
-                .y_label = ""};
+// What a run's weights and their average reach, as far as there are any values. Of several runs each
+// has one colour, as in the other plots; its weights' line is then fainter than their average's.
+std::vector<Series> metric_lines(const ReportRun& run, bool several, int number) {
+  const std::string prefix = several ? run.name + ", " : "";
+  std::vector<Series> lines = {
+      metric_series(run, &RunHistory::Epoch::raw, prefix + "raw weights", number),
+      metric_series(run, &RunHistory::Epoch::average, prefix + "averaged weights",
+                    several ? number : number + 1)};
+  if (several && lines[1].y.size() > 1) {
+    lines[0].style = Series::Style::faint;
+  }
+  std::erase_if(lines, [](const Series& series) { return series.y.empty(); });
+  return lines;
+}
+
+// A plot for each metric that decides what is best: two of them have no common scale.
+std::vector<LinePlot> metric_plots(const ReportInput& input) {
+  std::vector<LinePlot> plots;
   for (size_t i = 0; i < input.runs.size(); ++i) {
     const ReportRun& run = input.runs[i];
-    const int colour = static_cast<int>(input.several() ? 2 * i : 0);
-    const std::string prefix = input.several() ? run.name + ", " : "";
-    plot.series.push_back(metric_series(run, &RunHistory::Epoch::raw, prefix + "raw weights",
-                                        colour));
-    plot.series.push_back(metric_series(run, &RunHistory::Epoch::average,
-                                        prefix + "averaged weights", colour + 1));
+    std::vector<Series> lines = metric_lines(run, input.several(), static_cast<int>(i));
+    if (lines.empty()) {
+      continue;
+    }
+    const std::string title = run.history.metric + " on val, percent";
+    auto plot = std::ranges::find(plots, title, &LinePlot::title);
+    if (plot == plots.end()) {
+      plot = plots.insert(plot, {.title = title, .x_label = "epoch", .y_label = ""});
+    }
+    std::ranges::move(lines, std::back_inserter(plot->series));
+    const RunHistory::Epoch& last = run.history.epochs.back();
+    plot->marks = resume_marks(input, static_cast<double>(last.step) /
+                                          static_cast<double>(last.epoch));
   }
-  std::erase_if(plot.series, [](const Series& series) { return series.y.empty(); });
-  mark_best(plot.series);
-  if (const auto& epochs = input.run().history.epochs; !epochs.empty()) {
-    plot.marks = resume_marks(input, static_cast<double>(epochs.back().step) /
-                                         static_cast<double>(epochs.back().epoch));
+  for (LinePlot& plot : plots) {
+    mark_best(plot.series);
   }
-  return plot;
+  return plots;
 }
 
 bool applies(const ReportInput& input) {
@@ -141,7 +160,7 @@ bool applies(const ReportInput& input) {
 void fill_curves(const ReportInput& input, PictureBudget&, Slots slots) {
   std::vector<LinePlot> plots;
   plots.push_back(step_plot(input, "Loss in training", &Step::loss));
-  plots.push_back(metric_plot(input));
+  std::ranges::move(metric_plots(input), std::back_inserter(plots));
   plots.push_back(rate_plot(input));
   plots.push_back(step_plot(input, "Pictures a second in training", &Step::images_per_second));
   plots.push_back(step_plot(input, "Gradient norm, before clipping", &Step::gradient_norm));

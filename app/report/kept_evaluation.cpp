@@ -3,8 +3,7 @@
 #include <cmath>
 #include <set>
 
-#include <rapidjson/document.h>
-
+#include "app/report/json_members.h"
 #include "core/error.h"
 #include "data/file.h"
 #include "data/text.h"
@@ -13,12 +12,6 @@ namespace mld {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::optional<double> number_in(const rapidjson::Value& object, const char* name) {
-  const auto found = object.FindMember(name);
-  const bool number = found != object.MemberEnd() && found->value.IsNumber();
-  return number ? std::optional(found->value.GetDouble()) : std::nullopt;
-}
 
 int64_t count_in(const rapidjson::Value& object, const char* name) {
   const double value = number_in(object, name).value_or(0);

@@ -5,6 +5,7 @@
 
 #include "app/config_file.h"
 #include "app/program.h"
+#include "app/report/run_names.h"
 #include "app/report/section.h"
 #include "data/file.h"
 #include "data/text.h"
@@ -137,6 +138,10 @@ ExitCode write_report(const ReportCommand& command) {
   std::vector<ReportRun> runs;
   for (const std::string& run : command.runs) {
     runs.push_back(read_run(run, gaps));
+  }
+  const auto names = names_apart({command.runs.begin(), command.runs.end()});
+  for (size_t i = 0; i < runs.size(); ++i) {
+    runs[i].name = names[i];
   }
   const bool several = runs.size() > 1;
   const std::optional<DataSummary> data =

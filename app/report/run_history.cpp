@@ -3,8 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include <rapidjson/document.h>
-
+#include "app/report/json_members.h"
 #include "core/error.h"
 #include "data/file.h"
 #include "data/formats/csv_text.h"
@@ -116,33 +115,22 @@ void read_results(const RunFolder& folder, RunHistory& history) try {
   history.problems.push_back(error.what());
 }
 
-double number_in(const rapidjson::Value& event, const char* name) {
-  const auto found = event.FindMember(name);
-  return found != event.MemberEnd() && found->value.IsNumber() ? found->value.GetDouble() : NAN;
-}
-
-std::string text_in(const rapidjson::Value& event, const char* name) {
-  const auto found = event.FindMember(name);
-  return found != event.MemberEnd() && found->value.IsString()
-             ? std::string(found->value.GetString(), found->value.GetStringLength())
-             : std::string();
-}
-
 void take_event(const rapidjson::Value& event, RunHistory& history) {
-  const std::string kind = text_in(event, "event");
-  const double at = number_in(event, "step");
+  const auto number = [&](const char* name) { return number_in(event, name).value_or(NAN); };
+  const auto text = [&](const char* name) { return text_in(event, name).value_or(""); };
+  const std::string kind = text("event");
+  const double at = number("step");
   const int64_t step = at >= 0 && at < 9e15 ? static_cast<int64_t>(at) : 0;
   if (kind == "start") {
     history.starts.push_back(step);
   } else if (kind == "step") {
-    history.steps.push_back({.step = step, .loss = number_in(event, "loss"),
-                             .lr = number_in(event, "lr"),
-                             .gradient_norm = number_in(event, "gradient_norm"),
-                             .images_per_second = number_in(event, "images_per_second")});
+    history.steps.push_back({.step = step, .loss = number("loss"), .lr = number("lr"),
+                             .gradient_norm = number("gradient_norm"),
+                             .images_per_second = number("images_per_second")});
   } else if (kind == "message" || kind == "warning") {
-    history.notes.push_back({step, kind == "warning", text_in(event, "text")});
+    history.notes.push_back({step, kind == "warning", text("text")});
   }
-  history.last_time = text_in(event, "time");
+  history.last_time = text("time");
 }
 
 void read_events(const RunFolder& folder, RunHistory& history) try {
