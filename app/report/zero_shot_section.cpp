@@ -7,8 +7,11 @@
 namespace mld {
 namespace {
 
-Series zero_shot_series(const ReportRun& run, const char* column, const char* name, int colour) {
-  Series series{.name = name, .x = {}, .y = {}, .colour = colour};
+using Style = Series::Style;
+
+Series zero_shot_series(const ReportRun& run, const char* column, const char* name, int colour,
+                        Style style = Style::line) {
+  Series series{.name = name, .x = {}, .y = {}, .style = style, .colour = colour};
   for (const RunHistory::Epoch& epoch : run.history.epochs) {
     if (const auto found = epoch.zero_shot.find(column); found != epoch.zero_shot.end()) {
       series.x.push_back(static_cast<double>(epoch.epoch));
@@ -22,10 +25,12 @@ void add_classes(const Slots& slots, const KeptEvaluation& best, bool seen) {
   std::vector<KeptEvaluation::PerClass> classes;
   std::ranges::copy_if(best.classes, std::back_inserter(classes),
                        [&](const auto& one) { return one.seen == seen; });
-  std::ranges::stable_sort(classes, {}, &KeptEvaluation::PerClass::ap);
-  const Slots kind = slots.section("KIND");
-  kind.section("TITLE").set("TEXT", fmt::format("{} classes, {}", seen ? "Seen" : "Unseen",
-                                                classes.size()));
+  std::ranges::stable_sort(classes, {}, [](const KeptEvaluation::PerClass& one) {
+    return std::pair(one.positives == 0, one.ap);  // without pictures there is no AP: last
+  });
+  Slots kind = slots.section("KIND");
+  kind.set("WHICH", seen ? "Seen" : "Unseen");
+  kind.set("COUNT", classes.size());
   for (const KeptEvaluation::PerClass& one : classes) {
     Slots row = kind.section("CLASS");
     row.set_name("NAME", one.name);
@@ -40,7 +45,9 @@ void fill_zero_shot(const ReportInput& input, PictureBudget&, Slots slots) {
   plot.series = {
       zero_shot_series(run, "mAP_ZSL", "unseen classes among themselves (mAP_ZSL)", 0),
       zero_shot_series(run, "mAP_GZSL", "all classes together (mAP_GZSL)", 1),
-      zero_shot_series(run, "mAP_seen", "seen classes among themselves (mAP_seen)", 2)};
+      zero_shot_series(run, "mAP_seen", "seen classes among themselves (mAP_seen)", 2),
+      zero_shot_series(run, "chance_ZSL", "unseen ones by chance", 0, Style::faint),
+      zero_shot_series(run, "chance_GZSL", "all by chance", 1, Style::faint)};
   std::erase_if(plot.series, [](const Series& series) { return series.y.empty(); });
   if (!plot.series.empty()) {
     add_plot(slots.section("PLOT"), "FIGURE", plot);
