@@ -44,15 +44,14 @@ function makeSortable(table) {
 /* A search field in front of the table: shows the rows that contain all its words. */
 function makeFilterable(table) {
   const rows = [...table.tBodies[0].rows].map((row) => [row.textContent.toLowerCase(), row]);
-  const line = document.createElement("div");
-  line.className = "filter";
   const label = document.createElement("label");
+  label.className = "filter";
   const field = document.createElement("input");
   field.type = "search";
   const count = document.createElement("span");
   count.setAttribute("role", "status");
-  label.append(table.dataset.filter + " ", field);
-  line.append(label, " ", count);
+  label.append(table.dataset.filter + " ", field, " ", count);
+  field.setAttribute("aria-label", table.dataset.filter);  /* without the count, which changes */
   field.addEventListener("input", () => {
     const words = field.value.toLowerCase().split(/\s+/);
     let shown = 0;
@@ -62,7 +61,7 @@ function makeFilterable(table) {
     }
     count.textContent = shown + " of " + rows.length;
   });
-  (table.closest(".scroll") ?? table).before(line);
+  (table.closest(".scroll") ?? table).before(label);
 }
 
 /* Sets how strongly the second picture of a stack covers the first. */
