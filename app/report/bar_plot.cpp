@@ -118,8 +118,8 @@ Drawing draw(const HeatMap& map) {
     }
   }
   drawing.description = fmt::format("{} rows, {} columns", rows, columns);
-  for (const std::string& cell : strongest_cells(map)) {
-    drawing.description += "; " + cell;
+  for (const std::string& words : strongest_cells(map)) {
+    drawing.description += "; " + words;
   }
   return drawing;
 }
