@@ -53,7 +53,7 @@ Frame add_frame(Axis x, Axis y, const std::string& x_label, const std::string& y
   for (const Tick& tick : frame.x.ticks) {
     const double at = frame.x_of(tick.value), half = text_width(tick.text) / 2;
     drawing.lines.push_back({at, frame.bottom, at, frame.bottom + 4, "axis"});
-    const double middle = std::min(at, kWidth - half);  // the last one is near the edge
+    const double middle = std::min(std::max(at, half), kWidth - half);  // within the drawing
     if (middle - half > free_from) {
       drawing.texts.push_back({middle, frame.bottom + 17, "middle", tick.text});
       free_from = middle + half + 4;

@@ -1,6 +1,7 @@
 // The page: its sections in order, and how it is made from run folders.
 #include "app/report.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "app/config_file.h"
@@ -124,11 +125,11 @@ std::optional<DataSummary> look_at_data(const ReportRun& run, std::vector<std::s
 }  // namespace
 
 std::string report_page(const ReportInput& input) {
-  const size_t pictures = kMostBytes - kTextBytes;
+  size_t pictures = kMostBytes - kTextBytes;
   std::string text = page(input, pictures);
-  if (text.size() > kMostBytes) {  // long texts: fewer pictures
-    const size_t excess = text.size() - kMostBytes;
-    text = page(input, pictures > excess ? pictures - excess : 0);
+  while (text.size() > kMostBytes && pictures > 0) {  // long texts: fewer pictures
+    pictures -= std::min(pictures, text.size() - kMostBytes);
+    text = page(input, pictures);
   }
   return text;
 }
