@@ -240,10 +240,14 @@ TEST_CASE("an existing run is not overwritten unless told") {
   REQUIRE(run("mltrain", tiny_run(out, {"train.epochs=1", "data.train_size=32"}), folder) == 0);
   CHECK(fs::exists(last(out.string() + "-2")));
   CHECK(read_file(last(out)) == before);
+  write_file(out / "report.html", "of this run");
+  write_file(out / "comparison.html", "with another run");
   std::vector<std::string> overwrite = quick;
-  overwrite.insert(overwrite.end(), {"--overwrite", "seed=9"});
+  overwrite.insert(overwrite.end(), {"--overwrite", "--no-report", "seed=9"});
   REQUIRE(run("mltrain", tiny_run(out, overwrite), folder) == 0);
   CHECK(read_file(last(out)) != before);
+  CHECK_FALSE(fs::exists(out / "report.html"));  // the old run's
+  CHECK_FALSE(fs::exists(out / "comparison.html"));
 }
 
 TEST_CASE("a full disk stops the run with what was saved intact") {

@@ -42,7 +42,7 @@ std::string timestamp() {
   return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
 }
 
-// A file that only grows, one whole line per write: a kill leaves at most one partial last line.
+// A file that only grows, by whole lines; a kill leaves at most a part of the last one.
 class LineSink : public LogSink {
  public:
   explicit LineSink(const std::filesystem::path& path)
@@ -52,11 +52,8 @@ class LineSink : public LogSink {
 
  protected:
   void append(std::string_view line) {
-    const std::string text = std::string(line) + "\n";
-    const ssize_t written = ::write(file_.get(), text.data(), text.size());
-    if (written != static_cast<ssize_t>(text.size())) {
-      problem_ = fmt::format("{}: cannot be written: {}", path_.string(),
-                             written < 0 ? reason() : "the disk is full");
+    if (!append_record(file_, std::string(line) + "\n")) {
+      problem_ = fmt::format("{}: cannot be written: {}", path_.string(), reason());
     }
   }
 

@@ -32,7 +32,7 @@ int64_t RunFolder::session_of(const fs::path& path) {
 
 static void remove_run(const RunFolder& run) {
   std::vector<fs::path> files = {run.config(), run.results(), run.events(), run.text_log(),
-                                 run.mlflow_run()};
+                                 run.mlflow_run(), run.report(), run.comparison()};
   for (const fs::directory_entry& entry : fs::directory_iterator(run.root)) {
     if (RunFolder::session_of(entry.path()) > 0) {
       files.push_back(entry.path());

@@ -23,8 +23,6 @@ const ReportSection* const kSections[] = {
     &summary_section, &curves_section,     &data_section,   &metrics_section,
     &zero_shot_section, &comparison_section, &config_section, &log_section};
 
-fs::path report_file(const RunFolder& folder) { return folder.root / "report.html"; }
-
 // What can be missing without making the report useless becomes a gap.
 ReportRun read_run(const fs::path& root, std::vector<std::string>& gaps) {
   const RunFolder folder{root};
@@ -94,10 +92,10 @@ class ReportSink : public LogSink {
     std::vector<std::string> gaps;
     std::vector<ReportRun> runs;
     runs.push_back(read_run(folder_.root, gaps));
-    write_file_atomically(report_file(folder_),
+    write_file_atomically(folder_.report(),
                           report_page({std::move(runs), &*data_, std::move(gaps)}));
   } catch (const std::exception& error) {
-    problem_ = fmt::format("{}: not written: {}", report_file(folder_).string(), error.what());
+    problem_ = fmt::format("{}: not written: {}", folder_.report().string(), error.what());
   }
 
  private:
@@ -143,8 +141,8 @@ ExitCode write_report(const ReportCommand& command) {
       several ? std::nullopt : look_at_data(runs.front(), gaps);
   const RunFolder first = runs.front().folder;
   const fs::path out = !command.out.empty() ? fs::path(command.out)
-                       : several            ? first.root / "comparison.html"
-                                            : report_file(first);
+                       : several            ? first.comparison()
+                                            : first.report();
   write_file_atomically(
       out, report_page({std::move(runs), data ? &*data : nullptr, std::move(gaps)}));
   print(stdout, "{}\n", printable(out.native()));
