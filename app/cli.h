@@ -72,7 +72,9 @@ struct SplitCommand {
   bool json = false;
 };
 
-struct EvalCommand : SplitCommand {};
+struct EvalCommand : SplitCommand {
+  bool keep_scores = false;  // in the checkpoint's run folder, for its report
+};
 
 struct ThresholdsCommand : SplitCommand {
   std::optional<double> precision;  // wanted of every class; none: the best F1

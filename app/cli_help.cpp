@@ -45,6 +45,9 @@ const std::string_view kMlinferHelp = R"(Uses trained image classifiers.
       --device DEVICE        cpu, cuda or cuda:N (default: the config's)
       --precision f32|bf16   of activations (default: the config's train.precision)
       --json                 one JSON object on stdout
+      --keep-scores          keep the scores in the checkpoint's run folder: mltrain report then
+                             shows classes and pictures of val, and of train labels that may be
+                             wrong (training keeps val's unless there are very many)
   mlinfer thresholds CHECKPOINT [key=value ...] [options]   fit a threshold per class and keep
                              them in the checkpoint, for predict and eval (a multi-label run
                              fits those of its best weights for F1); options as for eval, but

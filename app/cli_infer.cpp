@@ -39,7 +39,10 @@ MlinferCommand parse_eval(std::span<const std::string> arguments) {
   std::string precision;
   Options options("mlinfer eval", kMlinferHelp);
   add_precision(options, precision);
+  options.add_flag("--keep-scores", command.keep_scores);
   parse_split(options, "eval", command, arguments);
+  require<UsageError>(!command.keep_scores || command.split != "test",
+                      "eval: --keep-scores is for train and val, which the report shows");
   if (!precision.empty()) {
     command.overrides.push_back("train.precision=" + precision);
   }

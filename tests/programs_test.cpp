@@ -55,7 +55,8 @@ TEST_CASE("a run writes its folder") {
   for (const char* name : {"config.toml", "results.csv", "log.jsonl", "train.log",
                            "weights/last.safetensors", "weights/best.safetensors",
                            "weights/last.state.safetensors", "weights/config.json",
-                           "val/metrics.json", "val/per_class.csv"}) {
+                           "val/metrics.json", "val/per_class.csv",
+                           "val/scores.safetensors"}) {
     CAPTURE(name);
     CHECK(fs::exists(trained_run() / name));
   }
@@ -77,6 +78,8 @@ TEST_CASE("two runs give the same bytes; another seed does not") {
 
 TEST_CASE("killed and resumed, a run gives the same bytes") {
   CHECK(read_file(last(trained_run())) == read_file(last(resumed_run())));
+  CHECK(read_file(trained_run() / "val/scores.safetensors") ==
+        read_file(resumed_run() / "val/scores.safetensors"));
 }
 
 TEST_CASE("resuming a finished run: it says so, and refuses other settings") {

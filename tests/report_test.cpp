@@ -11,24 +11,14 @@
 #include "app/report/section.h"
 #include "app/report/templates.h"
 #include "tests/data_files.h"
+#include "tests/hostile_page.h"
 
 namespace {
 
 using namespace mld;
-using mld::test::TemporaryFolder;
-
-// Names as an attacker, or an unlucky user, would choose them.
-const std::vector<std::string> kHostile = {
-    "<script>alert(1)</script>",
-    "\" onmouseover=\"alert(1)",
-    "'>&amp;<img src=x onerror=alert(1)>",
-    "right-to-left \u202e gnp.exe",
-    "bytes \xff\xfe and \x1b[2J",
-    "</title></style></script><svg onload=alert(1)>",
-    "{{NAME}} {{>STYLE}}",
-    "javascript:alert(1)",
-    std::string(300, 'W'),
-};
+using mld::test::check_page;
+using mld::test::kHostile;
+using mld::test::occurrences;
 
 ReportInput hostile_input() {
   ReportRun run{.folder = {"runs/it's <b>here</b>"}, .name = kHostile[0], .config = {},
@@ -72,33 +62,6 @@ DataSummary hostile_data() {
   return data;
 }
 
-size_t count(const std::string& text, std::string_view part) {
-  size_t found = 0;
-  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) {
-    ++found;
-  }
-  return found;
-}
-
-void check_page(const std::string& page) {
-  CHECK(count(page, "<script") == 1);  // ours
-  CHECK(count(page, "</script") == 1);
-  CHECK(count(page, "<style") == 1);
-  CHECK(count(page, "</style") == 1);
-  CHECK(count(page, "alert(1)") > 10);  // the names are there, as text
-  CHECK(count(page, "<img src=x") == 0);
-  CHECK(count(page, "<b>here") == 0);
-  CHECK(count(page, "<svg onload") == 0);
-  CHECK(count(page, "\u202e") == 0);
-  CHECK(count(page, "\\u202e") > 0);
-  CHECK(count(page, "\xff") == 0);
-  CHECK(count(page, "\x1b") == 0);
-  CHECK(count(page, "\\xff\\xfe") > 0);
-  CHECK(count(page, "http://") + count(page, "https://") == 0);  // nothing is fetched
-  // A quote that ended an attribute would let another one begin.
-  CHECK(count(page, "\" onmouseover") == 0);
-}
-
 }  // namespace
 
 TEST_CASE("names from outside stay text, wherever they stand") {
@@ -107,11 +70,11 @@ TEST_CASE("names from outside stay text, wherever they stand") {
   input.data = &data;
   const std::string page = report_page(input);
   check_page(page);
-  CHECK(count(page, "data:image/jpeg;base64,/9j77w==\"") == kHostile.size());
+  CHECK(occurrences(page, "data:image/jpeg;base64,/9j77w==\"") == kHostile.size());
   // A long name is shortened; all of it is in a title.
-  CHECK(count(page, ">" + std::string(60, 'W') + "…<") > 0);
-  CHECK(count(page, "title=\"" + std::string(300, 'W') + "\"") > 0);
-  CHECK(count(page, "mltrain --resume &#39;runs/it&#39;\\&#39;&#39;s") == 1);  // for a shell
+  CHECK(occurrences(page, ">" + std::string(60, 'W') + "…<") > 0);
+  CHECK(occurrences(page, "title=\"" + std::string(300, 'W') + "\"") > 0);
+  CHECK(occurrences(page, "mltrain --resume &#39;runs/it&#39;\\&#39;&#39;s") == 1);  // for a shell
 }
 
 TEST_CASE("several runs: curves over each other, difference of AP per class") {
@@ -122,9 +85,9 @@ TEST_CASE("several runs: curves over each other, difference of AP per class") {
   input.runs[1].best->classes.pop_back();
   const std::string page = report_page(input);
   check_page(page);
-  CHECK(count(page, "<td class=\"number\">+12.50</td>") == 1);
-  CHECK(count(page, "id=\"comparison\"") == 1);
-  CHECK(count(page, "id=\"config\"") == 0);
+  CHECK(occurrences(page, "<td class=\"number\">+12.50</td>") == 1);
+  CHECK(occurrences(page, "id=\"comparison\"") == 1);
+  CHECK(occurrences(page, "id=\"config\"") == 0);
 }
 
 TEST_CASE("every variable of a template is set somewhere, and every one set is shown") {
@@ -267,7 +230,7 @@ TEST_CASE("pictures take no more than their budget; the rest is counted") {
   CHECK_FALSE(budget.add(mosaic, "PICTURE", jpeg, "c").has_value());
   CHECK(budget.added() == 2);
   CHECK(budget.left_out() == 1);
-  CHECK(count(document.html(), "<img ") == 2);
+  CHECK(occurrences(document.html(), "<img ") == 2);
 }
 
 TEST_CASE("a page of 10,000 pictures and 1,000 classes has at most 8 MB") {

@@ -10,8 +10,7 @@ function cellValue(row, column, numeric) {
   if (!numeric) {
     return text.toLowerCase();
   }
-  const number = parseFloat(text);
-  return Number.isNaN(number) ? -Infinity : number;
+  return parseFloat(text);
 }
 
 function sortTable(table, header) {
@@ -24,8 +23,11 @@ function sortTable(table, header) {
   const body = table.tBodies[0];
   const rows = [...body.rows].map((row) => [cellValue(row, column, numeric), row]);
   const collator = new Intl.Collator(undefined, { numeric: true });
+  const sign = ascending ? 1 : -1;
+  /* What is no number comes last, either way. */
+  const missing = (row) => (numeric && Number.isNaN(row[0]) ? 1 : 0);
   const compare = numeric ? (a, b) => a[0] - b[0] || 0 : (a, b) => collator.compare(a[0], b[0]);
-  rows.sort(ascending ? compare : (a, b) => compare(b, a));
+  rows.sort((a, b) => missing(a) - missing(b) || sign * compare(a, b));
   body.append(...rows.map((pair) => pair[1]));
   for (const other of headers) {
     if (other.hasAttribute("aria-sort")) {

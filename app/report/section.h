@@ -10,6 +10,7 @@
 #include "app/report/slots.h"
 #include "app/report/pictures.h"
 #include "app/report/run_history.h"
+#include "app/report/split_scores.h"
 #include "train/config.h"
 #include "train/run_folder.h"
 
@@ -28,6 +29,8 @@ struct ReportInput {
   std::vector<ReportRun> runs;        // at least one; the first is what single-run sections show
   const DataSummary* data = nullptr;  // of the first run; null: not looked at, see `gaps`
   std::vector<std::string> gaps;      // what the report lacks, and why
+  // Of the first run's best weights, as far as their scores are kept; null: not at all.
+  const SplitScores *val = nullptr, *train = nullptr;
 
   const ReportRun& run() const { return runs.front(); }
   bool several() const { return runs.size() > 1; }
@@ -46,6 +49,7 @@ struct ReportSection {
 std::string report_page(const ReportInput& input);
 
 extern const ReportSection summary_section, curves_section, data_section, metrics_section,
+    classes_section, scores_section, errors_section, label_errors_section, confusion_section,
     zero_shot_section, comparison_section, config_section, log_section;
 
 }  // namespace mld

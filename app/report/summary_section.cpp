@@ -3,6 +3,7 @@
 
 #include "app/report/plot.h"
 #include "app/report/section.h"
+#include "app/report/shell_word.h"
 #include "data/text.h"
 #include "train/run_log.h"
 #include "train/training_state.h"
@@ -58,20 +59,6 @@ std::string data_text(const ReportInput& input) {
                         input.run().best->classes.size());
   }
   return text + (config.data.root.empty() ? "" : ", in " + config.data.root.native());
-}
-
-// A word of a POSIX shell's command line.
-std::string shell_word(const std::string& text) {
-  constexpr std::string_view kPlain =
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=+,@%";
-  if (!text.empty() && text.find_first_not_of(kPlain) == std::string::npos) {
-    return text;
-  }
-  std::string quoted = "'";
-  for (const char c : text) {
-    quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  }
-  return quoted + "'";
 }
 
 void add_fact(const Slots& slots, const char* name, const std::string& value) {
