@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 #include <fmt/core.h>
 
+#include "tests/page_check.h"
 #include "tests/program.h"
 
 namespace {
@@ -45,6 +46,34 @@ TEST_CASE("training writes report.html; mltrain report writes it again, and one 
   const std::string two = read_file(folder.path() / "both.html");
   CHECK(contains(two, "<td class=\"number\">+0.00</td>"));
   CHECK(contains(two, "second, averaged weights"));
+}
+
+TEST_CASE("attention: mltrain report looks with the best weights, the run itself does not") {
+  const TemporaryFolder folder;
+  const fs::path& run = trained_run();
+  const std::string within = read_file(run / "report.html");
+  CHECK(has_section(within, "attention"));
+  CHECK(contains(within, "<code>mltrain report RUN</code> adds pictures"));
+  CHECK(count(within, "<figure class=\"card overlay\">") == 0);
+  const std::string page = report_of(run, folder);
+  CHECK(count(page, "<code>mltrain report RUN</code> adds pictures") == 0);
+  const size_t cards = count(page, "<figure class=\"card overlay\">");
+  CHECK(cards > 4);
+  CHECK(cards <= 24);
+  const size_t classes = count(page, "<div><h3>");
+  CHECK(classes > 2);
+  CHECK(classes <= 12);
+  CHECK(contains(page, "the mean of\n8 heads"));
+  // Each label has a map, which looks at something: shapes fill parts of their pictures.
+  CHECK(count(page, " mapped\">") == count(page, "alt=\"Where the model looks for "));
+  CHECK(count(page, " mapped\">") >= cards);
+  CHECK(count(page, "val:") >= cards);  // the pictures' names
+
+  fs::copy(run, folder.path() / "second", fs::copy_options::recursive);
+  fs::remove_all(folder.path() / "second/weights");
+  const std::string without = report_of(folder.path() / "second", folder);
+  CHECK(contains(without, "Nothing about attention: "));
+  CHECK(has_section(without, "data"));
 }
 
 TEST_CASE("a run folder that lacks things gets a report that says so") {

@@ -5,6 +5,7 @@
 
 #include "app/config_file.h"
 #include "app/program.h"
+#include "app/report/page_frame.h"
 #include "app/report/section.h"
 #include "data/file.h"
 #include "data/text.h"
@@ -14,14 +15,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kMostBytes = 8'000'000;    // of a page
-constexpr size_t kTextBytes = 3'000'000;    // of that, kept for texts and plots
 constexpr int64_t kPicturesOnDemand = 500;  // of a split, decoded for their sizes
 constexpr int64_t kPicturesInRun = 100;
 
 const ReportSection* const kSections[] = {
     &summary_section, &curves_section,     &data_section,   &metrics_section,
-    &zero_shot_section, &comparison_section, &config_section, &log_section};
+    &zero_shot_section, &attention_section, &comparison_section, &config_section, &log_section};
 
 fs::path report_file(const RunFolder& folder) { return folder.root / "report.html"; }
 
@@ -45,40 +44,16 @@ ReportRun read_run(const fs::path& root, std::vector<std::string>& gaps) {
   return run;
 }
 
-// What was left out, and how the page was made.
-void add_notes(const PictureBudget& pictures, const Slots& root) {
-  if (pictures.left_out() > 0) {
-    root.show("NOTE", "TEXT", fmt::format("Left out to keep this file below {} MB: {}.",
-                                          kMostBytes / 1'000'000,
-                                          counted(pictures.left_out(), "picture")));
-  }
-  root.show("NOTE", "TEXT", fmt::format("Written by mldecoder {}. This file needs no other, and no "
-                                        "network.", kVersion));
-}
-
 std::string page(const ReportInput& input, size_t picture_bytes) {
-  Document document("page.html");
+  Page page(input.several() ? fmt::format("{} runs", input.runs.size()) : input.run().name);
   PictureBudget pictures(picture_bytes);
-  Slots root = document.root();
-  root.include("STYLE", "page.css");
-  root.include("SCRIPT", "page.js");
-  const std::string name =
-      input.several() ? fmt::format("{} runs", input.runs.size()) : input.run().name;
-  root.set("TITLE", name + " - mldecoder");
-  root.set_name("NAME", name);
-  const Slots nav = root.section("NAV");
   for (const ReportSection* section : kSections) {
     if (section->applies(input)) {
-      const Slots shown = root.section("SECTION");
-      for (Slots slots : {nav.section("LINK"), shown}) {
-        slots.set("ID", section->id);
-        slots.set("HEADING", section->heading);
-      }
-      section->fill(input, pictures, shown.include("BODY", section->file));
+      section->fill(input, pictures, page.section(section->id, section->heading, section->file));
     }
   }
-  add_notes(pictures, root);
-  return document.html();
+  page.note_left_out(pictures.left_out());
+  return page.html();
 }
 
 // Writes the report after every epoch. The data are looked at once.
@@ -107,26 +82,39 @@ class ReportSink : public LogSink {
   std::optional<DataSummary> data_;
 };
 
-// The first run's data, if they are where they were. Errors that say they are not become a gap.
-std::optional<DataSummary> look_at_data(const ReportRun& run, std::vector<std::string>& gaps) try {
-  Config config = run.config.config;
-  config.data.vectors.clear();  // large, and nothing here needs them
-  return summarize(open_splits(data_options(config)), config, kPicturesOnDemand);
-} catch (const Error& error) {
-  gaps.push_back(fmt::format("Nothing about the data: {}", error.what()));
-  return std::nullopt;
-} catch (const fs::filesystem_error& error) {
-  gaps.push_back(fmt::format("Nothing about the data: {}", error.what()));
-  return std::nullopt;
+// The first run's data, if they are where they were, and what its best weights do with them.
+struct LookedAt {
+  std::optional<DataSummary> data;
+  std::optional<AttentionSummary> attention;
+};
+
+// Errors that say that the data are not there become a gap.
+LookedAt look_at(const ReportRun& run, std::vector<std::string>& gaps) {
+  LookedAt found;
+  const auto missing = [&](const std::exception& error) {
+    gaps.push_back(fmt::format("Nothing about the data: {}", error.what()));
+  };
+  try {
+    Config config = run.config.config;
+    config.data.vectors.clear();  // large, and nothing here needs them
+    const Splits splits = open_splits(data_options(config));
+    found.data = summarize(splits, config, kPicturesOnDemand);
+    found.attention = look_at_attention(run, *splits.val, gaps);
+  } catch (const Error& error) {
+    missing(error);
+  } catch (const fs::filesystem_error& error) {
+    missing(error);
+  }
+  return found;
 }
 
 }  // namespace
 
 std::string report_page(const ReportInput& input) {
-  const size_t pictures = kMostBytes - kTextBytes;
+  const size_t pictures = kMostPageBytes - kPageTextBytes;
   std::string text = page(input, pictures);
-  if (text.size() > kMostBytes) {  // long texts: fewer pictures
-    const size_t excess = text.size() - kMostBytes;
+  if (text.size() > kMostPageBytes) {  // long texts: fewer pictures
+    const size_t excess = text.size() - kMostPageBytes;
     text = page(input, pictures > excess ? pictures - excess : 0);
   }
   return text;
@@ -139,14 +127,15 @@ ExitCode write_report(const ReportCommand& command) {
     runs.push_back(read_run(run, gaps));
   }
   const bool several = runs.size() > 1;
-  const std::optional<DataSummary> data =
-      several ? std::nullopt : look_at_data(runs.front(), gaps);
+  const LookedAt found = several ? LookedAt{} : look_at(runs.front(), gaps);
   const RunFolder first = runs.front().folder;
   const fs::path out = !command.out.empty() ? fs::path(command.out)
                        : several            ? first.root / "comparison.html"
                                             : report_file(first);
   write_file_atomically(
-      out, report_page({std::move(runs), data ? &*data : nullptr, std::move(gaps)}));
+      out, report_page({.runs = std::move(runs), .data = found.data ? &*found.data : nullptr,
+                        .gaps = std::move(gaps),
+                        .attention = found.attention ? &*found.attention : nullptr}));
   print(stdout, "{}\n", printable(out.native()));
   return ExitCode::ok;
 }

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "app/report/attention_summary.h"
 #include "app/report/data_summary.h"
 #include "app/report/kept_evaluation.h"
 #include "app/report/slots.h"
@@ -28,6 +29,7 @@ struct ReportInput {
   std::vector<ReportRun> runs;        // at least one; the first is what single-run sections show
   const DataSummary* data = nullptr;  // of the first run; null: not looked at, see `gaps`
   std::vector<std::string> gaps;      // what the report lacks, and why
+  const AttentionSummary* attention = nullptr;  // of the first run; null: as data
 
   const ReportRun& run() const { return runs.front(); }
   bool several() const { return runs.size() > 1; }
@@ -46,6 +48,6 @@ struct ReportSection {
 std::string report_page(const ReportInput& input);
 
 extern const ReportSection summary_section, curves_section, data_section, metrics_section,
-    zero_shot_section, comparison_section, config_section, log_section;
+    zero_shot_section, attention_section, comparison_section, config_section, log_section;
 
 }  // namespace mld
