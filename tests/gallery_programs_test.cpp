@@ -255,8 +255,8 @@ TEST_CASE("gallery: at most 8 MB, in memory that does not grow; what is left out
     CHECK(contains(page, fmt::format("<td class=\"number\">{}</td>", pictures)));  // of all
     return 1024 * run.peak_gib;
   };
-  const double few = made_of(800), many = made_of(1600);
-  MESSAGE("800 pictures: ", few, " MiB; 1600: ", many, " MiB");
+  const double few = made_of(500), many = made_of(1000);
+  MESSAGE("500 pictures: ", few, " MiB; 1000: ", many, " MiB");
 #if !defined(__SANITIZE_ADDRESS__)
   CHECK(many < few + 8);
 #endif

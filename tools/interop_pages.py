@@ -62,7 +62,7 @@ def pages_of(run, build, work):
     page = work / "gallery.html"
     program(build / "mlinfer", "predict", hostile, data / "val", "--html", page, "--attention",
             "--top-k", 3)
-    yield page, [printed(str(data / "val" / name)) for name in file_names()]
+    yield page, [printed(f"val/{name}") for name in file_names()]
 
 
 def check(run, build, work):

@@ -1,6 +1,7 @@
 #include "app/report/labelled_picture.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include "app/attention_map.h"
 #include "app/report/pictures.h"
@@ -76,10 +77,17 @@ static void show_label(const LabelledPicture::ShownLabel& label, const Slots& to
   }
 }
 
+// The end of a path tells pictures apart: its last folder and the file's name.
+static std::string short_name(const std::string& name) {
+  const std::filesystem::path path = name;
+  return (path.parent_path().filename() / path.filename()).native();
+}
+
 void show(const LabelledPicture& picture, const Slots& to) {
   Slots card = to.include("CARD", "labelled_picture.html");
   show_picture(card, picture.jpeg, picture.name);
-  card.set_name("FILE", picture.name);
+  card.set_name("FILE", short_name(picture.name));
+  card.set("FILE_FULL", picture.name);
   for (const LabelledPicture::ShownLabel& label : picture.labels) {
     if (!label.overlay.empty()) {
       show_picture(card.section("OVERLAY"), label.overlay,
