@@ -1,6 +1,9 @@
 // report.html as the programs write it: while training, and by `mltrain report`.
 #include <doctest/doctest.h>
 #include <fmt/core.h>
+#include <rapidjson/document.h>
+
+#include <algorithm>
 
 #include "tests/page_check.h"
 #include "tests/program.h"
@@ -60,9 +63,26 @@ TEST_CASE("attention: mltrain report looks with the best weights, the run itself
   const size_t cards = count(page, "<figure class=\"card overlay\">");
   CHECK(cards > 4);
   CHECK(cards <= 24);
-  const size_t classes = count(page, "<div><h3>");
-  CHECK(classes > 2);
-  CHECK(classes <= 12);
+  // Of 36 classes the six with the worst AP and the six with the best, the worst first.
+  std::vector<double> aps;
+  for (size_t at = page.find("</bdi>, AP "); at != std::string::npos;
+       at = page.find("</bdi>, AP ", at + 1)) {
+    aps.push_back(std::stod(page.substr(at + 11)));
+  }
+  CHECK(aps.size() == 12);
+  CHECK(std::ranges::is_sorted(aps));
+  rapidjson::Document metrics;
+  metrics.Parse(read_file(run / "val/metrics.json").c_str());
+  std::vector<double> all;
+  for (const auto& one : metrics["per_class"].GetArray()) {
+    if (one["positives"].GetInt() > 0) {
+      all.push_back(one["ap"].GetDouble());
+    }
+  }
+  std::ranges::sort(all);
+  REQUIRE(all.size() > 12);
+  CHECK(aps[5] == doctest::Approx(all[5]).epsilon(0.01));
+  CHECK(aps[6] == doctest::Approx(all[all.size() - 6]).epsilon(0.01));
   CHECK(contains(page, "the mean of\n8 heads"));
   // Each label has a map, which looks at something: shapes fill parts of their pictures.
   CHECK(count(page, " mapped\">") == count(page, "alt=\"Where the model looks for "));

@@ -173,7 +173,7 @@ SORT_TABLES = r"""(() => {
 })()"""
 
 # Elements that text from outside would have made, had it not stayed text.
-STRANGERS = r"""(() => {
+STRANGERS = r"""(async () => {
   const faults = [];
   const scripts = document.querySelectorAll("script").length;
   if (scripts !== 1) {
@@ -186,9 +186,10 @@ STRANGERS = r"""(() => {
         faults.push(`<${element.localName} ${name}="${value.slice(0, 60)}">`);
       }
     }
-    if (element.localName === "img" && element.complete && element.naturalWidth === 0) {
-      faults.push("a picture that cannot be shown");
-    }
+  }
+  for (const picture of document.images) {
+    picture.loading = "eager";
+    await picture.decode().catch(() => faults.push("a picture that cannot be shown"));
   }
   const wide = document.documentElement.scrollWidth - document.documentElement.clientWidth;
   if (wide > 0) {
