@@ -42,22 +42,22 @@ bool shows(std::span<const LabelEntry> labels, size_t column) {
   });
 }
 
-// Samples that show the class, far from each other and not yet in `used`, to which they are added.
+// Samples that show the class, far from each other, and not those in `used` if there are others.
 std::vector<int64_t> choose_samples(const Dataset& val, const std::string& name,
-                                    std::set<int64_t>& used) {
+                                    const std::set<int64_t>& used) {
   const auto& names = val.class_names();
   const auto column = static_cast<size_t>(std::ranges::find(names, name) - names.begin());
-  std::vector<int64_t> showing, chosen;
+  std::vector<int64_t> showing, again, chosen;
   for (int64_t i = 0; i < val.size(); ++i) {
-    if (!used.contains(i) && shows(val.labels(i), column)) {
-      showing.push_back(i);
+    if (shows(val.labels(i), column)) {
+      (used.contains(i) ? again : showing).push_back(i);
     }
   }
+  showing = showing.empty() ? again : showing;
   const size_t count = std::min(kPicturesOfClass, showing.size());
   for (size_t n = 0; n < count; ++n) {
     chosen.push_back(showing[(2 * n + 1) * showing.size() / (2 * count)]);
   }
-  used.insert(chosen.begin(), chosen.end());
   return chosen;
 }
 
@@ -140,6 +140,7 @@ std::optional<AttentionSummary> look_at_attention(const ReportRun& run, const Da
   std::set<int64_t> used;
   for (OfClass& one : choose_classes(run, val)) {
     for (const int64_t sample : choose_samples(val, one.name, used)) {
+      used.insert(sample);
       try {
         one.pictures.push_back(looker.look(sample, one.name));
       } catch (const DataError&) {  // left out, as the header says
