@@ -107,6 +107,8 @@ struct PictureCommand {
 struct PredictCommand : PictureCommand {
   std::optional<int64_t> top_k;
   std::optional<double> threshold;
+  std::string html;        // a page to write, or ""
+  bool attention = false;  // shown in it
 };
 
 // One picture; asked.names are the labels, none: those that predict would show.

@@ -1,8 +1,12 @@
 // report.html as the programs write it: while training, and by `mltrain report`.
 #include <doctest/doctest.h>
 #include <fmt/core.h>
+#include <rapidjson/document.h>
+
+#include <algorithm>
 
 #include "app/report/kept_evaluation.h"
+#include "tests/page_check.h"
 #include "tests/program.h"
 #include "train/evaluate.h"
 #include "train/kept_scores.h"
@@ -105,6 +109,51 @@ TEST_CASE("scores of the best weights are kept, and show classes and single pict
                                   "--keep-scores"}, folder);
   CHECK(alone.wait() == 2);
   CHECK(contains(alone.err(), "lies in no run folder"));
+}
+
+TEST_CASE("attention: mltrain report looks with the best weights, the run itself does not") {
+  const TemporaryFolder folder;
+  const fs::path& run = trained_run();
+  const std::string within = read_file(run / "report.html");
+  CHECK(has_section(within, "attention"));
+  CHECK(contains(within, "<code>mltrain report RUN</code> adds pictures"));
+  CHECK(count(within, "<figure class=\"card overlay\">") == 0);
+  const std::string page = report_of(run, folder);
+  CHECK(count(page, "<code>mltrain report RUN</code> adds pictures") == 0);
+  const size_t cards = count(page, "<figure class=\"card overlay\">");
+  CHECK(cards > 4);
+  CHECK(cards <= 24);
+  // Of 36 classes the six with the worst AP and the six with the best, the worst first.
+  std::vector<double> aps;
+  for (size_t at = page.find("</bdi>, AP "); at != std::string::npos;
+       at = page.find("</bdi>, AP ", at + 1)) {
+    aps.push_back(std::stod(page.substr(at + 11)));
+  }
+  CHECK(aps.size() == 12);
+  CHECK(std::ranges::is_sorted(aps));
+  rapidjson::Document metrics;
+  metrics.Parse(read_file(run / "val/metrics.json").c_str());
+  std::vector<double> all;
+  for (const auto& one : metrics["per_class"].GetArray()) {
+    if (one["positives"].GetInt() > 0) {
+      all.push_back(one["ap"].GetDouble());
+    }
+  }
+  std::ranges::sort(all);
+  REQUIRE(all.size() > 12);
+  CHECK(aps[5] == doctest::Approx(all[5]).epsilon(0.01));
+  CHECK(aps[6] == doctest::Approx(all[all.size() - 6]).epsilon(0.01));
+  CHECK(contains(page, "the mean of\n8 heads"));
+  // Each label has a map, which looks at something: shapes fill parts of their pictures.
+  CHECK(count(page, " mapped\">") == count(page, "alt=\"Where the model looks for "));
+  CHECK(count(page, " mapped\">") >= cards);
+  CHECK(count(page, "val:") >= cards);  // the pictures' names
+
+  fs::copy(run, folder.path() / "second", fs::copy_options::recursive);
+  fs::remove_all(folder.path() / "second/weights");
+  const std::string without = report_of(folder.path() / "second", folder);
+  CHECK(contains(without, "Nothing about attention: "));
+  CHECK(has_section(without, "data"));
 }
 
 TEST_CASE("a run folder that lacks things gets a report that says so") {

@@ -7,7 +7,7 @@
 
 #include "app/report/section.h"
 #include "tests/fake_dataset.h"
-#include "tests/hostile_page.h"
+#include "tests/page_check.h"
 #include "train/thresholds.h"
 
 namespace mld::test {
@@ -118,14 +118,14 @@ TEST_CASE("sections on scores: hostile names of classes and files stay text") {
   check_page(page);
   for (const char* id : {"classes", "scores", "errors", "label-errors", "confusion"}) {
     CAPTURE(id);
-    CHECK(occurrences(page, fmt::format("<section id=\"{}\"", id)) == 1);
+    CHECK(count(page, fmt::format("<section id=\"{}\"", id)) == 1);
   }
   const std::string errors = section_of(page, "errors");
-  CHECK(occurrences(errors, "<img ") > 20);
-  CHECK(occurrences(errors, "no picture</span>") > 0);  // number 3
-  CHECK(occurrences(errors, "<img ") + occurrences(errors, "no picture</span>") ==
-        occurrences(errors, "<li>"));
-  CHECK(occurrences(section_of(page, "classes"), "class=\"spark\"") == kHostile.size());
+  CHECK(count(errors, "<img ") > 20);
+  CHECK(count(errors, "no picture</span>") > 0);  // number 3
+  CHECK(count(errors, "<img ") + count(errors, "no picture</span>") ==
+        count(errors, "<li>"));
+  CHECK(count(section_of(page, "classes"), "class=\"spark\"") == kHostile.size());
   // Of train, the data were not there.
   CHECK(in(section_of(page, "label-errors"), "picture 1<"));
 }
@@ -141,8 +141,8 @@ TEST_CASE("the table of classes: lowest AP first, at the thresholds; those witho
   CHECK(in(table, "at the class&#39;s own threshold"));
   CHECK(in(table, "<td class=\"number\">0.300</td>"));
   CHECK(in(table, "<td class=\"number\">never</td>"));
-  CHECK(occurrences(table, "<td class=\"number\">–</td>") == 3);  // AP, recall, F1
-  CHECK(occurrences(table, "class=\"spark\"") == 0);
+  CHECK(count(table, "<td class=\"number\">–</td>") == 3);  // AP, recall, F1
+  CHECK(count(table, "class=\"spark\"") == 0);
   for (KeptEvaluation::PerClass& one : input.runs[0].best->classes) {
     one.threshold.reset();
   }
@@ -151,7 +151,7 @@ TEST_CASE("the table of classes: lowest AP first, at the thresholds; those witho
   table = section_of(report_page(input), "classes");
   CHECK(in(table, "at a score above 0.5"));
   CHECK(table.find("Threshold") == std::string::npos);
-  CHECK(occurrences(table, "<td>unseen</td>") == 1);
+  CHECK(count(table, "<td>unseen</td>") == 1);
 }
 
 TEST_CASE("curves of scores, worked out by hand") {
@@ -195,7 +195,7 @@ TEST_CASE("worst errors: highest false positives, lowest false negatives, classe
   // Fewer: one class, one picture.
   val = analyzed(scores, {"a", "b", "c"}, false, {.classes = 1, .errors = 1, .label_errors = 0});
   const std::string less = section_of(page_of(val), "errors");
-  CHECK(occurrences(less, "<li>") == 1);
+  CHECK(count(less, "<li>") == 1);
   CHECK(in(less, "Further classes with errors: 1."));
   CHECK(in(less, "Not there, but found: 2,"));
 }
@@ -207,7 +207,7 @@ TEST_CASE("labels that may be wrong, in val and train") {
   add_pictures(data, scores, val);
   REQUIRE(val.analysis.label_errors.found > 4);
   std::string text = section_of(page_of(val), "label-errors");
-  CHECK(occurrences(text, "<tr><td class=\"thumb\">") == val.analysis.label_errors.worst.size());
+  CHECK(count(text, "<tr><td class=\"thumb\">") == val.analysis.label_errors.worst.size());
   CHECK(in(text, "</bdi> is missing"));
   CHECK(in(text, "</bdi> is not there"));
   CHECK(in(text, "mlinfer eval &#39;runs/a b&#39; --split train --keep-scores &amp;&amp; mltrain "
@@ -228,7 +228,7 @@ TEST_CASE("labels that may be wrong, in val and train") {
   SplitScores all = analyzed(more, names);
   REQUIRE(all.analysis.label_errors.worst.size() > 80);
   add_pictures(larger, more, all);
-  CHECK(occurrences(section_of(page_of(all), "label-errors"), "<img ") == 60);
+  CHECK(count(section_of(page_of(all), "label-errors"), "<img ") == 60);
 }
 
 TEST_CASE("one label a picture: the confusion matrix, of many classes the confused ones") {
@@ -238,7 +238,7 @@ TEST_CASE("one label a picture: the confusion matrix, of many classes the confus
   SplitScores val = analyzed(scores, few, true);
   add_pictures(data, scores, val);
   const std::string page = page_of(val), text = section_of(page, "confusion");
-  CHECK(occurrences(text, "<rect ") == 25);
+  CHECK(count(text, "<rect ") == 25);
   CHECK(in(text, "<title>a as b: 2 of 12 pictures</title>"));
   CHECK(in(text, "<title>a as a: 10 of 12 pictures</title>"));
   CHECK(in(text, "Pictures whose best score is another class's than the label."));
@@ -247,7 +247,7 @@ TEST_CASE("one label a picture: the confusion matrix, of many classes the confus
   CHECK(in(section_of(page, "label-errors"), "</bdi>, not <bdi"));
   const std::string table = section_of(page, "classes");
   CHECK(in(table, "those of the class with the best score"));
-  CHECK(occurrences(table, "<td class=\"number\">83.33</td>") == 15);  // 10 of 12, three times
+  CHECK(count(table, "<td class=\"number\">83.33</td>") == 15);  // 10 of 12, three times
 
   std::vector<std::string> many;
   for (int k = 0; k < 60; ++k) {
@@ -256,7 +256,7 @@ TEST_CASE("one label a picture: the confusion matrix, of many classes the confus
   const std::string large = section_of(page_of(analyzed(one_label(data, 60), many, true)),
                                        "confusion");
   CHECK(in(large, "20 of 60 classes, those in the commonest confusions."));
-  CHECK(occurrences(large, "<rect ") == 400);
+  CHECK(count(large, "<rect ") == 400);
 }
 
 TEST_CASE("several labels: pairs of classes, counted in pictures") {
@@ -276,7 +276,7 @@ TEST_CASE("scores of other data give no pictures, and scores of other classes no
   SplitScores val = analyzed(scores, {"a", "b", "c"});
   add_pictures(other, scores, val);
   CHECK(val.problem.starts_with("No pictures of val: its pictures or labels are not those"));
-  CHECK(occurrences(page_of(val), "<img ") == 0);
+  CHECK(count(page_of(val), "<img ") == 0);
   Scores relabelled = scores;  // as many pictures, but not these
   relabelled.fingerprint ^= 1;
   add_pictures(data, relabelled, val);
@@ -309,9 +309,9 @@ TEST_CASE("10,000 pictures and 1,000 classes: at most 8 MB, pictures among them"
   }
   const SplitScores train = val;
   const std::string page = page_of(val, &train);
-  MESSAGE("bytes of the page: ", page.size(), ", pictures: ", occurrences(page, "<img "));
+  MESSAGE("bytes of the page: ", page.size(), ", pictures: ", count(page, "<img "));
   CHECK(page.size() <= 8'000'000);
-  CHECK(occurrences(page, "<img ") > 200);
+  CHECK(count(page, "<img ") > 200);
   CHECK(in(page.substr(page.rfind("<footer>")), "Left out to keep this file below 8 MB: "));
 }
 

@@ -10,15 +10,14 @@
 #include "app/report/plot.h"
 #include "app/report/section.h"
 #include "app/report/templates.h"
-#include "tests/data_files.h"
-#include "tests/hostile_page.h"
+#include "tests/page_check.h"
 
 namespace {
 
 using namespace mld;
 using mld::test::check_page;
+using mld::test::count;
 using mld::test::kHostile;
-using mld::test::occurrences;
 
 ReportInput hostile_input() {
   ReportRun run{.folder = {"runs/it's <b>here</b>"}, .name = kHostile[0], .config = {},
@@ -62,19 +61,41 @@ DataSummary hostile_data() {
   return data;
 }
 
+// A picture per class, each with the labels of two, which share a query with all.
+AttentionSummary hostile_attention() {
+  AttentionSummary attention{.heads = 8, .classes = {}};
+  const LabelMap looked{.query = 0, .sharing = kHostile,
+                        .map = Tensor::from({1, 2}, std::vector<float>{0.25, 0.75})};
+  for (const std::string& name : kHostile) {
+    const AskedLabel label{.name = name, .seen = false};
+    const AskedLabel other{.name = kHostile[0]};
+    LabelledPicture picture(name, Image(8, 6, 128), {});
+    picture.add({.label = &label, .score = 0.75F, .above = true, .threshold = 0.5}, &looked);
+    picture.add({.label = &other, .score = 0.25F, .above = false, .threshold = {}}, &looked);
+    attention.classes.push_back({.name = name, .ap = 50, .pictures = {std::move(picture)}});
+  }
+  return attention;
+}
+
 }  // namespace
 
 TEST_CASE("names from outside stay text, wherever they stand") {
   const DataSummary data = hostile_data();
   ReportInput input = hostile_input();
   input.data = &data;
+  CHECK(count(report_page(input), "<code>mltrain report RUN</code> adds pictures") == 1);
+  const AttentionSummary attention = hostile_attention();
+  input.attention = &attention;
   const std::string page = report_page(input);
   check_page(page);
-  CHECK(occurrences(page, "data:image/jpeg;base64,/9j77w==\"") == kHostile.size());
+  CHECK(count(page, "<code>mltrain report RUN</code> adds pictures") == 0);
+  CHECK(count(page, "<figure class=\"card overlay\">") == kHostile.size());
+  CHECK(count(page, "<bdi>the same map for ") == 2 * kHostile.size());
+  CHECK(count(page, "data:image/jpeg;base64,/9j77w==\"") == kHostile.size());
   // A long name is shortened; all of it is in a title.
-  CHECK(occurrences(page, ">" + std::string(60, 'W') + "…<") > 0);
-  CHECK(occurrences(page, "title=\"" + std::string(300, 'W') + "\"") > 0);
-  CHECK(occurrences(page, "mltrain --resume &#39;runs/it&#39;\\&#39;&#39;s") == 1);  // for a shell
+  CHECK(count(page, ">" + std::string(60, 'W') + "…<") > 0);
+  CHECK(count(page, "title=\"" + std::string(300, 'W') + "\"") > 0);
+  CHECK(count(page, "mltrain --resume &#39;runs/it&#39;\\&#39;&#39;s") == 1);  // for a shell
 }
 
 TEST_CASE("several runs: curves over each other, difference of AP per class") {
@@ -85,9 +106,9 @@ TEST_CASE("several runs: curves over each other, difference of AP per class") {
   input.runs[1].best->classes.pop_back();
   const std::string page = report_page(input);
   check_page(page);
-  CHECK(occurrences(page, "<td class=\"number\">+12.50</td>") == 1);
-  CHECK(occurrences(page, "id=\"comparison\"") == 1);
-  CHECK(occurrences(page, "id=\"config\"") == 0);
+  CHECK(count(page, "<td class=\"number\">+12.50</td>") == 1);
+  CHECK(count(page, "id=\"comparison\"") == 1);
+  CHECK(count(page, "id=\"config\"") == 0);
 }
 
 TEST_CASE("every variable of a template is set somewhere, and every one set is shown") {
@@ -230,7 +251,7 @@ TEST_CASE("pictures take no more than their budget; the rest is counted") {
   CHECK_FALSE(budget.add(mosaic, "PICTURE", jpeg, "c").has_value());
   CHECK(budget.added() == 2);
   CHECK(budget.left_out() == 1);
-  CHECK(occurrences(document.html(), "<img ") == 2);
+  CHECK(count(document.html(), "<img ") == 2);
 }
 
 TEST_CASE("a page of 10,000 pictures and 1,000 classes has at most 8 MB") {

@@ -54,6 +54,7 @@ auto or_gap(const char* what, std::vector<std::string>& gaps, F&& f)
 struct LookedAt {
   std::optional<DataSummary> data;
   std::optional<SplitScores> val, train;
+  std::optional<AttentionSummary> attention;
 };
 
 LookedAt look_at(const ReportRun& run, std::vector<std::string>& gaps) {
@@ -65,6 +66,7 @@ LookedAt look_at(const ReportRun& run, std::vector<std::string>& gaps) {
   if (splits) {
     seen.data = or_gap("Nothing about the data", gaps,
                        [&] { return summarize(*splits, config, kPictures); });
+    seen.attention = look_at_attention(run, *splits->val, gaps);
   }
   const std::string folder = printable(run.folder.root.native());
   if (run.best && !fs::exists(run.folder.scores("val"))) {
@@ -139,8 +141,10 @@ ExitCode write_report(const ReportCommand& command) {
   const fs::path out = !command.out.empty() ? fs::path(command.out)
                        : several            ? first.comparison()
                                             : first.report();
-  write_file_atomically(out, report_page({std::move(runs), pointer(seen.data), std::move(gaps),
-                                          pointer(seen.val), pointer(seen.train)}));
+  write_file_atomically(out, report_page({.runs = std::move(runs), .data = pointer(seen.data),
+                                          .gaps = std::move(gaps), .val = pointer(seen.val),
+                                          .train = pointer(seen.train),
+                                          .attention = pointer(seen.attention)}));
   print(stdout, "{}\n", printable(out.native()));
   return ExitCode::ok;
 }

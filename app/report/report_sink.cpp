@@ -55,8 +55,8 @@ class ReportSink : public LogSink {
                                  "the same", val_->step));
     }
     write_file_atomically(folder_.report(),
-                          report_page({std::move(runs), &*data_, std::move(gaps),
-                                       val_ ? &*val_ : nullptr, nullptr}));
+                          report_page({.runs = std::move(runs), .data = &*data_,
+                                       .gaps = std::move(gaps), .val = val_ ? &*val_ : nullptr}));
   }
 
   std::optional<SplitScores> look_at(const EpochReport& report) const {
