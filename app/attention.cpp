@@ -4,6 +4,7 @@
 
 #include "app/attention_map.h"
 #include "app/infer.h"
+#include "app/label_attention.h"
 #include "app/predictions.h"
 #include "app/program.h"
 #include "core/kernels.h"
@@ -11,7 +12,6 @@
 #include "data/image_encode.h"
 #include "data/json_writer.h"
 #include "data/text.h"
-#include "models/cross_attention.h"
 #include "train/finite.h"
 
 namespace mld {
@@ -22,9 +22,7 @@ namespace fs = std::filesystem;
 // A label's map, and how it is shown.
 struct Shown {
   Prediction prediction;
-  int64_t query;
-  std::vector<std::string> sharing;  // the classes that the query answers, if several
-  Tensor map;                        // f32 [rows, columns]
+  LabelMap looked;
   fs::path out;
 };
 
@@ -76,7 +74,7 @@ Image load_picture(const AttentionCommand& command, const Preprocess& spec) {
 
 // -> f32 [labels]
 std::vector<float> scores_of(Recognizer& recognizer, const Image& picture, const std::string& name,
-                             CrossAttention& attention) {
+                             LabelAttention& attention) {
   const Image square = to_square(picture, recognizer.preprocess());
   Tensor pixels({1, square.height, square.width, 3}, DType::u8);
   std::ranges::copy(square.rgb, pixels.data<uint8_t>());
@@ -86,38 +84,21 @@ std::vector<float> scores_of(Recognizer& recognizer, const Image& picture, const
 }
 
 std::vector<Shown> maps_of(const AttentionCommand& command, const Recognizer& recognizer,
-                           std::span<const float> scores, const CrossAttention& attention,
+                           std::span<const float> scores, LabelAttention& attention,
                            const fs::path& out) {
-  const std::vector<std::string> outputs = recognizer.model_outputs();
   const auto labels = std::ssize(recognizer.labels());
   const std::vector<Prediction> chosen =
       choose(scores, recognizer.labels(), thresholds_of(command.threshold, recognizer),
              command.asked.given ? std::optional(labels) : command.top_k);
   std::vector<Shown> all;
   for (const Prediction& p : chosen) {
-    const auto column = std::ranges::find(outputs, p.label->name) - outputs.begin();
-    const int64_t query = attention.query_of(column), g = attention.classes_per_query();
-    const auto first = outputs.begin() + query * g;
-    const auto last = outputs.begin() + std::min((query + 1) * g, std::ssize(outputs));
-    all.push_back({.prediction = p, .query = query, .sharing = {first, last},
-                   .map = attention.map(0, query, command.head),
+    all.push_back({.prediction = p,
+                   .looked = attention.map(recognizer, p.label->name, 0, command.head),
                    .out = one_file(command)
                               ? out
                               : out / file_name(all.size() + 1, chosen.size(), p.label->name)});
   }
   return all;
-}
-
-// The picture with at most `most` pixels a side.
-Image reduced(const Image& picture, int64_t most) {
-  const int longer = std::max(picture.width, picture.height);
-  if (longer <= most) {
-    return picture;
-  }
-  const auto side = [&](int own) {
-    return static_cast<int>(std::max<int64_t>(1, own * most / longer));
-  };
-  return resize(picture, side(picture.width), side(picture.height), Interpolation::bilinear);
 }
 
 void write_maps(const AttentionCommand& command, const std::vector<Shown>& all,
@@ -130,15 +111,15 @@ void write_maps(const AttentionCommand& command, const std::vector<Shown>& all,
                        error ? error.message() : "there is a file of that name");
   }
   const SeenPart seen = seen_part(picture.width, picture.height, spec);
-  const Image small = reduced(picture, command.size);
+  const Image small = reduced(picture, static_cast<int>(command.size));
   for (const Shown& shown : all) {
-    const Image overlay = attention_overlay(small, shown.map, seen, command.opacity);
+    const Image overlay = attention_overlay(small, shown.looked.map, seen, command.opacity);
     write_file_atomically(shown.out, encode_png(overlay, printable(shown.out.native())));
   }
 }
 
 void print_json(const AttentionCommand& command, const std::vector<Shown>& all,
-                const CrossAttention& attention, bool marks) {
+                const LabelAttention& attention, bool marks) {
   JsonWriter json;
   json.object().member("file", command.pictures[0]).key("head");
   if (command.head) {
@@ -157,12 +138,13 @@ void print_json(const AttentionCommand& command, const std::vector<Shown>& all,
     if (marks) {
       json.member("seen", label.seen);
     }
-    json.member("query", shown.query).key("shared_by").values(shown.sharing);
-    json.member("peak", rounded(peak_of(shown.map), 3)).member("out", shown.out.native());
+    const LabelMap& looked = shown.looked;
+    json.member("query", looked.query).key("shared_by").values(looked.sharing);
+    json.member("peak", rounded(peak_of(looked.map), 3)).member("out", shown.out.native());
     json.key("weights").array();
-    for (int64_t row = 0; row < shown.map.shape()[0]; ++row) {
+    for (int64_t row = 0; row < looked.map.shape()[0]; ++row) {
       json.array();
-      for (const float w : shown.map.rows(row, row + 1).to_vector()) {
+      for (const float w : looked.map.rows(row, row + 1).to_vector()) {
         json.value(rounded(w, 8));
       }
       json.end();
@@ -178,13 +160,14 @@ void print_text(const AttentionCommand& command, const std::vector<Shown>& all) 
     const Prediction& p = shown.prediction;
     print(stdout, "  {:5.1f} % {} {}{}  {}, at most {:.1f} x the mean\n",
           100.0 * static_cast<double>(p.score), p.above ? '+' : ' ', printable(p.label->name),
-          p.label->seen ? "" : " *", printable(shown.out.native()), peak_of(shown.map));
+          p.label->seen ? "" : " *", printable(shown.out.native()), peak_of(shown.looked.map));
   }
   std::vector<int64_t> told;
   for (const Shown& shown : all) {
-    if (shown.sharing.size() > 1 && std::ranges::find(told, shown.query) == told.end()) {
-      told.push_back(shown.query);
-      print(stdout, "  one query, and so one map, for {}\n", name_list(shown.sharing));
+    const LabelMap& looked = shown.looked;
+    if (looked.sharing.size() > 1 && std::ranges::find(told, looked.query) == told.end()) {
+      told.push_back(looked.query);
+      print(stdout, "  one query, and so one map, for {}\n", name_list(looked.sharing));
     }
   }
 }
@@ -193,7 +176,7 @@ void print_text(const AttentionCommand& command, const std::vector<Shown>& all) 
 
 ExitCode execute(const AttentionCommand& command) {
   use_threads(0);
-  CrossAttention attention(read_checkpoint_info(command.checkpoint).model);
+  LabelAttention attention(command.checkpoint);
   require<UsageError>(command.head.value_or(0) < attention.heads(),
                       "--head: there are heads 0 to {}, and their mean; got {}",
                       attention.heads() - 1, command.head.value_or(0));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <optional>
 
 namespace mld {
 
@@ -56,34 +57,53 @@ std::vector<Between> places(int pixels, double from, double share, int64_t cells
   return all;
 }
 
+// Calls take(index, colour) for every pixel, row by row; no colour where nothing was seen.
+void for_pixels(int width, int height, const Tensor& map, const SeenPart& seen, const auto& take) {
+  const int64_t rows = map.shape()[0], columns = map.shape()[1];
+  const std::vector<Between> across = places(width, seen.x, seen.width, columns);
+  const std::vector<Between> down = places(height, seen.y, seen.height, rows);
+  const double top = largest(map);
+  size_t i = 0;
+  for (const Between& y : down) {
+    for (const Between& x : across) {
+      const auto in_row = [&](int64_t row) {
+        const float* weights = map.data<float>() + row * columns;
+        return std::lerp(static_cast<double>(weights[x.low]),
+                         static_cast<double>(weights[x.high]), x.part);
+      };
+      const bool shown = x.seen && y.seen;
+      const double weight = shown ? std::lerp(in_row(y.low), in_row(y.high), y.part) : 0;
+      take(i++, shown ? std::optional(heat_colour(weight / top)) : std::nullopt);
+    }
+  }
+}
+
 }  // namespace
+
+Image attention_colours(int width, int height, const Tensor& map, const SeenPart& seen) {
+  Image out(width, height);
+  for_pixels(width, height, map, seen, [&](size_t i, const std::optional<Rgb>& colour) {
+    if (colour) {
+      std::ranges::copy(*colour, &out.rgb[3 * i]);
+    }
+  });
+  return out;
+}
 
 Image attention_overlay(const Image& picture, const Tensor& map, const SeenPart& seen,
                         double opacity) {
   constexpr double kUnseen = 0.4;  // brightness of what the model did not see
-  const int64_t rows = map.shape()[0], columns = map.shape()[1];
-  const std::vector<Between> across = places(picture.width, seen.x, seen.width, columns);
-  const std::vector<Between> down = places(picture.height, seen.y, seen.height, rows);
   const std::vector<uint8_t> grey = luma(picture);
-  const double top = largest(map);
   Image out(picture.width, picture.height);
-  for (size_t i = 0; i < grey.size(); ++i) {
-    const Between &x = across[i % across.size()], &y = down[i / across.size()];
-    const auto at = [&](int64_t row, int64_t column) {
-      return static_cast<double>(map.data<float>()[row * columns + column]);
-    };
-    const auto in_row = [&](int64_t row) {
-      return std::lerp(at(row, x.low), at(row, x.high), x.part);
-    };
-    const bool shown = x.seen && y.seen;
-    const Rgb colour = heat_colour(std::lerp(in_row(y.low), in_row(y.high), y.part) / top);
+  for_pixels(picture.width, picture.height, map, seen,
+             [&](size_t i, const std::optional<Rgb>& colour) {
+    const double light = grey[i];
     for (size_t c = 0; c < 3; ++c) {
-      const double light = grey[i];
-      const double value = shown ? std::lerp(light, static_cast<double>(colour[c]), opacity)
-                                 : kUnseen * light;
+      const double value = colour ? std::lerp(light, static_cast<double>((*colour)[c]), opacity)
+                                  : kUnseen * light;
       out.rgb[3 * i + c] = static_cast<uint8_t>(std::lround(value));
     }
-  }
+  });
   return out;
 }
 

@@ -16,9 +16,13 @@ Rgb heat_colour(double v);
 // the whole picture is read alike.   map f32 [rows, columns]
 double peak_of(const Tensor& map);
 
+// The map's colours alone, as they lie over a picture of width x height pixels or a reduced one of
+// its shape: from 0 to the map's largest weight, interpolated between the middles of its cells.
+// What the model did not see is black.   map f32 [rows, columns]
+Image attention_colours(int width, int height, const Tensor& map, const SeenPart& seen);
+
 // A picture in grey with a map laid over the part of it that the model saw, of this `opacity`, 0 to
-// 1. Colours go from 0 to the map's largest weight; between the middles of its cells they are
-// interpolated. What the model did not see is darkened.   map f32 [rows, columns]
+// 1. What the model did not see is darkened.   map f32 [rows, columns]
 Image attention_overlay(const Image& picture, const Tensor& map, const SeenPart& seen,
                         double opacity);
 

@@ -72,7 +72,9 @@ struct SplitCommand {
   bool json = false;
 };
 
-struct EvalCommand : SplitCommand {};
+struct EvalCommand : SplitCommand {
+  bool keep_scores = false;  // in the checkpoint's run folder, for its report
+};
 
 struct ThresholdsCommand : SplitCommand {
   std::optional<double> precision;  // wanted of every class; none: the best F1
@@ -105,6 +107,8 @@ struct PictureCommand {
 struct PredictCommand : PictureCommand {
   std::optional<int64_t> top_k;
   std::optional<double> threshold;
+  std::string html;        // a page to write, or ""
+  bool attention = false;  // shown in it
 };
 
 // One picture; asked.names are the labels, none: those that predict would show.

@@ -45,6 +45,9 @@ const std::string_view kMlinferHelp = R"(Uses trained image classifiers.
       --device DEVICE        cpu, cuda or cuda:N (default: the config's)
       --precision f32|bf16   of activations (default: the config's train.precision)
       --json                 one JSON object on stdout
+      --keep-scores          keep the scores in the checkpoint's run folder: mltrain report then
+                             shows classes and pictures of val, and of train labels that may be
+                             wrong (training keeps val's unless there are very many)
   mlinfer thresholds CHECKPOINT [key=value ...] [options]   fit a threshold per class and keep
                              them in the checkpoint, for predict and eval (a multi-label run
                              fits those of its best weights for F1); options as for eval, but
@@ -59,6 +62,9 @@ const std::string_view kMlinferHelp = R"(Uses trained image classifiers.
       --device DEVICE        auto, cpu, cuda or cuda:N (default auto: a GPU if there is one)
       --precision f32|bf16   of activations (default f32)
       --json | --csv         one JSON line per picture | CSV
+      --html FILE.html       besides, one page with the pictures, their labels and scores; at most
+                             8 MB: of very many pictures the first ones
+      --attention            in this page: where the model looks for each label, behind a slider
       --labels "A,B"         score these labels only; a model that knows labels by words (zero-shot)
                              can be asked for any; behind a label, * says: not seen in training
       --labels-file FILE     the same, one a line

@@ -39,7 +39,10 @@ MlinferCommand parse_eval(std::span<const std::string> arguments) {
   std::string precision;
   Options options("mlinfer eval", kMlinferHelp);
   add_precision(options, precision);
+  options.add_flag("--keep-scores", command.keep_scores);
   parse_split(options, "eval", command, arguments);
+  require<UsageError>(!command.keep_scores || command.split != "test",
+                      "eval: --keep-scores is for train and val, which the report shows");
   if (!precision.empty()) {
     command.overrides.push_back("train.precision=" + precision);
   }
@@ -96,6 +99,8 @@ MlinferCommand parse_predict(std::span<const std::string> arguments) {
   options.add_option("--top-k", command.top_k)->check(CLI::Range(1, 1'000'000'000));
   options.add_option("--threshold", command.threshold);
   options.add_flag("--csv", command.csv);
+  const CLI::Option* html = options.add_option("--html", command.html);
+  options.add_flag("--attention", command.attention);
   const CLI::Option* labels = options.add_option("--labels", command.asked.labels);
   const CLI::Option* file = options.add_option("--labels-file", command.asked.labels_file);
   parse_pictures(options, "predict", command, arguments);
@@ -107,6 +112,11 @@ MlinferCommand parse_predict(std::span<const std::string> arguments) {
     command.asked.option = "--labels-file";
   }
   command.asked.given = labels->count() + file->count() > 0;
+  require<UsageError>(html->count() == 0 || !command.html.empty(),
+                      "predict: --html: expected the name of the page to write");
+  require<UsageError>(!command.attention || html->count() > 0,
+                      "predict: --attention shows it in the page of --html FILE; mlinfer attention "
+                      "draws it into pictures of their own");
   require_share(command.threshold.value_or(0), "predict: --threshold must be a score");
   return command;
 }

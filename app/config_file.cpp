@@ -125,6 +125,10 @@ void ConfigReader::read_entry(const TomlEntry& entry, const std::string& file) {
     problem(file, entry.value_place, fmt::format("{}: {}", key->full_name(), wrong));
   } else if (key->effect == Effect::place) {
     std::string where = std::get<std::string>(key->get(loaded_.config));
+    if (where.find("://") != std::string::npos) {
+      problem(file, entry.value_place, fmt::format("{}: expected a path, not an address with "
+                                                   "\"://\"", key->full_name()));
+    }
     make_absolute(where, file == kCommandLine ? "" : folder_);
     key->set(loaded_.config, where);
   }

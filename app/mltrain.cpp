@@ -8,6 +8,7 @@
 #include "app/check.h"
 #include "app/cli.h"
 #include "app/config_file.h"
+#include "app/error_sheets.h"
 #include "app/init.h"
 #include "app/progress.h"
 #include "app/program.h"
@@ -139,6 +140,7 @@ ExitCode execute(const TrainCommand& command) {
   log.message("run folder: " + folder.root.string());
   log.message(environment(device));
   trainer.open(folder);
+  add_error_sheets(log, config.config, trainer.splits());
   if (!command.no_report) {
     add_report(log, folder, config.config, trainer.splits());
   }

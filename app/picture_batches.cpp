@@ -1,7 +1,12 @@
 #include "app/picture_batches.h"
 
+#include <atomic>
+#include <map>
+#include <mutex>
+
 #include "app/program.h"
 #include "core/kernels.h"
+#include "data/image_ops.h"
 #include "data/picture_files.h"
 #include "data/text.h"
 
@@ -31,7 +36,7 @@ std::vector<fs::path> picture_paths(const std::vector<std::string>& given) {
   return pictures;
 }
 
-// The files as a data set without labels, for the loader.
+// The files as a data set without labels, for the loader, whose threads call load().
 class PictureBatches::Files : public Dataset {
  public:
   Files(std::vector<fs::path> files, const DecodeOptions& decode)
@@ -39,13 +44,31 @@ class PictureBatches::Files : public Dataset {
 
   int64_t size() const override { return static_cast<int64_t>(files_.size()); }
   std::span<const LabelEntry> labels(int64_t) const override { return {}; }
-  Image load(int64_t i) const override { return load_image(path(i), decode_); }
+  Image load(int64_t i) const override {
+    Image image = load_image(path(i), decode_);
+    if (const int side = small_side_; side > 0) {
+      SmallPicture small{reduced(image, side), image.width, image.height};
+      const std::lock_guard lock(mutex_);
+      small_.insert_or_assign(i, std::move(small));
+    }
+    return image;
+  }
   std::string source(int64_t i) const override { return path(i).native(); }
   const fs::path& path(int64_t i) const { return files_[static_cast<size_t>(i)]; }
+
+  void keep_small(int side) { small_side_ = side; }
+  std::optional<SmallPicture> take_small(int64_t i) {
+    const std::lock_guard lock(mutex_);
+    const auto node = small_.extract(i);
+    return node.empty() ? std::nullopt : std::optional(std::move(node.mapped()));
+  }
 
  private:
   std::vector<fs::path> files_;
   DecodeOptions decode_;
+  std::atomic<int> small_side_ = 0;
+  mutable std::mutex mutex_;
+  mutable std::map<int64_t, SmallPicture> small_;  // of batches not yet handled
 };
 
 // Beside a GPU, threads read ahead. On the CPU the compute threads decode a batch, then compute:
@@ -70,13 +93,23 @@ PictureBatches::PictureBatches(const PictureCommand& command, const Preprocess& 
           decode_options(preprocess, command.max_pixels.value_or(ImageLimits{}.max_pixels)))),
       loader_(std::make_unique<Loader>(*files_,
                                        reading(preprocess, parse_device(command.device)))),
-      progress_({progress, write_stderr, monotonic_seconds}, files_->size()) {
-  loader_->start(0);
-}
+      progress_({progress, write_stderr, monotonic_seconds}, files_->size()) {}
 
 PictureBatches::~PictureBatches() = default;
 
+int64_t PictureBatches::size() const { return files_->size(); }
+
+void PictureBatches::keep_small(int side) { files_->keep_small(side); }
+
+std::optional<SmallPicture> PictureBatches::small(const Batch& batch, size_t row) {
+  return files_->take_small(batch.indices[row]);
+}
+
 std::optional<Batch> PictureBatches::next() {
+  if (!started_) {
+    loader_->start(0);
+    started_ = true;
+  }
   std::optional<Batch> batch = loader_->next();
   complain();
   if (batch) {

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 
+#include "app/gallery.h"
 #include "app/infer.h"
+#include "app/label_attention.h"
 #include "app/picture_batches.h"
 #include "app/predictions.h"
 #include "app/program.h"
@@ -60,6 +62,16 @@ void print_labels(const fs::path& file, const std::vector<Prediction>& labels,
   }
 }
 
+// A picture's maps, one a label.
+std::vector<LabelMap> maps_of(LabelAttention& attention, const Recognizer& recognizer,
+                              const std::vector<Prediction>& labels, size_t row) {
+  std::vector<LabelMap> maps;
+  for (const Prediction& p : labels) {
+    maps.push_back(attention.map(recognizer, p.label->name, static_cast<int64_t>(row)));
+  }
+  return maps;
+}
+
 // Results that scroll by on the terminal are progress enough.
 TerminalStyle progress_style() {
   TerminalStyle style = stderr_style();
@@ -71,6 +83,10 @@ TerminalStyle progress_style() {
 
 ExitCode execute(const PredictCommand& command) {
   use_threads(0);
+  std::optional<LabelAttention> attention;
+  if (command.attention) {
+    attention.emplace(command.checkpoint);
+  }
   const std::unique_ptr<Recognizer> recognizer = open_recognizer(command);
   const std::vector<AskedLabel>& labels = recognizer->labels();
   require<UsageError>(!recognizer->cosines() || labels.size() > 1,
@@ -80,23 +96,39 @@ ExitCode execute(const PredictCommand& command) {
   const bool marks = recognizer->tells_seen();
   const TerminalStyle out = stdout_style();
   PictureBatches pictures(command, recognizer->preprocess(), progress_style());
+  const std::unique_ptr<Gallery> gallery =
+      command.html.empty() ? nullptr : open_gallery(command, *recognizer, pictures.size(),
+                                                    attention ? attention->heads() : 0);
   if (command.csv) {
     print(stdout, "file,label,id,score,above{}\n", marks ? ",seen" : "");
   }
+  const auto side = [&] { return gallery != nullptr ? gallery->side() : 0; };
+  pictures.keep_small(side());
   while (const auto batch = pictures.next()) {
-    const Tensor embeddings = recognizer->embed(batch->images);
+    const Tensor embeddings =
+        recognizer->embed(batch->images, attention && side() > 0 ? attention->tap() : Tap{});
     check_outputs(embeddings.to_vector(), embeddings.shape()[-1], [&](int64_t row) {
       return pictures.file(*batch, static_cast<size_t>(row)).native();
     });
     const std::vector<float> scores = recognizer->scores(embeddings).to_vector();
     for (size_t row = 0; row < batch->indices.size(); ++row) {
-      print_labels(pictures.file(*batch, row),
-                   choose(std::span(scores).subspan(row * labels.size(), labels.size()), labels,
-                          thresholds, command.top_k),
-                   command, marks, out);
+      const std::vector<Prediction> shown =
+          choose(std::span(scores).subspan(row * labels.size(), labels.size()), labels, thresholds,
+                 command.top_k);
+      print_labels(pictures.file(*batch, row), shown, command, marks, out);
+      if (gallery != nullptr) {
+        gallery->add(pictures.file(*batch, row), pictures.small(*batch, row), shown,
+                     attention && side() > 0 ? maps_of(*attention, *recognizer, shown, row)
+                                             : std::vector<LabelMap>{});
+      }
     }
+    pictures.keep_small(side());
   }
-  return pictures.finish();
+  const ExitCode code = pictures.finish();
+  if (gallery != nullptr) {
+    gallery->write(pictures.bad_pictures());
+  }
+  return code;
 }
 
 }  // namespace mld

@@ -26,7 +26,8 @@ std::vector<Prediction> choose(std::span<const float> scores,
   for (const size_t k : order) {
     const bool above = thresholds.empty() ? chosen.empty() : scores[k] >= thresholds[k];
     if (top_k ? std::ssize(chosen) < *top_k : above || chosen.empty()) {
-      chosen.push_back({&labels[k], scores[k], above});
+      chosen.push_back({&labels[k], scores[k], above,
+                        thresholds.empty() ? std::nullopt : std::optional(thresholds[k])});
     }
   }
   return chosen;

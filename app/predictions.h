@@ -17,6 +17,7 @@ struct Prediction {
   const AskedLabel* label;
   float score;
   bool above;  // at least the threshold, or the one answer
+  std::optional<double> threshold;  // none: the best is the one answer
 };
 
 // The labels to show, best first: the best `top_k`, or those with at least their threshold and

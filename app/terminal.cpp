@@ -87,8 +87,7 @@ const std::string& first_fitting(std::span<const std::string> wordings,
 void clear_line_when_killed() {
   for (const int number : {SIGINT, SIGTERM}) {
     // Ignored by whoever started the program, as with nohup: it stays so.
-    if (::isatty(STDERR_FILENO) == 1 &&
-        std::signal(number, clear_line_and_end) == SIG_IGN) {
+    if (stderr_style().terminal && std::signal(number, clear_line_and_end) == SIG_IGN) {
       std::signal(number, SIG_IGN);
     }
   }

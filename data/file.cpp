@@ -129,6 +129,20 @@ std::string read_text_file(const std::filesystem::path& path, int64_t max_bytes)
   return text;
 }
 
+bool append_record(const FileDescriptor& file, std::string_view record) {
+  const off_t end = ::lseek(file.get(), 0, SEEK_END);
+  const ssize_t written = ::write(file.get(), record.data(), record.size());
+  if (written == static_cast<ssize_t>(record.size())) {
+    return true;
+  }
+  const int why = written < 0 ? errno : ENOSPC;
+  if (written > 0 && end >= 0 && ::ftruncate(file.get(), end) != 0) {
+    // The part stays. Readers and a resumed run cut it off.
+  }
+  errno = why;
+  return false;
+}
+
 FolderLock::FolderLock(const std::filesystem::path& folder) {
   const std::string path = (folder / ".lock").string();
   file_ = FileDescriptor(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666));

@@ -66,6 +66,10 @@ std::string read_text_file(const std::filesystem::path& path, int64_t max_bytes)
 void write_file_atomically(const std::filesystem::path& path, std::span<const uint8_t> bytes);
 void write_file_atomically(const std::filesystem::path& path, std::string_view text);
 
+// Appends a record to an open file in one write, so that a kill leaves at most a part of it. False,
+// with errno set, if it does not fit: then nothing of it stays, so that what follows is readable.
+bool append_record(const FileDescriptor& file, std::string_view record);
+
 // Takes the next bytes of a file.
 using ByteSink = std::function<void(std::span<const uint8_t>)>;
 // The same for a file that is never whole in memory: `write` hands its pieces to the sink in order.

@@ -58,6 +58,17 @@ Image resize_shorter_side(const Image& image, int size, Interpolation interpolat
   return resize(image, scaled.width, scaled.height, interpolation);
 }
 
+Image reduced(const Image& image, int most) {
+  const int longer = std::max(image.width, image.height);
+  if (longer <= most) {
+    return image;
+  }
+  const auto side = [&](int own) {
+    return std::max(1, static_cast<int>(int64_t{own} * most / longer));
+  };
+  return resize(image, side(image.width), side(image.height), Interpolation::bilinear);
+}
+
 Image horizontal_flip(Image image) {
   for (int y = 0; y < image.height; ++y) {
     for (int x = 0; x < image.width / 2; ++x) {

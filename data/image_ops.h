@@ -17,6 +17,9 @@ Image center_crop(const Image& image, int width, int height);
 // The shorter side becomes `size`, the longer int(size * long / short) (torchvision Resize(int)).
 Image resize_shorter_side(const Image& image, int size, Interpolation interpolation);
 
+// The picture with at most `most` pixels a side, bilinear; a smaller one stays as it is.
+Image reduced(const Image& image, int most);
+
 Image horizontal_flip(Image image);
 
 // The picture as it is meant to be seen, from its EXIF orientation 1 to 8 (Pillow's

@@ -12,7 +12,6 @@
 #include "tests/prediction_cases.h"
 #include "train/analysis/confusions.h"
 #include "train/analysis/label_errors.h"
-#include "train/analysis/run_comparison.h"
 #include "train/thresholds.h"
 
 namespace mld {
@@ -279,31 +278,6 @@ TEST_CASE("confusion matrix against counting") {
   }
   CHECK(all == 200);
   CHECK(top_k_accuracy(p.view(), 1) == doctest::Approx(100.0 * static_cast<double>(correct) / 200));
-}
-
-TEST_CASE("two runs are compared by the names of their classes") {
-  const auto of = [](const char* name, int64_t positives, double ap) {
-    return ClassMetrics{.name = name, .positives = positives, .ap = ap};
-  };
-  const std::vector<ClassMetrics> first = {of("cat", 5, 0.5), of("dog", 7, 0.9), of("eel", 0, 0),
-                                           of("fox", 2, 1)};
-  const std::vector<ClassMetrics> second = {of("dog", 6, 0.7), of("gnu", 1, 0.2), of("eel", 3, 0.3),
-                                            of("cat", 5, 0.75)};
-  const RunComparison runs = compare_runs(first, second);
-  REQUIRE(runs.classes.size() == 2);
-  CHECK(runs.classes[0].name == "cat");
-  CHECK(runs.classes[0].change() == doctest::Approx(0.25));
-  CHECK(runs.classes[1].change() == doctest::Approx(-0.2));
-  CHECK(runs.classes[1].first_positives == 7);
-  CHECK(runs.classes[1].second_positives == 6);
-  CHECK(runs.only_first == std::vector<std::string>{"fox"});
-  CHECK(runs.only_second == std::vector<std::string>{"gnu"});
-  CHECK(runs.without_positives == std::vector<std::string>{"eel"});
-  CHECK(runs.mean_change == doctest::Approx(0.025));
-  CHECK(compare_runs({}, {}).mean_change == 0);
-  const std::vector<ClassMetrics> twice = {of("cat", 1, 1), of("cat", 1, 1)};
-  CHECK(test::message_of<Error>([&] { compare_runs(twice, first); }) ==
-        "compare_runs: two classes are called \"cat\"");
 }
 
 }  // namespace mld

@@ -177,7 +177,7 @@ TEST_CASE("micro-averaged curves are exact at their thresholds and dense") {
     REQUIRE(point.recall == doctest::Approx(here.recall()).epsilon(1e-12));
     REQUIRE(point.precision == doctest::Approx(here.precision()).epsilon(1e-12));
   }
-  // Between neighbouring points lie only scores whose odds differ by 0.1 %.
+  // Between neighbouring points lie only scores whose odds differ by 1/512.
   const auto odds = [](double score) { return score / (1 - score); };
   std::vector<float> sorted = p.scores;
   std::ranges::sort(sorted, std::greater{});

@@ -160,6 +160,9 @@ TEST_CASE("mlinfer: eval, predict, info") {
   CHECK(eval.json);
   CHECK(eval.overrides == Arguments{"data.format=voc"});
   CHECK(infer<mld::EvalCommand>({"eval", "c"}).split == "val");
+  CHECK_FALSE(eval.keep_scores);
+  CHECK(infer<mld::EvalCommand>({"eval", "c", "--keep-scores", "--split", "train"}).keep_scores);
+  check_contains(infer_error({"eval", "c", "--keep-scores", "--split", "test"}), "train and val");
 
   const auto thresholds = infer<mld::ThresholdsCommand>(
       {"thresholds", "c", "--precision", "0.9", "--data", "dir", "--split", "test", "--json"});

@@ -92,6 +92,16 @@ TEST_CASE("resize: to a square") {
   CHECK_THROWS_AS(mld::crop(wide, {.width = 0, .height = 5}), mld::Error);
 }
 
+TEST_CASE("reduced: at most so many pixels a side, of the picture's shape") {
+  for (const auto& [width, height, w, h] :
+       {std::array{100, 50, 20, 10}, {50, 100, 10, 20}, {1000, 1, 20, 1}, {20, 7, 20, 7}}) {
+    const Image small = mld::reduced(Image(width, height, 90), 20);
+    CHECK(small.width == w);
+    CHECK(small.height == h);
+    CHECK(small.rgb == Image(w, h, 90).rgb);
+  }
+}
+
 TEST_CASE("resize: a window is that part of the whole") {
   const Image image = noise(57, 33);
   for (const Interpolation how :

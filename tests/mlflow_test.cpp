@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <doctest/doctest.h>
@@ -156,10 +157,33 @@ TEST_CASE("experiments are found by name, whoever made them") {
   const fs::path made = MlflowRun(folder.path(), "bird", id, "r").folder();
   CHECK(made.parent_path().filename().string().size() == 18);
   CHECK(MlflowRun(folder.path(), "bird", id, "r").folder() == made);
+  CHECK_FALSE(fs::exists(made.parent_path() / ("meta." + id)));
   for (const char* name : {"", "a b", "a:b", "1a", "a\n", "_a", "a/b"}) {
     CHECK_FALSE(is_experiment_name(name));
   }
   CHECK(is_experiment_name("a_1.b-C"));
+}
+
+TEST_CASE("runs that start together on a new store make one experiment") {
+  const test::TemporaryFolder folder;
+  for (int round = 0; round < 50; ++round) {
+    const fs::path store = folder.path() / std::to_string(round);
+    std::vector<std::string> problems(4);
+    {
+      std::vector<std::jthread> starts;
+      for (size_t i = 0; i < problems.size(); ++i) {
+        starts.emplace_back([&, i] {
+          try {
+            MlflowRun(store, "birds", std::string(32, static_cast<char>('a' + i)), "r");
+          } catch (const std::exception& error) {
+            problems[i] = error.what();
+          }
+        });
+      }
+    }
+    REQUIRE(problems == std::vector<std::string>(problems.size()));
+    CHECK(has_line(only_folder(store, "meta.yaml") / "meta.yaml", "name: 'birds'"));
+  }
 }
 
 TEST_CASE("config section [log] is checked before a run starts") {
@@ -169,6 +193,8 @@ TEST_CASE("config section [log] is checked before a run starts") {
   };
   CHECK(error_of("mlflow_experiment = \"a b\"\n")
             .starts_with("c.toml:4:21: log.mlflow_experiment: expected letters, digits, '_'"));
+  CHECK(error_of("mlflow = \"http://localhost:5000\"\n")
+            .starts_with("c.toml:4:10: log.mlflow: expected a path, not an address with \"://\""));
   CHECK(error_of("tensorboard = \"auto\"\n") == "no error");
   const std::string on = error_of("tensorboard = \"on\"\n");
   if (can_write_event_files()) {
@@ -192,8 +218,18 @@ TEST_CASE("an MLflow store that cannot be used ends the run at its start; later 
         "ROOT/run/mlflow_run: expected the run's id in MLflow, 32 hexadecimal digits; without this "
         "file the run gets a new one");
   fs::remove(run.mlflow_run());
-  const auto sinks = file_sinks(run, 0, config_for(folder.path() / "store"));
-  fs::remove_all(folder.path() / "store");
+  const fs::path store = folder.path() / "store";
+  auto sinks = file_sinks(run, 0, config_for(store));
+  const fs::path there = only_folder(only_folder(store, "meta.yaml"), "meta.yaml");
+  fs::remove_all(there / "params/seed");
+  fs::create_directories(there / "params/seed");  // a parameter that cannot be written
+  sinks.clear();
+  CHECK(test::message_of<DataError>([&] { file_sinks(run, 0, config_for(store)); })
+            .ends_with("params/seed: cannot be written: Is a directory; log.mlflow names the store"));
+  CHECK(has_line(there / "meta.yaml", "status: 4"));
+  fs::remove_all(there / "params/seed");
+  sinks = file_sinks(run, 0, config_for(store));
+  fs::remove_all(store);
   folder.write("store", "");
   sinks.back()->step({.step = 1, .kept = true});
   CHECK(sinks.back()->problem().find("store/") != std::string::npos);

@@ -55,7 +55,8 @@ TEST_CASE("a run writes its folder") {
   for (const char* name : {"config.toml", "results.csv", "log.jsonl", "train.log",
                            "weights/last.safetensors", "weights/best.safetensors",
                            "weights/last.state.safetensors", "weights/config.json",
-                           "val/metrics.json", "val/per_class.csv"}) {
+                           "val/metrics.json", "val/per_class.csv",
+                           "val/scores.safetensors"}) {
     CAPTURE(name);
     CHECK(fs::exists(trained_run() / name));
   }
@@ -77,6 +78,8 @@ TEST_CASE("two runs give the same bytes; another seed does not") {
 
 TEST_CASE("killed and resumed, a run gives the same bytes") {
   CHECK(read_file(last(trained_run())) == read_file(last(resumed_run())));
+  CHECK(read_file(trained_run() / "val/scores.safetensors") ==
+        read_file(resumed_run() / "val/scores.safetensors"));
 }
 
 TEST_CASE("resuming a finished run: it says so, and refuses other settings") {
@@ -240,10 +243,14 @@ TEST_CASE("an existing run is not overwritten unless told") {
   REQUIRE(run("mltrain", tiny_run(out, {"train.epochs=1", "data.train_size=32"}), folder) == 0);
   CHECK(fs::exists(last(out.string() + "-2")));
   CHECK(read_file(last(out)) == before);
+  write_file(out / "report.html", "of this run");
+  write_file(out / "comparison.html", "with another run");
   std::vector<std::string> overwrite = quick;
-  overwrite.insert(overwrite.end(), {"--overwrite", "seed=9"});
+  overwrite.insert(overwrite.end(), {"--overwrite", "--no-report", "seed=9"});
   REQUIRE(run("mltrain", tiny_run(out, overwrite), folder) == 0);
   CHECK(read_file(last(out)) != before);
+  CHECK_FALSE(fs::exists(out / "report.html"));  // the old run's
+  CHECK_FALSE(fs::exists(out / "comparison.html"));
 }
 
 TEST_CASE("a full disk stops the run with what was saved intact") {

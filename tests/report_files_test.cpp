@@ -76,7 +76,7 @@ TEST_CASE("val/metrics.json is read as it was written") {
   evaluation.samples = 12;
   evaluation.present.percent = 40;
   evaluation.classes = {{.name = "a\"<b>", .positives = 3, .ap = 0.5, .precision = 0.25}};
-  evaluation.fitted = AtThresholds{.classes = {{.threshold = 0.3}}};
+  evaluation.fitted = AtThresholds{.classes = {{.threshold = 0.3, .precision = 0.5}}};
   evaluation.seen = {false};
   const TemporaryFolder folder;
   CHECK_FALSE(read_kept_evaluation({folder.path()}).has_value());
@@ -89,7 +89,7 @@ TEST_CASE("val/metrics.json is read as it was written") {
   REQUIRE(kept->classes.size() == 1);
   CHECK(kept->classes[0].name == "a\"<b>");
   CHECK(kept->classes[0].ap == 50);
-  CHECK(kept->classes[0].precision == 25);
+  CHECK(kept->classes[0].precision == 50);  // at the threshold
   CHECK(kept->classes[0].threshold == 0.3);
   CHECK_FALSE(kept->classes[0].seen);
   const auto meanings = metric_definitions();
@@ -97,6 +97,9 @@ TEST_CASE("val/metrics.json is read as it was written") {
     CAPTURE(name);
     CHECK(meanings.contains(name));
   }
+  evaluation.fitted.reset();
+  folder.write("val/metrics.json", evaluation_json(evaluation));
+  CHECK(read_kept_evaluation({folder.path()})->classes[0].precision == 25);
   for (const char* damaged : {"", "[1]", "{\"samples\": 1", "{\"per_class\": [1]}"}) {
     folder.write("val/metrics.json", damaged);
     CHECK_THROWS_AS(read_kept_evaluation({folder.path()}), DataError);

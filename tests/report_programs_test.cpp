@@ -1,8 +1,15 @@
 // report.html as the programs write it: while training, and by `mltrain report`.
 #include <doctest/doctest.h>
 #include <fmt/core.h>
+#include <rapidjson/document.h>
 
+#include <algorithm>
+
+#include "app/report/kept_evaluation.h"
+#include "tests/page_check.h"
 #include "tests/program.h"
+#include "train/evaluate.h"
+#include "train/kept_scores.h"
 
 namespace {
 
@@ -47,6 +54,108 @@ TEST_CASE("training writes report.html; mltrain report writes it again, and one 
   CHECK(contains(two, "second, averaged weights"));
 }
 
+TEST_CASE("scores of the best weights are kept, and show classes and single pictures") {
+  const TemporaryFolder folder;
+  const fs::path run = folder.path() / "run";
+  fs::copy(trained_run(), run, fs::copy_options::recursive);
+  for (const std::string& page : {read_file(run / "report.html"), report_of(run, folder)}) {
+    for (const char* id : {"classes", "scores", "errors", "label-errors"}) {
+      CAPTURE(id);
+      CHECK(has_section(page, id));
+    }
+    CHECK(contains(page, "alt=\"shapes:val:"));
+  }
+  // They are of the weights that metrics.json is of, and of those that eval scores.
+  const mld::RunFolder files{run};
+  const mld::KeptScores kept = mld::load_scores(files.scores("val"));
+  const std::vector<std::string> names(36);
+  const auto map = mld::read_kept_evaluation(files)->metric("mAP");
+  CHECK(mld::evaluate(kept.scores, names, false).metric("mAP") ==
+        doctest::Approx(map.value()).epsilon(1e-6));
+  fs::remove(files.scores("val"));
+  CHECK(contains(report_of(run, folder), "--keep-scores"));
+  const auto eval = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> arguments = {"eval", run.string(), "--keep-scores"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return Program("mlinfer", arguments, folder).wait();
+  };
+  REQUIRE(eval({}) == 0);
+  const mld::KeptScores again = mld::load_scores(files.scores("val"));
+  CHECK(again.weights == kept.weights);
+  CHECK(again.scores.fingerprint == kept.scores.fingerprint);
+  CHECK(again.scores.targets == kept.scores.targets);
+  for (size_t i = 0; i < kept.scores.scores.size(); ++i) {
+    REQUIRE(again.scores.scores[i] == doctest::Approx(kept.scores.scores[i]).epsilon(1e-4));
+  }
+  REQUIRE(eval({"--split", "train"}) == 0);
+  const std::string page = report_of(run, folder);
+  CHECK(contains(page, "<h3>train: "));
+  CHECK(contains(page, "alt=\"shapes:train:"));
+
+  // Other data than was scored.
+  std::string config = read_file(run / "config.toml");
+  const size_t at = config.find("\nval_size = 32");
+  REQUIRE(at != std::string::npos);
+  config.replace(at, 14, "\nval_size = 31");
+  write_file(run / "config.toml", config);
+  const std::string other = report_of(run, folder);
+  CHECK(contains(other, "No pictures of val: its pictures or labels are not those that were"));
+  CHECK(has_section(other, "errors"));
+  write_file(files.scores("val"), "damaged");
+  CHECK(contains(report_of(run, folder), "val/scores.safetensors"));
+
+  fs::copy_file(run / "weights/best.safetensors", folder.path() / "alone.safetensors");
+  const Program alone("mlinfer", {"eval", (folder.path() / "alone.safetensors").string(),
+                                  "--keep-scores"}, folder);
+  CHECK(alone.wait() == 2);
+  CHECK(contains(alone.err(), "lies in no run folder"));
+}
+
+TEST_CASE("attention: mltrain report looks with the best weights, the run itself does not") {
+  const TemporaryFolder folder;
+  const fs::path& run = trained_run();
+  const std::string within = read_file(run / "report.html");
+  CHECK(has_section(within, "attention"));
+  CHECK(contains(within, "<code>mltrain report RUN</code> adds pictures"));
+  CHECK(count(within, "<figure class=\"card overlay\">") == 0);
+  const std::string page = report_of(run, folder);
+  CHECK(count(page, "<code>mltrain report RUN</code> adds pictures") == 0);
+  const size_t cards = count(page, "<figure class=\"card overlay\">");
+  CHECK(cards > 4);
+  CHECK(cards <= 24);
+  // Of 36 classes the six with the worst AP and the six with the best, the worst first.
+  std::vector<double> aps;
+  for (size_t at = page.find("</bdi>, AP "); at != std::string::npos;
+       at = page.find("</bdi>, AP ", at + 1)) {
+    aps.push_back(std::stod(page.substr(at + 11)));
+  }
+  CHECK(aps.size() == 12);
+  CHECK(std::ranges::is_sorted(aps));
+  rapidjson::Document metrics;
+  metrics.Parse(read_file(run / "val/metrics.json").c_str());
+  std::vector<double> all;
+  for (const auto& one : metrics["per_class"].GetArray()) {
+    if (one["positives"].GetInt() > 0) {
+      all.push_back(one["ap"].GetDouble());
+    }
+  }
+  std::ranges::sort(all);
+  REQUIRE(all.size() > 12);
+  CHECK(aps[5] == doctest::Approx(all[5]).epsilon(0.01));
+  CHECK(aps[6] == doctest::Approx(all[all.size() - 6]).epsilon(0.01));
+  CHECK(contains(page, "the mean of\n8 heads"));
+  // Each label has a map, which looks at something: shapes fill parts of their pictures.
+  CHECK(count(page, " mapped\">") == count(page, "alt=\"Where the model looks for "));
+  CHECK(count(page, " mapped\">") >= cards);
+  CHECK(count(page, "val:") >= cards);  // the pictures' names
+
+  fs::copy(run, folder.path() / "second", fs::copy_options::recursive);
+  fs::remove_all(folder.path() / "second/weights");
+  const std::string without = report_of(folder.path() / "second", folder);
+  CHECK(contains(without, "Nothing about attention: "));
+  CHECK(has_section(without, "data"));
+}
+
 TEST_CASE("a run folder that lacks things gets a report that says so") {
   const TemporaryFolder folder;
   const fs::path run = folder.path() / "run";
@@ -77,6 +186,8 @@ TEST_CASE("runs of one label a picture, of unseen classes, and without a report"
                "--out", run.string(), "--quiet"}, folder) == 0);
   const std::string page = read_file(run / "report.html");
   CHECK(has_section(page, "zero-shot"));
+  CHECK(has_section(page, "scores"));
+  CHECK(contains(page, "<td>unseen</td>"));
   CHECK(contains(page, "Unseen classes, 9"));
   CHECK(contains(page, "Seen classes, 27"));
 
@@ -96,6 +207,7 @@ TEST_CASE("runs of one label a picture, of unseen classes, and without a report"
   REQUIRE(mld::test::run("mltrain", training, folder) == 0);
   const std::string labels = read_file(single / "report.html");
   CHECK(contains(labels, "top1"));
+  CHECK(has_section(labels, "confusion"));
   CHECK(contains(labels, "&lt;i&gt;a"));
   CHECK(labels.find("<i>a") == std::string::npos);
 

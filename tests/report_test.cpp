@@ -10,25 +10,14 @@
 #include "app/report/plot.h"
 #include "app/report/section.h"
 #include "app/report/templates.h"
-#include "tests/data_files.h"
+#include "tests/page_check.h"
 
 namespace {
 
 using namespace mld;
-using mld::test::TemporaryFolder;
-
-// Names as an attacker, or an unlucky user, would choose them.
-const std::vector<std::string> kHostile = {
-    "<script>alert(1)</script>",
-    "\" onmouseover=\"alert(1)",
-    "'>&amp;<img src=x onerror=alert(1)>",
-    "right-to-left \u202e gnp.exe",
-    "bytes \xff\xfe and \x1b[2J",
-    "</title></style></script><svg onload=alert(1)>",
-    "{{NAME}} {{>STYLE}}",
-    "javascript:alert(1)",
-    std::string(300, 'W'),
-};
+using mld::test::check_page;
+using mld::test::count;
+using mld::test::kHostile;
 
 ReportInput hostile_input() {
   ReportRun run{.folder = {"runs/it's <b>here</b>"}, .name = kHostile[0], .config = {},
@@ -72,31 +61,20 @@ DataSummary hostile_data() {
   return data;
 }
 
-size_t count(const std::string& text, std::string_view part) {
-  size_t found = 0;
-  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) {
-    ++found;
+// A picture per class, each with the labels of two, which share a query with all.
+AttentionSummary hostile_attention() {
+  AttentionSummary attention{.heads = 8, .classes = {}};
+  const LabelMap looked{.query = 0, .sharing = kHostile,
+                        .map = Tensor::from({1, 2}, std::vector<float>{0.25, 0.75})};
+  for (const std::string& name : kHostile) {
+    const AskedLabel label{.name = name, .seen = false};
+    const AskedLabel other{.name = kHostile[0]};
+    LabelledPicture picture(name, Image(8, 6, 128), {});
+    picture.add({.label = &label, .score = 0.75F, .above = true, .threshold = 0.5}, &looked);
+    picture.add({.label = &other, .score = 0.25F, .above = false, .threshold = {}}, &looked);
+    attention.classes.push_back({.name = name, .ap = 50, .pictures = {std::move(picture)}});
   }
-  return found;
-}
-
-void check_page(const std::string& page) {
-  CHECK(count(page, "<script") == 1);  // ours
-  CHECK(count(page, "</script") == 1);
-  CHECK(count(page, "<style") == 1);
-  CHECK(count(page, "</style") == 1);
-  CHECK(count(page, "alert(1)") > 10);  // the names are there, as text
-  CHECK(count(page, "<img src=x") == 0);
-  CHECK(count(page, "<b>here") == 0);
-  CHECK(count(page, "<svg onload") == 0);
-  CHECK(count(page, "\u202e") == 0);
-  CHECK(count(page, "\\u202e") > 0);
-  CHECK(count(page, "\xff") == 0);
-  CHECK(count(page, "\x1b") == 0);
-  CHECK(count(page, "\\xff\\xfe") > 0);
-  CHECK(count(page, "http://") + count(page, "https://") == 0);  // nothing is fetched
-  // A quote that ended an attribute would let another one begin.
-  CHECK(count(page, "\" onmouseover") == 0);
+  return attention;
 }
 
 }  // namespace
@@ -105,8 +83,14 @@ TEST_CASE("names from outside stay text, wherever they stand") {
   const DataSummary data = hostile_data();
   ReportInput input = hostile_input();
   input.data = &data;
+  CHECK(count(report_page(input), "<code>mltrain report RUN</code> adds pictures") == 1);
+  const AttentionSummary attention = hostile_attention();
+  input.attention = &attention;
   const std::string page = report_page(input);
   check_page(page);
+  CHECK(count(page, "<code>mltrain report RUN</code> adds pictures") == 0);
+  CHECK(count(page, "<figure class=\"card overlay\">") == kHostile.size());
+  CHECK(count(page, "<bdi>the same map for ") == 2 * kHostile.size());
   CHECK(count(page, "data:image/jpeg;base64,/9j77w==\"") == kHostile.size());
   // A long name is shortened; all of it is in a title.
   CHECK(count(page, ">" + std::string(60, 'W') + "…<") > 0);

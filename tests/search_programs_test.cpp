@@ -284,6 +284,8 @@ TEST_CASE("predict and search with a CLIP's weights and no training") {
             "--vocabulary"));
   CHECK(has(with({"predict", "clip.safetensors", "pictures", "--labels", "dog,cat", "--vectors",
                   "v.txt"}).err, "--vectors: a CLIP"));
+  CHECK(has(with({"attention", "clip.safetensors", "pictures/3.ppm", "--label", "dog"}).err,
+            "attention: a CLIP has none"));
   CHECK(has(with({"predict", saved_model(folder, "sdl").string(), "pictures"}).err,
             "--vocabulary: "));
   std::string words;

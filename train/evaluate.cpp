@@ -17,6 +17,8 @@ std::optional<Scores> score_split(Module& model, Objective& objective, Loader& l
   fold_batch_norm(model);
   Scores result;
   result.partial = loader.data().unlisted().label == Label::unknown;
+  result.split_size = loader.data().size();
+  result.fingerprint = fingerprint(loader.data());
   loader.start(0);
   while (const auto batch = loader.next()) {
     if (stop()) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -38,6 +39,7 @@ struct Evaluation {
   std::optional<ZeroShotMetrics> zero_shot;  // if there are unseen classes
   std::vector<bool> seen;                    // [K], if there are unseen classes
   std::vector<ThresholdCurve> curves;        // if asked for
+  std::shared_ptr<const Scores> scores;      // in training: of the best so far, if they are kept
 
   // Errors: UsageError for a name that is none of best_metric_names() for the task.
   double metric(const std::string& name) const;

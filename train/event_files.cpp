@@ -125,16 +125,12 @@ class EventSink : public LogSink {
       value.set_simple_value(static_cast<float>(number));
     }
   }
-  // One write per record: a kill leaves at most one incomplete last record.
   void append(int64_t step, events::Event& event) {
     const auto now = std::chrono::system_clock::now().time_since_epoch();
     event.set_wall_time(std::chrono::duration<double>(now).count());
     event.set_step(step);
-    const std::string record = record_of(event.SerializeAsString());
-    const ssize_t written = ::write(file_.get(), record.data(), record.size());
-    if (written != static_cast<ssize_t>(record.size())) {
-      problem_ = fmt::format("{}: cannot be written: {}", path_.string(),
-                             written < 0 ? std::strerror(errno) : "the disk is full");
+    if (!append_record(file_, record_of(event.SerializeAsString()))) {
+      problem_ = fmt::format("{}: cannot be written: {}", path_.string(), std::strerror(errno));
     }
   }
 

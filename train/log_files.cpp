@@ -19,6 +19,7 @@
 #include "data/json_writer.h"
 #include "data/text.h"
 #include "train/event_files.h"
+#include "train/kept_scores.h"
 #include "train/mlflow_sink.h"
 
 namespace mld {
@@ -42,7 +43,7 @@ std::string timestamp() {
   return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
 }
 
-// A file that only grows, one whole line per write: a kill leaves at most one partial last line.
+// A file that only grows, by whole lines; a kill leaves at most a part of the last one.
 class LineSink : public LogSink {
  public:
   explicit LineSink(const std::filesystem::path& path)
@@ -52,11 +53,8 @@ class LineSink : public LogSink {
 
  protected:
   void append(std::string_view line) {
-    const std::string text = std::string(line) + "\n";
-    const ssize_t written = ::write(file_.get(), text.data(), text.size());
-    if (written != static_cast<ssize_t>(text.size())) {
-      problem_ = fmt::format("{}: cannot be written: {}", path_.string(),
-                             written < 0 ? reason() : "the disk is full");
+    if (!append_record(file_, std::string(line) + "\n")) {
+      problem_ = fmt::format("{}: cannot be written: {}", path_.string(), reason());
     }
   }
 
@@ -167,19 +165,26 @@ class JsonSink : public LineSink {
 // val/: the evaluation of the best weights so far.
 class BestEvaluationSink : public LogSink {
  public:
-  explicit BestEvaluationSink(std::filesystem::path folder) : folder_(std::move(folder)) {
+  explicit BestEvaluationSink(RunFolder run) : run_(std::move(run)) {
     std::error_code failed;  // reported by access()
-    std::filesystem::create_directories(folder_, failed);
-    const bool writable = ::access((folder_ / ".").c_str(), W_OK | X_OK) == 0;
-    require<DataError>(writable, "{}: not a folder that can be written to: {}", folder_.string(),
-                       reason());
+    std::filesystem::create_directories(run_.val(), failed);
+    const bool writable = ::access((run_.val() / ".").c_str(), W_OK | X_OK) == 0;
+    require<DataError>(writable, "{}: not a folder that can be written to: {}",
+                       run_.val().string(), reason());
   }
   void epoch(const EpochReport& report) override {
     if (report.improved) {
       const Evaluation& best = report.average_is_better ? *report.average : *report.raw;
       try {
-        write_file_atomically(folder_ / "metrics.json", evaluation_json(best) + "\n");
-        write_file_atomically(folder_ / "per_class.csv", per_class_csv(best));
+        write_file_atomically(run_.val() / "metrics.json", evaluation_json(best) + "\n");
+        write_file_atomically(run_.val() / "per_class.csv", per_class_csv(best));
+        if (best.scores) {
+          save_scores(run_.scores("val"), *best.scores,
+                      {report.step, report.average_is_better ? "ema" : "raw"});
+        } else {  // too many; the file, if there is one, is of earlier weights
+          std::error_code gone;
+          std::filesystem::remove(run_.scores("val"), gone);
+        }
       } catch (const Error& error) {
         problem_ = error.what();
       }
@@ -187,7 +192,7 @@ class BestEvaluationSink : public LogSink {
   }
 
  private:
-  std::filesystem::path folder_;
+  RunFolder run_;
 };
 
 }  // namespace
@@ -201,7 +206,7 @@ std::vector<std::unique_ptr<LogSink>> file_sinks(const RunFolder& folder, int64_
   sinks.push_back(std::make_unique<TextSink>(folder.text_log()));
   sinks.push_back(std::make_unique<CsvSink>(folder.results()));
   sinks.push_back(std::make_unique<JsonSink>(folder.events(), step));
-  sinks.push_back(std::make_unique<BestEvaluationSink>(folder.val()));
+  sinks.push_back(std::make_unique<BestEvaluationSink>(folder));
   if (writes_event_files(config.log)) {
     sinks.push_back(event_sink(folder, step));
   }

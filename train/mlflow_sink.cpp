@@ -37,16 +37,12 @@ class MlflowSink : public LogSink {
  public:
   MlflowSink(const RunFolder& folder, int64_t step, const Config& config)
       : run_(config.log.mlflow, config.log.mlflow_experiment, run_id(folder), name_of(folder)) {
-    run_.cut_metrics(step);
-    run_.set_tag("mlflow.runName", printable(name_of(folder)));
-    run_.set_tag("mlflow.source.name", "mltrain");
-    run_.set_tag("mlflow.source.type", "LOCAL");
-    for (const Key& key : config_keys()) {
-      const Value value = key.get(config);
-      const auto* text = std::get_if<std::string>(&value);
-      run_.set_param(key.full_name(), text != nullptr ? *text : to_toml_value(value));
+    try {
+      begin(folder, step, config);
+    } catch (const std::exception&) {
+      try_to([&] { run_.set_status(MlflowStatus::failed); });
+      throw;
     }
-    run_.link_artifacts(folder.root);
   }
   ~MlflowSink() override {
     if (!ended_) {  // by an error
@@ -67,6 +63,18 @@ class MlflowSink : public LogSink {
   }
 
  private:
+  void begin(const RunFolder& folder, int64_t step, const Config& config) {
+    run_.cut_metrics(step);
+    run_.set_tag("mlflow.runName", printable(name_of(folder)));
+    run_.set_tag("mlflow.source.name", "mltrain");
+    run_.set_tag("mlflow.source.type", "LOCAL");
+    for (const Key& key : config_keys()) {
+      const Value value = key.get(config);
+      const auto* text = std::get_if<std::string>(&value);
+      run_.set_param(key.full_name(), printable(text != nullptr ? *text : to_toml_value(value)));
+    }
+    try_to([&] { run_.link_artifacts(folder.root); });  // some file systems have no links
+  }
   static std::string name_of(const RunFolder& folder) {
     return fs::absolute(folder.root / "").lexically_normal().parent_path().filename().native();
   }
@@ -98,6 +106,10 @@ std::unique_ptr<LogSink> mlflow_sink(const RunFolder& folder, int64_t step,
 } catch (const fs::filesystem_error& error) {
   fail<DataError>("{}: the run cannot be added to this MLflow file store: {}",
                   printable(config.log.mlflow), error.what());
+} catch (const DataError&) {
+  throw;
+} catch (const Error& error) {
+  fail<DataError>("{}; log.mlflow names the store", error.what());
 }
 
 }  // namespace mld

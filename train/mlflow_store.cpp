@@ -64,18 +64,15 @@ bool says(const std::string& meta, const std::string& line) {
   return ("\n" + meta + "\n").find("\n" + line + "\n") != std::string::npos;
 }
 
-// One write: a kill cannot leave a part of a line on a local disk.
 void write_text(const fs::path& path, std::string_view text, int flags) {
   fs::create_directories(path.parent_path());
   FileDescriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | flags, 0666));
-  const bool written = file.open() && ::write(file.get(), text.data(), text.size()) ==
-                                          static_cast<ssize_t>(text.size());
-  require(written, "{}: cannot be written: {}", path.string(), std::strerror(errno));
+  require(file.open() && append_record(file, text), "{}: cannot be written: {}", path.string(), std::strerror(errno));
 }
 
 // The id of the experiment of this name. Of a new one it follows from the name, so that runs that
-// start together make one experiment.
-std::string experiment_id(const fs::path& store, const std::string& name) {
+// start together make one experiment; `run` tells their temporary files apart.
+std::string experiment_id(const fs::path& store, const std::string& name, const std::string& run) {
   if (fs::exists(store)) {
     std::vector<fs::path> folders;
     for (const fs::directory_entry& entry : fs::directory_iterator(store)) {
@@ -98,11 +95,13 @@ std::string experiment_id(const fs::path& store, const std::string& name) {
                                            : std::to_string(kLeast + hash.value() % (9 * kLeast));
   const fs::path folder = store / id;
   fs::create_directories(folder);
+  const fs::path of_this_run = folder / ("meta." + run);
   write_file_atomically(
-      folder / kMetaFile,
+      of_this_run,
       fmt::format("artifact_location: {}\ncreation_time: {}\nexperiment_id: '{}'\n"
                   "last_update_time: {}\nlifecycle_stage: active\nname: '{}'\n",
                   yaml_text(uri_of(folder)), milliseconds(), id, milliseconds(), name));
+  fs::rename(of_this_run, folder / kMetaFile);
   return id;
 }
 
@@ -116,7 +115,7 @@ bool is_experiment_name(std::string_view name) {
 
 MlflowRun::MlflowRun(const fs::path& store, const std::string& experiment, const std::string& id,
                      const std::string& name) try {
-  const std::string number = experiment_id(store, experiment);
+  const std::string number = experiment_id(store, experiment, id);
   folder_ = store / number / id;
   if (fs::exists(folder_ / kMetaFile)) {
     set_status(MlflowStatus::running);
@@ -184,8 +183,8 @@ void MlflowRun::cut_metrics(int64_t step) const {
   for (const auto& entry : fs::recursive_directory_iterator(folder_ / "metrics")) {
     if (entry.is_regular_file()) {
       cut_lines(entry.path(), [step](std::string_view line) {
-        const auto said = number_of<int64_t>(line.substr(line.rfind(' ') + 1));
-        return said && *said <= step;
+        const auto logged = number_of<int64_t>(line.substr(line.rfind(' ') + 1));
+        return logged && *logged <= step;
       });
       if (fs::file_size(entry.path()) == 0) {  // MLflow refuses a run that has such a file
         fs::remove(entry.path());

@@ -16,7 +16,7 @@ struct RankedSample {
 };
 using RankedSamples = std::span<const RankedSample>;
 
-// The samples of class k, best score first; see Note [Order of ties]. O(N log N), 12 bytes a sample.
+// The samples of class k, best score first; see Note [Order of ties]. O(N log N), 12 bytes each.
 // Errors: Error for 2^31 samples or more. NaN scores must have been refused (check_predictions).
 std::vector<RankedSample> ranking_of(const Predictions& predictions, int64_t k, Unknown unknown);
 

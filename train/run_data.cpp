@@ -2,7 +2,7 @@
 
 #include "models/registry.h"
 #include "train/caption_alignment.h"
-#include "train/evaluate.h"
+#include "train/kept_scores.h"
 #include "train/objective.h"
 
 namespace mld {
@@ -35,9 +35,10 @@ RunData open_run_data(const Config& config) {
 }
 
 size_t RunData::bytes() const {
-  const int64_t scored = splits.val->label_space().size();
+  const int64_t samples = splits.val->size(), classes = splits.val->label_space().size();
   return static_cast<size_t>(train->cache_bytes() + val->cache_bytes() +
-                             Scores::kBytes * splits.val->size() * scored);
+                             (may_keep_scores(samples, classes) ? 2 : 1) *
+                                 score_bytes(samples, classes));
 }
 
 std::unique_ptr<Classifier> make_trained_model(const Config& config, const ModelSpec& spec) {

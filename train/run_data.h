@@ -16,7 +16,8 @@ struct RunData {
   std::unique_ptr<Loader> train, val;  // of the splits
   ModelSpec model;                     // the config's, for the data's classes and their words
 
-  // Memory that the data take beside batches: both loaders' caches and validation's scores.
+  // Memory that the data take beside batches: both loaders' caches and validation's scores,
+  // twice where they are kept: those of model and average, or of the best and what a file takes.
   size_t bytes() const;
 };
 

@@ -32,7 +32,8 @@ int64_t RunFolder::session_of(const fs::path& path) {
 
 static void remove_run(const RunFolder& run) {
   std::vector<fs::path> files = {run.config(), run.results(), run.events(), run.text_log(),
-                                 run.mlflow_run()};
+                                 run.mlflow_run(), run.report(), run.comparison(),
+                                 run.scores("train")};
   for (const fs::directory_entry& entry : fs::directory_iterator(run.root)) {
     if (RunFolder::session_of(entry.path()) > 0) {
       files.push_back(entry.path());
@@ -43,6 +44,8 @@ static void remove_run(const RunFolder& run) {
   }
   fs::remove_all(run.weights());
   fs::remove_all(run.val());
+  std::error_code not_ours;  // a folder that holds something else
+  fs::remove(run.scores("train").parent_path(), not_ours);
 }
 
 // Turns "runs/a/" and "." into "runs/a" and "/home/me/here", to which -2 can be appended.

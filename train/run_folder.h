@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 
 namespace mld {
 
@@ -20,6 +21,12 @@ struct RunFolder {
   std::filesystem::path state() const { return weights() / "last.state.safetensors"; }
   std::filesystem::path hf_config() const { return weights() / "config.json"; }
   std::filesystem::path val() const { return root / "val"; }
+  std::filesystem::path report() const { return root / "report.html"; }
+  std::filesystem::path comparison() const { return root / "comparison.html"; }  // with others
+  // Of the best weights, on val or train.
+  std::filesystem::path scores(std::string_view split) const {
+    return root / split / "scores.safetensors";
+  }
   std::filesystem::path mlflow_run() const { return root / "mlflow_run"; }
   // TensorBoard's file of a session, from 1 on. TensorBoard wants "tfevents" in the name, and reads
   // the files in the names' order.

@@ -16,6 +16,8 @@ struct Scores {
   std::vector<int64_t> indices{};  // [N] the samples (bad pictures are left out)
   int64_t classes = 0;
   bool partial = false;  // nobody has looked for most classes of a picture (Open Images)
+  int64_t split_size = 0;    // samples of the split, bad pictures included
+  uint64_t fingerprint = 0;  // of the split, see fingerprint(const Dataset&)
 
   static constexpr int64_t kBytes = sizeof(float) + sizeof(Label);  // a sample and class
   Predictions predictions() const { return {scores, targets, classes}; }

@@ -18,8 +18,7 @@ struct ThresholdCurve {
   std::vector<int64_t> true_positives, false_positives;  // [T]
   int64_t positives = 0, negatives = 0;
 
-  // TensorBoard's conventions: precision is 1 where nothing is predicted, recall 0 if there is no
-  // positive.
+  // Precision is 1 where nothing is predicted, recall 0 if there is no positive.
   double precision(size_t i) const;
   double recall(size_t i) const;
 };

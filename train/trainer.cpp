@@ -11,6 +11,7 @@
 #include "train/config.h"
 #include "train/event_files.h"
 #include "train/hf_config.h"
+#include "train/kept_scores.h"
 #include "train/memory.h"
 #include "train/run_data.h"
 #include "train/start_weights.h"
@@ -55,6 +56,13 @@ RunData Trainer::open_data() {
   }
   for (const std::string& warning : data.splits.warnings) {
     log_.warning(warning);
+  }
+  const int64_t samples = data.splits.val->size(), classes = data.splits.val->label_space().size();
+  if (!may_keep_scores(samples, classes)) {
+    log_.message(fmt::format(
+        "the scores of {} and {} classes take {} MB: more than {} MB are not kept, so the report "
+        "shows no single pictures", counted(samples, "picture"), classes,
+        score_bytes(samples, classes) / 1'000'000, kMostScoreBytes / 1'000'000));
   }
   return data;
 }
@@ -174,7 +182,7 @@ void Trainer::take_results(size_t still_queued) {
 // nullopt if a signal came in the meantime. `weights`, which the model holds, is for messages.
 std::optional<Evaluation> Trainer::evaluate_now(const char* weights) try {
   Objective& objective = *learner_.objective;
-  const std::optional<Scores> scores =
+  std::optional<Scores> scores =
       score_split(model(), objective, *data_.val, device_, stop_requested);
   if (!scores) {
     return std::nullopt;
@@ -191,10 +199,23 @@ std::optional<Evaluation> Trainer::evaluate_now(const char* weights) try {
     result.curves = threshold_curves(scores->predictions(), data_.splits.val->class_names(),
                                      static_cast<size_t>(config_.log.pr_curves));
   }
+  if (may_keep_scores(scores->split_size, scores->classes)) {
+    result.scores = std::make_shared<const Scores>(*std::move(scores));
+  }
   return result;
 } catch (const NumericError& error) {
   fail<NumericError>("step {}, validation of the {} weights: {}; the last save is kept",
                      state_.step, weights, error.what());
+}
+
+// All but those of the best so far.
+static void drop_scores(EpochReport& report) {
+  if (!report.improved || report.average_is_better) {
+    report.raw->scores.reset();
+  }
+  if (report.average && !(report.improved && report.average_is_better)) {
+    report.average->scores.reset();
+  }
 }
 
 // Evaluates the model and its average and records both. False if a signal came in the meantime.
@@ -221,6 +242,7 @@ bool Trainer::validate(EpochReport& report) {
   if (report.improved) {
     state_.thresholds = (report.average_is_better ? report.average : report.raw)->thresholds();
   }
+  drop_scores(report);
   state_.best = best_.record();
   return true;
 }

@@ -97,22 +97,24 @@ Drawing draw(const BarPlot& plot) {
 }
 
 Drawing draw(const HeatMap& map) {
-  constexpr double kCell = 16, kLeft = 120, kTop = 120;
+  constexpr double kLeft = 120, kTop = 120, kLeastWidth = 560;  // a page does not enlarge it much
+  constexpr size_t kFew = 16;
   const size_t rows = map.rows.size(), columns = map.columns.size();
+  const double cell = columns <= kFew ? 24 : 16;
   require(map.values.size() == rows * columns && map.tips.size() == rows * columns,
           "plot {}: {} x {} cells, {} values, {} tips", map.title, rows, columns, map.values.size(),
           map.tips.size());
-  Drawing drawing{.width = kLeft + kCell * static_cast<double>(columns) + 4,
-                  .height = kTop + kCell * static_cast<double>(rows) + 4, .title = map.title};
+  Drawing drawing{.width = std::max(kLeft + cell * static_cast<double>(columns) + 4, kLeastWidth),
+                  .height = kTop + cell * static_cast<double>(rows) + 4, .title = map.title};
   for (size_t c = 0; c < columns; ++c) {
-    drawing.texts.push_back({kLeft + kCell * static_cast<double>(c) + 12, kTop - 5, "start",
-                             map.columns[c], true});
+    const double x = kLeft + cell * static_cast<double>(c);
+    drawing.texts.push_back({x + cell / 2 + 4, kTop - 5, "start", map.columns[c], true});
   }
   for (size_t r = 0; r < rows; ++r) {
-    const double y = kTop + kCell * static_cast<double>(r);
-    drawing.texts.push_back({kLeft - 5, y + 12, "end", map.rows[r]});
+    const double y = kTop + cell * static_cast<double>(r);
+    drawing.texts.push_back({kLeft - 5, y + cell / 2 + 4, "end", map.rows[r]});
     for (size_t c = 0; c < columns; ++c) {
-      drawing.rects.push_back({kLeft + kCell * static_cast<double>(c), y, kCell - 1, kCell - 1,
+      drawing.rects.push_back({kLeft + cell * static_cast<double>(c), y, cell - 1, cell - 1,
                                "s0 filled", map.tips[r * columns + c],
                                std::clamp(map.values[r * columns + c], 0.0, 1.0)});
     }

@@ -21,14 +21,18 @@ int64_t count_in(const rapidjson::Value& object, const char* name) {
 KeptEvaluation::PerClass class_of(const rapidjson::Value& object, const std::string& file) {
   require<DataError>(object.IsObject() && object.HasMember("name") && object["name"].IsString(),
                      "{}: per_class: a class without a name", file);
+  const std::optional<double> threshold = number_in(object, "threshold");
+  const auto decided = [&](const char* at_half, const char* fitted) {
+    return number_in(object, threshold ? fitted : at_half).value_or(NAN);
+  };
   KeptEvaluation::PerClass one{.name = {object["name"].GetString(),
                                         object["name"].GetStringLength()},
                                .positives = count_in(object, "positives"),
                                .ap = number_in(object, "ap").value_or(NAN),
-                               .precision = number_in(object, "precision").value_or(NAN),
-                               .recall = number_in(object, "recall").value_or(NAN),
-                               .f1 = number_in(object, "f1").value_or(NAN),
-                               .threshold = number_in(object, "threshold")};
+                               .precision = decided("precision", "precision_fitted"),
+                               .recall = decided("recall", "recall_fitted"),
+                               .f1 = decided("f1", "f1_fitted"),
+                               .threshold = threshold};
   const auto seen = object.FindMember("seen");
   one.seen = seen == object.MemberEnd() || !seen->value.IsBool() || seen->value.GetBool();
   return one;

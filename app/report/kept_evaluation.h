@@ -15,8 +15,9 @@ struct KeptEvaluation {
   struct PerClass {
     std::string name;
     int64_t positives = 0;
-    double ap = 0, precision = 0, recall = 0, f1 = 0;  // percent; all but ap at 0.5
-    std::optional<double> threshold{};                 // the fitted one; above 1: never
+    // Percent; all but ap at the threshold, or at 0.5 if none was fitted.
+    double ap = 0, precision = 0, recall = 0, f1 = 0;
+    std::optional<double> threshold{};                 // above 1: never
     bool seen = true;                                  // zero-shot: whether training showed it
   };
   int64_t samples = 0, skipped = 0;

@@ -10,8 +10,7 @@ function cellValue(row, column, numeric) {
   if (!numeric) {
     return text.toLowerCase();
   }
-  const number = parseFloat(text);
-  return Number.isNaN(number) ? -Infinity : number;
+  return parseFloat(text);
 }
 
 function sortTable(table, header) {
@@ -24,8 +23,11 @@ function sortTable(table, header) {
   const body = table.tBodies[0];
   const rows = [...body.rows].map((row) => [cellValue(row, column, numeric), row]);
   const collator = new Intl.Collator(undefined, { numeric: true });
+  const sign = ascending ? 1 : -1;
+  /* What is no number comes last, either way. */
+  const missing = (row) => (numeric && Number.isNaN(row[0]) ? 1 : 0);
   const compare = numeric ? (a, b) => a[0] - b[0] || 0 : (a, b) => collator.compare(a[0], b[0]);
-  rows.sort(ascending ? compare : (a, b) => compare(b, a));
+  rows.sort((a, b) => missing(a) - missing(b) || sign * compare(a, b));
   body.append(...rows.map((pair) => pair[1]));
   for (const other of headers) {
     if (other.hasAttribute("aria-sort")) {
@@ -41,17 +43,18 @@ function makeSortable(table) {
   }
 }
 
-/* A search field in front of the table: shows the rows that contain all its words. */
-function makeFilterable(table) {
-  const rows = [...table.tBodies[0].rows].map((row) => [row.textContent.toLowerCase(), row]);
+/* A search field in front of a table or list: shows the rows that contain all its words. */
+function makeFilterable(list) {
+  const items = [...(list.tBodies ? list.tBodies[0].rows : list.children)];
+  const rows = items.map((row) => [row.textContent.toLowerCase(), row]);
   const label = document.createElement("label");
   label.className = "filter";
   const field = document.createElement("input");
   field.type = "search";
   const count = document.createElement("span");
   count.setAttribute("role", "status");
-  label.append(table.dataset.filter + " ", field, " ", count);
-  field.setAttribute("aria-label", table.dataset.filter);  /* without the count, which changes */
+  label.append(list.dataset.filter + " ", field, " ", count);
+  field.setAttribute("aria-label", list.dataset.filter);  /* without the count, which changes */
   field.addEventListener("input", () => {
     const words = field.value.toLowerCase().split(/\s+/);
     let shown = 0;
@@ -61,24 +64,69 @@ function makeFilterable(table) {
     }
     count.textContent = shown + " of " + rows.length;
   });
-  (table.closest(".scroll") ?? table).before(label);
+  (list.closest(".scroll") ?? list).before(label);
 }
 
-/* Sets how strongly the second picture of a stack covers the first. */
-function addSlider(figure) {
-  const over = figure.querySelector(".stack img + img");
-  if (over === null) {
-    return;
-  }
+function makeSlider(label, take) {
   const slider = document.createElement("input");
   slider.type = "range";
   slider.max = "100";
   slider.value = "60";
-  slider.setAttribute("aria-label", "Strength of the overlay, percent");
-  slider.addEventListener("input", () => { over.style.opacity = slider.value / 100; });
-  figure.append(slider);
+  slider.setAttribute("aria-label", label);
+  slider.addEventListener("input", () => take(slider.value));
+  return slider;
+}
+
+/* A slider for how strongly the overlay of a stack covers the picture below it, and, if there are
+   several overlays, a button for each label to choose its own. */
+function addSlider(figure, number) {
+  const stack = figure.querySelector(".stack");
+  const overlays = [...stack.children].slice(1);
+  if (overlays.length === 0) {
+    return;
+  }
+  stack.after(makeSlider("Strength of the overlay, percent", (percent) => {
+    figure.style.setProperty("--strength", percent / 100);
+  }));
+  const choose = (chosen) => {
+    overlays.forEach((overlay, i) => {
+      overlay.classList.toggle("chosen", i === chosen);
+      overlay.classList.toggle("other", i !== chosen);
+    });
+  };
+  figure.querySelectorAll(".mapped .name").forEach((name, i, all) => {
+    if (all.length < 2) {
+      return;
+    }
+    const button = document.createElement("input");
+    button.type = "radio";
+    button.name = "overlay" + number;
+    button.checked = i === 0;
+    button.addEventListener("change", () => choose(i));
+    const label = document.createElement("label");
+    label.append(button, " ", ...name.childNodes);
+    name.append(label);
+  });
+}
+
+/* One slider for all pictures of a list. */
+function addCommonSlider(list) {
+  const sliders = list.querySelectorAll("input[type=range]");
+  if (sliders.length < 2) {
+    return;
+  }
+  const label = document.createElement("label");
+  label.className = "strength";
+  label.append("Strength of all overlays ", makeSlider("Percent", (percent) => {
+    for (const slider of sliders) {
+      slider.value = percent;
+      slider.dispatchEvent(new Event("input"));
+    }
+  }));
+  list.before(label);
 }
 
 document.querySelectorAll("table.sortable").forEach(makeSortable);
-document.querySelectorAll("table[data-filter]").forEach(makeFilterable);
+document.querySelectorAll("[data-filter]").forEach(makeFilterable);
 document.querySelectorAll("figure.overlay").forEach(addSlider);
+document.querySelectorAll("[data-strength]").forEach(addCommonSlider);

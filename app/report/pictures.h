@@ -16,11 +16,20 @@ namespace mld {
 // Errors: Error in a build without MLD_PICTURES.
 std::vector<uint8_t> thumbnail(const Image& image, int side);
 
+// The bytes of HTML that a picture takes, and at most a name (Slots::set_name).
+size_t picture_bytes(std::span<const uint8_t> jpeg);
+size_t name_bytes(std::string_view name);
+
+// Puts a picture at {{>IMAGE}}. `alt`: the picture in words.
+void show_picture(const Slots& to, std::span<const uint8_t> jpeg, std::string_view alt);
+
 // The bytes of a page that pictures may take; those that do not fit are counted and left out.
 class PictureBudget {
  public:
   explicit PictureBudget(size_t bytes) : left_(bytes) {}
 
+  // Whether a picture that takes so many bytes, with all that belongs to it, fits.
+  bool take(size_t bytes);
   // Adds the section {{#name}}, with the picture in {{>IMAGE}}, and returns it for its other
   // variables; nullopt if the picture does not fit. `alt`: the picture in words.
   std::optional<Slots> add(const Slots& to, const char* name, std::span<const uint8_t> jpeg,

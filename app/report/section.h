@@ -5,11 +5,13 @@
 #include <string>
 #include <vector>
 
+#include "app/report/attention_summary.h"
 #include "app/report/data_summary.h"
 #include "app/report/kept_evaluation.h"
 #include "app/report/slots.h"
 #include "app/report/pictures.h"
 #include "app/report/run_history.h"
+#include "app/report/split_scores.h"
 #include "train/config.h"
 #include "train/run_folder.h"
 
@@ -28,6 +30,9 @@ struct ReportInput {
   std::vector<ReportRun> runs;        // at least one; the first is what single-run sections show
   const DataSummary* data = nullptr;  // of the first run; null: not looked at, see `gaps`
   std::vector<std::string> gaps;      // what the report lacks, and why
+  // Of the first run's best weights, as far as their scores are kept; null: not at all.
+  const SplitScores *val = nullptr, *train = nullptr;
+  const AttentionSummary* attention = nullptr;  // of the first run; null: as data
 
   const ReportRun& run() const { return runs.front(); }
   bool several() const { return runs.size() > 1; }
@@ -46,6 +51,7 @@ struct ReportSection {
 std::string report_page(const ReportInput& input);
 
 extern const ReportSection summary_section, curves_section, data_section, metrics_section,
-    zero_shot_section, comparison_section, config_section, log_section;
+    classes_section, scores_section, errors_section, label_errors_section, attention_section,
+    confusion_section, zero_shot_section, comparison_section, config_section, log_section;
 
 }  // namespace mld

@@ -46,7 +46,7 @@ struct Analysis {
 
 // Equal for any number of threads. thresholds: [K], or none: kDefaultThreshold for every class.
 //   time    10,000 pictures x 1,000 classes: see bench/analysis.cpp
-//   memory  besides the scores: per thread 100 bytes a picture; per class two curves, the bins and
+//   memory  besides the scores: per thread up to 200 bytes a picture; per class two curves, the bins and
 //           the lists of the spec, at most 16 KB with its defaults; confusions()
 // Errors: as check_probabilities(); Error if sizes disagree, or if single_label and a picture has
 // not exactly one label.

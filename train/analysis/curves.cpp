@@ -63,10 +63,10 @@ Curves curves_of(const std::vector<Step>& steps, int64_t positives, const PlotLi
       result.best = {step.threshold, step.f1(positives)};
     }
   }
-  result.f1 = f1_corners(steps, positives);
   result.precision_recall_deviation =
       thin(result.precision_recall, limits,
            [](const PrPoint& p) { return PlotPoint{p.recall, p.precision}; });
+  result.f1 = f1_corners(steps, positives);
   result.f1_deviation = thin(result.f1, limits,
                              [](const F1Point& p) { return PlotPoint{p.threshold, p.f1}; });
   return result;

@@ -40,8 +40,8 @@ struct LabelErrors {
 // Multi-label, one class against the rest, as two classes with scores p and 1 - p: `given` or
 // `likely` is kNone. (The same reduction as in Thyagarajan et al. 2022, "Identifying incorrect
 // annotations in multi-label classification data", arXiv 2211.13895.) From the known samples of
-// class k, at most `most` of them; nothing if the class has no positive or no negative. A score of
-// 1/2 makes no label suspect.
+// class k, at most `most` of them; nothing if the class has no positive or no negative. Where
+// both thresholds are reached, equal scores make no label suspect.
 LabelErrors label_errors_of_class(RankedSamples ranking, int64_t k, int64_t most);
 
 // Adds a class's errors to those of others; keeps `most`.

@@ -1,0 +1,131 @@
+// Pictures of the worst errors for TensorBoard, and work that takes a share of the time only.
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include <doctest/doctest.h>
+
+#include "app/error_sheets.h"
+#include "app/time_share.h"
+#include "tests/fake_dataset.h"
+#include "train/event_files.h"
+
+namespace mld::test {
+namespace {
+
+constexpr Label P = Label::present, A = Label::absent;
+
+struct PictureListener : LogSink {
+  std::vector<std::pair<std::string, Image>>& heard;
+  explicit PictureListener(std::vector<std::pair<std::string, Image>>& heard_) : heard(heard_) {}
+  void picture(const PictureReport& report) override {
+    heard.emplace_back(report.tag, decode_image(report.png, "sheet"));
+  }
+};
+
+// Of eight pictures: "a" is found where it is not (0.9 in picture 6, 0.8 in 3), "b" is missed in
+// picture 4, "c" is right, "d" is in no picture.
+EpochReport report_of_errors() {
+  Scores scores;
+  for (int64_t i = 0; i < 8; ++i) {
+    scores.scores.insert(scores.scores.end(),
+                         {i == 6 ? 0.9f : i == 3 ? 0.8f : i < 2 ? 0.7f : 0.1f,
+                          i == 4 || i == 1 ? 0.2f : i == 5 ? 0.6f : 0.3f,
+                          i == 7 ? 0.9f : 0.1f, 0.1f});
+    scores.targets.insert(scores.targets.end(),
+                          {i < 2 ? P : A, i == 4 || i == 5 ? P : A, i == 7 ? P : A, A});
+    scores.indices.push_back(i);
+  }
+  scores.classes = 4;
+  EpochReport report{.epochs = 3, .step = 20, .metric = "mAP"};
+  report.raw = evaluate(scores, {"a", "b", "c", "d"}, false);
+  report.raw->scores = std::make_shared<const Scores>(scores);
+  report.improved = true;
+  return report;
+}
+
+// The grey of the picture in a place of the sheet; its frame is 3 pixels after a gap of 3.
+int grey_at(const Image& sheet, int column, int row, int side) {
+  const int step = side + 9;
+  return sheet.pixel(3 + column * step + 3 + side / 2, 3 + row * step + 3 + side / 2)[1];
+}
+
+}  // namespace
+
+TEST_CASE("a contact sheet: a row under the other, frames of its colour, proportions kept") {
+  const SheetRow rows[] = {{{Image(40, 20, 200), Image()}, {255, 0, 0}},
+                           {{Image(1, 300, 50)}, {0, 0, 255}}};
+  const Image sheet = contact_sheet(rows, 3, 20);
+  CHECK(sheet.width == 3 * 29 + 3);
+  CHECK(sheet.height == 2 * 29 + 3);
+  const auto colour = [&](int x, int y) {
+    return std::vector<int>{sheet.pixel(x, y)[0], sheet.pixel(x, y)[1], sheet.pixel(x, y)[2]};
+  };
+  const std::vector<int> paper = {128, 128, 128};
+  CHECK(colour(0, 0) == paper);
+  CHECK(colour(3, 3) == std::vector<int>{255, 0, 0});
+  CHECK(colour(16, 16) == std::vector<int>{200, 200, 200});
+  CHECK(colour(16, 10) == paper);  // above the wide picture, within its frame
+  CHECK(colour(3 + 29, 3) == paper);  // the second picture has no pixels: no frame
+  CHECK(colour(3, 3 + 29) == std::vector<int>{0, 0, 255});
+  CHECK(colour(15, 45) == std::vector<int>{50, 50, 50});
+  CHECK(colour(17, 45) == paper);  // beside the narrow one
+}
+
+TEST_CASE("after the best epoch so far the log gets the worst errors of the worst classes") {
+  if (!can_write_event_files()) {
+    MESSAGE("SKIPPED: no event files in this build");
+    return;
+  }
+  const Splits splits{.train = std::make_unique<FakeDataset>(8),
+                      .val = std::make_unique<FakeDataset>(8, std::set<int64_t>{3})};
+  std::vector<std::pair<std::string, Image>> heard;
+  Config config;
+  RunLog log;
+  add_error_sheets(log, config, splits);
+  log.add(std::make_unique<PictureListener>(heard));
+  EpochReport report = report_of_errors();
+  report.improved = false;
+  log.epoch(report);
+  CHECK(heard.empty());
+  report.improved = true;
+  log.epoch(report);
+  REQUIRE(heard.size() == 2);  // "c" has no errors, "d" no pictures
+  CHECK(heard[0].first == "worst_errors/a");
+  CHECK(heard[1].first == "worst_errors/b");
+  const Image &a = heard[0].second, &b = heard[1].second;
+  CHECK(grey_at(a, 0, 0, 80) == 6);    // FakeDataset's picture i is of grey i
+  CHECK(grey_at(a, 1, 0, 80) == 128);  // picture 3 cannot be read
+  CHECK(grey_at(a, 0, 1, 80) == 128);  // nothing was missed
+  CHECK(grey_at(b, 0, 0, 80) == 128);
+  CHECK(grey_at(b, 0, 1, 80) == 4);
+
+  report.raw->scores.reset();  // too many to be kept
+  log.epoch(report);
+  CHECK(heard.size() == 2);
+  config.log.tensorboard = Wanted::off;
+  RunLog none;
+  add_error_sheets(none, config, splits);
+  none.add(std::make_unique<PictureListener>(heard));
+  none.epoch(report_of_errors());
+  CHECK(heard.size() == 2);
+}
+
+TEST_CASE("work that takes at most a share of the time") {
+  double now = 1000;
+  TimeShare share(0.02, [&] { return now; });
+  CHECK(share.allows());
+  share.spend([&] { now += 3; });
+  CHECK_FALSE(share.allows());
+  now += 149;
+  CHECK_FALSE(share.allows());
+  now += 1.5;
+  CHECK(share.allows());
+  share.spend([&] { now += 0.1; });
+  now += 4.9;
+  CHECK_FALSE(share.allows());
+  now += 0.2;
+  CHECK(share.allows());
+}
+
+}  // namespace mld::test
