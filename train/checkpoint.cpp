@@ -21,7 +21,6 @@
 #include "train/training_state.h"
 
 namespace mld {
-
 namespace {
 
 constexpr std::string_view kFormat = "mldecoder";
