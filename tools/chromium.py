@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
 """A Chromium without a window, steered through pipes; and what it thinks of our pages.
 
-    tools/chromium.py PAGE.html...
+    tools/chromium.py PAGE.html... [--screenshots FOLDER] [--dark] [--quality PERCENT]
 
-Opens each page from file:// and checks: nothing on the console, no request but for the page itself,
-no script, handler or picture that is not ours, every table sorts by every column, sliders and
-search fields do what they say. Needs Debian's package chromium.
+Opens each page from file:// in windows of 1280 and 400 pixels and checks: nothing on the console, no
+request but for the page itself, no script, handler or picture that is not ours, every table sorts
+by every column, sliders and search fields do what they say. With --screenshots the whole page is
+kept as FOLDER/PAGE_1280.webp and PAGE_400.webp, and as it prints as PAGE.pdf; --dark asks for dark
+colours. Needs Debian's package chromium.
 Exit: 0 if every page passed, 1 if not, 3 if there is no Chromium.
 """
 
+import argparse
 import base64
 import json
 import os
@@ -118,18 +121,22 @@ class Chromium:
             raise Trouble(f"{answer['exceptionDetails']}")
         return answer["result"].get("value")
 
-    def screenshot(self, path, clip=None):
+    def screenshot(self, path, clip=None, quality=85):
         """What is shown, or the rectangle `clip` (x, y, width, height) of the whole page; as the
         file's name says, PNG, JPEG or WebP."""
         kind = {".png": "png", ".jpg": "jpeg", ".webp": "webp"}[pathlib.Path(path).suffix]
         parameters = {"format": kind, "captureBeyondViewport": clip is not None}
         if kind != "png":
-            parameters["quality"] = 85
+            parameters["quality"] = quality
         if clip is not None:
             x, y, width, height = clip
             parameters["clip"] = {"x": x, "y": y, "width": width, "height": height, "scale": 1}
         pathlib.Path(path).write_bytes(
             base64.b64decode(self.call("Page.captureScreenshot", **parameters)["data"]))
+
+    def print_to(self, path):
+        """The page as it prints, as PDF."""
+        pathlib.Path(path).write_bytes(base64.b64decode(self.call("Page.printToPDF")["data"]))
 
 
 # Clicks every header twice: the column must be in the one order, then in the other, with all rows.
@@ -269,11 +276,11 @@ def complaints(events, url):
                 yield f"a request: {asked[:200]}"
 
 
-def check_page(browser, path, texts=(), width=1280):
+def check_page(browser, path, texts=(), width=1280, dark=False):
     """Opens a page and uses it. `texts` must be in it as text. Returns what was found in words;
     raises Trouble with every fault."""
     url = pathlib.Path(path).absolute().as_uri()
-    browser.open(url, width=width)
+    browser.open(url, width=width, dark=dark)
     strangers = browser.evaluate(STRANGERS)
     sorted_tables = browser.evaluate(SORT_TABLES)
     controls = browser.evaluate(USE_CONTROLS)
@@ -287,10 +294,29 @@ def check_page(browser, path, texts=(), width=1280):
             f"{controls['searches']} search fields")
 
 
+TALLEST = 16383  # pixels of a WebP
+
+
+def keep_screenshot(browser, path, width, options):
+    """The whole page, as it is before anybody used it."""
+    browser.open(path.absolute().as_uri(), width=width, dark=options.dark)
+    browser.evaluate("Promise.all([...document.images].map((image) => {"
+                     "image.loading = 'eager'; return image.decode(); })).then(() => 1)")
+    whole = browser.evaluate("document.documentElement.scrollHeight")
+    options.screenshots.mkdir(parents=True, exist_ok=True)
+    browser.screenshot(options.screenshots / f"{path.stem}_{width}.webp",
+                       (0, 0, width, min(whole, TALLEST)), options.quality)
+    browser.print_to(options.screenshots / f"{path.stem}.pdf")
+
+
 def main():
-    if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
-        print(__doc__)
-        return 0 if len(sys.argv) > 1 else 2
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pages", nargs="+", type=pathlib.Path)
+    parser.add_argument("--screenshots", type=pathlib.Path)
+    parser.add_argument("--quality", type=int, default=40, help="of the screenshots")
+    parser.add_argument("--dark", action="store_true")
+    options = parser.parse_args()
     try:
         browser = Chromium()
     except FileNotFoundError as error:
@@ -298,10 +324,13 @@ def main():
         return 3
     failures = 0
     with browser:
-        for path in sys.argv[1:]:
+        for path in options.pages:
             for width in (1280, 400):
                 try:
-                    print(f"PASS {path}, {width} pixels: {check_page(browser, path, (), width)}")
+                    found = check_page(browser, path, (), width, options.dark)
+                    if options.screenshots:
+                        keep_screenshot(browser, path, width, options)
+                    print(f"PASS {path}, {width} pixels: {found}")
                 except Trouble as trouble:
                     failures += 1
                     print(f"FAIL {trouble}")

@@ -1,6 +1,7 @@
 """The pages that the programs write, opened in Chromium: a part of tools/test_interop."""
 
 import json
+import random
 import subprocess
 
 from chromium import Chromium, Trouble, check_page
@@ -42,6 +43,39 @@ def write_data(folder):
                 lines.write(json.dumps({"path": f"{split}/{name}", "labels": labels}) + "\n")
 
 
+MANY_CLASSES, MANY_PICTURES = 1000, 10_000
+MOST_BYTES = 8 << 20  # of a page
+
+
+def write_many(folder):
+    """A large data set: half of the pictures for training, a few of 1,000 classes on each, the
+    first classes common and the last rare. Noise, of which no thumbnail becomes small."""
+    draw = random.Random(1)
+    folder.mkdir()
+    for split in ("train", "val"):
+        (folder / split).mkdir()
+        with (folder / f"{split}.jsonl").open("w", encoding="utf-8") as lines:
+            for i in range(MANY_PICTURES // 2):
+                name = f"{split}/picture_{i:05d}.ppm"
+                (folder / name).write_bytes(b"P6 96 72 255\n" + draw.randbytes(96 * 72 * 3))
+                chosen = {int(MANY_CLASSES * draw.random() ** 2)
+                          for _ in range(draw.randint(1, 5))} | {i % MANY_CLASSES}
+                labels = [f"a class with number {c}" for c in sorted(chosen)]
+                lines.write(json.dumps({"path": name, "labels": labels}) + "\n")
+
+
+def large_run(build, work):
+    """One epoch of them."""
+    data, run = work / "many", work / "many_run"
+    write_many(data)
+    (work / "many.toml").write_text("")
+    program(build / "mltrain", work / "many.toml", f"data.root={data}", "data.image_size=32",
+            "model.backbone=efficientnet_lite0", "model.embed_dim=64", "model.groups=100",
+            "train.epochs=1", "train.batch_size=64", "threads=2", "--out", run, "--quiet")
+    program(build / "mlinfer", "eval", run, "--split", "train", "--keep-scores")
+    return run
+
+
 def pages_of(run, build, work):
     """Writes the pages: (file, texts that must be in it)."""
     data, hostile = work / "hostile", work / "hostile_run"
@@ -63,13 +97,21 @@ def pages_of(run, build, work):
     program(build / "mlinfer", "predict", hostile, data / "val", "--html", page, "--attention",
             "--top-k", 3)
     yield page, [printed(f"val/{name}") for name in file_names()]
+    many = large_run(build, work)
+    yield many / "report.html", []
+    page = work / "many.html"
+    program(build / "mltrain", "report", many, "--out", page)
+    yield page, []
 
 
 def check(run, build, work):
     """Returns what was found; raises Trouble."""
-    found = []
+    found, largest = [], 0
     with Chromium() as browser:
         for page, texts in pages_of(run, build, work):
+            largest = max(largest, page.stat().st_size)
+            if largest > MOST_BYTES:
+                raise Trouble(f"{page} has {largest} bytes, more than {MOST_BYTES}")
             for width in (1280, 400):
                 text = check_page(browser, page, texts, width)
             found.append(text)
@@ -77,4 +119,5 @@ def check(run, build, work):
     numbers = [[int(word) for word in text.split() if word.isdigit()] for text in found]
     names = ("tables", "clicks to sort", "sliders", "choices of overlays", "search fields")
     sums = ", ".join(f"{sum(column)} {name}" for column, name in zip(zip(*numbers), names))
-    return f"{version}: {len(found)} pages at 1280 and 400 pixels; {sums}"
+    return (f"{version}: {len(found)} pages at 1280 and 400 pixels; {sums}; the largest, of "
+            f"{MANY_PICTURES} pictures and {MANY_CLASSES} classes, has {largest / 1e6:.1f} MB")
