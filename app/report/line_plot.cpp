@@ -32,11 +32,18 @@ bool shows_points(const Series& series) {
          (series.style == Series::Style::line && series.x.size() <= kFew);
 }
 
+// What the style adds to a series' colour in the page's style sheet.
+const char* style_ink(Series::Style style) {
+  return style == Series::Style::faint    ? " faint"
+         : style == Series::Style::points ? " dots"
+                                          : "";
+}
+
 void draw_series(const Series& series, const Frame& frame, Drawing& drawing) {
   const std::string ink = series_ink(series.colour);
   if (series.style != Series::Style::points) {
     drawing.paths.push_back(
-        {path_of(series, frame), ink + (series.style == Series::Style::faint ? " faint" : "")});
+        {path_of(series, frame), ink + style_ink(series.style)});
   }
   const double radius = series.style == Series::Style::points ? 2 : 2.5;
   for (size_t i = 0; shows_points(series) && i < series.x.size(); ++i) {
@@ -50,8 +57,9 @@ void draw_series(const Series& series, const Frame& frame, Drawing& drawing) {
     const double x = frame.x_of(series.x[*series.best]), y = frame.y_of(series.y[*series.best]);
     drawing.circles.push_back({x, y, 6, ink + " best", "best"});
     const bool right = x > (frame.left + frame.right) / 2;
-    drawing.texts.push_back({x + (right ? -9 : 9), y > frame.top + 20 ? y - 8 : y + 16,
-                             right ? "end" : "start", number_text(series.y[*series.best])});
+    drawing.texts.push_back({x + (right ? -9 : 9), y > frame.top + 20 ? y - 10 : y + 16,
+                             right ? "end" : "start",
+                             fmt::format("{:.4g}", series.y[*series.best])});
   }
 }
 
@@ -99,9 +107,7 @@ Drawing draw(const LinePlot& plot) {
   for (const Series& series : plot.series) {
     draw_series(series, frame, drawing);
     drawing.description += in_words(series);
-    drawing.keys.push_back({series_ink(series.colour) +
-                                (series.style == Series::Style::faint ? " faint" : ""),
-                            series.name});
+    drawing.keys.push_back({series_ink(series.colour) + style_ink(series.style), series.name});
   }
   return drawing;
 }
