@@ -190,6 +190,8 @@ def print_faults(browser):
             yield f"prints {name} as {printed['colours'][name]}, not {colour}"
     if printed["folded"] > 0:
         yield f"prints without {printed['folded']} folded parts"
+    if printed["controls"] > 0:
+        yield f"prints {printed['controls']} controls, which paper does not have"
 
 
 def check_page(browser, path, texts=(), width=1280, dark=False):

@@ -219,7 +219,7 @@
     return {faults: [...faults]};
   },
 
-  // The colours of the style sheet, and what is folded away.
+  // The colours of the style sheet, what is folded away, and the controls that are to be seen.
   look() {
     const colours = {};
     for (const name of ["page", "text", "soft", "line", "grid", "panel", "link",
@@ -229,6 +229,9 @@
     }
     const folded = [...document.querySelectorAll("details > :not(summary)")].filter((inner) =>
         !inner.checkVisibility()).length;
-    return {colours, folded, scheme: getComputedStyle(document.documentElement).colorScheme};
+    const controls = [...document.querySelectorAll("input")].filter((input) =>
+        input.checkVisibility()).length;
+    return {colours, folded, controls,
+            scheme: getComputedStyle(document.documentElement).colorScheme};
   },
 })
