@@ -96,11 +96,14 @@ def report_of(build, work, *runs):
     return page
 
 
+HOSTILE_RUN = "hostile_run_" + "W" * 200
+
+
 def hostile_pages(build, work):
     """Of data, classes and a run with such names. Returns the run, and (page, texts in it)."""
     data = work / "hostile"
     write_data(data)
-    run = small_run(build, work, "hostile_run_" + "W" * 200, f"data.root={data}",
+    run = small_run(build, work, HOSTILE_RUN, f"data.root={data}",
                     "train.batch_size=4")
     classes = [printed(name) for name in HOSTILE]
     gallery = work / "gallery.html"
@@ -150,18 +153,28 @@ def pages_of(run, build, work):
 
 
 def check_docs_pictures(build, work):
-    """The pictures of docs: of two runs of one name and one data set, from folders in which names
-    come twice."""
-    run, data = next(work.glob("hostile_run_*")), work / "hostile"
-    second = work / "second" / run.name
+    """The pictures of docs: of two runs of one data set, from folders in which names come twice."""
+    run, data = work / HOSTILE_RUN, work / "hostile"
+
+    def pictures(second):
+        return program(ROOT / "tools/docs_pictures", run, data / "val" / file_names()[0],
+                       HOSTILE[0], HOSTILE[-1], "--pictures", data, "--report", second, "--build",
+                       build, "--out", work / "pictures")
+
+    second = work / "second"
     shutil.copytree(run, second)
-    picture = data / "val" / file_names()[0]
-    found = program(ROOT / "tools/docs_pictures", run, picture, HOSTILE[0], HOSTILE[-1],
-                    "--pictures", data, "--report", second, "--build", build, "--out",
-                    work / "pictures")
+    found = pictures(second)
     if f"gallery: {2 * len(HOSTILE)} pictures" not in found:
         raise Trouble(f"docs_pictures left pictures out: {found}")
-    return len(list((work / "pictures").iterdir()))
+    # Of runs of one name, each is taken for itself: this one has no config.
+    namesake = work / "namesake" / run.name
+    shutil.copytree(run, namesake)
+    (namesake / "config.toml").unlink()
+    try:
+        pictures(namesake)
+    except Trouble:
+        return len(list((work / "pictures").iterdir()))
+    raise Trouble("docs_pictures took a run for another one of its name")
 
 
 def check(run, build, work):
