@@ -39,7 +39,7 @@ Example: mltrain configs/shapes_resnet18.toml train.epochs=2
 const std::string_view kMlinferHelp = R"(Uses trained image classifiers.
 
   mlinfer eval CHECKPOINT [key=value ...] [options]   measure on a labelled split; precision
-                             and recall are those of labels with a score of at least 0.5
+                             and recall are those at a score of 0.5 (docs/metrics.md)
       --data CONFIG|FOLDER   the data (default: what the run was configured with)
       --split NAME           train, val or test (default val)
       --device DEVICE        cpu, cuda or cuda:N (default: the config's)
@@ -75,7 +75,7 @@ const std::string_view kMlinferHelp = R"(Uses trained image classifiers.
       --prompt TEXT          what is compared with pictures, {} the label (default
                              "a photo of a {}")
   mlinfer attention CHECKPOINT PICTURE [options]      where a model with a decoder looks for a
-                             label: the picture in grey and over it, in colours from dark blue (no
+                             label: the picture in grey and over it, in colours from dark purple (no
                              attention) to yellow (the most it pays to this picture), the part that
                              the model saw: with data.resize squash and pad all of it, with crop
                              the middle, and what is outside is darkened; classes that share a

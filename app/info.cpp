@@ -6,6 +6,7 @@
 #include "data/text.h"
 #include "models/summary.h"
 #include "train/checkpoint.h"
+#include "train/thresholds.h"
 
 namespace mld {
 
@@ -74,7 +75,8 @@ ExitCode execute(const InfoCommand& command) {
   }
   if (!info.thresholds.empty()) {
     const auto [low, high] = std::ranges::minmax(info.thresholds);
-    print(stdout, "thresholds  fitted per class, {:.4f} to {:.4f}\n", low, high);
+    print(stdout, "thresholds  fitted per class, {} to {}\n", threshold_text(low, 4),
+          threshold_text(high, 4));
   }
   print_summary(info.model, for_evaluation(info.preprocess).image_size, command.stages);
   print(stdout, "\nclasses     {}\n\n{}\n",

@@ -10,6 +10,7 @@
 #include "tests/page_check.h"
 #include "tests/program.h"
 #include "tests/tiny_vocabulary.h"
+#include "train/thresholds.h"
 
 namespace mld::test {
 namespace {
@@ -109,8 +110,18 @@ TEST_CASE("gallery: pictures, labels, scores, thresholds; stdout as without it")
   CHECK(count(page, ">26.9 %\n<span class=\"soft\">&lt; 90.0</span>") == 2);
   CHECK(count(page, "<rect class=\"tick\" x=\"62.5\"") == 2);
   CHECK(count(page, "<td class=\"number\">2</td>") == 2);  // pictures with bright and dark
-  CHECK(count(page, "Colours from dark blue") == 0);
+  CHECK(count(page, "Colours from dark purple") == 0);
   CHECK(count(page, "training did not show") == 0);
+
+  // A class that is never predicted has no line in its bar.
+  bright.info.thresholds = {0.625, kNever, 0.9};
+  CHECK(ran(folder, {bright.save(folder), "wide.ppm", "--top-k", "3", "--html",
+                     "page.html"}).code == 0);
+  CHECK(count(page_of(folder), "<span class=\"soft\">never</span>") == 1);
+  CHECK(count(page_of(folder), "class=\"tick\"") == 2);
+  CHECK(count(page_of(folder), "200.0") == 0);
+  bright.info.thresholds[1] = 0.5;
+  bright.save(folder);
 
   // The labels asked for; one threshold for all.
   CHECK(ran(folder, {checkpoint, "wide.ppm", "--labels", "dim,bright", "--threshold", "0.8",

@@ -22,6 +22,11 @@ inline const std::vector<std::string> kHostile = {
     std::string(300, 'W'),
 };
 
+// The report's sections on single classes and pictures, which report_scores_test gives those names;
+// report_test gives them to all others.
+inline constexpr const char* kSectionsOfScores[] = {"classes", "scores", "errors", "label-errors",
+                                                    "confusion"};
+
 inline size_t count(const std::string& text, std::string_view part) {
   size_t found = 0;
   for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) {

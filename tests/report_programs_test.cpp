@@ -143,7 +143,7 @@ TEST_CASE("attention: mltrain report looks with the best weights, the run itself
   REQUIRE(all.size() > 12);
   CHECK(aps[5] == doctest::Approx(all[5]).epsilon(0.01));
   CHECK(aps[6] == doctest::Approx(all[all.size() - 6]).epsilon(0.01));
-  CHECK(contains(page, "the mean of\n8 heads"));
+  CHECK(contains(page, "the mean\nof 8 heads"));
   // Each label has a map, which looks at something: shapes fill parts of their pictures.
   CHECK(count(page, " mapped\">") == count(page, "alt=\"Where the model looks for "));
   CHECK(count(page, " mapped\">") >= cards);

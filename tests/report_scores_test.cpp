@@ -116,7 +116,7 @@ TEST_CASE("sections on scores: hostile names of classes and files stay text") {
   train.problem = kHostile[0];
   const std::string page = page_of(val, &train);
   check_page(page);
-  for (const char* id : {"classes", "scores", "errors", "label-errors", "confusion"}) {
+  for (const char* id : kSectionsOfScores) {
     CAPTURE(id);
     CHECK(count(page, fmt::format("<section id=\"{}\"", id)) == 1);
   }
@@ -192,11 +192,13 @@ TEST_CASE("worst errors: highest false positives, lowest false negatives, classe
   CHECK(in(text, "<b>0.200</b> <bdi title=\"fake:4\">fake:4</bdi><br>\n"
                  "labelled <bdi title=\"b\">"));
   CHECK(in(text, "alt=\"fake:6, score 0.900, labelled no label\""));
+  SplitScores never = analyze_scores("val", scores, {{"a", "b", "c"}, {0.5, kNever, 0.5}, false});
+  CHECK(in(section_of(page_of(never), "errors"), ", threshold never<"));
   // Fewer: one class, one picture.
   val = analyzed(scores, {"a", "b", "c"}, false, {.classes = 1, .errors = 1, .label_errors = 0});
   const std::string less = section_of(page_of(val), "errors");
   CHECK(count(less, "<li>") == 1);
-  CHECK(in(less, "Further classes with errors: 1."));
+  CHECK(in(less, "Further classes with errors, of a higher AP or in no picture: 1."));
   CHECK(in(less, "Not there, but found: 2,"));
 }
 

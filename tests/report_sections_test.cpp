@@ -83,7 +83,7 @@ TEST_CASE("several runs: a plot per metric, one colour per run, one best point a
 TEST_CASE("several runs: what could not be read of one is named with it") {
   ReportInput input = input_of({run_of("a", "mAP", {{30, 40}}), run_of("b", "mAP", {{30, 40}})});
   input.runs[1].history.problems = {"results.csv:3: not a complete row"};
-  CHECK(shows(input, "<p class=\"warning\">b: results.csv:3: not a complete row</p>"));
+  CHECK(shows(input, "<p class=\"warning\"><bdi>b: results.csv:3: not a complete row</bdi></p>"));
 }
 
 TEST_CASE("runs are called by what differs in their paths") {
@@ -193,7 +193,7 @@ TEST_CASE("many classes: their frequencies are drawn as at most 1,000 points") {
   input.data = &data;
   const std::string page = report_page(input);
   CHECK(count(page, "<title>val at ") == 1000);
-  CHECK(count(page, "<td class=\"name\"><bdi title=\"c") == 5000);
+  CHECK(count(page, "<th scope=\"row\" class=\"name\"><bdi title=\"c") == 5000);
 }
 
 TEST_CASE("a page can send nothing anywhere") {

@@ -1,6 +1,7 @@
 // The report's parts: that texts stay texts, what plots draw, what a damaged run folder gives.
 #include <algorithm>
 #include <cmath>
+#include <fstream>
 #include <regex>
 #include <set>
 
@@ -18,6 +19,7 @@ using namespace mld;
 using mld::test::check_page;
 using mld::test::count;
 using mld::test::kHostile;
+using mld::test::kSectionsOfScores;
 
 ReportInput hostile_input() {
   ReportRun run{.folder = {"runs/it's <b>here</b>"}, .name = kHostile[0], .config = {},
@@ -80,6 +82,7 @@ AttentionSummary hostile_attention() {
 }  // namespace
 
 TEST_CASE("names from outside stay text, wherever they stand") {
+  std::set<std::string> shown(std::begin(kSectionsOfScores), std::end(kSectionsOfScores));
   const DataSummary data = hostile_data();
   ReportInput input = hostile_input();
   input.data = &data;
@@ -96,6 +99,62 @@ TEST_CASE("names from outside stay text, wherever they stand") {
   CHECK(count(page, ">" + std::string(60, 'W') + "…<") > 0);
   CHECK(count(page, "title=\"" + std::string(300, 'W') + "\"") > 0);
   CHECK(count(page, "mltrain --resume &#39;runs/it&#39;\\&#39;&#39;s") == 1);  // for a shell
+  // Warnings too: their direction is their own.
+  CHECK(count(page, "Not readable: <bdi>") == kHostile.size());
+  CHECK(count(page, "<p class=\"warning\">") ==
+        count(page, "<p class=\"warning\"><bdi>") + kHostile.size() +
+            count(page, "<p class=\"warning\">Bad picture ("));
+  CHECK(count(page, "* behind a label: training did not show it.") == 1);
+  // No section is without hostile names.
+  input.runs.push_back(input.runs[0]);
+  for (const std::string& text : {page, report_page(input)}) {
+    for (const ReportSection* section : report_sections()) {
+      if (count(text, fmt::format("<section id=\"{}\"", section->id)) == 1) {
+        shown.insert(section->id);
+      }
+    }
+  }
+  CHECK(shown.size() == report_sections().size());
+}
+
+TEST_CASE("tables say what heads a column and a row, and how they are sorted") {
+  for (const TemplateFile& file : kTemplateFiles) {
+    const std::string name = file.name, text(file.text);
+    CAPTURE(name);
+    const size_t headers = count(text, "<th ") + count(text, "<th>");
+    CHECK(count(text, "<th scope=\"") == headers);
+    if (count(text, "<table ") == 0) {
+      continue;
+    }
+    // In these a row has no name: it is a message, a pair of classes, a label of a picture.
+    const bool nameless =
+        name == "log.html" || name == "confusion.html" || name == "label_errors.html";
+    CHECK(count(text, "<th scope=\"row\"") == (nameless ? 0 : 1));
+    const size_t sorted = count(text, "aria-sort=\"ascending\"") +
+                          count(text, "aria-sort=\"descending\"");
+    static const std::regex first("[a-zA-Z] first[,.;<]");
+    CHECK(sorted == (std::regex_search(text, first) ? 1 : 0));
+  }
+}
+
+TEST_CASE("the tutorial reads the report's sections in their order, by their headings") {
+  std::ifstream page(test::fs::path(test::source_dir()) / "docs/tutorial.md");
+  size_t next = 0, named = 0;
+  bool reading = false;
+  for (std::string line; std::getline(page, line);) {
+    reading = line.starts_with("## ") ? line.find("Read the report") != std::string::npos : reading;
+    if (!reading || !line.starts_with("- **")) {
+      continue;
+    }
+    const std::string heading = line.substr(4, line.find(".**") - 4);
+    CAPTURE(heading);
+    while (next < report_sections().size() && report_sections()[next]->heading != heading) {
+      ++next;
+    }
+    CHECK(next++ < report_sections().size());
+    ++named;
+  }
+  CHECK(named >= 5);
 }
 
 TEST_CASE("several runs: curves over each other, difference of AP per class") {

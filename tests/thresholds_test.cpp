@@ -117,6 +117,14 @@ TEST_CASE("no other threshold is better, on random scores with many ties") {
   CHECK(never < 100);
 }
 
+TEST_CASE("thresholds as people read them") {
+  CHECK(threshold_text(0.31749, 3) == "0.317");
+  CHECK(threshold_text(0.31749, 1, 100) == "31.7");
+  CHECK(threshold_text(1, 1, 100) == "100.0");
+  CHECK(threshold_text(kNever, 4) == "never");
+  CHECK(threshold_text(kNever, 1, 100) == "never");
+}
+
 TEST_CASE("errors: thresholds") {
   const std::vector<float> scores = {0.5f, std::numeric_limits<float>::quiet_NaN()};
   const std::vector<Label> targets = {P, A};

@@ -3,11 +3,12 @@
 
     tools/chromium.py PAGE.html... [--screenshots FOLDER] [--dark] [--quality PERCENT]
 
-Opens each page from file:// in windows of 1280 and 400 pixels and checks: nothing on the console, no
-request but for the page itself, no script, handler or picture that is not ours, every table sorts
-by every column, sliders and search fields do what they say. With --screenshots the whole page is
-kept as FOLDER/PAGE_1280.webp and PAGE_400.webp, and as it prints as PAGE.pdf; --dark asks for dark
-colours. Needs Debian's package chromium.
+Opens each page from file:// in windows of 1280 and 400 pixels and checks: nothing on the console,
+no request but for the page itself, no script, handler or picture that is not ours, every table
+sorts by every column, sliders and search fields do what they say, drawings are at least 3 : 1
+against the page, it prints in light colours with nothing folded away. With --screenshots the whole
+page is kept as FOLDER/PAGE_1280.webp and PAGE_400.webp, and as it prints as PAGE.pdf; --dark asks
+for dark colours. Needs Debian's package chromium.
 Exit: 0 if every page passed, 1 if not, 3 if there is no Chromium.
 """
 
@@ -16,21 +17,28 @@ import base64
 import json
 import os
 import pathlib
+import select
 import shutil
 import subprocess
 import sys
 import tempfile
 
+SILENCE = 120  # seconds without a word from the browser, after which it hangs
 
 class Trouble(Exception):
     """A page that is not as it should be, or a browser that does not answer."""
 
 
+def chromium_program():
+    """Its path, or None."""
+    return shutil.which("chromium") or shutil.which("chromium-browser")
+
+
 class Chromium:
     """One page of a browser: the DevTools protocol over --remote-debugging-pipe."""
 
-    def __init__(self, program=None):
-        program = program or shutil.which("chromium") or shutil.which("chromium-browser")
+    def __init__(self):
+        program = chromium_program()
         if program is None:
             raise FileNotFoundError("there is no chromium; on Debian: apt-get install chromium")
         self.folder = tempfile.TemporaryDirectory()
@@ -69,6 +77,8 @@ class Chromium:
 
     def next_message(self):
         while b"\0" not in self.rest:
+            if not select.select([self.incoming], [], [], SILENCE)[0]:
+                raise Trouble(f"chromium has been silent for {SILENCE} seconds")
             piece = os.read(self.incoming.fileno(), 1 << 16)
             if not piece:
                 raise Trouble("chromium ended")
@@ -98,12 +108,16 @@ class Chromium:
             if "method" in answer:
                 self.take(answer)
 
+    def show_for(self, medium, dark=False):
+        """How the page is shown from now on: "screen" or "print"; "": as it comes."""
+        self.call("Emulation.setEmulatedMedia", media=medium, features=[
+            {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}])
+
     def open(self, url, width=1280, height=1000, dark=False):
         """Loads a page and waits for its end; `events` are then this page's."""
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height,
                   deviceScaleFactor=1, mobile=False)
-        self.call("Emulation.setEmulatedMedia", features=[
-            {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}])
+        self.show_for("screen", dark)
         self.events = []
         failed = self.call("Page.navigate", url=url).get("errorText")
         if failed:
@@ -136,126 +150,12 @@ class Chromium:
 
     def print_to(self, path):
         """The page as it prints, as PDF."""
+        self.show_for("")
         pathlib.Path(path).write_bytes(base64.b64decode(self.call("Page.printToPDF")["data"]))
 
 
-# Clicks every header twice: the column must be in the one order, then in the other, with all rows.
-SORT_TABLES = r"""(() => {
-  const faults = [];
-  let clicks = 0;
-  const collator = new Intl.Collator(undefined, {numeric: true});
-  document.querySelectorAll("table").forEach((table, t) => {
-    const headers = [...table.tHead.rows[0].cells];
-    if (!headers.some((header) => header.querySelector("button"))) {
-      faults.push(`table ${t}: no header to click`);
-    }
-    headers.forEach((header, column) => {
-      const numeric = header.classList.contains("number");
-      const before = table.tBodies[0].rows.length;
-      const seen = [];
-      for (let turn = 0; header.querySelector("button") && turn < 2; ++turn) {
-        header.querySelector("button").click();
-        ++clicks;
-        const direction = header.getAttribute("aria-sort");
-        seen.push(direction);
-        const values = [...table.tBodies[0].rows].map((row) => {
-          const cell = row.cells[column];
-          const text = (cell.dataset.value ?? cell.textContent.trim()).toLowerCase();
-          const number = parseFloat(text);
-          return numeric ? (Number.isNaN(number) ? -Infinity : number) : text;
-        });
-        const sign = direction === "ascending" ? 1 : -1;
-        const wrong = values.findIndex((value, i) => i > 0 && sign *
-            (numeric ? values[i - 1] - value : collator.compare(values[i - 1], value)) > 0);
-        if (wrong >= 0 || values.length !== before) {
-          faults.push(`table ${t}, column ${column}, ${direction}: row ${wrong}`);
-        }
-      }
-      if (seen.length > 0 && seen[0] === seen[1]) {
-        faults.push(`table ${t}, column ${column}: twice ${seen[0]}`);
-      }
-    });
-  });
-  return {faults, clicks, tables: document.querySelectorAll("table").length};
-})()"""
-
-# Elements that text from outside would have made, had it not stayed text.
-STRANGERS = r"""(async () => {
-  const faults = [];
-  const scripts = document.querySelectorAll("script").length;
-  if (scripts !== 1) {
-    faults.push(`${scripts} scripts`);
-  }
-  for (const element of document.querySelectorAll("*")) {
-    for (const {name, value} of element.attributes) {
-      if (name.startsWith("on") || (name === "href" && !value.startsWith("#")) ||
-          (name === "src" && !value.startsWith("data:image/")) || name === "srcset") {
-        faults.push(`<${element.localName} ${name}="${value.slice(0, 60)}">`);
-      }
-    }
-  }
-  for (const picture of document.images) {
-    picture.loading = "eager";
-    await picture.decode().catch(() => faults.push("a picture that cannot be shown"));
-  }
-  const wide = document.documentElement.scrollWidth - document.documentElement.clientWidth;
-  if (wide > 0) {
-    faults.push(`the page is ${wide} pixels wider than the window`);
-  }
-  return {faults, text: document.body.textContent};
-})()"""
-
-# Moves sliders, chooses overlays, searches. Nothing of this must leave the page changed.
-USE_CONTROLS = r"""(() => {
-  const faults = [];
-  let sliders = 0, choices = 0, searches = 0;
-  const opacity = (element) => parseFloat(getComputedStyle(element).opacity);
-  for (const figure of document.querySelectorAll("figure.overlay")) {
-    const overlays = [...figure.querySelectorAll(".stack img")].slice(1);
-    const slider = figure.querySelector("input[type=range]");
-    if (overlays.length === 0) {
-      continue;
-    }
-    if (slider === null) {
-      faults.push("an overlay without a slider");
-      continue;
-    }
-    ++sliders;
-    for (const percent of [0, 100, 60]) {
-      slider.value = percent;
-      slider.dispatchEvent(new Event("input"));
-      if (Math.abs(opacity(overlays[0]) - percent / 100) > 0.01) {
-        faults.push(`slider at ${percent}: opacity ${opacity(overlays[0])}`);
-      }
-    }
-    const shown = () => overlays.map((overlay) => getComputedStyle(overlay).display !== "none");
-    const buttons = [...figure.querySelectorAll("input[type=radio]")];
-    if (buttons.length !== (overlays.length > 1 ? overlays.length : 0)) {
-      faults.push(`${overlays.length} overlays, ${buttons.length} buttons`);
-    }
-    for (let i = buttons.length; i-- > 0;) {
-      buttons[i].click();
-      ++choices;
-      if (shown().some((is, k) => is !== (k === i))) {
-        faults.push(`overlay ${i} chosen, shown: ${shown()}`);
-      }
-    }
-  }
-  for (const field of document.querySelectorAll("input[type=search]")) {
-    const list = field.closest("label").nextElementSibling;
-    const rows = [...list.querySelectorAll("tbody tr, :scope > li")];
-    const count = () => rows.filter((row) => !row.hidden).length;
-    for (const [text, wanted] of [["\u0001 nowhere", 0], ["", rows.length]]) {
-      field.value = text;
-      field.dispatchEvent(new Event("input"));
-      if (count() !== wanted) {
-        faults.push(`search for '${text}': ${count()} of ${rows.length} rows`);
-      }
-    }
-    ++searches;
-  }
-  return {faults, sliders, choices, searches};
-})()"""
+# Functions that run in a page: tools/page_checks.js says what each does.
+PAGE_CHECKS = (pathlib.Path(__file__).resolve().parent / "page_checks.js").read_text().strip()
 
 
 def complaints(events, url):
@@ -276,16 +176,35 @@ def complaints(events, url):
                 yield f"a request: {asked[:200]}"
 
 
+def print_faults(browser):
+    """A page is read on white paper, by whoever asked for dark colours too, and nobody can unfold
+    a part of it there."""
+    browser.show_for("screen")
+    light = browser.evaluate(f"{PAGE_CHECKS}.look()")
+    browser.show_for("print", dark=True)
+    printed = browser.evaluate(f"{PAGE_CHECKS}.look()")
+    if printed["scheme"] != "light":
+        yield f"prints with color-scheme {printed['scheme']}"
+    for name, colour in light["colours"].items():
+        if printed["colours"][name] != colour:
+            yield f"prints {name} as {printed['colours'][name]}, not {colour}"
+    if printed["folded"] > 0:
+        yield f"prints without {printed['folded']} folded parts"
+    if printed["controls"] > 0:
+        yield f"prints {printed['controls']} controls, which paper does not have"
+
+
 def check_page(browser, path, texts=(), width=1280, dark=False):
     """Opens a page and uses it. `texts` must be in it as text. Returns what was found in words;
     raises Trouble with every fault."""
     url = pathlib.Path(path).absolute().as_uri()
     browser.open(url, width=width, dark=dark)
-    strangers = browser.evaluate(STRANGERS)
-    sorted_tables = browser.evaluate(SORT_TABLES)
-    controls = browser.evaluate(USE_CONTROLS)
+    strangers = browser.evaluate(f"{PAGE_CHECKS}.strangers()")
+    sorted_tables = browser.evaluate(f"{PAGE_CHECKS}.sortTables()")
+    controls = browser.evaluate(f"{PAGE_CHECKS}.useControls()")
     faults = (strangers["faults"] + sorted_tables["faults"] + controls["faults"] +
-              list(complaints(browser.events, url)))
+              browser.evaluate(f"{PAGE_CHECKS}.contrast()")["faults"] +
+              list(print_faults(browser)) + list(complaints(browser.events, url)))
     faults += [f"not in the page: {text!r}" for text in texts if text not in strangers["text"]]
     if faults:
         raise Trouble(f"{path}, {width} pixels: " + "; ".join(faults[:20]))

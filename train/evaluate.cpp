@@ -228,8 +228,7 @@ std::string evaluation_text(const Evaluation& e) {
     std::string threshold;
     if (e.fitted) {
       at = e.fitted->classes[k];
-      threshold = at.threshold > 1 ? fmt::format(" {:>10}", "never")
-                                   : fmt::format(" {:>10.4f}", at.threshold);
+      threshold = fmt::format(" {:>10}", threshold_text(at.threshold, 4));
     }
     text += fmt::format("{:<24} {:>9} {:>7.2f}{} {:>10.2f} {:>7.2f} {:>7.2f}\n",
                         printable(c.name) + (e.seen.empty() || e.seen[k] ? "" : " *"),

@@ -46,4 +46,8 @@ std::vector<double> fit_thresholds(const Predictions& predictions,
   return thresholds;
 }
 
+std::string threshold_text(double threshold, int digits, double unit) {
+  return threshold > 1 ? "never" : fmt::format("{:.{}f}", unit * threshold, digits);
+}
+
 }  // namespace mld

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "train/ranking.h"
@@ -27,5 +28,8 @@ std::vector<double> fit_thresholds(const Predictions& predictions,
 
 // The same for one class, from its known samples; `precision` must be in range.
 double fit_threshold(RankedSamples ranking, std::optional<double> precision = std::nullopt);
+
+// As people read it: `unit` times the threshold (1, or 100 for percent), or "never".
+std::string threshold_text(double threshold, int digits, double unit = 1);
 
 }  // namespace mld

@@ -1,4 +1,6 @@
 // Where the model looks for its classes.
+#include <algorithm>
+
 #include "app/report/attention_summary.h"
 #include "app/report/pictures.h"
 #include "app/report/section.h"
@@ -7,6 +9,12 @@
 
 namespace mld {
 namespace {
+
+bool shows_unseen(const AttentionSummary::OfClass& one) {
+  return std::ranges::any_of(one.pictures, [](const LabelledPicture& picture) {
+    return !std::ranges::all_of(picture.labels, &LabelledPicture::ShownLabel::seen);
+  });
+}
 
 void fill_attention(const ReportInput& input, PictureBudget& pictures, Slots slots) {
   if (input.attention == nullptr) {
@@ -20,6 +28,9 @@ void fill_attention(const ReportInput& input, PictureBudget& pictures, Slots slo
                             ? "classes with the worst and the best AP"
                             : "every class, the worst AP first");
   looked.set("HEADS", attention.heads);
+  if (std::ranges::any_of(attention.classes, shows_unseen)) {
+    looked.show("STARS");
+  }
   for (const AttentionSummary::OfClass& one : attention.classes) {
     Slots shown = looked.section("CLASS");
     shown.set_name("NAME", one.name);

@@ -16,10 +16,6 @@ std::string percent(double value) {
   return std::isfinite(value) ? fmt::format("{:.2f}", value) : "–";
 }
 
-std::string threshold_text(double threshold) {
-  return threshold == kNever ? "never" : fmt::format("{:.3f}", threshold);
-}
-
 // The columns of `classes`, lowest AP first; those without positives, which have none, last.
 std::vector<size_t> worst_first(const std::vector<PerClass>& classes) {
   std::vector<size_t> order;
@@ -79,7 +75,7 @@ void fill_row(Slots row, const PerClass& one, bool thresholds, bool zero_shot) {
   row.set("F1", present ? percent(one.f1) : "–");
   if (thresholds) {
     row.show("THRESHOLD", "VALUE",
-             one.threshold ? threshold_text(*one.threshold) : std::string("–"));
+             one.threshold ? threshold_text(*one.threshold, 3) : std::string("–"));
   }
   if (zero_shot) {
     row.show("SEEN", "WORD", one.seen ? "seen" : "unseen");

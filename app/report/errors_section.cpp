@@ -4,6 +4,7 @@
 #include "app/report/plot.h"
 #include "app/report/section.h"
 #include "data/text.h"
+#include "train/thresholds.h"
 
 namespace mld {
 namespace {
@@ -53,9 +54,9 @@ void fill_errors(const ReportInput& input, PictureBudget& pictures, Slots slots)
     const ClassAnalysis& analysis = val.analysis.classes[k];
     Slots one = slots.section("CLASS");
     one.set_name("NAME", val.classes.names[k]);
-    one.set("FACTS", fmt::format("in {} of {}, AP {:.2f}, threshold {:.3f}", analysis.positives,
+    one.set("FACTS", fmt::format("in {} of {}, AP {:.2f}, threshold {}", analysis.positives,
                                  counted(val.samples - analysis.unknown, "picture"),
-                                 100 * analysis.ap, analysis.at.threshold));
+                                 100 * analysis.ap, threshold_text(analysis.at.threshold, 3)));
     add_kind(one, val, {"Not there, but found", ", highest score first",
                         analysis.worst.all_false_positives, analysis.worst.false_positives},
              pictures);

@@ -9,6 +9,7 @@
 #include "app/report/pictures.h"
 #include "data/file.h"
 #include "data/text.h"
+#include "train/thresholds.h"
 
 namespace mld {
 namespace {
@@ -127,7 +128,7 @@ class GalleryPage : public Gallery {
       row.set_name("NAME", labels[k].name);
       row.set("COUNT", counts_[k]);
       row.set("THRESHOLD",
-              thresholds_.empty() ? "–" : fmt::format("{:.1f}", 100 * thresholds_[k]));
+              thresholds_.empty() ? "–" : threshold_text(thresholds_[k], 1, 100));
       if (!labels[k].seen) {
         row.show("UNSEEN");
       }

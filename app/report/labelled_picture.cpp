@@ -6,6 +6,7 @@
 #include "app/attention_map.h"
 #include "app/report/pictures.h"
 #include "data/text.h"
+#include "train/thresholds.h"
 
 namespace mld {
 
@@ -64,9 +65,13 @@ static void show_label(const LabelledPicture::ShownLabel& label, const Slots& to
     row.show("UNSEEN");
   }
   if (label.threshold) {
-    Slots threshold = row.section("THRESHOLD");
-    threshold.set("AT", percent(*label.threshold));
-    threshold.set("RELATION", label.above ? "≥" : "<");
+    const std::string at = threshold_text(*label.threshold, 1, 100);
+    if (*label.threshold > 1) {
+      row.show("THRESHOLD", "TEXT", at);
+    } else {
+      row.show("TICK", "AT", at);
+      row.show("THRESHOLD", "TEXT", (label.above ? "≥ " : "< ") + at);
+    }
   }
   if (!label.overlay.empty()) {
     Slots looked = row.section("LOOKED");

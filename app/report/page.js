@@ -46,6 +46,9 @@ function makeSortable(table) {
 /* A search field in front of a table or list: shows the rows that contain all its words. */
 function makeFilterable(list) {
   const items = [...(list.tBodies ? list.tBodies[0].rows : list.children)];
+  if (items.length === 0) {
+    return;
+  }
   const rows = items.map((row) => [row.textContent.toLowerCase(), row]);
   const label = document.createElement("label");
   label.className = "filter";
@@ -62,7 +65,7 @@ function makeFilterable(list) {
       row.hidden = !words.every((word) => text.includes(word));
       shown += row.hidden ? 0 : 1;
     }
-    count.textContent = shown + " of " + rows.length;
+    count.textContent = field.value === "" ? "" : shown + " of " + rows.length;
   });
   (list.closest(".scroll") ?? list).before(label);
 }
@@ -81,11 +84,12 @@ function makeSlider(label, take) {
    several overlays, a button for each label to choose its own. */
 function addSlider(figure, number) {
   const stack = figure.querySelector(".stack");
+  const file = figure.querySelector("figcaption").textContent;
   const overlays = [...stack.children].slice(1);
   if (overlays.length === 0) {
     return;
   }
-  stack.after(makeSlider("Strength of the overlay, percent", (percent) => {
+  stack.after(makeSlider("Strength of the overlay, percent: " + file, (percent) => {
     figure.style.setProperty("--strength", percent / 100);
   }));
   const choose = (chosen) => {
@@ -94,10 +98,14 @@ function addSlider(figure, number) {
       overlay.classList.toggle("other", i !== chosen);
     });
   };
-  figure.querySelectorAll(".mapped .name").forEach((name, i, all) => {
-    if (all.length < 2) {
-      return;
-    }
+  const names = figure.querySelectorAll(".mapped .name");
+  if (names.length < 2) {
+    return;
+  }
+  const group = figure.querySelector(".scores");
+  group.setAttribute("role", "radiogroup");
+  group.setAttribute("aria-label", "Overlay of " + file);
+  names.forEach((name, i) => {
     const button = document.createElement("input");
     button.type = "radio";
     button.name = "overlay" + number;
@@ -117,7 +125,7 @@ function addCommonSlider(list) {
   }
   const label = document.createElement("label");
   label.className = "strength";
-  label.append("Strength of all overlays ", makeSlider("Percent", (percent) => {
+  label.append("Strength of all overlays ", makeSlider("Strength of all overlays", (percent) => {
     for (const slider of sliders) {
       slider.value = percent;
       slider.dispatchEvent(new Event("input"));

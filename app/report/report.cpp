@@ -27,6 +27,8 @@ std::string page(const ReportInput& input, size_t picture_bytes) {
 
 }  // namespace
 
+std::span<const ReportSection* const> report_sections() { return kSections; }
+
 std::string report_page(const ReportInput& input) {
   size_t pictures = kMostPageBytes - kPageTextBytes;
   std::string text = page(input, pictures);

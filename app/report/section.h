@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -46,6 +47,9 @@ struct ReportSection {
   bool (*applies)(const ReportInput& input);
   void (*fill)(const ReportInput& input, PictureBudget& pictures, Slots slots);
 };
+
+// All of them, in the page's order.
+std::span<const ReportSection* const> report_sections();
 
 // The whole page, at most 8 MB unless the texts alone take more.
 std::string report_page(const ReportInput& input);
