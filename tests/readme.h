@@ -35,8 +35,9 @@ class Clone {
     const bool trains = line.find("mltrain configs/") != std::string::npos;
     const std::string shorter = trains ? " train.epochs=1 data.train_size=32 data.val_size=48" : "";
     const std::string out = (path() / "out").string();
-    const std::string command = "cd '" + path().string() + "' && " + line.substr(0, line.find(" #")) +
-                                shorter + " >'" + out + "' 2>&1";
+    const std::string command = "cd '" + path().string() + "' && " +
+                                line.substr(0, line.find(" #")) + shorter + " >'" + out +
+                                "' 2>&1";
     const int status = std::system(command.c_str());
     INFO(read_file(out));
     CHECK(status == 0);
