@@ -111,6 +111,42 @@ TEST_CASE("after the best epoch so far the log gets the worst errors of the wors
   CHECK(heard.size() == 2);
 }
 
+TEST_CASE("of one label a picture, a right answer is no error, however low its score") {
+  if (!can_write_event_files()) {
+    MESSAGE("SKIPPED: no event files in this build");
+    return;
+  }
+  Scores scores;
+  for (int64_t i = 0; i < 6; ++i) {  // only picture 4 is wrong, and surely so
+    scores.scores.insert(scores.scores.end(), {i == 4 ? 0.1f : 0.35f, i == 4 ? 0.8f : 0.33f, 0.1f});
+    scores.targets.insert(scores.targets.end(), {P, A, A});
+    scores.indices.push_back(i);
+  }
+  scores.targets[16] = P;  // picture 5 shows "b"
+  scores.targets[15] = A;
+  scores.scores[16] = 0.4f;
+  scores.classes = 3;
+  EpochReport report{.epochs = 3, .step = 20, .metric = "top1"};
+  report.raw = evaluate(scores, {"a", "b", "c"}, true);
+  report.raw->scores = std::make_shared<const Scores>(scores);
+  report.improved = true;
+  const Splits splits{.train = std::make_unique<FakeDataset>(6),
+                      .val = std::make_unique<FakeDataset>(6)};
+  std::vector<std::pair<std::string, Image>> heard;
+  RunLog log;
+  add_error_sheets(log, Config(), splits);
+  log.add(std::make_unique<PictureListener>(heard));
+  log.epoch(report);
+  REQUIRE(heard.size() == 2);
+  for (const auto& [tag, sheet] : heard) {
+    const bool missed = tag == "worst_errors/a";
+    CAPTURE(tag);
+    CHECK(grey_at(sheet, 0, 0, 80) == (missed ? 128 : 4));  // b was found in picture 4
+    CHECK(grey_at(sheet, 0, 1, 80) == (missed ? 4 : 128));
+    CHECK(grey_at(sheet, 1, 1, 80) == 128);
+  }
+}
+
 TEST_CASE("work that takes at most a share of the time") {
   double now = 1000;
   TimeShare share(0.02, [&] { return now; });

@@ -30,7 +30,7 @@ struct ClassAnalysis {
   ClassDecisions at;                                  // threshold, and P, R, F1 there
   Curves curves;
   std::vector<ScoreBin> bins;  // histograms of positives and negatives, reliability
-  WorstErrors worst;
+  WorstErrors worst;           // at the threshold; single-label: of the best class
   int64_t label_errors = 0;    // multi-label: suspect labels of this class
 };
 
