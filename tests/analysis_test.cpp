@@ -1,4 +1,4 @@
-// Curves, calibration and worst errors: hand-worked cases, and twins that try every threshold.
+// Curves and calibration: hand-worked cases, and twins that try every threshold.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -247,54 +247,6 @@ TEST_CASE("best scores: whether the best class is the label, ties to the lower c
   CHECK(bins[7].positives == 1);  // 0.75; the third picture's best class is unknown
   CHECK(bins[7].count() == 1);
   CHECK(expected_calibration_error(bins) == doctest::Approx((0.5 + 0.25) / 2));
-}
-
-TEST_CASE("worst errors: beyond the threshold, ties to the lower sample, cut to the number asked") {
-  const OwnedPredictions p{
-      .scores = {0.9f, 0.5f, 0.9f, 0.4f, 0.4f, 0.2f, 0.99f, 0.7f},
-      .targets = {A, A, A, P, P, P, I, P}};
-  const auto at = [&](double threshold, int64_t most) {
-    return worst_errors(p.ranking(), 0, FoundClasses(p.view(), {{threshold}}, false), most);
-  };
-  const WorstErrors errors = at(0.5, 2);
-  CHECK(errors.all_false_positives == 3);  // 0.5 is at the threshold
-  CHECK(errors.false_positives == std::vector<ScoredSample>{{0, 0.9f}, {2, 0.9f}});
-  CHECK(errors.all_false_negatives == 3);
-  CHECK(errors.false_negatives == std::vector<ScoredSample>{{5, 0.2f}, {3, 0.4f}});
-  CHECK(at(kNever, 9).all_false_negatives == 4);
-  CHECK(at(kNever, 9).false_positives.empty());
-}
-
-TEST_CASE("worst errors of one label: the best class is found, however low its score") {
-  const OwnedPredictions p{
-      .scores = {0.35f, 0.33f, 0.32f, 0.3f, 0.6f, 0.1f, 0.4f, 0.4f, 0.2f, 0.1f, 0.2f, 0.7f},
-      .targets = {P, A, A, P, A, A, A, P, A, A, P, A},
-      .classes = 3};
-  const Analysis analysis = analyze(p.view(), {}, true);
-  const auto of = [&](size_t k) { return analysis.classes[k].worst; };
-  CHECK(of(0).false_negatives == std::vector<ScoredSample>{{1, 0.3f}});  // not 0, whose 0.35 is best
-  CHECK(of(0).false_positives == std::vector<ScoredSample>{{2, 0.4f}});  // of equal ones the first
-  CHECK(of(1).false_positives == std::vector<ScoredSample>{{1, 0.6f}});
-  CHECK(of(1).false_negatives == std::vector<ScoredSample>{{3, 0.2f}, {2, 0.4f}});
-  CHECK(of(2).false_positives == std::vector<ScoredSample>{{3, 0.7f}});
-  CHECK(of(2).all_false_negatives == 0);
-  int64_t wrong = 0;
-  for (const ConfusionMatrix::Cell& cell : analysis.matrix->worst(9)) {
-    wrong += cell.pictures;
-  }
-  CHECK(wrong == 3);
-}
-
-TEST_CASE("the worst classes: lowest AP first, in a picture, with errors") {
-  const std::vector<ClassAp> classes = {{3, 0.5}, {0, 0}, {1, 0.2}, {2, 0.5}, {4, 0.1}};
-  std::vector<size_t> asked;
-  const auto has_errors = [&](size_t k) {
-    asked.push_back(k);
-    return k != 4;
-  };
-  CHECK(worst_classes(classes, 2, has_errors) == std::vector<size_t>{2, 0});
-  CHECK(asked == std::vector<size_t>{4, 2, 0});
-  CHECK(worst_classes(classes, 9, has_errors) == std::vector<size_t>{2, 0, 3});
 }
 
 TEST_CASE("analysis: agrees with the metrics and does not depend on the number of threads") {

@@ -1,9 +1,18 @@
 #include "train/analysis/analysis.h"
 
+#include <algorithm>
+
 #include "core/parallel.h"
+#include "train/kept_scores.h"
 #include "train/thresholds.h"
 
 namespace mld {
+
+int64_t classes_at_once(int64_t samples) {
+  constexpr int64_t kSample = 200;  // measured: ranking, steps and two curves with their places
+  return std::clamp<int64_t>(kMostScoreBytes / (kSample * std::max<int64_t>(samples, 1)), 1,
+                             compute_threads());
+}
 
 // Of class k but for its worst errors.
 static ClassAnalysis analyze_class(RankedSamples ranking, const ClassDecisions& at,
@@ -30,7 +39,8 @@ Analysis analyze(const Predictions& p, std::span<const double> thresholds, bool 
   Analysis result;
   result.classes.resize(at.size());
   std::vector<LabelErrors> errors(at.size());
-  parallel_for(p.classes, 1, [&](int64_t begin, int64_t end) {
+  const int64_t at_once = classes_at_once(p.samples());
+  parallel_for(p.classes, (p.classes + at_once - 1) / at_once, [&](int64_t begin, int64_t end) {
     for (int64_t k = begin; k < end; ++k) {
       const auto i = static_cast<size_t>(k);
       const std::vector<RankedSample> ranking = ranking_of(p, k, Unknown::skip);

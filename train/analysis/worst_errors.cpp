@@ -9,7 +9,8 @@
 
 namespace mld {
 
-FoundClasses::FoundClasses(const Predictions& p, std::span<const double> thresholds, bool single_label)
+FoundClasses::FoundClasses(const Predictions& p, std::span<const double> thresholds,
+                           bool single_label)
     : thresholds_(thresholds.begin(), thresholds.end()) {
   const auto classes = static_cast<size_t>(p.classes);
   if (thresholds_.empty()) {

@@ -17,7 +17,8 @@ class FoundClasses {
  public:
   // thresholds: [K], or none: kDefaultThreshold for every class; one label needs none. 4 bytes a
   // picture for one label.
-  FoundClasses(const Predictions& predictions, std::span<const double> thresholds, bool single_label);
+  FoundClasses(const Predictions& predictions, std::span<const double> thresholds,
+               bool single_label);
 
   bool has(int64_t k, const RankedSample& sample) const {
     return best_.empty() ? double{sample.score} >= thresholds_[static_cast<size_t>(k)]
@@ -44,7 +45,8 @@ struct WorstErrors {
   bool any() const { return all_false_positives + all_false_negatives > 0; }
 };
 
-// At most `most` of each, from the known samples of class k; of equal scores the lower sample first.
+// At most `most` of each, from the known samples of class k; of equal scores the lower sample
+// first.
 WorstErrors worst_errors(RankedSamples ranking, int64_t k, const FoundClasses& found,
                          int64_t most);
 
