@@ -45,7 +45,7 @@ void add_kind(const Slots& one, const SplitScores& val, const ErrorKind& kind,
 
 void fill_errors(const ReportInput& input, PictureBudget& pictures, Slots slots) {
   const SplitScores& val = *input.val;
-  slots.set("STEP", val.step);
+  slots.set("STEP", val.weights.step);
   slots.set("DECIDED", val.classes.single_label ? "found is the class with the best score"
                                                 : "each class at its threshold");
   if (!val.problem.empty()) {
