@@ -79,7 +79,7 @@ SplitScores analyzed(const Scores& scores, const std::vector<std::string>& names
     thresholds.assign(names.size(), 0.5);
   }
   SplitScores shown = analyze_scores("val", scores, {names, thresholds, single_label}, counts);
-  shown.step = 42;
+  shown.weights = {42, "ema"};
   return shown;
 }
 
@@ -134,6 +134,7 @@ TEST_CASE("the table of classes: lowest AP first, at the thresholds; those witho
   ReportInput input = input_of({"good", "bad", "absent"});
   KeptEvaluation::PerClass& absent = input.runs[0].best->classes[2];
   absent.positives = 0;
+  absent.ap.reset();
   absent.threshold = kNever;
   std::string table = section_of(report_page(input), "classes");
   CHECK(table.find("\">bad<") < table.find("\">good<"));
@@ -214,11 +215,11 @@ TEST_CASE("labels that may be wrong, in val and train") {
                  "report &#39;runs/a b&#39;"));
   SplitScores train = val;
   train.split = "train";
-  train.step = 7;
+  train.weights.step = 7;
   text = section_of(page_of(val, &train), "label-errors");
   CHECK(in(text, "<h3>train: "));
   CHECK(in(text, "of older weights, those after update 7."));
-  train.step = val.step;
+  train.weights.step = 42;
   text = section_of(page_of(val, &train), "label-errors");
   CHECK(text.find("--keep-scores") == std::string::npos);
 

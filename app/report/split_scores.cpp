@@ -77,7 +77,7 @@ void add_pictures(const Dataset& data, const Scores& scores, SplitScores& shown)
   if (scores.split_size != data.size() || scores.fingerprint != fingerprint(data)) {
     shown.problem = fmt::format(
         "No pictures of {}: its pictures or labels are not those that were scored. To score them: "
-        "mlinfer eval RUN --split {} --keep-scores", shown.split, shown.split);
+        "mlinfer eval {} --split {} --keep-scores", shown.split, shown.run, shown.split);
     return;
   }
   std::vector<ShownPicture*> all;
