@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "app/time_share.h"
 #include "core/parallel.h"
 #include "data/image_encode.h"
 #include "data/image_ops.h"
@@ -13,7 +12,6 @@ namespace mld {
 namespace {
 
 constexpr int kClasses = 4, kColumns = 6, kSide = 80;
-constexpr double kShare = 0.01;  // of the run's time
 // Okabe and Ito's vermilion and blue, which the colour-blind tell apart.
 constexpr Rgb kFalsePositive = {213, 94, 0}, kFalseNegative = {0, 114, 178};
 constexpr Rgb kPaper = {128, 128, 128};
@@ -78,11 +76,12 @@ std::vector<Image> load(const Dataset& data, const Scores& scores,
 
 class ErrorSheetSink : public LogSink {
  public:
-  ErrorSheetSink(RunLog& log, const Dataset& val) : log_(log), val_(val) {}
+  ErrorSheetSink(RunLog& log, const Dataset& val, TimeShare& time)
+      : log_(log), val_(val), time_(time) {}
 
   void epoch(const EpochReport& report) override {
-    if (report.improved && report.better()->scores && share_.allows()) {
-      share_.spend([&] { show(*report.better()); });
+    if (report.improved && report.better()->scores && time_.allows(report.step)) {
+      time_.spend([&] { show(*report.better()); });
     }
   }
 
@@ -101,7 +100,7 @@ class ErrorSheetSink : public LogSink {
 
   RunLog& log_;
   const Dataset& val_;
-  TimeShare share_{kShare};
+  TimeShare& time_;
 };
 
 // Whether this build can write PNG files.
@@ -134,9 +133,9 @@ Image contact_sheet(std::span<const SheetRow> rows, int columns, int side) {
   return sheet;
 }
 
-void add_error_sheets(RunLog& log, const Config& config, const Splits& splits) {
+void add_error_sheets(RunLog& log, const Config& config, const Splits& splits, TimeShare& time) {
   if (writes_event_files(config.log) && can_encode()) {
-    log.add(std::make_unique<ErrorSheetSink>(log, *splits.val));
+    log.add(std::make_unique<ErrorSheetSink>(log, *splits.val, time));
   }
 }
 
