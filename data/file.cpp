@@ -161,7 +161,8 @@ static void remove_left_behind(const std::filesystem::path& folder, const std::s
   std::error_code failed;  // a folder that cannot be read: creating the file tells
   for (std::filesystem::directory_iterator entry(folder, failed), end; !failed && entry != end;
        entry.increment(failed)) {
-    std::string_view middle = entry->path().filename().native();
+    const std::string found = entry->path().filename().native();
+    std::string_view middle = found;
     if (!middle.starts_with("." + name + ".") || !middle.ends_with(".tmp")) {
       continue;
     }
