@@ -74,11 +74,13 @@ MltrainCommand parse_init(std::span<const std::string> arguments) {
 MltrainCommand parse_report(std::span<const std::string> arguments) {
   ReportCommand command;
   Options options("mltrain report", kMltrainHelp);
-  options.add_option("--out", command.out);
+  const CLI::Option* out = options.add_option("--out", command.out);
   command.runs = options.positionals(arguments);
   require<UsageError>(!command.runs.empty(),
                       "report: no run folder given, e.g. mltrain report runs/shapes_resnet18 (see "
                       "mltrain --help)");
+  require<UsageError>(out->count() == 0 || !command.out.empty(),
+                      "report: --out: expected the name of the page to write");
   return command;
 }
 

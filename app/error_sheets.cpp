@@ -1,20 +1,17 @@
 #include "app/error_sheets.h"
 
 #include <algorithm>
-#include <numeric>
 
-#include "app/time_share.h"
 #include "core/parallel.h"
 #include "data/image_encode.h"
+#include "data/image_ops.h"
 #include "train/analysis/worst_errors.h"
 #include "train/event_files.h"
-#include "train/thresholds.h"
 
 namespace mld {
 namespace {
 
 constexpr int kClasses = 4, kColumns = 6, kSide = 80;
-constexpr double kShare = 0.01;  // of the run's time
 // Okabe and Ito's vermilion and blue, which the colour-blind tell apart.
 constexpr Rgb kFalsePositive = {213, 94, 0}, kFalseNegative = {0, 114, 178};
 constexpr Rgb kPaper = {128, 128, 128};
@@ -39,14 +36,26 @@ void place(const Image& picture, int side, int left, int top, Image& sheet) {
   }
 }
 
-// Of the classes that are there, those with the lowest AP.
-std::vector<size_t> worst_classes(const Evaluation& evaluation) {
-  std::vector<size_t> order(evaluation.classes.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::erase_if(order, [&](size_t k) { return evaluation.classes[k].positives == 0; });
-  std::ranges::stable_sort(order, {}, [&](size_t k) { return evaluation.classes[k].ap; });
-  order.resize(std::min<size_t>(order.size(), kClasses));
-  return order;
+// The worst classes' columns, with their errors.
+std::vector<std::pair<size_t, WorstErrors>> errors_of(const Evaluation& evaluation) {
+  const Predictions predictions = evaluation.scores->predictions();
+  const FoundClasses found(predictions, evaluation.thresholds(), evaluation.single_label);
+  std::vector<ClassAp> aps;
+  for (const ClassMetrics& one : evaluation.classes) {
+    aps.push_back({one.positives, one.ap});
+  }
+  std::vector<std::pair<size_t, WorstErrors>> errors;
+  worst_classes(aps, kClasses, [&](size_t k) {
+    const auto column = static_cast<int64_t>(k);
+    WorstErrors worst = worst_errors(ranking_of(predictions, column, Unknown::skip), column,
+                                     found, kColumns);
+    const bool any = worst.any();
+    if (any) {
+      errors.emplace_back(k, std::move(worst));
+    }
+    return any;
+  });
+  return errors;
 }
 
 // The pictures of some rows of the scores; one that cannot be read has no pixels.
@@ -56,7 +65,8 @@ std::vector<Image> load(const Dataset& data, const Scores& scores,
   parallel_for(std::ssize(samples), 1, [&](int64_t begin, int64_t end) {
     for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
       try {
-        pictures[i] = data.load(scores.indices[static_cast<size_t>(samples[i].sample)]);
+        const int64_t sample = scores.indices[static_cast<size_t>(samples[i].sample)];
+        pictures[i] = reduced(data.load(sample), kSide);  // a photograph takes 200 MB
       } catch (const DataError&) {  // validation has told of it
       }
     }
@@ -66,28 +76,23 @@ std::vector<Image> load(const Dataset& data, const Scores& scores,
 
 class ErrorSheetSink : public LogSink {
  public:
-  ErrorSheetSink(RunLog& log, const Dataset& val) : log_(log), val_(val) {}
+  ErrorSheetSink(RunLog& log, const Dataset& val, TimeShare& time)
+      : log_(log), val_(val), time_(time) {}
 
   void epoch(const EpochReport& report) override {
-    if (report.improved && report.better()->scores && share_.allows()) {
-      share_.spend([&] { show(*report.better()); });
+    if (report.improved && report.better()->scores && time_.allows(report.step)) {
+      time_.spend([&] { show(*report.better()); });
     }
   }
 
  private:
   void show(const Evaluation& evaluation) try {
     const Scores& scores = *evaluation.scores;
-    const std::vector<double> thresholds = evaluation.thresholds();
-    for (const size_t k : worst_classes(evaluation)) {
-      const WorstErrors worst = worst_errors(
-          ranking_of(scores.predictions(), static_cast<int64_t>(k), Unknown::skip),
-          thresholds.empty() ? kDefaultThreshold : thresholds[k], kColumns);
+    for (const auto& [k, worst] : errors_of(evaluation)) {
       const SheetRow rows[] = {{load(val_, scores, worst.false_positives), kFalsePositive},
                                {load(val_, scores, worst.false_negatives), kFalseNegative}};
-      if (!rows[0].pictures.empty() || !rows[1].pictures.empty()) {
-        log_.picture("worst_errors/" + evaluation.classes[k].name,
-                     encode_png(contact_sheet(rows, kColumns, kSide), "worst errors"));
-      }
+      log_.picture("worst_errors/" + evaluation.classes[k].name,
+                   encode_png(contact_sheet(rows, kColumns, kSide), "worst errors"));
     }
   } catch (const Error& error) {
     problem_ = fmt::format("a picture of the worst errors: {}", error.what());
@@ -95,7 +100,7 @@ class ErrorSheetSink : public LogSink {
 
   RunLog& log_;
   const Dataset& val_;
-  TimeShare share_{kShare};
+  TimeShare& time_;
 };
 
 // Whether this build can write PNG files.
@@ -128,9 +133,9 @@ Image contact_sheet(std::span<const SheetRow> rows, int columns, int side) {
   return sheet;
 }
 
-void add_error_sheets(RunLog& log, const Config& config, const Splits& splits) {
+void add_error_sheets(RunLog& log, const Config& config, const Splits& splits, TimeShare& time) {
   if (writes_event_files(config.log) && can_encode()) {
-    log.add(std::make_unique<ErrorSheetSink>(log, *splits.val));
+    log.add(std::make_unique<ErrorSheetSink>(log, *splits.val, time));
   }
 }
 

@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "app/time_share.h"
 #include "data/formats/open.h"
 #include "data/image.h"
 #include "train/config.h"
@@ -22,8 +23,8 @@ Image contact_sheet(std::span<const SheetRow> rows, int columns, int side);
 
 // From now on, after an epoch that was the best so far, the log gets a picture for each of the four
 // classes with the lowest AP: "worst_errors/NAME", above those that are not there but found, below
-// those that are there but missed. Nothing without event files or scores, or if it would take more
-// than a hundredth of the time. Log and splits must outlive the run.
-void add_error_sheets(RunLog& log, const Config& config, const Splits& splits);
+// those that are there but missed. Nothing without event files or scores, or if there is no time.
+// All must outlive the run.
+void add_error_sheets(RunLog& log, const Config& config, const Splits& splits, TimeShare& time);
 
 }  // namespace mld

@@ -27,6 +27,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// Of a run's time, at most so much goes into its report and pictures.
+constexpr double kShareForPeople = 0.01;
+
 // The config a run was started with, and whether the run is finished.
 struct SavedRun {
   std::string config, file;
@@ -126,6 +129,7 @@ ExitCode execute(const TrainCommand& command) {
   const Device device = parse_device(config.config.device);
   config.config.data.vectors_progress = reading_progress(
       "reading word vectors", {stderr_style(), write_stderr, monotonic_seconds});
+  TimeShare for_people(kShareForPeople);
   RunLog log;
   log.add(terminal_sink(command.quiet));
   const bool saved = resuming && fs::exists(folder.state());
@@ -140,9 +144,9 @@ ExitCode execute(const TrainCommand& command) {
   log.message("run folder: " + folder.root.string());
   log.message(environment(device));
   trainer.open(folder);
-  add_error_sheets(log, config.config, trainer.splits());
+  add_error_sheets(log, config.config, trainer.splits(), for_people);
   if (!command.no_report) {
-    add_report(log, folder, config.config, trainer.splits());
+    add_report(log, folder, config.config, trainer.splits(), for_people);
   }
   if (!more_epochs.empty()) {
     log.warning(more_epochs);

@@ -14,6 +14,6 @@ std::unique_ptr<Gallery> open_gallery(const PredictCommand&, const Recognizer&, 
        "with -DMLD_REPORT=ON, which needs the package libctemplate-dev");
 }
 
-void add_report(RunLog&, const RunFolder&, const Config&, const Splits&) {}
+void add_report(RunLog&, const RunFolder&, const Config&, const Splits&, TimeShare&) {}
 
 }  // namespace mld

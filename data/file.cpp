@@ -8,12 +8,14 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 
 #include "core/error.h"
 #include "data/file_kind.h"
 #include "data/file_pieces.h"
+#include "data/text.h"
 
 namespace mld {
 namespace {
@@ -152,11 +154,31 @@ FolderLock::FolderLock(const std::filesystem::path& folder) {
                      folder.string());
 }
 
+// Removes the temporary files of `name` whose processes have ended. Only this machine's processes
+// are known: one on another machine, or in another container, that shares the folder and saves the
+// same file just now fails to rename, as if its disk were full.
+static void remove_left_behind(const std::filesystem::path& folder, const std::string& name) {
+  std::error_code failed;  // a folder that cannot be read: creating the file tells
+  for (std::filesystem::directory_iterator entry(folder, failed), end; !failed && entry != end;
+       entry.increment(failed)) {
+    const std::string found = entry->path().filename().native();
+    std::string_view middle = found;
+    if (!middle.starts_with("." + name + ".") || !middle.ends_with(".tmp")) {
+      continue;
+    }
+    middle.remove_prefix(name.size() + 2);
+    const auto process = number_of<pid_t>(middle.substr(0, middle.rfind(".tmp")));
+    if (process && *process > 0 && ::kill(*process, 0) != 0 && errno == ESRCH) {
+      ::unlink(entry->path().c_str());
+    }
+  }
+}
+
 // Note [Atomic replacement]. A reader sees the old file or the new one, never a part: the bytes are
 // on the disk (fsync) before the name points at them (rename), and the name is on the disk (fsync
-// of the folder) before we return. The temporary's name is fixed, so a crash leaves at most one
-// behind and the next save of the same file overwrites it; a file has one writer at a time
-// (FolderLock).
+// of the folder) before we return. The temporary's name has the process in it: of two that write
+// the same file (a report, while its run is training) the later one wins, with a whole file. What a
+// crash leaves behind, the next save of the same file removes before it writes.
 void write_file_atomically(const std::filesystem::path& path,
                            const std::function<void(const ByteSink&)>& write) {
   const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
@@ -164,7 +186,8 @@ void write_file_atomically(const std::filesystem::path& path,
     require<Error>(ok, "{}: cannot save: {} failed: {}; the old file, if any, is untouched",
                        path.string(), step, reason());
   };
-  Temporary temporary{folder / fmt::format(".{}.tmp", path.filename().string())};
+  remove_left_behind(folder, path.filename().string());
+  Temporary temporary{folder / fmt::format(".{}.{}.tmp", path.filename().string(), ::getpid())};
   FileDescriptor file(::open(temporary.path.c_str(),
                              O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666));
   check(file.open(), "creating the temporary file");

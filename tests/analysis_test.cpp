@@ -1,4 +1,4 @@
-// Curves, calibration and worst errors: hand-worked cases, and twins that try every threshold.
+// Curves and calibration: hand-worked cases, and twins that try every threshold.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -247,19 +247,6 @@ TEST_CASE("best scores: whether the best class is the label, ties to the lower c
   CHECK(bins[7].positives == 1);  // 0.75; the third picture's best class is unknown
   CHECK(bins[7].count() == 1);
   CHECK(expected_calibration_error(bins) == doctest::Approx((0.5 + 0.25) / 2));
-}
-
-TEST_CASE("worst errors: beyond the threshold, ties to the lower sample, cut to the number asked") {
-  const OwnedPredictions p{
-      .scores = {0.9f, 0.5f, 0.9f, 0.4f, 0.4f, 0.2f, 0.99f, 0.7f},
-      .targets = {A, A, A, P, P, P, I, P}};
-  const WorstErrors errors = worst_errors(p.ranking(), 0.5, 2);
-  CHECK(errors.all_false_positives == 3);  // 0.5 is at the threshold
-  CHECK(errors.false_positives == std::vector<ScoredSample>{{0, 0.9f}, {2, 0.9f}});
-  CHECK(errors.all_false_negatives == 3);
-  CHECK(errors.false_negatives == std::vector<ScoredSample>{{5, 0.2f}, {3, 0.4f}});
-  CHECK(worst_errors(p.ranking(), kNever, 9).all_false_negatives == 4);
-  CHECK(worst_errors(p.ranking(), kNever, 9).false_positives.empty());
 }
 
 TEST_CASE("analysis: agrees with the metrics and does not depend on the number of threads") {

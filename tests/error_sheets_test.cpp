@@ -7,6 +7,7 @@
 
 #include "app/error_sheets.h"
 #include "app/time_share.h"
+#include "core/error.h"
 #include "tests/fake_dataset.h"
 #include "train/event_files.h"
 
@@ -81,8 +82,10 @@ TEST_CASE("after the best epoch so far the log gets the worst errors of the wors
                       .val = std::make_unique<FakeDataset>(8, std::set<int64_t>{3})};
   std::vector<std::pair<std::string, Image>> heard;
   Config config;
+  double now = 0;
+  TimeShare time(0.01, [&] { return now += 0.5; });
   RunLog log;
-  add_error_sheets(log, config, splits);
+  add_error_sheets(log, config, splits, time);
   log.add(std::make_unique<PictureListener>(heard));
   EpochReport report = report_of_errors();
   report.improved = false;
@@ -100,32 +103,92 @@ TEST_CASE("after the best epoch so far the log gets the worst errors of the wors
   CHECK(grey_at(b, 0, 0, 80) == 128);
   CHECK(grey_at(b, 0, 1, 80) == 4);
 
+  report.step = 21;  // no time yet
+  log.epoch(report);
+  CHECK(heard.size() == 2);
+  now += 1000;
+  log.epoch(report);
+  CHECK(heard.size() == 4);
+  heard.resize(2);
+
+  now += 1000;
+  report.step = 22;
   report.raw->scores.reset();  // too many to be kept
   log.epoch(report);
   CHECK(heard.size() == 2);
   config.log.tensorboard = Wanted::off;
   RunLog none;
-  add_error_sheets(none, config, splits);
+  add_error_sheets(none, config, splits, time);
   none.add(std::make_unique<PictureListener>(heard));
   none.epoch(report_of_errors());
   CHECK(heard.size() == 2);
 }
 
+TEST_CASE("of one label a picture, a right answer is no error, however low its score") {
+  if (!can_write_event_files()) {
+    MESSAGE("SKIPPED: no event files in this build");
+    return;
+  }
+  Scores scores;
+  for (int64_t i = 0; i < 6; ++i) {  // only picture 4 is wrong, and surely so
+    scores.scores.insert(scores.scores.end(), {i == 4 ? 0.1f : 0.35f, i == 4 ? 0.8f : 0.33f, 0.1f});
+    scores.targets.insert(scores.targets.end(), {P, A, A});
+    scores.indices.push_back(i);
+  }
+  scores.targets[16] = P;  // picture 5 shows "b"
+  scores.targets[15] = A;
+  scores.scores[16] = 0.4f;
+  scores.classes = 3;
+  EpochReport report{.epochs = 3, .step = 20, .metric = "top1"};
+  report.raw = evaluate(scores, {"a", "b", "c"}, true);
+  report.raw->scores = std::make_shared<const Scores>(scores);
+  report.improved = true;
+  const Splits splits{.train = std::make_unique<FakeDataset>(6),
+                      .val = std::make_unique<FakeDataset>(6)};
+  std::vector<std::pair<std::string, Image>> heard;
+  TimeShare time(1);
+  RunLog log;
+  add_error_sheets(log, Config(), splits, time);
+  log.add(std::make_unique<PictureListener>(heard));
+  log.epoch(report);
+  REQUIRE(heard.size() == 2);
+  for (const auto& [tag, sheet] : heard) {
+    const bool missed = tag == "worst_errors/a";
+    CAPTURE(tag);
+    CHECK(grey_at(sheet, 0, 0, 80) == (missed ? 128 : 4));  // b was found in picture 4
+    CHECK(grey_at(sheet, 0, 1, 80) == (missed ? 4 : 128));
+    CHECK(grey_at(sheet, 1, 1, 80) == 128);
+  }
+}
+
 TEST_CASE("work that takes at most a share of the time") {
   double now = 1000;
   TimeShare share(0.02, [&] { return now; });
-  CHECK(share.allows());
+  CHECK(share.allows(1));
   share.spend([&] { now += 3; });
-  CHECK_FALSE(share.allows());
-  now += 149;
-  CHECK_FALSE(share.allows());
+  CHECK(share.allows(1));  // what else is to be done after the same update
+  CHECK_FALSE(share.allows(2));
+  share.spend([&] { now += 1; });
+  CHECK_FALSE(share.allows(2));
+  now += 198;  // 3 seconds and 1 are a fiftieth of 200
+  CHECK_FALSE(share.allows(2));
   now += 1.5;
-  CHECK(share.allows());
+  CHECK(share.allows(2));
   share.spend([&] { now += 0.1; });
   now += 4.9;
-  CHECK_FALSE(share.allows());
+  CHECK_FALSE(share.allows(3));
   now += 0.2;
-  CHECK(share.allows());
+  CHECK(share.allows(3));
+  // Work that fails takes time too.
+  CHECK_THROWS_AS(share.spend([&] {
+                    now += 2;
+                    fail<Error>("in the middle");
+                  }),
+                  Error);
+  now += 99;
+  CHECK_FALSE(share.allows(4));
+  now += 1.5;
+  CHECK(share.allows(4));
 }
 
 }  // namespace mld::test

@@ -152,6 +152,32 @@ TEST_CASE("a run's log keeps the scores of the best weights, and none of earlier
   CHECK_FALSE(fs::exists(run.scores("val")));
 }
 
+TEST_CASE("a run that is resumed from before its best epoch keeps nothing of that epoch") {
+  const TemporaryFolder folder;
+  const RunFolder run{folder.path()};
+  const auto kept = [&] {
+    return fs::exists(run.metrics()) && fs::exists(run.scores("val")) &&
+           fs::exists(run.per_class());
+  };
+  {
+    RunLog log;
+    log.open(run, 0);
+    log.epoch(improved(40, std::make_shared<const Scores>(three())));
+  }
+  CHECK(read_file(run.metrics()).find("\"weights\": \"ema\"") != std::string::npos);
+  RunLog().open(run, 30);
+  CHECK(kept());
+  folder.write("train/scores.safetensors", "of train");
+  RunLog().open(run, 20);
+  CHECK_FALSE(kept());
+  CHECK_FALSE(fs::exists(run.metrics()));
+  CHECK_FALSE(fs::exists(run.scores("val")));
+  CHECK(fs::exists(run.scores("train")));
+  folder.write("val/metrics.json", "{\"samples\": 3}");  // does not say
+  RunLog().open(run, 20);
+  CHECK(fs::exists(run.metrics()));
+}
+
 TEST_CASE("how many scores are kept") {
   CHECK(score_bytes(10, 4) == 10 * (4 * 5 + 8));
   CHECK(may_keep_scores(50'000, 1000));  // ImageNet's val

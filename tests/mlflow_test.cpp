@@ -225,7 +225,8 @@ TEST_CASE("an MLflow store that cannot be used ends the run at its start; later 
   fs::create_directories(there / "params/seed");  // a parameter that cannot be written
   sinks.clear();
   CHECK(test::message_of<DataError>([&] { file_sinks(run, 0, config_for(store)); })
-            .ends_with("params/seed: cannot be written: Is a directory; log.mlflow names the store"));
+            .ends_with("params/seed: cannot be written: Is a directory; log.mlflow names the "
+                       "store"));
   CHECK(has_line(there / "meta.yaml", "status: 4"));
   fs::remove_all(there / "params/seed");
   sinks = file_sinks(run, 0, config_for(store));

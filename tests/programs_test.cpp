@@ -55,13 +55,11 @@ TEST_CASE("a run writes its folder") {
   for (const char* name : {"config.toml", "results.csv", "log.jsonl", "train.log",
                            "weights/last.safetensors", "weights/best.safetensors",
                            "weights/last.state.safetensors", "weights/config.json",
-                           "val/metrics.json", "val/per_class.csv",
-                           "val/scores.safetensors"}) {
+                           "val/metrics.json", "val/per_class.csv", "val/scores.safetensors"}) {
     CAPTURE(name);
     CHECK(fs::exists(trained_run() / name));
   }
-  const std::string results = read_file(trained_run() / "results.csv");
-  CHECK(std::count(results.begin(), results.end(), '\n') == 4);  // a header and three epochs
+  CHECK(lines_of(trained_run() / "results.csv").size() == 4);  // a header and three epochs
   CHECK(contains(read_file(trained_run() / "weights/config.json"),
                  "\"architecture\": \"tf_efficientnet_lite0\""));
 }

@@ -97,6 +97,17 @@ TEST_CASE("val/metrics.json is read as it was written") {
     CAPTURE(name);
     CHECK(meanings.contains(name));
   }
+  CHECK_FALSE(kept->weights.has_value());
+  const ScoredWeights weights{40, "ema"};
+  evaluation.classes.push_back({.name = "none"});
+  evaluation.fitted->classes.push_back({});
+  evaluation.seen.push_back(true);
+  folder.write("val/metrics.json", evaluation_json(evaluation, &weights));
+  const std::optional<KeptEvaluation> said = read_kept_evaluation({folder.path()});
+  CHECK(said->weights == weights);
+  CHECK_FALSE(said->metric("step").has_value());
+  CHECK_FALSE(said->classes[1].ap.has_value());
+  evaluation.classes.pop_back();
   evaluation.fitted.reset();
   folder.write("val/metrics.json", evaluation_json(evaluation));
   CHECK(read_kept_evaluation({folder.path()})->classes[0].precision == 25);

@@ -8,8 +8,10 @@
 #include "app/report/kept_evaluation.h"
 #include "tests/page_check.h"
 #include "tests/program.h"
+#include "train/checkpoint.h"
 #include "train/evaluate.h"
 #include "train/kept_scores.h"
+#include "train/thresholds.h"
 
 namespace {
 
@@ -100,6 +102,7 @@ TEST_CASE("scores of the best weights are kept, and show classes and single pict
   write_file(run / "config.toml", config);
   const std::string other = report_of(run, folder);
   CHECK(contains(other, "No pictures of val: its pictures or labels are not those that were"));
+  CHECK(contains(other, "mlinfer eval " + run.string() + " --split val --keep-scores"));
   CHECK(has_section(other, "errors"));
   write_file(files.scores("val"), "damaged");
   CHECK(contains(report_of(run, folder), "val/scores.safetensors"));
@@ -109,6 +112,92 @@ TEST_CASE("scores of the best weights are kept, and show classes and single pict
                                   "--keep-scores"}, folder);
   CHECK(alone.wait() == 2);
   CHECK(contains(alone.err(), "lies in no run folder"));
+}
+
+TEST_CASE("what is kept is of the best weights, on the run's own data and settings") {
+  const TemporaryFolder folder;
+  const fs::path run = folder.path() / "run";
+  fs::copy(trained_run(), run, fs::copy_options::recursive);
+  const mld::RunFolder files{run};
+  const std::string kept = read_file(files.scores("val"));
+  const auto refused = [&](std::vector<std::string> arguments, int code, const std::string& why) {
+    arguments.insert(arguments.begin(), "eval");
+    arguments.push_back("--keep-scores");
+    const Program program("mlinfer", arguments, folder);
+    CHECK(program.wait() == code);
+    CHECK(contains(program.err(), why));
+    CHECK(program.out().empty());
+    CHECK(read_file(files.scores("val")) == kept);
+  };
+  refused({last(run).string()}, 2, "give the run folder, " + run.string());
+  refused({run.string(), "--data", run.string()}, 2, "leave out --data");
+  refused({run.string(), "data.val_size=10"}, 2, "leave out data.val_size=10");
+  write_file(run / "train", "in the way");
+  refused({run.string(), "--split", "train"}, 3, "/train: not a folder that can be written to");
+  fs::remove(run / "train");
+  {
+    const mld::FolderLock training(run);
+    refused({run.string()}, 3, "a run that is training keeps the scores of val itself");
+  }
+  REQUIRE(mld::test::run("mlinfer", {"eval", run.string(), "--keep-scores", "threads=1"},
+                         folder) == 0);
+
+  // Scores of other weights, or of more pictures, are not shown beside metrics.json.
+  mld::KeptScores scores = mld::load_scores(files.scores("val"));
+  mld::save_scores(files.scores("val"), scores.scores, {scores.weights.step - 1, "raw"});
+  std::string page = report_of(run, folder);
+  CHECK(contains(page, "the kept scores are of the raw weights after update"));
+  CHECK_FALSE(has_section(page, "scores"));
+  std::string metrics = read_file(files.metrics());
+  metrics.replace(metrics.find("\"samples\": 32"), 13, "\"samples\": 31");
+  write_file(files.metrics(), metrics);
+  mld::save_scores(files.scores("val"), scores.scores, scores.weights);
+  page = report_of(run, folder);
+  CHECK(contains(page, "is of 31 pictures, the kept scores are of 32 pictures"));
+  CHECK_FALSE(has_section(page, "errors"));
+  // So are metrics that are not of the weights' file.
+  metrics.replace(metrics.find("\"step\": "), 8, "\"step\": 9");
+  write_file(files.metrics(), metrics);
+  page = report_of(run, folder);
+  CHECK(contains(page, "weights/best.safetensors has the "));
+}
+
+TEST_CASE("thresholds are those of the weights' file, and what is measured at them") {
+  const TemporaryFolder folder;
+  const fs::path run = folder.path() / "run";
+  fs::copy(trained_run(), run, fs::copy_options::recursive);
+  CHECK(contains(report_of(run, folder), "own threshold, which was fitted on val"));
+  REQUIRE(mld::test::run("mlinfer", {"thresholds", run.string(), "--precision", "0.9"},
+                         folder) == 0);
+  const std::string page = report_of(run, folder);
+  CHECK(contains(page, "which the weights&#39; file has from mlinfer thresholds"));
+  const std::string table = page.substr(page.find("<section id=\"classes\""));
+  const auto fitted = mld::read_checkpoint_info(run).thresholds;
+  const auto never = static_cast<size_t>(std::ranges::count(fitted, mld::kNever));
+  REQUIRE(never > 0);
+  CHECK(count(table.substr(0, table.find("</section>")), ">never<") == never);
+  fs::remove(mld::RunFolder{run}.scores("val"));
+  CHECK(contains(report_of(run, folder), "as training fitted it on val; the weights&#39; file"));
+}
+
+TEST_CASE("a report's place is looked at before the work, and takes no other file's") {
+  const TemporaryFolder folder;
+  const fs::path& run = trained_run();
+  const auto refused = [&](const std::string& out, const std::string& why) {
+    const Program program("mltrain", {"report", run.string(), "--out", out}, folder);
+    CHECK(program.wait() == 2);
+    CHECK(contains(program.err(), why));
+  };
+  refused("", "report: --out: expected the name of the page");
+  refused(folder.path().string(), "is a folder; give the name of a page");
+  refused((folder.path() / "none/page.html").string(), "report: --out: there is no folder");
+  const std::string config = read_file(run / "config.toml");
+  refused((run / "config.toml").string(), "is there, and no page of ours");
+  refused((run / "weights/best.safetensors").string(), "is there, and no page of ours");
+  CHECK(read_file(run / "config.toml") == config);
+  write_file(folder.path() / "page.html", "");
+  report_of(run, folder);
+  report_of(run, folder);  // over a page of ours
 }
 
 TEST_CASE("attention: mltrain report looks with the best weights, the run itself does not") {
@@ -211,11 +300,14 @@ TEST_CASE("runs of one label a picture, of unseen classes, and without a report"
   CHECK(contains(labels, "&lt;i&gt;a"));
   CHECK(labels.find("<i>a") == std::string::npos);
 
-  training[2] = (folder.path() / "none").string();
-  training.push_back("--no-report");
-  REQUIRE(mld::test::run("mltrain", training, folder) == 0);
-  CHECK_FALSE(fs::exists(folder.path() / "none/report.html"));
-  CHECK(read_file(last(single)) == read_file(last(folder.path() / "none")));
+  // Of several epochs with augmentation, dropout and an average: the same bytes without reports.
+  const fs::path none = folder.path() / "none";
+  REQUIRE(mld::test::run("mltrain", tiny_run(none, {"--no-report"}), folder) == 0);
+  CHECK_FALSE(fs::exists(none / "report.html"));
+  for (const char* file : {"last.safetensors", "best.safetensors", "last.state.safetensors"}) {
+    CAPTURE(file);
+    CHECK(read_file(trained_run() / "weights" / file) == read_file(none / "weights" / file));
+  }
 }
 
 TEST_CASE("a report that cannot be written is a warning; what is no run is an error") {

@@ -49,13 +49,13 @@ Scores several_labels(const Dataset& data, int64_t classes) {
 }
 
 // Picture i shows class i % K; every sixth looks like the next class.
-Scores one_label(const Dataset& data, int64_t classes) {
+Scores one_label(const Dataset& data, int64_t classes, float sure = 0.8f) {
   Scores scores = scores_for(data, classes);
   for (int64_t i = 0; i < data.size(); ++i) {
     const int64_t best = (i + (i % 6 == 0 ? 1 : 0)) % classes;
     for (int64_t k = 0; k < classes; ++k) {
       scores.targets.push_back(k == i % classes ? P : A);
-      scores.scores.push_back(k == best ? 0.8f : 0.2f / static_cast<float>(classes));
+      scores.scores.push_back(k == best ? sure : (1 - sure) / static_cast<float>(classes));
     }
   }
   return scores;
@@ -79,7 +79,7 @@ SplitScores analyzed(const Scores& scores, const std::vector<std::string>& names
     thresholds.assign(names.size(), 0.5);
   }
   SplitScores shown = analyze_scores("val", scores, {names, thresholds, single_label}, counts);
-  shown.step = 42;
+  shown.weights = {42, "ema"};
   return shown;
 }
 
@@ -134,6 +134,7 @@ TEST_CASE("the table of classes: lowest AP first, at the thresholds; those witho
   ReportInput input = input_of({"good", "bad", "absent"});
   KeptEvaluation::PerClass& absent = input.runs[0].best->classes[2];
   absent.positives = 0;
+  absent.ap.reset();
   absent.threshold = kNever;
   std::string table = section_of(report_page(input), "classes");
   CHECK(table.find("\">bad<") < table.find("\">good<"));
@@ -216,11 +217,11 @@ TEST_CASE("labels that may be wrong, in val and train") {
                  "report &#39;runs/a b&#39;"));
   SplitScores train = val;
   train.split = "train";
-  train.step = 7;
+  train.weights.step = 7;
   text = section_of(page_of(val, &train), "label-errors");
   CHECK(in(text, "<h3>train: "));
   CHECK(in(text, "of older weights, those after update 7."));
-  train.step = val.step;
+  train.weights.step = 42;
   text = section_of(page_of(val, &train), "label-errors");
   CHECK(text.find("--keep-scores") == std::string::npos);
 
@@ -250,6 +251,14 @@ TEST_CASE("one label a picture: the confusion matrix, of many classes the confus
   const std::string table = section_of(page, "classes");
   CHECK(in(table, "those of the class with the best score"));
   CHECK(count(table, "<td class=\"number\">83.33</td>") == 15);  // 10 of 12, three times
+
+  // The best class counts, whatever its score.
+  const std::string errors = section_of(page_of(analyzed(one_label(data, 5, 0.35f), few, true)),
+                                        "errors");
+  CHECK(in(errors, "found is the class with the best score"));
+  CHECK(count(errors, "There, but missed: 2, lowest") == 5);
+  CHECK(count(errors, "Not there, but found: 2, highest") == 5);
+  CHECK(count(errors, "threshold") == 0);
 
   std::vector<std::string> many;
   for (int k = 0; k < 60; ++k) {

@@ -6,6 +6,7 @@
 #include <doctest/doctest.h>
 
 #include "app/report/plot.h"
+#include "app/report/page_frame.h"
 #include "app/report/plot_frame.h"
 #include "app/report/run_names.h"
 #include "app/report/section.h"
@@ -98,7 +99,7 @@ TEST_CASE("zero-shot: classes without pictures last, chance beside the metrics")
   input.runs[0].config.config.task = Task::zero_shot;
   input.runs[0].history.epochs[0].zero_shot = {{"mAP_ZSL", 12}, {"chance_ZSL", 5}};
   input.runs[0].best = KeptEvaluation{.metrics = {}, .classes = {}};
-  input.runs[0].best->classes = {{.name = "gone", .positives = 0, .ap = 0, .seen = false},
+  input.runs[0].best->classes = {{.name = "gone", .positives = 0, .ap = {}, .seen = false},
                                  {.name = "good", .positives = 1, .ap = 90, .seen = false},
                                  {.name = "poor", .positives = 2, .ap = 10, .seen = false},
                                  {.name = "old", .positives = 3, .ap = 50}};
@@ -164,21 +165,87 @@ TEST_CASE("a heat map says its strongest cells in words") {
 TEST_CASE("long texts: fewer pictures, so that the page has at most 8 MB") {
   constexpr size_t kTexts = 4'500'000, kMost = 8'000'000;
   ReportInput input = input_of({run_of("a", "mAP", {{30, 40}})});
-  input.runs[0].config.config.task = Task::zero_shot;
-  input.runs[0].best = KeptEvaluation{.metrics = {}, .classes = {}};
   DataSummary data{.train = {}, .val = {}, .together = {}, .mosaic = {}, .notes = {}};
   input.data = &data;
-  const auto page_of = [&](size_t classes) {
-    input.runs[0].best->classes.assign(classes, {.name = std::string(200, 'x')});
-    return report_page(input);
-  };
-  const size_t base = page_of(5000).size(), each = (page_of(6000).size() - base) / 1000;
   data.mosaic.assign(2000, {std::vector<uint8_t>(3000, 1), "a label"});  // 4 kB each
-  REQUIRE(base < kTexts);
-  const std::string page = page_of(5000 + (kTexts - base) / each);
+  input.gaps = {std::string(kTexts, 'x')};
+  const std::string page = report_page(input);
   CHECK(page.size() <= kMost);
   CHECK(page.size() > kMost - 200'000);
   CHECK(count(page, "Left out to keep this file below 8 MB: ") == 1);
+}
+
+TEST_CASE("a page is made smaller from what its pictures take, not from what they may take") {
+  int renderings = 0;
+  const std::string page = fit_page(5'000'000, [&](size_t& pictures) {
+    ++renderings;
+    pictures = std::min<size_t>(pictures, 900'000);
+    return std::string(7'600'000 + pictures, 'x');
+  });
+  CHECK(renderings == 2);
+  CHECK(page.size() == kMostPageBytes);
+}
+
+TEST_CASE("10,000 classes with long names: the first of each table, and how many more") {
+  ReportInput input = input_of({run_of("a", "mAP", {{30, 40}})});
+  input.runs[0].config.config.task = Task::zero_shot;
+  input.runs[0].best = KeptEvaluation{.metrics = {}, .classes = {}};
+  DataSummary data{.train = {}, .val = {}, .together = {}, .mosaic = {}, .notes = {}};
+  for (int k = 0; k < 10'000; ++k) {
+    data.train.class_names.push_back(fmt::format("{:05}{}", k, std::string(300, '&')));
+    input.runs[0].best->classes.push_back({.name = data.train.class_names.back(), .positives = 1,
+                                           .ap = k / 100.0, .seen = k % 2 == 0});
+  }
+  data.train.labels.present.assign(10'000, 1);
+  data.val.class_names = data.train.class_names;
+  data.val.labels.present = data.train.labels.present;
+  input.data = &data;
+  std::string page = report_page(input);
+  CHECK(page.size() < 6'000'000);
+  CHECK(count(page, " more, in no more pictures of train than these, are not listed.") == 1);
+  CHECK(count(page, " more are in val/per_class.csv.") == 2);
+  CHECK(count(page, "more, all with a higher AP or without pictures") == 1);
+  CHECK(count(page, "00000&amp;") >= 3);  // the first rows are there
+  const ReportRun again = input.runs[0];
+  input.runs.push_back(again);
+  page = report_page(input);
+  CHECK(page.size() < 3'000'000);
+  CHECK(count(page, " more, which lost less or gained,") == 1);
+}
+
+TEST_CASE("many validations: at most 400 points of a curve, the best among them") {
+  std::vector<std::pair<double, double>> values;
+  for (int i = 0; i < 20'000; ++i) {
+    values.emplace_back(20 + i % 7, 30 + i % 5);
+  }
+  values[12'345] = {40, 77};
+  ReportInput input = input_of({run_of("a", "mAP", values)});
+  CHECK(report_page(input).size() < 200'000);
+  CHECK(shows(input, ">77\n"));
+  Series series{.name = "", .x = {}, .y = {}, .best = 0};
+  for (int i = 0; i < 5000; ++i) {
+    series.x.push_back(i);
+    series.y.push_back(i == 4321 ? -1 : i == 1234 ? 100 : i % 3);
+  }
+  series.best = 2222;  // an ordinary point
+  const Series few = outlined(series, 50);
+  CHECK(few.x.size() <= 50);
+  CHECK(few.x[few.best.value()] == 2222);
+  CHECK(std::ranges::count(few.y, 100) == 1);
+  CHECK(std::ranges::count(few.y, -1) == 1);
+  CHECK(few.x.front() == 0);
+  CHECK(few.x.back() == 4999);
+}
+
+TEST_CASE("of many notes the last are shown, which say how the run ended") {
+  ReportInput input = input_of({run_of("a", "mAP", {{30, 40}})});
+  for (int i = 0; i < 300; ++i) {
+    input.runs[0].history.notes.push_back({i, true, fmt::format("note {}.", i)});
+  }
+  CHECK(shows(input, "note 299."));
+  CHECK(shows(input, "note 100."));
+  CHECK_FALSE(shows(input, "note 99."));
+  CHECK(shows(input, "100 earlier ones are in train.log."));
 }
 
 TEST_CASE("many classes: their frequencies are drawn as at most 1,000 points") {

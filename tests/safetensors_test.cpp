@@ -240,10 +240,36 @@ TEST_CASE("a file is replaced as a whole") {
   const fs::path path = folder.path() / "saved.bin";
   mld::write_file_atomically(path, as_bytes("first"));
   CHECK(read_file(path) == "first");
-  std::ofstream(folder.path() / ".saved.bin.tmp") << "left behind by a crash, longer than the rest";
+  const pid_t dead = ::fork();
+  if (dead == 0) {
+    ::_exit(0);
+  }
+  ::waitpid(dead, nullptr, 0);
+  const auto temporary = [&](const std::string& name, pid_t process) {
+    return folder.path() / fmt::format(".{}.{}.tmp", name, process);
+  };
+  std::ofstream(temporary("saved.bin", dead)) << "left behind by a crash, longer than the rest";
+  std::ofstream(temporary("saved.bin", ::getppid())) << "another process is writing";
+  std::ofstream(temporary("other.bin", dead)) << "not this file's";
   mld::write_file_atomically(path, as_bytes("second"));
   CHECK(read_file(path) == "second");
-  CHECK(std::distance(fs::directory_iterator(folder.path()), {}) == 1);
+  CHECK_FALSE(fs::exists(temporary("saved.bin", dead)));
+  CHECK(fs::exists(temporary("saved.bin", ::getppid())));
+  CHECK(fs::exists(temporary("other.bin", dead)));
+  CHECK(std::distance(fs::directory_iterator(folder.path()), {}) == 3);
+  // Two processes at a time: neither writes into the other's temporary file.
+  mld::write_file_atomically(path, [&](const mld::ByteSink& sink) {
+    sink(as_bytes("thi"));
+    const pid_t other = ::fork();
+    if (other == 0) {
+      mld::write_file_atomically(path, as_bytes("the other's"));
+      ::_exit(0);
+    }
+    ::waitpid(other, nullptr, 0);
+    CHECK(read_file(path) == "the other's");
+    sink(as_bytes("rd"));
+  });
+  CHECK(read_file(path) == "third");
   CHECK_THROWS_AS(mld::write_file_atomically(folder.path() / "absent/saved.bin", as_bytes("x")),
                   mld::Error);
 }

@@ -25,6 +25,8 @@ TEST_CASE("text: escapes for a terminal, CSV, JSON and HTML") {
   CHECK(printable("a\n\t\r\x1b[2J\x7f") == "a\\n\\t\\r\\x1b[2J\\x7f");
   CHECK(printable("caf\xe9") == "caf\\xe9");
   CHECK(printable("gpj.\xE2\x80\xAE" "exe") == "gpj.\\u202eexe");  // right-to-left override
+  CHECK(printable("a\xD8\x9C" "b\xC2\xAD" "c\xE2\x81\xA0") == "a\\u061cb\\u00adc\\u2060");
+  CHECK(printable("\xE2\x81\xA4") == "\\u2064");  // an invisible plus
   CHECK(printable("\xC2\x9B") == "\\u009b");                        // an 8-bit escape
   CHECK(printable(printable("\x01\xff")) == printable("\x01\xff"));
   CHECK(csv_field("plain name") == "plain name");

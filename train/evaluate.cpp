@@ -238,9 +238,12 @@ std::string evaluation_text(const Evaluation& e) {
   return text;
 }
 
-std::string evaluation_json(const Evaluation& e) {
+std::string evaluation_json(const Evaluation& e, const ScoredWeights* weights) {
   JsonWriter json;
   json.object().member("samples", e.samples).member("skipped", e.skipped);
+  if (weights != nullptr) {
+    json.member("step", weights->step).member("weights", weights->kind);
+  }
   json.member("classes_without_positives", e.present.without_positives);
   for (const NamedValue& metric : named_metrics(e)) {
     json.member(metric.key, rounded(metric.value));

@@ -65,7 +65,8 @@ Evaluation evaluate(const Scores& scores, const std::vector<std::string>& class_
 // The table `mlinfer eval` prints, and the same as one JSON object. In the table a class's
 // precision, recall and F1 are at its own threshold if there is one, else at 0.5; JSON has both.
 std::string evaluation_text(const Evaluation& evaluation);
-std::string evaluation_json(const Evaluation& evaluation);
+// `weights`: of what; null: not said.
+std::string evaluation_json(const Evaluation& evaluation, const ScoredWeights* weights = nullptr);
 // One line per class: class,positives,ap,precision,recall,f1 (at 0.5); if there are thresholds,
 // threshold,precision_fitted,recall_fitted,f1_fitted; if there are unseen classes, seen (1 or 0).
 std::string per_class_csv(const Evaluation& evaluation);

@@ -13,6 +13,7 @@
 #include "data/file.h"
 #include "data/safetensors.h"
 #include "data/text.h"
+#include "train/checkpoint.h"
 
 namespace mld {
 namespace {
@@ -123,6 +124,12 @@ class ScoresFile {
 int64_t score_bytes(int64_t samples, int64_t classes) {
   constexpr int64_t kSample = sizeof(int64_t);
   return samples * (classes * Scores::kBytes + kSample);
+}
+
+ScoredWeights scored_weights(const CheckpointInfo& info) {
+  const auto found = info.metrics.find("step");
+  const double step = found == info.metrics.end() ? 0 : found->second;
+  return {step > 0 && step < 9e15 ? static_cast<int64_t>(step) : 0, info.weights};
 }
 
 void save_scores(const std::filesystem::path& path, const Scores& scores,

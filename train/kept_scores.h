@@ -10,6 +10,8 @@
 
 namespace mld {
 
+struct CheckpointInfo;
+
 // A file's bytes but for its header; what scores take in memory is about as much.
 int64_t score_bytes(int64_t samples, int64_t classes);
 
@@ -20,13 +22,8 @@ inline bool may_keep_scores(int64_t samples, int64_t classes) {
   return score_bytes(samples, classes) <= kMostScoreBytes;
 }
 
-// The weights that were scored.
-struct ScoredWeights {
-  int64_t step = 0;   // updates done
-  std::string kind;   // "raw", or "ema" for the average
-
-  bool operator==(const ScoredWeights&) const = default;
-};
+// Those of a checkpoint; step 0 if it does not say how many updates they had seen.
+ScoredWeights scored_weights(const CheckpointInfo& info);
 
 struct KeptScores {
   Scores scores;

@@ -165,22 +165,19 @@ class JsonSink : public LineSink {
 // val/: the evaluation of the best weights so far.
 class BestEvaluationSink : public LogSink {
  public:
-  explicit BestEvaluationSink(RunFolder run) : run_(std::move(run)) {
-    std::error_code failed;  // reported by access()
-    std::filesystem::create_directories(run_.val(), failed);
-    const bool writable = ::access((run_.val() / ".").c_str(), W_OK | X_OK) == 0;
-    require<DataError>(writable, "{}: not a folder that can be written to: {}",
-                       run_.val().string(), reason());
+  BestEvaluationSink(RunFolder run, int64_t step) : run_(std::move(run)) {
+    make_writable_folder(run_.val());
+    cut_evaluation(run_, step);
   }
   void epoch(const EpochReport& report) override {
     if (report.improved) {
-      const Evaluation& best = report.average_is_better ? *report.average : *report.raw;
+      const Evaluation& best = *report.better();
+      const ScoredWeights weights{report.step, report.average_is_better ? "ema" : "raw"};
       try {
-        write_file_atomically(run_.val() / "metrics.json", evaluation_json(best) + "\n");
-        write_file_atomically(run_.val() / "per_class.csv", per_class_csv(best));
+        write_file_atomically(run_.metrics(), evaluation_json(best, &weights) + "\n");
+        write_file_atomically(run_.per_class(), per_class_csv(best));
         if (best.scores) {
-          save_scores(run_.scores("val"), *best.scores,
-                      {report.step, report.average_is_better ? "ema" : "raw"});
+          save_scores(run_.scores("val"), *best.scores, weights);
         } else {  // too many; the file, if there is one, is of earlier weights
           std::error_code gone;
           std::filesystem::remove(run_.scores("val"), gone);
@@ -206,7 +203,7 @@ std::vector<std::unique_ptr<LogSink>> file_sinks(const RunFolder& folder, int64_
   sinks.push_back(std::make_unique<TextSink>(folder.text_log()));
   sinks.push_back(std::make_unique<CsvSink>(folder.results()));
   sinks.push_back(std::make_unique<JsonSink>(folder.events(), step));
-  sinks.push_back(std::make_unique<BestEvaluationSink>(folder));
+  sinks.push_back(std::make_unique<BestEvaluationSink>(folder, step));
   if (writes_event_files(config.log)) {
     sinks.push_back(event_sink(folder, step));
   }
@@ -232,6 +229,27 @@ void cut_lines(const std::filesystem::path& path,
   }
   const bool cut = kept == text.size() || ::truncate(path.c_str(), static_cast<off_t>(kept)) == 0;
   require<DataError>(cut, "{}: cannot be cut back to the last save: {}", path.string(), reason());
+}
+
+void cut_evaluation(const RunFolder& folder, int64_t step) {
+  constexpr int64_t kMostBytes = int64_t{256} << 20;
+  if (!std::filesystem::exists(folder.metrics())) {
+    return;
+  }
+  rapidjson::Document json;
+  const std::string text = read_text_file(folder.metrics(), kMostBytes);
+  json.Parse<rapidjson::kParseIterativeFlag>(text.data(), text.size());
+  if (json.HasParseError() || !json.IsObject()) {
+    return;  // whoever reads it says so
+  }
+  const auto measured = json.FindMember("step");
+  if (measured != json.MemberEnd() && measured->value.IsInt64() &&
+      measured->value.GetInt64() > step) {
+    for (const auto& path : {folder.metrics(), folder.per_class(), folder.scores("val")}) {
+      std::error_code failed;  // it will be replaced
+      std::filesystem::remove(path, failed);
+    }
+  }
 }
 
 void cut_csv(const std::filesystem::path& path, int64_t step) {

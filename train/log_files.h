@@ -31,4 +31,8 @@ void cut_csv(const std::filesystem::path& path, int64_t step);
 // whose member "step" exceeds `step`. Lines without the member stay.
 void cut_jsonl(const std::filesystem::path& path, int64_t step);
 
+// Removes val/ files of weights that had seen more updates: those of a run that was killed before
+// it saved them. What does not say of which weights it is stays.
+void cut_evaluation(const RunFolder& folder, int64_t step);
+
 }  // namespace mld

@@ -67,7 +67,8 @@ bool says(const std::string& meta, const std::string& line) {
 void write_text(const fs::path& path, std::string_view text, int flags) {
   fs::create_directories(path.parent_path());
   FileDescriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | flags, 0666));
-  require(file.open() && append_record(file, text), "{}: cannot be written: {}", path.string(), std::strerror(errno));
+  require(file.open() && append_record(file, text), "{}: cannot be written: {}", path.string(),
+          std::strerror(errno));
 }
 
 // The id of the experiment of this name. Of a new one it follows from the name, so that runs that
@@ -164,8 +165,8 @@ void MlflowRun::add_metric(const std::string& key, double value, int64_t step) c
              O_APPEND);
 }
 
-// MLflow follows no link that leads out of artifacts/, but artifacts/ itself may be one; and `mlflow
-// gc`, which deletes whole folders, refuses to delete through a link.
+// MLflow follows no link that leads out of artifacts/, but artifacts/ itself may be one; and
+// `mlflow gc`, which deletes whole folders, refuses to delete through a link.
 void MlflowRun::link_artifacts(const fs::path& folder) const {
   const fs::path link = folder_ / "artifacts";
   std::error_code failed;

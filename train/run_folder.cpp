@@ -1,5 +1,9 @@
 #include "train/run_folder.h"
 
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
 #include <string_view>
 #include <vector>
 
@@ -81,6 +85,14 @@ RunFolder create_run_folder(const fs::path& given, bool overwrite) {
     fail<DataError>("{}: cannot create the run folder ({}); try --out with another place",
                     root.string(), error.code().message());
   }
+}
+
+void make_writable_folder(const fs::path& folder) {
+  std::error_code failed;  // reported by access()
+  fs::create_directories(folder, failed);
+  const bool writable = ::access((folder / ".").c_str(), W_OK | X_OK) == 0;
+  require<DataError>(writable, "{}: not a folder that can be written to: {}", folder.string(),
+                     std::strerror(errno));
 }
 
 fs::path weights_file(const fs::path& given) {

@@ -21,6 +21,8 @@ struct RunFolder {
   std::filesystem::path state() const { return weights() / "last.state.safetensors"; }
   std::filesystem::path hf_config() const { return weights() / "config.json"; }
   std::filesystem::path val() const { return root / "val"; }
+  std::filesystem::path metrics() const { return val() / "metrics.json"; }  // of the best weights
+  std::filesystem::path per_class() const { return val() / "per_class.csv"; }
   std::filesystem::path report() const { return root / "report.html"; }
   std::filesystem::path comparison() const { return root / "comparison.html"; }  // with others
   // Of the best weights, on val or train.
@@ -39,6 +41,9 @@ struct RunFolder {
 // or with `overwrite` the folder is emptied (only a run's own files are removed).
 // Errors: DataError if the folder cannot be made.
 RunFolder create_run_folder(const std::filesystem::path& given, bool overwrite);
+
+// Makes a folder, if there is none, that files can be written to. Errors: DataError.
+void make_writable_folder(const std::filesystem::path& folder);
 
 // The checkpoint that `given` stands for: a file for itself, a run folder for its best weights or,
 // without these, its last ones. Errors: DataError for a folder with neither.

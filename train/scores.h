@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "train/metrics.h"
@@ -21,6 +22,14 @@ struct Scores {
 
   static constexpr int64_t kBytes = sizeof(float) + sizeof(Label);  // a sample and class
   Predictions predictions() const { return {scores, targets, classes}; }
+};
+
+// The weights that were scored.
+struct ScoredWeights {
+  int64_t step = 0;   // updates done
+  std::string kind;   // "raw", or "ema" for the average
+
+  bool operator==(const ScoredWeights&) const = default;
 };
 
 }  // namespace mld

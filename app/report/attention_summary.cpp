@@ -1,6 +1,7 @@
 #include "app/report/attention_summary.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "app/program.h"
@@ -25,7 +26,7 @@ std::vector<OfClass> choose_classes(const ReportRun& run, const Dataset& val) {
     return classes;
   }
   for (const KeptEvaluation::PerClass& one : run.best->classes) {
-    if (one.positives > 0) {
+    if (one.ap) {
       classes.push_back({.name = one.name, .ap = one.ap});
     }
   }
@@ -67,7 +68,11 @@ class Looker {
   Looker(const ReportRun& run, const Dataset& val)
       : val_(val), attention_(run.folder.root.native()),
         recognizer_(open_recognizer(command_for(run))),
-        thresholds_(thresholds_of({}, *recognizer_)) {}
+        thresholds_(thresholds_of({}, *recognizer_)) {
+    for (const std::string& name : val.class_names()) {
+      columns_.emplace(name, columns_.size());
+    }
+  }
 
   int heads() const { return attention_.heads(); }
 
@@ -116,15 +121,15 @@ class Looker {
   }
 
   bool has(int64_t sample, const std::string& name) const {
-    const auto& names = val_.class_names();
-    return shows(val_.labels(sample),
-                 static_cast<size_t>(std::ranges::find(names, name) - names.begin()));
+    const auto column = columns_.find(name);
+    return column != columns_.end() && shows(val_.labels(sample), column->second);
   }
 
   const Dataset& val_;
   LabelAttention attention_;
   std::unique_ptr<Recognizer> recognizer_;
   std::vector<double> thresholds_;
+  std::map<std::string, size_t> columns_;  // of val, by class
 };
 
 }  // namespace

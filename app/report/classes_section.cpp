@@ -12,8 +12,8 @@ namespace {
 
 using PerClass = KeptEvaluation::PerClass;
 
-std::string percent(double value) {
-  return std::isfinite(value) ? fmt::format("{:.2f}", value) : "–";
+std::string percent(std::optional<double> value) {
+  return value && std::isfinite(*value) ? fmt::format("{:.2f}", *value) : "–";
 }
 
 // The columns of `classes`, lowest AP first; those without positives, which have none, last.
@@ -23,7 +23,7 @@ std::vector<size_t> worst_first(const std::vector<PerClass>& classes) {
     order.push_back(k);
   }
   std::ranges::stable_sort(order, {}, [&](size_t k) {
-    return classes[k].positives > 0 && std::isfinite(classes[k].ap) ? classes[k].ap : INFINITY;
+    return classes[k].ap.value_or(INFINITY);
   });
   return order;
 }
@@ -65,11 +65,43 @@ void decide_by_best_class(const ConfusionMatrix& matrix, std::vector<PerClass>& 
   }
 }
 
+// Several labels: each at the threshold that it has now.
+void decide_by_thresholds(const Analysis& analysis, std::vector<PerClass>& classes) {
+  for (size_t k = 0; k < classes.size(); ++k) {
+    const ClassDecisions& at = analysis.classes[k].at;
+    classes[k].threshold = at.threshold;
+    classes[k].precision = 100 * at.precision;
+    classes[k].recall = 100 * at.recall;
+    classes[k].f1 = 100 * at.f1;
+  }
+}
+
+// Fills in what only the scores tell; returns how precision, recall and F1 are decided.
+const char* decide(const KeptEvaluation& best, const Analysis* analysis,
+                   std::vector<PerClass>& classes) {
+  if (analysis != nullptr && analysis->matrix) {
+    decide_by_best_class(*analysis->matrix, classes);
+    return "those of the class with the best score";
+  }
+  if (!best.refitted.empty() && analysis != nullptr) {
+    decide_by_thresholds(*analysis, classes);
+    return "at the class's own threshold, which the weights' file has from mlinfer thresholds";
+  }
+  if (!best.refitted.empty()) {
+    return "at the class's own threshold as training fitted it on val; the weights' file has "
+           "others now, and without kept scores nothing is known of those";
+  }
+  const bool thresholds = std::ranges::any_of(
+      classes, [](const PerClass& one) { return one.threshold.has_value(); });
+  return thresholds ? "at the class's own threshold, which was fitted on val"
+                    : "at a score above 0.5";
+}
+
 void fill_row(Slots row, const PerClass& one, bool thresholds, bool zero_shot) {
   const bool present = one.positives > 0;
   row.set_name("NAME", one.name);
   row.set("POSITIVES", one.positives);
-  row.set("AP", present ? percent(one.ap) : "–");
+  row.set("AP", percent(one.ap));
   row.set("PRECISION", percent(one.precision));
   row.set("RECALL", present ? percent(one.recall) : "–");
   row.set("F1", present ? percent(one.f1) : "–");
@@ -89,16 +121,10 @@ void fill_classes(const ReportInput& input, PictureBudget&, Slots slots) {
       input.val != nullptr && input.val->analysis.classes.size() == classes.size()
           ? &input.val->analysis
           : nullptr;
-  const bool best_class = analysis != nullptr && analysis->matrix;
-  if (best_class) {
-    decide_by_best_class(*analysis->matrix, classes);
-  }
+  slots.show("AT", "TEXT", decide(*input.run().best, analysis, classes));
   const bool thresholds = std::ranges::any_of(
       classes, [](const PerClass& one) { return one.threshold.has_value(); });
   const bool zero_shot = input.run().config.config.task == Task::zero_shot;
-  slots.show("AT", "TEXT", best_class   ? "those of the class with the best score"
-                           : thresholds ? "at the class's own threshold, which was fitted on val"
-                                        : "at a score above 0.5");
   for (const auto& [wanted, section] :
        {std::pair(thresholds, "THRESHOLDS"), std::pair(zero_shot, "MARKS"),
         std::pair(analysis != nullptr, "CURVES")}) {
@@ -107,17 +133,19 @@ void fill_classes(const ReportInput& input, PictureBudget&, Slots slots) {
     }
   }
   const std::vector<size_t> order = worst_first(classes);
-  for (size_t i = 0; i < std::min(order.size(), kMost); ++i) {
+  RowBudget rows(analysis != nullptr ? 900 : 350, 1'500'000);
+  for (size_t i = 0; i < order.size(); ++i) {
     const size_t k = order[i];
+    if (i == kMost || !rows.take(classes[k].name)) {
+      slots.show("MORE", "COUNT", fmt::format("{}", order.size() - i));
+      break;
+    }
     const Slots row = slots.section("CLASS");
     fill_row(row, classes[k], thresholds, zero_shot);
     if (analysis != nullptr) {
       const Slots cell = row.section("CURVE_CELL");
       add_curve(cell, classes[k], analysis->classes[k].curves);
     }
-  }
-  if (order.size() > kMost) {
-    slots.show("MORE", "COUNT", fmt::format("{}", order.size() - kMost));
   }
 }
 

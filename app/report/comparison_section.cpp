@@ -32,9 +32,7 @@ std::vector<ComparedClass> compared_classes(const ReportInput& input) {
       if (fresh) {
         all.push_back({one.name, std::vector<std::optional<double>>(input.runs.size())});
       }
-      if (one.positives > 0) {
-        all[place->second].ap[r] = one.ap;
-      }
+      all[place->second].ap[r] = one.ap;
     }
   }
   // The largest loss first; classes that cannot be compared last.
@@ -77,7 +75,13 @@ void fill_comparison(const ReportInput& input, PictureBudget&, Slots slots) {
   for (const ReportRun& run : input.runs) {
     slots.section("RUN").set_name("NAME", run.name);
   }
-  for (const ComparedClass& one : classes) {
+  RowBudget rows(100 + 40 * input.runs.size());
+  for (size_t i = 0; i < classes.size(); ++i) {
+    const ComparedClass& one = classes[i];
+    if (!rows.take(one.name)) {
+      slots.show("MORE", "COUNT", fmt::format("{}", classes.size() - i));
+      break;
+    }
     Slots row = slots.section("CLASS");
     row.set_name("NAME", one.name);
     for (const std::optional<double>& ap : one.ap) {

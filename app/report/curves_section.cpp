@@ -111,8 +111,8 @@ void mark_best(std::vector<Series>& all) {
   }
 }
 
-// What a run's weights and their average reach, as far as there are any values. Of several runs each
-// has one colour, as in the other plots; its weights' line is then fainter than their average's.
+// What a run's weights and their average reach, as far as there are any values. Of several runs
+// each has one colour, as in the other plots; its weights' line is fainter than their average's.
 std::vector<Series> metric_lines(const ReportRun& run, bool several, int number) {
   const std::string prefix = several ? run.name + ", " : "";
   std::vector<Series> lines = {
@@ -147,6 +147,9 @@ std::vector<LinePlot> metric_plots(const ReportInput& input) {
   }
   for (LinePlot& plot : plots) {
     mark_best(plot.series);
+    for (Series& series : plot.series) {
+      series = outlined(std::move(series));
+    }
   }
   return plots;
 }

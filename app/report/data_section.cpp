@@ -153,6 +153,21 @@ void add_bad(const DataSummary& data, const Slots& slots) {
   }
 }
 
+// The commonest, as many as fit.
+void add_classes(const std::vector<ClassCount>& counts, Slots slots) {
+  RowBudget rows(140);
+  for (size_t i = 0; i < counts.size(); ++i) {
+    if (!rows.take(counts[i].name)) {
+      slots.show("MORE", "COUNT", fmt::format("{}", counts.size() - i));
+      return;
+    }
+    Slots row = slots.section("CLASS");
+    row.set_name("NAME", counts[i].name);
+    row.set("TRAIN", counts[i].train);
+    row.set("VAL", counts[i].val);
+  }
+}
+
 void fill_data(const ReportInput& input, PictureBudget& pictures, Slots slots) {
   const DataSummary& data = *input.data;
   const std::vector<ClassCount> counts = class_counts(data);
@@ -161,12 +176,7 @@ void fill_data(const ReportInput& input, PictureBudget& pictures, Slots slots) {
   add_sizes(data, slots);
   add_together(data, slots);
   add_bad(data, slots);
-  for (const ClassCount& count : counts) {
-    Slots row = slots.section("CLASS");
-    row.set_name("NAME", count.name);
-    row.set("TRAIN", count.train);
-    row.set("VAL", count.val);
-  }
+  add_classes(counts, slots);
   if (!data.mosaic.empty()) {
     const Slots mosaic = slots.section("MOSAIC");
     for (const AugmentedPicture& picture : data.mosaic) {

@@ -1,25 +1,67 @@
 #include "app/report/data_summary.h"
 
 #include <algorithm>
+#include <cmath>
+#include <map>
+#include <numeric>
+#include <optional>
 
 #include "app/report/pictures.h"
 #include "core/error.h"
+#include "core/parallel.h"
 #include "data/loader.h"
 
 namespace mld {
 namespace {
 
-SplitSummary summarize_split(const Dataset& data, int64_t pictures) {
+// Samples spread evenly over a split, in an order whose parts are spread too: their places differ
+// by about the golden section (of those whose steps reach all places the nearest one).
+std::vector<int64_t> spread(int64_t size, int64_t most) {
+  const int64_t count = std::min(most, size);
+  int64_t stride = std::max<int64_t>(1, std::llround(0.618 * static_cast<double>(count)));
+  while (std::gcd(stride, count) > 1) {
+    ++stride;
+  }
+  std::vector<int64_t> samples;
+  for (int64_t i = 0; i < count; ++i) {
+    samples.push_back(i * stride % count * size / count);
+  }
+  return samples;
+}
+
+// What a look at one picture found; neither: there was no time.
+struct Looked {
+  std::optional<SplitSummary::Size> size{};
+  std::string error{};
+};
+
+SplitSummary summarize_split(const Dataset& data, const LookLimits& limits,
+                             const std::function<double()>& clock) {
   SplitSummary summary{.class_names = data.class_names(), .labels = count_labels(data),
                        .sizes = {}, .bad = {}};
-  const int64_t looked_at = std::min(pictures, data.size());
-  for (int64_t i = 0; i < looked_at; ++i) {
-    const int64_t sample = i * data.size() / looked_at;
-    try {
-      const Image image = data.load(sample);
-      summary.sizes.push_back({image.width, image.height});
-    } catch (const DataError& error) {
-      summary.bad.push_back({sample, data.source(sample), error.what()});
+  const std::vector<int64_t> samples = spread(data.size(), limits.pictures);
+  std::map<int64_t, Looked> looked;  // by sample
+  for (const int64_t sample : samples) {
+    looked[sample];
+  }
+  const double end = clock() + limits.seconds;
+  parallel_for(std::ssize(samples), 1, [&](int64_t begin, int64_t until) {
+    for (int64_t i = begin; i < until && clock() < end; ++i) {
+      const int64_t sample = samples[static_cast<size_t>(i)];
+      Looked& one = looked.at(sample);
+      try {
+        const Image image = data.load(sample);
+        one.size = {image.width, image.height};
+      } catch (const DataError& error) {
+        one.error = error.what();
+      }
+    }
+  });
+  for (const auto& [sample, one] : looked) {
+    if (one.size) {
+      summary.sizes.push_back(*one.size);
+    } else if (!one.error.empty()) {
+      summary.bad.push_back({sample, data.source(sample), one.error});
     }
   }
   return summary;
@@ -70,9 +112,10 @@ std::vector<AugmentedPicture> augmented_batch(const Dataset& train, const Config
 
 }  // namespace
 
-DataSummary summarize(const Splits& splits, const Config& config, int64_t pictures) {
-  DataSummary summary{.train = summarize_split(*splits.train, pictures),
-                      .val = summarize_split(*splits.val, pictures),
+DataSummary summarize(const Splits& splits, const Config& config, const LookLimits& limits,
+                      const std::function<double()>& clock) {
+  DataSummary summary{.train = summarize_split(*splits.train, limits, clock),
+                      .val = summarize_split(*splits.val, limits, clock),
                       .together = co_occurrence(*splits.train),
                       .mosaic = {}, .notes = {}};
   try {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,7 @@
 #include "data/inspect.h"
 #include "data/label_statistics.h"
 #include "train/config.h"
+#include "train/run_log.h"
 
 namespace mld {
 
@@ -36,7 +38,14 @@ struct DataSummary {
   std::vector<std::string> notes;        // why something above is missing
 };
 
-// pictures: how many of a split to decode.
-DataSummary summarize(const Splits& splits, const Config& config, int64_t pictures);
+// How many pictures of a split are decoded at most: all compute threads stop after that time.
+struct LookLimits {
+  int64_t pictures = 0;
+  double seconds = 0;
+};
+
+// Errors: as Dataset::load(), but DataError, which makes a picture a bad one.
+DataSummary summarize(const Splits& splits, const Config& config, const LookLimits& limits,
+                      const std::function<double()>& clock = monotonic_seconds);
 
 }  // namespace mld

@@ -46,7 +46,9 @@ void add_kind(const Slots& one, const SplitScores& val, const ErrorKind& kind,
 
 void fill_errors(const ReportInput& input, PictureBudget& pictures, Slots slots) {
   const SplitScores& val = *input.val;
-  slots.set("STEP", val.step);
+  slots.set("STEP", val.weights.step);
+  slots.set("DECIDED", val.classes.single_label ? "found is the class with the best score"
+                                                : "each class at its threshold");
   if (!val.problem.empty()) {
     slots.show("PROBLEM", "TEXT", val.problem);
   }
@@ -54,9 +56,13 @@ void fill_errors(const ReportInput& input, PictureBudget& pictures, Slots slots)
     const ClassAnalysis& analysis = val.analysis.classes[k];
     Slots one = slots.section("CLASS");
     one.set_name("NAME", val.classes.names[k]);
-    one.set("FACTS", fmt::format("in {} of {}, AP {:.2f}, threshold {}", analysis.positives,
+    const std::string threshold =
+        val.classes.single_label
+            ? ""
+            : fmt::format(", threshold {}", threshold_text(analysis.at.threshold, 3));
+    one.set("FACTS", fmt::format("in {} of {}, AP {:.2f}{}", analysis.positives,
                                  counted(val.samples - analysis.unknown, "picture"),
-                                 100 * analysis.ap, threshold_text(analysis.at.threshold, 3)));
+                                 100 * analysis.ap, threshold));
     add_kind(one, val, {"Not there, but found", ", highest score first",
                         analysis.worst.all_false_positives, analysis.worst.false_positives},
              pictures);
@@ -65,7 +71,7 @@ void fill_errors(const ReportInput& input, PictureBudget& pictures, Slots slots)
              pictures);
   }
   const auto wrong = std::ranges::count_if(val.analysis.classes, [](const ClassAnalysis& one) {
-    return one.worst.all_false_positives + one.worst.all_false_negatives > 0;
+    return one.worst.any();
   });
   if (wrong > std::ssize(val.worst_classes)) {
     slots.show("MORE", "COUNT", fmt::format("{}", wrong - std::ssize(val.worst_classes)));

@@ -160,18 +160,13 @@ std::unique_ptr<Gallery> open_gallery(const PredictCommand& command, const Recog
                                       int64_t pictures, int heads) {
   const fs::path out = command.html;
   std::error_code absent;
-  require<UsageError>(!fs::is_directory(out, absent),
-                      "--html: {} is a folder; give the name of a page",
-                      printable(out.native()));
   for (const std::string& read : command.pictures) {
     require<UsageError>(!fs::equivalent(out, read, absent), "--html: {} is one of the pictures",
                         printable(out.native()));
   }
   require<UsageError>(!fs::equivalent(out, command.checkpoint, absent),
                       "--html: {} is the checkpoint", printable(out.native()));
-  const fs::path parent = out.has_parent_path() ? out.parent_path() : ".";
-  require<UsageError>(fs::is_directory(parent, absent), "--html: there is no folder {}",
-                      printable(parent.native()));
+  require_page_place(out, "--html");
   return std::make_unique<GalleryPage>(command, recognizer, pictures, heads);
 }
 

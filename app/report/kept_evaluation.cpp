@@ -28,11 +28,14 @@ KeptEvaluation::PerClass class_of(const rapidjson::Value& object, const std::str
   KeptEvaluation::PerClass one{.name = {object["name"].GetString(),
                                         object["name"].GetStringLength()},
                                .positives = count_in(object, "positives"),
-                               .ap = number_in(object, "ap").value_or(NAN),
+                               .ap = {},
                                .precision = decided("precision", "precision_fitted"),
                                .recall = decided("recall", "recall_fitted"),
                                .f1 = decided("f1", "f1_fitted"),
                                .threshold = threshold};
+  if (one.positives > 0) {
+    one.ap = number_in(object, "ap");
+  }
   const auto seen = object.FindMember("seen");
   one.seen = seen == object.MemberEnd() || !seen->value.IsBool() || seen->value.GetBool();
   return one;
@@ -51,9 +54,9 @@ std::optional<double> KeptEvaluation::metric(std::string_view name) const {
 
 std::optional<KeptEvaluation> read_kept_evaluation(const RunFolder& folder) {
   constexpr int64_t kMostBytes = int64_t{256} << 20;
-  static const std::set<std::string> not_metrics = {"samples", "skipped",
+  static const std::set<std::string> not_metrics = {"samples", "skipped", "step",
                                                     "classes_without_positives"};
-  const fs::path path = folder.val() / "metrics.json";
+  const fs::path path = folder.metrics();
   if (!fs::exists(path)) {
     return std::nullopt;
   }
@@ -64,6 +67,9 @@ std::optional<KeptEvaluation> read_kept_evaluation(const RunFolder& folder) {
                      "{}: not a JSON object; mlinfer eval measures again", file);
   KeptEvaluation result{.samples = count_in(json, "samples"), .skipped = count_in(json, "skipped"),
                         .metrics = {}, .classes = {}};
+  if (number_in(json, "step")) {
+    result.weights = {count_in(json, "step"), text_in(json, "weights").value_or("")};
+  }
   for (const auto& member : json.GetObject()) {
     const std::string name(member.name.GetString(), member.name.GetStringLength());
     if (member.value.IsNumber() && !not_metrics.contains(name)) {

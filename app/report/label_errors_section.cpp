@@ -54,11 +54,11 @@ void fill_label_errors(const ReportInput& input, PictureBudget& pictures, Slots 
   add_split(*input.val, pictures, slots);
   if (input.train != nullptr) {
     add_split(*input.train, pictures, slots);
-    if (input.train->step != input.val->step) {
-      slots.show("OLDER", "STEP", fmt::format("{}", input.train->step));
+    if (input.train->weights != input.val->weights) {
+      slots.show("OLDER", "STEP", fmt::format("{}", input.train->weights.step));
     }
   }
-  if (input.train == nullptr || input.train->step != input.val->step) {
+  if (input.train == nullptr || input.train->weights != input.val->weights) {
     const std::string folder = shell_word(input.run().folder.root.native());
     slots.show("HINT", "COMMAND",
                fmt::format("mlinfer eval {} --split train --keep-scores && mltrain report {}",

@@ -6,6 +6,7 @@
 #include "app/report/plot.h"
 #include "app/report/plot_frame.h"
 #include "core/error.h"
+#include "train/analysis/polyline.h"
 
 namespace mld {
 namespace {
@@ -130,6 +131,36 @@ Series thinned(Series series, size_t most) {
     }
     thin.x.push_back(x / static_cast<double>(end - begin));
     thin.y.push_back(y / static_cast<double>(end - begin));
+  }
+  return thin;
+}
+
+Series outlined(Series series, size_t most) {
+  const size_t n = series.x.size();
+  if (n <= most) {
+    return series;
+  }
+  const auto [left, right] = std::ranges::minmax(series.x);
+  const auto [low, high] = std::ranges::minmax(series.y);
+  std::vector<PlotPoint> line(n);
+  for (size_t i = 0; i < n; ++i) {
+    line[i] = {(series.x[i] - left) / std::max(right - left, 1e-300),
+               (series.y[i] - low) / std::max(high - low, 1e-300)};
+  }
+  std::vector<size_t> kept = thin_line(line, {.points = static_cast<int64_t>(most) - 1,
+                                              .deviation = 0}).kept;
+  if (series.best && !std::ranges::binary_search(kept, *series.best)) {
+    kept.insert(std::ranges::lower_bound(kept, *series.best), *series.best);
+  }
+  Series thin = series;
+  thin.x.clear();
+  thin.y.clear();
+  for (const size_t i : kept) {
+    if (series.best == i) {
+      thin.best = thin.x.size();
+    }
+    thin.x.push_back(series.x[i]);
+    thin.y.push_back(series.y[i]);
   }
   return thin;
 }

@@ -1,4 +1,6 @@
 // The run's warnings and messages, and what of its files could not be read.
+#include <algorithm>
+
 #include "app/report/section.h"
 
 namespace mld {
@@ -15,14 +17,15 @@ void fill_log(const ReportInput& input, PictureBudget&, Slots slots) {
   for (const std::string& problem : history.problems) {
     slots.show("PROBLEM", "TEXT", problem);
   }
-  for (size_t i = 0; i < history.notes.size() && i < kMost; ++i) {
+  const size_t all = history.notes.size();
+  for (size_t i = all - std::min(all, kMost); i < all; ++i) {  // the last say how the run ended
     Slots row = slots.section("NOTE");
     row.set("STEP", history.notes[i].step);
     row.set("KIND", history.notes[i].warning ? "warning" : "message");
     row.set("TEXT", history.notes[i].text);
   }
-  if (history.notes.size() > kMost) {
-    slots.show("MORE", "COUNT", fmt::format("{}", history.notes.size() - kMost));
+  if (all > kMost) {
+    slots.show("MORE", "COUNT", fmt::format("{}", all - kMost));
   }
 }
 

@@ -1,6 +1,8 @@
 // The frame of a page: head, navigation, sections, notes at its end.
 #pragma once
 
+#include <filesystem>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -10,6 +12,10 @@ namespace mld {
 
 inline constexpr size_t kMostPageBytes = 8'000'000;
 inline constexpr size_t kPageTextBytes = 3'000'000;  // of these, kept for texts and plots
+
+// Looks, before any work, whether a page can be written there; `option` named the place. Errors:
+// UsageError for a folder, a file in no folder, or a file that is there and is none of our pages.
+void require_page_place(const std::filesystem::path& out, std::string_view option);
 
 class Page {
  public:
@@ -26,5 +32,9 @@ class Page {
   Document document_;
   Slots navigation_;
 };
+
+// The page that `render` makes with pictures of at most so many bytes, which it lowers to what they
+// take; again with fewer, as long as the page is larger than kMostPageBytes and pictures are left.
+std::string fit_page(size_t pictures, const std::function<std::string(size_t& pictures)>& render);
 
 }  // namespace mld

@@ -25,6 +25,12 @@ void show_picture(const Slots& to, std::span<const uint8_t> jpeg, std::string_vi
   picture.set("ALT", alt);
 }
 
+bool RowBudget::take(std::string_view name) {
+  const size_t bytes = markup_ + name_bytes(name);
+  left_ = bytes <= left_ ? left_ - bytes : 0;
+  return left_ > 0;
+}
+
 bool PictureBudget::take(size_t bytes) {
   if (bytes > left_) {
     ++left_out_;

@@ -26,7 +26,7 @@ void show_picture(const Slots& to, std::span<const uint8_t> jpeg, std::string_vi
 // The bytes of a page that pictures may take; those that do not fit are counted and left out.
 class PictureBudget {
  public:
-  explicit PictureBudget(size_t bytes) : left_(bytes) {}
+  explicit PictureBudget(size_t bytes) : all_(bytes), left_(bytes) {}
 
   // Whether a picture that takes so many bytes, with all that belongs to it, fits.
   bool take(size_t bytes);
@@ -34,12 +34,26 @@ class PictureBudget {
   // variables; nullopt if the picture does not fit. `alt`: the picture in words.
   std::optional<Slots> add(const Slots& to, const char* name, std::span<const uint8_t> jpeg,
                           std::string_view alt);
+  size_t used() const { return all_ - left_; }
   int64_t added() const { return added_; }
   int64_t left_out() const { return left_out_; }
 
  private:
-  size_t left_;
+  size_t all_, left_;
   int64_t added_ = 0, left_out_ = 0;
+};
+
+// The bytes of a page that the rows of one table may take, all tables' names being of any length.
+class RowBudget {
+ public:
+  // `markup`: of a row, besides its name.
+  explicit RowBudget(size_t markup, size_t bytes = 800'000) : markup_(markup), left_(bytes) {}
+
+  // Whether a row with this name fits; after one that does not, none does.
+  bool take(std::string_view name);
+
+ private:
+  size_t markup_, left_;
 };
 
 }  // namespace mld

@@ -100,6 +100,9 @@ void add_sparkline(const Slots& to, const char* marker, std::span<const double> 
 
 // At most `most` points: beyond that, means of equally many neighbours.
 Series thinned(Series series, size_t most = 400);
+// At most `most` of the points themselves, and the best one: those that the line's outline needs.
+// Where thinned() smooths, this keeps values. All must be finite.
+Series outlined(Series series, size_t most = 400);
 // The exponential moving average of values over about `over` neighbours, corrected for its start;
 // values that are not finite are left out and stay.
 std::vector<double> smoothed(std::span<const double> values, double over);

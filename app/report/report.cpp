@@ -1,6 +1,4 @@
 // The page: its sections in order.
-#include <algorithm>
-
 #include "app/report/page_frame.h"
 #include "app/report/section.h"
 
@@ -13,7 +11,8 @@ const ReportSection* const kSections[] = {
     &attention_section, &confusion_section, &zero_shot_section,  &comparison_section,
     &config_section,  &log_section};
 
-std::string page(const ReportInput& input, size_t picture_bytes) {
+// Pictures take at most `picture_bytes` of it, which becomes what they do take.
+std::string page(const ReportInput& input, size_t& picture_bytes) {
   Page page(input.several() ? fmt::format("{} runs", input.runs.size()) : input.run().name);
   PictureBudget pictures(picture_bytes);
   for (const ReportSection* section : kSections) {
@@ -22,6 +21,7 @@ std::string page(const ReportInput& input, size_t picture_bytes) {
     }
   }
   page.note_left_out(pictures.left_out());
+  picture_bytes = pictures.used();
   return page.html();
 }
 
@@ -30,13 +30,8 @@ std::string page(const ReportInput& input, size_t picture_bytes) {
 std::span<const ReportSection* const> report_sections() { return kSections; }
 
 std::string report_page(const ReportInput& input) {
-  size_t pictures = kMostPageBytes - kPageTextBytes;
-  std::string text = page(input, pictures);
-  while (text.size() > kMostPageBytes && pictures > 0) {  // long texts: fewer pictures
-    pictures -= std::min(pictures, text.size() - kMostPageBytes);
-    text = page(input, pictures);
-  }
-  return text;
+  return fit_page(kMostPageBytes - kPageTextBytes,
+                  [&](size_t& pictures) { return page(input, pictures); });
 }
 
 }  // namespace mld

@@ -2,10 +2,12 @@
 #include "app/report/report_input.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "app/config_file.h"
 #include "app/program.h"
 #include "app/report.h"
+#include "app/report/page_frame.h"
 #include "app/report/run_names.h"
 #include "data/file.h"
 #include "data/text.h"
@@ -17,8 +19,34 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int64_t kPictures = 500;  // of a split, decoded for their sizes
+constexpr LookLimits kLook{.pictures = 500, .seconds = 20};  // of a split, for their sizes
 constexpr ShownCounts kShown;
+constexpr ShownCounts kShownOfTrain{.classes = 0};  // suspect labels only
+
+std::string shell_folder(const ReportRun& run) {
+  return shell_word(run.folder.root.native());
+}
+
+// "the averaged weights after update 40"
+std::string weights_text(const ScoredWeights& weights) {
+  return fmt::format("the {} weights after update {}", weights.kind == "ema" ? "averaged" : "raw",
+                     weights.step);
+}
+
+// Why scores of val cannot stand beside val/metrics.json; "": they can.
+std::string difference(const ReportRun& run, const KeptScores& kept) {
+  const std::optional<ScoredWeights>& measured = run.best->weights;
+  const int64_t samples = std::ssize(kept.scores.indices);
+  if (measured && *measured != kept.weights) {
+    return fmt::format("val/metrics.json is of {}, the kept scores are of {}",
+                       weights_text(*measured), weights_text(kept.weights));
+  }
+  if (run.best->samples != samples) {
+    return fmt::format("val/metrics.json is of {}, the kept scores are of {}",
+                       counted(run.best->samples, "picture"), counted(samples, "picture"));
+  }
+  return "";
+}
 
 ScoredClasses scored_classes(const ReportRun& run) {
   ScoredClasses classes{.names = {}, .thresholds = {},
@@ -29,26 +57,13 @@ ScoredClasses scored_classes(const ReportRun& run) {
       classes.thresholds.push_back(*one.threshold);
     }
   }
+  if (!run.best->refitted.empty()) {
+    classes.thresholds = run.best->refitted;
+  }
   if (classes.thresholds.size() != classes.names.size()) {
     classes.thresholds.clear();
   }
   return classes;
-}
-
-// f(), whose errors that say that something is not there become a gap.
-template <class F>
-auto or_gap(const char* what, std::vector<std::string>& gaps, F&& f)
-    -> std::optional<decltype(f())> {
-  try {
-    return f();
-  } catch (const OutOfMemory&) {
-    throw;
-  } catch (const Error& error) {
-    gaps.push_back(fmt::format("{}: {}", what, error.what()));
-  } catch (const fs::filesystem_error& error) {
-    gaps.push_back(fmt::format("{}: {}", what, error.what()));
-  }
-  return std::nullopt;
 }
 
 // What a page of one run shows of its data and scores.
@@ -66,13 +81,12 @@ LookedAt look_at(const ReportRun& run, std::vector<std::string>& gaps) {
       or_gap("Nothing about the data", gaps, [&] { return open_splits(data_options(config)); });
   if (splits) {
     seen.data = or_gap("Nothing about the data", gaps,
-                       [&] { return summarize(*splits, config, kPictures); });
+                       [&] { return summarize(*splits, config, kLook); });
     seen.attention = look_at_attention(run, *splits->val, gaps);
   }
-  const std::string folder = shell_word(run.folder.root.native());
   if (run.best && !fs::exists(run.folder.scores("val"))) {
     gaps.push_back(fmt::format("No scores are kept, so nothing is shown of single pictures: "
-                               "mlinfer eval {} --keep-scores", folder));
+                               "mlinfer eval {} --keep-scores", shell_folder(run)));
   }
   seen.val = read_scores(run, "val", splits ? splits->val.get() : nullptr, kShown, gaps);
   if (seen.val && fs::exists(run.folder.scores("train"))) {
@@ -81,7 +95,8 @@ LookedAt look_at(const ReportRun& run, std::vector<std::string>& gaps) {
       const LabelSpace space = read_checkpoint_info(run.folder.root).label_space();
       return open_dataset(data_options(config, space), "train", Purpose::evaluation);
     });
-    seen.train = read_scores(run, "train", train ? train->get() : nullptr, kShown, gaps);
+    seen.train = read_scores(run, "train", train ? train->get() : nullptr, kShownOfTrain,
+                             gaps);
   }
   return seen;
 }
@@ -112,6 +127,35 @@ ReportRun read_run(const fs::path& root, std::vector<std::string>& gaps) {
   return run;
 }
 
+void compare_with_weights(ReportRun& run, std::vector<std::string>& gaps) {
+  if (!run.best || !fs::exists(run.folder.best())) {
+    return;
+  }
+  const auto info = or_gap("Thresholds are those of val/metrics.json", gaps,
+                           [&] { return read_checkpoint_info(run.folder.best()); });
+  if (!info) {
+    return;
+  }
+  const ScoredWeights saved = scored_weights(*info);
+  if (run.best->weights && *run.best->weights != saved) {
+    gaps.push_back(fmt::format("val/metrics.json is of {}, weights/best.safetensors has {}: the "
+                               "run is training, or ended before it saved; to go on: mltrain "
+                               "--resume {}", weights_text(*run.best->weights), weights_text(saved),
+                               shell_folder(run)));
+    return;
+  }
+  const std::vector<KeptEvaluation::PerClass>& classes = run.best->classes;
+  bool same = true;
+  for (size_t k = 0; k < classes.size() && k < info->thresholds.size(); ++k) {
+    constexpr double kRounding = 1e-6;  // of text
+    same = same && classes[k].threshold &&
+           std::abs(*classes[k].threshold - info->thresholds[k]) < kRounding;
+  }
+  if (!same && info->thresholds.size() == classes.size()) {
+    run.best->refitted = info->thresholds;
+  }
+}
+
 std::optional<SplitScores> read_scores(const ReportRun& run, const std::string& split,
                                        const Dataset* data, const ShownCounts& counts,
                                        std::vector<std::string>& gaps) {
@@ -121,8 +165,12 @@ std::optional<SplitScores> read_scores(const ReportRun& run, const std::string& 
   }
   return or_gap("Nothing about single pictures", gaps, [&] {
     const KeptScores kept = load_scores(file);
+    const std::string different = split == "val" ? difference(run, kept) : "";
+    require<DataError>(different.empty(), "{}; to score the best weights: mlinfer eval {} "
+                       "--keep-scores", different, shell_folder(run));
     SplitScores shown = analyze_scores(split, kept.scores, scored_classes(run), counts);
-    shown.step = kept.weights.step;
+    shown.weights = kept.weights;
+    shown.run = shell_folder(run);
     if (data != nullptr) {
       add_pictures(*data, kept.scores, shown);
     }
@@ -141,11 +189,15 @@ ExitCode write_report(const ReportCommand& command) {
     runs[i].name = names[i];
   }
   const bool several = runs.size() > 1;
-  const LookedAt seen = several ? LookedAt() : look_at(runs.front(), gaps);
   const RunFolder first = runs.front().folder;
   const fs::path out = !command.out.empty() ? fs::path(command.out)
                        : several            ? first.comparison()
                                             : first.report();
+  require_page_place(out, "report: --out");
+  if (!several) {
+    compare_with_weights(runs.front(), gaps);
+  }
+  const LookedAt seen = several ? LookedAt() : look_at(runs.front(), gaps);
   write_file_atomically(out, report_page({.runs = std::move(runs), .data = pointer(seen.data),
                                           .gaps = std::move(gaps), .val = pointer(seen.val),
                                           .train = pointer(seen.train),

@@ -1,62 +1,73 @@
-// The report that training writes after every epoch.
+// The report that training writes.
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
 #include "app/report.h"
 #include "app/report/report_input.h"
-#include "app/time_share.h"
 #include "data/file.h"
+#include "data/text.h"
 
 namespace mld {
 namespace {
 
-constexpr int64_t kPictures = 100;  // of a split, decoded for their sizes
-// Looking at scores and pictures takes at most this part of training's time.
-constexpr double kShare = 0.01;
+constexpr LookLimits kLook{.pictures = 100, .seconds = 2};  // of a split, for their sizes
 constexpr ShownCounts kShown{.classes = 8, .errors = 5, .label_errors = 30};
 
-// Looks at the data once, and at scores and pictures after an epoch that was the best so far. Where
-// that would take too long, the page has the earlier ones until there is time, or the run ends.
+// Looks at the data once, and with each page at the scores of the best epoch so far.
 class ReportSink : public LogSink {
  public:
-  ReportSink(RunFolder folder, const Config& config, const Splits& splits)
-      : folder_(std::move(folder)), config_(config), splits_(splits) {}
+  ReportSink(RunFolder folder, const Config& config, const Splits& splits, TimeShare& time)
+      : folder_(std::move(folder)), config_(config), splits_(splits), time_(time) {}
 
   void epoch(const EpochReport& report) override {
-    guarded([&] {
-      if (!data_) {
-        data_ = summarize(splits_, config_, kPictures);
-        val_is_old_ = true;  // an earlier process may have kept scores
-      }
-      val_is_old_ = val_is_old_ || report.improved;
-      write(report.improved ? &report : nullptr, report.epoch + 1 == report.epochs);
-    });
+    page_is_old_ = true;
+    if (report.improved) {
+      val_is_old_ = true;
+      best_ = &report;
+    }
+    const bool last = report.epoch + 1 == report.epochs;
+    if (!std::exchange(begun_, true) || last || time_.allows(report.step)) {
+      write();
+    }
+    best_ = nullptr;
   }
-  void end(ExitCode code) override {
-    if (code == ExitCode::ok && val_is_old_) {  // stopped, it will be resumed
-      guarded([&] { write(nullptr, true); });
+  void end(ExitCode) override {
+    if (page_is_old_) {
+      write();
     }
   }
 
  private:
-  // `best`: an epoch that was the best so far, just now. now: at any cost.
-  void write(const EpochReport* best, bool now) {
+  void write() try {
+    time_.spend([&] { write_page(); });
+    page_is_old_ = false;
+  } catch (const std::exception& error) {
+    problem_ = fmt::format("{}: not written: {}", folder_.report().string(), error.what());
+  }
+
+  void write_page() {
     std::vector<std::string> gaps;
     std::vector<ReportRun> runs;
     runs.push_back(read_run(folder_.root, gaps));
-    if (val_is_old_ && (now || share_.allows())) {
-      share_.spend([&] {
-        val_.reset();  // its memory first
-        val_ = best != nullptr ? look_at(*best)
-                               : read_scores(runs.front(), "val", splits_.val.get(), kShown, gaps);
-      });
-      val_is_old_ = false;
+    if (!data_) {
+      data_ = or_gap("Nothing about the data", data_gaps_,
+                     [&] { return summarize(splits_, config_, kLook); })
+                  .value_or(DataSummary());
     }
-    if (val_ && val_is_old_) {
-      gaps.push_back(fmt::format("Curves and pictures are those of the weights after update {}, "
-                                 "metrics those of better ones since; mltrain report shows all of "
-                                 "the same", val_->step));
+    if (val_is_old_) {
+      val_.reset();  // its memory first
+      val_ = best_ != nullptr
+                 ? or_gap("Nothing about single pictures", gaps, [&] { return look_at(*best_); })
+                       .value_or(std::nullopt)
+                 : read_scores(runs.front(), "val", splits_.val.get(), kShown, gaps);
+      val_is_old_ = !val_;
     }
-    write_file_atomically(folder_.report(),
-                          report_page({.runs = std::move(runs), .data = &*data_,
-                                       .gaps = std::move(gaps), .val = val_ ? &*val_ : nullptr}));
+    std::ranges::copy(data_gaps_, std::back_inserter(gaps));
+    write_file_atomically(
+        folder_.report(),
+        report_page({.runs = std::move(runs), .data = data_gaps_.empty() ? &*data_ : nullptr,
+                     .gaps = std::move(gaps), .val = val_ ? &*val_ : nullptr}));
   }
 
   std::optional<SplitScores> look_at(const EpochReport& report) const {
@@ -70,32 +81,29 @@ class ReportSink : public LogSink {
       classes.names.push_back(one.name);
     }
     SplitScores shown = analyze_scores("val", *best.scores, std::move(classes), kShown);
-    shown.step = report.step;
+    shown.weights = {report.step, report.average_is_better ? "ema" : "raw"};
+    shown.run = shell_word(folder_.root.native());
     add_pictures(*splits_.val, *best.scores, shown);
     return shown;
-  }
-
-  void guarded(auto&& work) {
-    try {
-      work();
-    } catch (const std::exception& error) {
-      problem_ = fmt::format("{}: not written: {}", folder_.report().string(), error.what());
-    }
   }
 
   RunFolder folder_;
   const Config& config_;
   const Splits& splits_;
-  std::optional<DataSummary> data_;
+  TimeShare& time_;
+  std::optional<DataSummary> data_;  // after the first page
+  std::vector<std::string> data_gaps_;
   std::optional<SplitScores> val_;
-  bool val_is_old_ = false;  // better weights have been scored since
-  TimeShare share_{kShare};
+  const EpochReport* best_ = nullptr;  // while its epoch's page is written
+  bool val_is_old_ = true;             // an earlier process may have kept scores
+  bool begun_ = false, page_is_old_ = false;
 };
 
 }  // namespace
 
-void add_report(RunLog& log, const RunFolder& folder, const Config& config, const Splits& splits) {
-  log.add(std::make_unique<ReportSink>(folder, config, splits));
+void add_report(RunLog& log, const RunFolder& folder, const Config& config, const Splits& splits,
+                TimeShare& time) {
+  log.add(std::make_unique<ReportSink>(folder, config, splits, time));
 }
 
 }  // namespace mld

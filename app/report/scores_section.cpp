@@ -135,7 +135,7 @@ BarPlot histogram(const std::vector<ScoreBin>& bins) {
 void fill_scores(const ReportInput& input, PictureBudget&, Slots slots) {
   const SplitScores& val = *input.val;
   slots.set("PICTURES", counted(val.samples, "picture"));
-  slots.set("STEP", val.step);
+  slots.set("STEP", val.weights.step);
   add_plot(slots.section("PLOT"), "FIGURE", precision_plot(val.analysis));
   add_plot(slots.section("PLOT"), "FIGURE", f1_plot(val.analysis));
   add_plot(slots.section("PLOT"), "FIGURE", reliability_plot(val));

@@ -1,7 +1,6 @@
 #include "app/report/split_scores.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include "app/report/pictures.h"
 #include "core/error.h"
@@ -11,18 +10,12 @@
 namespace mld {
 namespace {
 
-// A class without positives has no AP; its false positives are not shown.
-std::vector<size_t> worst_classes(const Analysis& analysis, int64_t most) {
-  std::vector<size_t> order(analysis.classes.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::erase_if(order, [&](size_t k) {
-    const ClassAnalysis& one = analysis.classes[k];
-    return one.positives == 0 ||
-           one.worst.all_false_positives + one.worst.all_false_negatives == 0;
-  });
-  std::ranges::stable_sort(order, {}, [&](size_t k) { return analysis.classes[k].ap; });
-  order.resize(std::min(order.size(), static_cast<size_t>(most)));
-  return order;
+std::vector<size_t> worst_of(const Analysis& analysis, int64_t most) {
+  std::vector<ClassAp> aps;
+  for (const ClassAnalysis& one : analysis.classes) {
+    aps.push_back({one.positives, one.ap});
+  }
+  return worst_classes(aps, most, [&](size_t k) { return analysis.classes[k].worst.any(); });
 }
 
 std::string labels_of(const Scores& scores, const std::vector<std::string>& names, int64_t row) {
@@ -58,7 +51,7 @@ SplitScores analyze_scores(std::string split, const Scores& scores, ScoredClasse
   shown.analysis =
       analyze(scores.predictions(), shown.classes.thresholds, shown.classes.single_label,
               {.worst = counts.errors, .label_errors = ShownCounts::kListed});
-  shown.worst_classes = worst_classes(shown.analysis, counts.classes);
+  shown.worst_classes = worst_of(shown.analysis, counts.classes);
   const auto show = [&](int64_t row, bool large) {
     ShownPicture& picture = shown.pictures[row];
     picture.sample = scores.indices[static_cast<size_t>(row)];
@@ -84,7 +77,7 @@ void add_pictures(const Dataset& data, const Scores& scores, SplitScores& shown)
   if (scores.split_size != data.size() || scores.fingerprint != fingerprint(data)) {
     shown.problem = fmt::format(
         "No pictures of {}: its pictures or labels are not those that were scored. To score them: "
-        "mlinfer eval RUN --split {} --keep-scores", shown.split, shown.split);
+        "mlinfer eval {} --split {} --keep-scores", shown.split, shown.run, shown.split);
     return;
   }
   std::vector<ShownPicture*> all;

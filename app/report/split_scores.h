@@ -42,7 +42,8 @@ struct SplitScores {
   std::string split;  // "val"
   ScoredClasses classes;
   int64_t samples = 0;  // scored
-  int64_t step = 0;     // updates that the weights had seen
+  ScoredWeights weights{};
+  std::string run = "RUN";  // its folder, as a command names it
   Analysis analysis;
   std::vector<size_t> worst_classes;         // those with errors whose AP is lowest, in that order
   std::map<int64_t, ShownPicture> pictures;  // by row of the scores

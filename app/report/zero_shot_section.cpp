@@ -1,5 +1,6 @@
 // Seen and unseen classes apart: their metrics over the run, and their APs.
 #include <algorithm>
+#include <cmath>
 
 #include "app/report/plot.h"
 #include "app/report/section.h"
@@ -26,16 +27,22 @@ void add_classes(const Slots& slots, const KeptEvaluation& best, bool seen) {
   std::ranges::copy_if(best.classes, std::back_inserter(classes),
                        [&](const auto& one) { return one.seen == seen; });
   std::ranges::stable_sort(classes, {}, [](const KeptEvaluation::PerClass& one) {
-    return std::pair(one.positives == 0, one.ap);  // without pictures there is no AP: last
+    return one.ap.value_or(INFINITY);  // without pictures there is no AP: last
   });
   Slots kind = slots.section("KIND");
   kind.set("WHICH", seen ? "Seen" : "Unseen");
   kind.set("COUNT", classes.size());
-  for (const KeptEvaluation::PerClass& one : classes) {
+  RowBudget rows(140);
+  for (size_t i = 0; i < classes.size(); ++i) {
+    const KeptEvaluation::PerClass& one = classes[i];
+    if (!rows.take(one.name)) {
+      kind.show("MORE", "COUNT", fmt::format("{}", classes.size() - i));
+      break;
+    }
     Slots row = kind.section("CLASS");
     row.set_name("NAME", one.name);
     row.set("POSITIVES", one.positives);
-    row.set("AP", one.positives > 0 ? fmt::format("{:.2f}", one.ap) : "–");
+    row.set("AP", one.ap ? fmt::format("{:.2f}", *one.ap) : "–");
   }
 }
 
@@ -50,6 +57,9 @@ void fill_zero_shot(const ReportInput& input, PictureBudget&, Slots slots) {
       zero_shot_series(run, "chance_GZSL", "all by chance", 1, Style::faint)};
   std::erase_if(plot.series, [](const Series& series) { return series.y.empty(); });
   if (!plot.series.empty()) {
+    for (Series& series : plot.series) {
+      series = outlined(std::move(series));
+    }
     add_plot(slots.section("PLOT"), "FIGURE", plot);
   }
   if (run.best) {

@@ -1,10 +1,20 @@
 #include "train/analysis/analysis.h"
 
+#include <algorithm>
+
 #include "core/parallel.h"
+#include "train/kept_scores.h"
 #include "train/thresholds.h"
 
 namespace mld {
 
+int64_t classes_at_once(int64_t samples) {
+  constexpr int64_t kSample = 200;  // measured: ranking, steps and two curves with their places
+  return std::clamp<int64_t>(kMostScoreBytes / (kSample * std::max<int64_t>(samples, 1)), 1,
+                             compute_threads());
+}
+
+// Of class k but for its worst errors.
 static ClassAnalysis analyze_class(RankedSamples ranking, const ClassDecisions& at,
                                    const AnalysisSpec& spec) {
   ClassAnalysis result;
@@ -14,7 +24,6 @@ static ClassAnalysis analyze_class(RankedSamples ranking, const ClassDecisions& 
   result.at = at;
   result.curves = curves_of(ranking, spec.plot);
   result.bins = score_bins(ranking, spec.bins);
-  result.worst = worst_errors(ranking, at.threshold, spec.worst);
   return result;
 }
 
@@ -25,15 +34,18 @@ Analysis analyze(const Predictions& p, std::span<const double> thresholds, bool 
   if (at.empty()) {
     at.assign(static_cast<size_t>(p.classes), kDefaultThreshold);
   }
-  const std::vector<ClassDecisions> decisions = at_thresholds(p, at).classes;
+  const std::vector<ClassDecisions> at_class = at_thresholds(p, at).classes;
+  const FoundClasses found(p, at, single_label);
   Analysis result;
   result.classes.resize(at.size());
   std::vector<LabelErrors> errors(at.size());
-  parallel_for(p.classes, 1, [&](int64_t begin, int64_t end) {
+  const int64_t at_once = classes_at_once(p.samples());
+  parallel_for(p.classes, (p.classes + at_once - 1) / at_once, [&](int64_t begin, int64_t end) {
     for (int64_t k = begin; k < end; ++k) {
       const auto i = static_cast<size_t>(k);
       const std::vector<RankedSample> ranking = ranking_of(p, k, Unknown::skip);
-      result.classes[i] = analyze_class(ranking, decisions[i], spec);
+      result.classes[i] = analyze_class(ranking, at_class[i], spec);
+      result.classes[i].worst = worst_errors(ranking, k, found, spec.worst);
       result.classes[i].unknown = p.samples() - std::ssize(ranking);
       if (!single_label) {
         errors[i] = label_errors_of_class(ranking, k, spec.label_errors);

@@ -30,7 +30,7 @@ struct ClassAnalysis {
   ClassDecisions at;                                  // threshold, and P, R, F1 there
   Curves curves;
   std::vector<ScoreBin> bins;  // histograms of positives and negatives, reliability
-  WorstErrors worst;
+  WorstErrors worst;           // at the threshold; single-label: of the best class
   int64_t label_errors = 0;    // multi-label: suspect labels of this class
 };
 
@@ -46,11 +46,16 @@ struct Analysis {
 
 // Equal for any number of threads. thresholds: [K], or none: kDefaultThreshold for every class.
 //   time    10,000 pictures x 1,000 classes: see bench/analysis.cpp
-//   memory  besides the scores: per thread up to 200 bytes a picture; per class two curves, the bins and
-//           the lists of the spec, at most 16 KB with its defaults; confusions()
+//   memory  besides the scores: up to 200 bytes a picture for each of classes_at_once(); per class
+//           two curves, the bins and the lists of the spec, at most 16 KB with its defaults;
+//           confusions()
 // Errors: as check_probabilities(); Error if sizes disagree, or if single_label and a picture has
 // not exactly one label.
 Analysis analyze(const Predictions& predictions, std::span<const double> thresholds,
                  bool single_label, const AnalysisSpec& spec = {});
+
+// How many classes are analysed at a time: a thread each, but no more than what takes as much
+// memory as the largest scores that are kept, beside which training goes on.
+int64_t classes_at_once(int64_t samples);
 
 }  // namespace mld
