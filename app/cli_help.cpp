@@ -18,7 +18,7 @@ Options of training:
   --device DEVICE     cpu, cuda or cuda:N (default: the config's device, "auto")
   --print-config      print every value and where it comes from, and stop
   --quiet             warnings and results only
-  --no-report         do not write report.html at every epoch
+  --no-report         do not write report.html while training
 
 Options of init:
   --from WEIGHTS      start from a checkpoint, ours or another program's
