@@ -2,6 +2,7 @@
 """A Chromium without a window, steered through pipes; and what it thinks of our pages.
 
     tools/chromium.py PAGE.html... [--screenshots FOLDER] [--dark] [--quality PERCENT]
+                           [--tallest PIXELS]
 
 Opens each page from file:// in windows of 1280 and 400 pixels and checks: nothing on the console,
 no request but for the page itself, no script, handler or picture that is not ours, every table
@@ -213,9 +214,6 @@ def check_page(browser, path, texts=(), width=1280, dark=False):
             f"{controls['searches']} search fields")
 
 
-TALLEST = 16383  # pixels of a WebP
-
-
 def keep_screenshot(browser, path, width, options):
     """The whole page, as it is before anybody used it."""
     browser.open(path.absolute().as_uri(), width=width, dark=options.dark)
@@ -224,7 +222,7 @@ def keep_screenshot(browser, path, width, options):
     whole = browser.evaluate("document.documentElement.scrollHeight")
     options.screenshots.mkdir(parents=True, exist_ok=True)
     browser.screenshot(options.screenshots / f"{path.stem}_{width}.webp",
-                       (0, 0, width, min(whole, TALLEST)), options.quality)
+                       (0, 0, width, min(whole, options.tallest)), options.quality)
     browser.print_to(options.screenshots / f"{path.stem}.pdf")
 
 
@@ -234,6 +232,7 @@ def main():
     parser.add_argument("pages", nargs="+", type=pathlib.Path)
     parser.add_argument("--screenshots", type=pathlib.Path)
     parser.add_argument("--quality", type=int, default=40, help="of the screenshots")
+    parser.add_argument("--tallest", type=int, default=16383, help="pixels; WebP has no more")
     parser.add_argument("--dark", action="store_true")
     options = parser.parse_args()
     try:
