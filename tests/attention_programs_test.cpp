@@ -138,7 +138,8 @@ TEST_CASE("attention: without --label the labels that predict shows; bfloat16") 
     std::vector<std::string> arguments{checkpoint, "a.ppm", "--json"};
     arguments.insert(arguments.end(), more.begin(), more.end());
     std::string all;
-    for (const auto& label : parsed(ran(folder, arguments))["labels"].GetArray()) {
+    const rapidjson::Document result = parsed(ran(folder, arguments));
+    for (const auto& label : result["labels"].GetArray()) {
       all += fs::path(label["out"].GetString()).string() + " ";
     }
     return all;

@@ -45,7 +45,7 @@ struct Place {
 aa = "none"
 cutout = 0.0
 [model]
-backbone = "resnet18"
+backbone = "efficientnet_lite0"
 embed_dim = 16
 [train]
 epochs = 1
@@ -153,7 +153,7 @@ TEST_CASE("a run folder starts a training and labels pictures") {
   const auto start = place.run("mltrain", {"../conf/tiny.toml", "model.init=../run", "--out",
                                            "second"}, place.elsewhere);
   CHECK(start.first == 0);
-  CHECK(contains(start.second, "139 tensors loaded (names of mldecoder)"));
+  CHECK(contains(start.second, "313 tensors loaded (names of mldecoder)"));
   // In a config, a place is relative to the config.
   place.folder.write("conf/second.toml", read_file(place.at("conf/tiny.toml")) +
                                              "[optim]\nlr = 0.0\n");
