@@ -133,9 +133,11 @@ inline const std::string kTinyDecoder = "classifier.decoder";  // its ML-Decoder
 // A run of a few seconds on the embedded data, with all that a resume has to restore.
 inline std::vector<std::string> tiny_run(const fs::path& out,
                                          const std::vector<std::string>& more = {}) {
+  // On the emulated device a step takes more than a second.
+  const std::string size = std::getenv("EMU_CONV") != nullptr ? "48" : "96";
   std::vector<std::string> arguments = {
       source_dir() + "/configs/shapes_resnet18.toml",
-      "model.backbone=" + kTinyBackbone, "data.image_size=32", "data.train_size=96",
+      "model.backbone=" + kTinyBackbone, "data.image_size=32", "data.train_size=" + size,
       "data.val_size=32", "augment.cutout=0.5", "augment.aa=randaugment", "model.embed_dim=32",
       "train.epochs=3", "train.batch_size=16", "train.model_ema_decay=0.9", "threads=2",
       "--out", out.string(), "--quiet"};
