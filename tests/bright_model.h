@@ -58,7 +58,7 @@ struct Bright {
     }
   }
   std::string save(const TemporaryFolder& folder, const std::string& name = "bright") const {
-    const fs::path file = folder.path() / (name + ".safetensors");
+    const fs::path file = folder.path() / fmt::format("{}.safetensors", name);
     save_model(file, state, info);
     return file.string();
   }
