@@ -3,13 +3,11 @@
 
 #include "app/attention_map.h"
 #include "data/image_ops.h"
-#include "data/safetensors.h"
 #include "data/text.h"
-#include "models/clip.h"
 #include "tests/bright_model.h"
 #include "tests/page_check.h"
 #include "tests/program.h"
-#include "tests/tiny_vocabulary.h"
+#include "tests/tiny_clip.h"
 #include "train/thresholds.h"
 
 namespace mld::test {
@@ -48,18 +46,6 @@ std::pair<double, double> light_spot(const Image& picture) {
     }
   }
   return {x_sum / count / picture.width, y_sum / count / picture.height};
-}
-
-// A CLIP with random weights and its vocabulary.
-void write_clip(const TemporaryFolder& folder) {
-  folder.write("bpe.txt", vocabulary_text({"d o", "do g</w>"}));
-  Clip clip({.vision = ClipVitSpec{.image_size = 32, .patch = 8, .width = 64, .layers = 1,
-                                   .heads = 1, .embed = 24},
-             .text = {.width = 64, .layers = 1, .heads = 1, .vocabulary = Tokenizer::kVocabulary,
-                      .embed = 24}});
-  initialize(clip, 3);
-  const std::vector<uint8_t> bytes = to_safetensors(state_dict(clip), {});
-  folder.write("clip.safetensors", std::string(bytes.begin(), bytes.end()));
 }
 
 // Random pixels, which no encoder makes small.

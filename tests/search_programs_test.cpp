@@ -8,6 +8,7 @@
 #include "models/clip.h"
 #include "models/registry.h"
 #include "tests/program.h"
+#include "tests/tiny_clip.h"
 #include "tests/tiny_vocabulary.h"
 #include "train/checkpoint.h"
 
@@ -242,15 +243,8 @@ TEST_CASE("search: damaged embeddings and odd requests are refused") {
 
 TEST_CASE("predict and search with a CLIP's weights and no training") {
   const TemporaryFolder folder;
-  folder.write("bpe.txt", vocabulary_text({"d o", "do g</w>"}));
+  write_clip(folder);
   write_pictures(folder);
-  Clip clip({.vision = ClipVitSpec{.image_size = 32, .patch = 8, .width = 64, .layers = 1,
-                                   .heads = 1, .embed = 24},
-             .text = {.width = 64, .layers = 1, .heads = 1, .vocabulary = Tokenizer::kVocabulary,
-                      .embed = 24}});
-  initialize(clip, 3);
-  const std::vector<uint8_t> bytes = to_safetensors(state_dict(clip), {});
-  folder.write("clip.safetensors", std::string(bytes.begin(), bytes.end()));
   const std::vector<std::string> common{"--vocabulary", "bpe.txt", "--json"};
   const auto with = [&](std::vector<std::string> arguments) {
     arguments.insert(arguments.end(), common.begin(), common.end());
